@@ -1,0 +1,17 @@
+//! Environments, assembled straight from lockfiles.
+//!
+//! A lockfile already names every artifact and its digest, so nothing is resolved here. What there
+//! is to do is told by the flow, and every room of this crate is one step of it:
+//!
+//! ```text
+//! lock ──▶ plan ──▶ fetch ──▶ build ──▶ place ──▶ patch ──▶ seal ──▶ report
+//! pure     pure     store     hook      tree      tree      NAR      diff
+//! ```
+//!
+//! A room imports only what stands before it. Network, processes and disk writes live at the
+//! edges ([`cli`] drives them); everything else takes bytes or values and returns values.
+
+pub mod artifact;
+pub mod cli;
+pub mod digest;
+pub mod ui;

@@ -1,0 +1,84 @@
+//! What a person sees while long work runs: progress on standard error, and only on a terminal.
+//!
+//! Rooms that do long work take a [`Progress`] and tell it what happens; whether anything is drawn
+//! is decided once, in `cli`. Results never go through here: they are printed to standard output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// One phase of work with a known or growing total. Cheap to clone; every clone is the same bar.
+#[derive(Clone)]
+pub struct Progress {
+    bar: Arc<ProgressBar>,
+}
+
+impl Progress {
+    /// Draws nothing. For tests, `--quiet`, and output that is not a terminal (see [`Self::items`]).
+    pub fn hidden() -> Self {
+        Self {
+            bar: Arc::new(ProgressBar::hidden()),
+        }
+    }
+
+    /// Counts items: `Placing 12/170 numpy 2.1.0`.
+    pub fn items(verb: &'static str, total: u64) -> Self {
+        Self::styled(
+            total,
+            verb,
+            "{prefix:>12.bold} {bar:24} {pos}/{len} {per_sec} {wide_msg}",
+        )
+    }
+
+    /// Counts bytes: `Fetching 12 MiB/112 MiB 31 MiB/s cryptography-46…whl`.
+    pub fn bytes(verb: &'static str, total: u64) -> Self {
+        Self::styled(
+            total,
+            verb,
+            "{prefix:>12.bold} {bar:24} {binary_bytes}/{binary_total_bytes} \
+             {binary_bytes_per_sec} {wide_msg}",
+        )
+    }
+
+    fn styled(total: u64, verb: &'static str, template: &str) -> Self {
+        // indicatif draws nothing by itself when standard error is not a terminal.
+        let bar =
+            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        bar.set_prefix(verb);
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self { bar: Arc::new(bar) }
+    }
+
+    /// `by` more are done.
+    pub fn advance(&self, by: u64) {
+        self.bar.inc(by);
+    }
+
+    /// The total turned out larger.
+    pub fn grow(&self, by: u64) {
+        self.bar.inc_length(by);
+    }
+
+    /// What is being worked on.
+    pub fn working_on(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
+        self.bar.set_message(what);
+    }
+
+    /// Prints a line above the bar, on standard error.
+    pub fn say(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
