@@ -14,4 +14,5 @@
 pub mod artifact;
 pub mod cli;
 pub mod digest;
+pub mod manifest;
 pub mod ui;
