@@ -14,5 +14,10 @@
 pub mod artifact;
 pub mod cli;
 pub mod digest;
+pub mod lock;
 pub mod manifest;
+pub mod place;
+pub mod plan;
+pub mod store;
+pub mod target;
 pub mod ui;

@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// A number of bytes as people read it: `12.3 MiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
 /// One phase of work with a known or growing total. Cheap to clone; every clone is the same bar.
 #[derive(Clone)]
 pub struct Progress {

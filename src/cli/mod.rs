@@ -1,15 +1,24 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod plan;
+mod python_args;
+
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 /// What a command ends with: an exit code, or an error that [`main`] prints.
 ///
 /// 0 is done, 1 failed (or differences found), 2 a usage error, which clap reports itself.
-pub type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
+pub type Outcome = Result<ExitCode, Failure>;
+
+/// What went wrong: any room's error.
+pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// Assembles environments straight from lockfiles, the same to the byte each time.
 #[derive(Debug, Parser)]
@@ -33,14 +42,17 @@ pub struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Plan(plan::PlanArgs),
+}
 
 /// Parses the process's arguments, runs the command and prints its error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
-    let outcome: Outcome = match cli.command {};
-    #[allow(unreachable_code)]
+    let outcome = match &cli.command {
+        Command::Plan(args) => plan::run(args),
+    };
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -48,6 +60,34 @@ pub fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Prints a result on standard output. A reader that has gone away is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// The lock that is meant by a folder or a lock's own path.
+fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let absolute = camino::absolute_utf8(path)?;
+    if absolute.is_file() {
+        return Ok(absolute);
+    }
+    let lock = absolute.join("uv.lock");
+    if lock.is_file() {
+        return Ok(lock);
+    }
+    let project = absolute.join("pyproject.toml").is_file();
+    Err(if !absolute.exists() {
+        format!("there is no {path}: give a project's folder, or its uv.lock").into()
+    } else if project {
+        format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`").into()
+    } else {
+        format!("{absolute} has no uv.lock: give a project's folder, or its lock").into()
+    })
 }
 
 /// `error: …` and, indented below it, what caused it.

@@ -10,6 +10,8 @@ mod template;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::place::Place;
+
 pub use graph::{GraphError, Needs};
 pub use model::{
     BuildDefaults, Component, Copy, Diff, Elf, Install, Manifest, Migration, Node, Origin,
@@ -24,20 +26,14 @@ pub const FILE_NAME: &str = "lockwright.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not TOML, an unknown key, or a value of another kind.
-    #[error("{file}:{line}:{column}: {message}{hint}\n{snippet}")]
+    #[error("{place}: {message}{hint}\n{}", .place.snippet())]
     Syntax {
-        /// The manifest.
-        file: Utf8PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
+        /// Where.
+        place: Place,
         /// What is wrong.
         message: String,
         /// What was meant, as `; did you mean …?`, or nothing.
         hint: String,
-        /// The line, with a mark below the place.
-        snippet: String,
     },
     /// It cannot be read at all.
     #[error("cannot read the manifest {file}")]
@@ -91,29 +87,12 @@ impl Manifest {
 }
 
 fn syntax_error(error: &toml::de::Error, text: &str, file: &Utf8Path) -> ManifestError {
-    let at = error.span().map_or(0, |span| span.start).min(text.len());
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let (line, column) = (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    );
-    let shown = text[line_start..].lines().next().unwrap_or_default();
-    let gutter = line.to_string();
-    let snippet = format!(
-        "  {gutter} | {shown}\n  {blank} | {mark:>column$}",
-        blank = " ".repeat(gutter.len()),
-        mark = '^',
-    );
     let message = error.message().trim_end().to_owned();
     let hint = meant(&message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
     ManifestError::Syntax {
-        file: file.to_owned(),
-        line,
-        column,
+        place: Place::of_span(file, text, error.span()),
         message,
         hint,
-        snippet,
     }
 }
 

@@ -1,0 +1,120 @@
+//! `lockwright plan`: what would be placed, from where, how big, and why this file.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::python_args::{SelectionArgs, TargetArgs};
+use super::{Outcome, print};
+use crate::lock::pyproject::ProjectSettings;
+use crate::lock::uv::UvLock;
+use crate::plan::{Install, PlannedPackage, PythonPlan};
+
+/// Say what `sync` would place: each package's version, file, size, digest, and why
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A project's folder, or its lock
+    #[arg(default_value = ".")]
+    path: Utf8PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &PlanArgs) -> Outcome {
+    let file = super::find_lock(&args.path)?;
+    let lock = UvLock::load(&file)?;
+    let settings = ProjectSettings::beside(&file)?;
+    let cache = crate::store::Store::default_root()
+        .map(|root| root.join("interpreters"))
+        .ok();
+    let chosen = args.target.choose(&lock, cache.as_deref())?;
+    let plan = PythonPlan::new(
+        &lock,
+        &chosen.target,
+        &args.selection.selection(),
+        &settings,
+    )?;
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&plan)?)
+    } else {
+        table(&plan)
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(plan: &PythonPlan) -> String {
+    let rows: Vec<[String; 6]> = plan.packages.iter().map(row).collect();
+    let mut widths = [0; 6];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, (width, cell)) in widths.iter().zip(row).enumerate() {
+            let width = *width;
+            let _ = match column {
+                3 => write!(line, "{cell:>width$}  "),
+                _ => write!(line, "{cell:<width$}  "),
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    let bytes: u64 = plan
+        .artifacts()
+        .filter_map(|(_, artifact)| artifact.size)
+        .sum();
+    let built = plan
+        .packages
+        .iter()
+        .filter(|p| !matches!(p.install, Install::Wheel { .. }))
+        .count();
+    let _ = writeln!(
+        text,
+        "{} packages for {}: {} wheels, {built} built; {} to have",
+        plan.packages.len(),
+        plan.target,
+        plan.packages.len() - built,
+        crate::ui::bytes(bytes),
+    );
+    text
+}
+
+fn row(package: &PlannedPackage) -> [String; 6] {
+    let (file, size, digest) = match &package.install {
+        Install::Wheel { artifact } | Install::Sdist { artifact, .. } => (
+            artifact.file_name.clone(),
+            artifact.size.map(crate::ui::bytes).unwrap_or_default(),
+            artifact
+                .digest
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
+        Install::Git { source } => (
+            format!("{}#{}", source.url, source.commit),
+            String::new(),
+            String::new(),
+        ),
+        Install::Directory { path, .. } => (path.to_string(), String::new(), String::new()),
+    };
+    let version = package
+        .version
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let why = format!("{}; {}", package.required_by.join(" → "), package.reason);
+    [package.name.to_string(), version, file, size, digest, why]
+}

@@ -1,0 +1,8 @@
+//! The plan: target × selection × lock → an ordered list of packages, each with the one artifact
+//! to use and how it is placed. Pure, and the only place where choices are made.
+
+pub mod python;
+pub mod select;
+
+pub use python::{BuildReason, DirectUrl, Install, PlanError, PlannedPackage, PythonPlan};
+pub use select::{SelectError, Selection};
