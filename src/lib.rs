@@ -14,6 +14,7 @@
 pub mod artifact;
 pub mod cli;
 pub mod digest;
+pub mod fetch;
 pub mod lock;
 pub mod manifest;
 pub mod place;

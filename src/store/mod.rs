@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::NamedTempFile;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher};
 
 /// A store on this machine.
 #[derive(Debug, Clone)]
@@ -146,13 +146,30 @@ impl Store {
     /// # Errors
     /// When it cannot be read, or is not what is expected.
     pub fn insert_file(&self, path: &Utf8Path, expected: &Digest) -> Result<Blob, StoreError> {
+        self.read_in(path, self.writer(expected)?)?
+            .commit(path.as_str())
+    }
+
+    /// Takes in a file of this machine that the lock gives no digest for.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn insert_unhashed_file(&self, path: &Utf8Path) -> Result<Blob, StoreError> {
+        let any = Digest::of(Algorithm::Sha256, b"");
+        self.read_in(path, self.writer(&any)?)?.commit_unchecked()
+    }
+
+    fn read_in<'a>(
+        &self,
+        path: &Utf8Path,
+        mut writer: Writer<'a>,
+    ) -> Result<Writer<'a>, StoreError> {
         let reading = |error| self.error(&format!("read {path}"), error);
         let mut source = File::open(path).map_err(reading)?;
-        let mut writer = self.writer(expected)?;
         let mut buffer = vec![0; 1 << 18];
         loop {
             match io::Read::read(&mut source, &mut buffer).map_err(reading)? {
-                0 => return writer.commit(path.as_str()),
+                0 => return Ok(writer),
                 read => writer.write(buffer.get(..read).unwrap_or_default())?,
             }
         }
@@ -219,7 +236,7 @@ impl Writer<'_> {
     /// # Errors
     /// When the digest is another; nothing is kept then.
     pub fn commit(self, what: &str) -> Result<Blob, StoreError> {
-        let got = self.hasher.finish();
+        let got = self.hasher.clone().finish();
         if got != self.expected {
             return Err(StoreError::Mismatch {
                 what: what.to_owned(),
@@ -227,7 +244,26 @@ impl Writer<'_> {
                 got,
             });
         }
-        let path = self.store.path(&got);
+        self.place(&got)
+    }
+
+    /// Gives the artifact the name of whatever it hashes to: for those that the lock gives no
+    /// digest for, and the user allows.
+    ///
+    /// # Errors
+    /// When it cannot be named.
+    pub fn commit_unchecked(self) -> Result<Blob, StoreError> {
+        let got = self.hasher.clone().finish();
+        self.place(&got)
+    }
+
+    /// Whether all that was added is the artifact that is expected.
+    pub fn is_right(&self) -> bool {
+        self.hasher.clone().finish() == self.expected
+    }
+
+    fn place(self, digest: &Digest) -> Result<Blob, StoreError> {
+        let path = self.store.path(digest);
         let place = || -> io::Result<()> {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
@@ -249,7 +285,6 @@ impl Writer<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::digest::Algorithm;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
