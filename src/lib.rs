@@ -21,4 +21,5 @@ pub mod place;
 pub mod plan;
 pub mod store;
 pub mod target;
+pub mod elf;
 pub mod ui;

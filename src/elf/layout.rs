@@ -1,0 +1,459 @@
+//! Where things go when they no longer fit where they are. This is the one place that decides it.
+//!
+//! What grew moves to a segment of its own, the *annex*, at the end of the file and above all
+//! other addresses: nothing that code may refer to ever moves. A PT_LOAD for the annex needs room in
+//! the program header table; in order of preference
+//!
+//! 1. the table grows over padding,
+//! 2. the tables behind it move up, into the room that the string table left (the usual case: it
+//!    keeps the notes in the first page, where debuggers and core dumps look for them),
+//! 3. the parts in its way go to the annex as well,
+//! 4. the table itself does.
+//!
+//! A file that has an annex keeps the one it has: it is taken off, and made anew at the same place.
+//! So a file does not grow with each edit, and the order of edits does not show.
+
+use std::collections::BTreeSet;
+
+use goblin::elf::header::ET_EXEC;
+use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD, PT_PHDR, ProgramHeader};
+use goblin::elf::section_header::{SHT_DYNSYM, SHT_NOBITS, SHT_NULL};
+
+use super::ElfError;
+use super::codec::align_up;
+use super::parts::{Part, What};
+use super::read::Elf;
+
+/// The annex begins at a multiple of this in the file.
+const ANNEX_ALIGN: u64 = 16;
+
+/// Kernels before 5.18 take a program header table that moved to be as far from the file's start in
+/// memory as it is in the file. For a program, zeros up to this many bytes are put in to make it so.
+const HOLE: u64 = 1 << 20;
+
+/// Where everything goes.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The program headers as they will be; the annex's is in its place, its size not yet known.
+    pub(super) segments: Vec<ProgramHeader>,
+    /// Index of the annex among them.
+    pub(super) annex: usize,
+    /// The parts that go into it, in their order.
+    pub(super) moved: Vec<usize>,
+    /// Whether the program header table goes into it, at its beginning.
+    pub(super) headers_move: bool,
+    /// The parts that move up where they are, and by how much.
+    pub(super) shifted: Vec<usize>,
+    pub(super) shift: u64,
+    /// Stretches of the file that nothing uses any more.
+    pub(super) vacated: Vec<(u64, u64)>,
+    /// Length of the file before the annex is put to it.
+    pub(super) base_len: u64,
+}
+
+impl Layout {
+    /// Where the annex begins, in the file and in memory.
+    pub(super) fn annex_start(&self) -> (u64, u64) {
+        let annex = self.segments.get(self.annex);
+        annex.map_or((0, 0), |annex| (annex.p_offset, annex.p_vaddr))
+    }
+}
+
+/// Decides on a layout in which the `growing` parts (indices into `parts`) have all the room they
+/// want.
+pub(super) fn decide(elf: &Elf, parts: &[Part], growing: &[usize]) -> Result<Layout, ElfError> {
+    let mut moved: BTreeSet<usize> = growing.iter().copied().collect();
+    let mut layout = Layout {
+        segments: elf.segments.clone(),
+        annex: 0,
+        moved: Vec::new(),
+        headers_move: false,
+        shifted: Vec::new(),
+        shift: 0,
+        vacated: Vec::new(),
+        base_len: elf.bytes.len() as u64,
+    };
+    if let Some(annex) = find_annex(elf, parts) {
+        moved.extend(&annex.parts);
+        layout.annex = annex.segment;
+        layout.headers_move = annex.has_headers;
+        let segment = &elf.segments[annex.segment];
+        let end = segment.p_offset + segment.p_filesz;
+        if end == layout.base_len {
+            layout.base_len = segment.p_offset;
+        } else {
+            layout.vacated.push((segment.p_offset, end));
+        }
+    } else {
+        refuse_payload(elf)?;
+        let last = elf
+            .segments
+            .iter()
+            .rposition(|segment| segment.p_type == PT_LOAD);
+        layout.annex = last.map_or(0, |last| last + 1);
+        layout.segments.insert(layout.annex, ProgramHeader::new());
+        make_room(elf, parts, &mut moved, &mut layout)?;
+    }
+    let gone = moved
+        .iter()
+        .chain(&layout.shifted)
+        .filter_map(|part| parts.get(*part));
+    layout
+        .vacated
+        .extend(gone.map(|part| (part.offset, part.end())));
+    layout.moved = moved.into_iter().collect();
+    // The order of the section headers, so that tools that go by it find addresses ascending.
+    layout.moved.sort_by_key(|part| {
+        let part = &parts[*part];
+        (part.sections.first().copied(), part.offset)
+    });
+    place_annex(elf, parts, &mut layout)?;
+    Ok(layout)
+}
+
+struct Annex {
+    segment: usize,
+    parts: Vec<usize>,
+    has_headers: bool,
+}
+
+/// The last segment, if it is made of movable parts and nothing else: then this program, or another
+/// of its kind, put it there.
+fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
+    let index = elf
+        .segments
+        .iter()
+        .rposition(|segment| segment.p_type == PT_LOAD)?;
+    let segment = elf.segments.get(index)?;
+    let first = elf.loads().next()?;
+    let (start, end) = (segment.p_offset, segment.p_offset + segment.p_filesz);
+    let inside = |at: u64| (start..end).contains(&at);
+    let address = |at: u64| (segment.p_vaddr..segment.p_vaddr + segment.p_memsz).contains(&at);
+    if segment.p_filesz != segment.p_memsz
+        || start == end
+        || first.p_vaddr == segment.p_vaddr
+        || segment.p_flags & PF_X != 0
+        || address(elf.header.e_entry)
+    {
+        return None;
+    }
+    let members: Vec<usize> = (0..parts.len())
+        .filter(|part| inside(parts[*part].offset))
+        .collect();
+    let mut covered: Vec<(u64, u64)> = members
+        .iter()
+        .map(|part| (parts[*part].offset, parts[*part].end()))
+        .collect();
+    let headers = (elf.header.e_phoff, headers_end(elf, 0));
+    let has_headers = inside(headers.0);
+    if has_headers {
+        covered.push(headers);
+    }
+    covered.sort_unstable();
+
+    // Nothing else is in it: neither bytes, nor sections, nor segments, nor what pointers mean.
+    let mut at = start;
+    for (from, to) in covered {
+        let gap = elf.bytes.get(at as usize..from.max(at) as usize)?;
+        if from < at || gap.len() as u64 > 4 * ANNEX_ALIGN || gap.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        at = to;
+    }
+    let owned_section = |index: &usize| {
+        members
+            .iter()
+            .any(|part| parts[*part].sections.contains(index))
+    };
+    let owned_segment = |index: &usize| {
+        members
+            .iter()
+            .any(|part| parts[*part].segments.contains(index))
+    };
+    let sections = elf.sections.iter().enumerate().all(|(index, section)| {
+        matches!(section.sh_type, SHT_NULL | SHT_NOBITS)
+            || section.sh_size == 0
+            || !inside(section.sh_offset)
+            || owned_section(&index)
+    });
+    let segments = elf.segments.iter().enumerate().all(|(other, segment)| {
+        let clear = !address(segment.p_vaddr) || segment.p_memsz == 0;
+        other == index || clear || segment.p_type == PT_PHDR || owned_segment(&other)
+    });
+    let pointers = elf
+        .dynamic
+        .iter()
+        .flat_map(|dynamic| &dynamic.entries)
+        .all(|(tag, value)| {
+            let table = |part: &usize| match parts[*part].what {
+                What::Strings => *tag == goblin::elf::dynamic::DT_STRTAB,
+                What::Table(own) => own == *tag,
+                _ => false,
+            };
+            !POINTERS.contains(tag) || !address(*value) || members.iter().any(table)
+        });
+    (at == end && sections && segments && pointers).then_some(Annex {
+        segment: index,
+        parts: members,
+        has_headers,
+    })
+}
+
+/// Dynamic tags whose value is an address.
+const POINTERS: [u64; 20] = {
+    use goblin::elf::dynamic as d;
+    [
+        d::DT_PLTGOT,
+        d::DT_HASH,
+        d::DT_STRTAB,
+        d::DT_SYMTAB,
+        d::DT_RELA,
+        d::DT_INIT,
+        d::DT_FINI,
+        d::DT_REL,
+        d::DT_JMPREL,
+        d::DT_INIT_ARRAY,
+        d::DT_FINI_ARRAY,
+        d::DT_PREINIT_ARRAY,
+        d::DT_GNU_HASH,
+        d::DT_VERSYM,
+        d::DT_VERDEF,
+        d::DT_VERNEED,
+        d::DT_TLSDESC_PLT,
+        d::DT_TLSDESC_GOT,
+        36, /* DT_RELR */
+        34, /* DT_SYMTAB_SHNDX */
+    ]
+};
+
+/// Bytes behind everything that a header describes are someone's payload, found from the file's
+/// end: it must stay there.
+fn refuse_payload(elf: &Elf) -> Result<(), ElfError> {
+    let sections = elf
+        .sections
+        .iter()
+        .filter(|section| !matches!(section.sh_type, SHT_NULL | SHT_NOBITS))
+        .map(|section| section.sh_offset + section.sh_size);
+    let section_headers = elf.header.e_shoff + elf.sections.len() as u64 * elf.codec.section_size();
+    let segments = elf
+        .segments
+        .iter()
+        .map(|segment| segment.p_offset + segment.p_filesz);
+    let described = sections
+        .chain(segments)
+        .chain([section_headers, headers_end(elf, 0)])
+        .max()
+        .unwrap_or_default();
+    match elf.bytes.get(described as usize..) {
+        Some(rest) if rest.iter().any(|byte| *byte != 0) => Err(ElfError::Payload {
+            offset: described,
+            size: rest.len() as u64,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Where the program header table ends if it has `more` entries than now.
+fn headers_end(elf: &Elf, more: u64) -> u64 {
+    elf.header.e_phoff + (elf.segments.len() as u64 + more) * elf.codec.segment_size()
+}
+
+/// Something behind the program header table.
+struct Thing {
+    offset: u64,
+    part: Option<usize>,
+}
+
+/// Makes room for one more program header.
+fn make_room(
+    elf: &Elf,
+    parts: &[Part],
+    moved: &mut BTreeSet<usize>,
+    layout: &mut Layout,
+) -> Result<(), ElfError> {
+    if elf.segments.len() + 1 >= usize::from(u16::MAX) {
+        return Err(ElfError::lie(
+            "the ELF header",
+            elf.codec.header_fields().1,
+            "no room for another program header",
+        ));
+    }
+    let need = headers_end(elf, 1);
+    let things = things_behind_headers(elf, parts);
+    let stays = |moved: &BTreeSet<usize>, thing: &Thing| {
+        thing.part.is_none_or(|part| !moved.contains(&part))
+    };
+    // Without sections nobody knows what lies there.
+    if !elf.sections.is_empty() && is_padding(elf, parts, headers_end(elf, 0)..need) {
+        if things
+            .iter()
+            .find(|thing| stays(moved, thing))
+            .is_none_or(|thing| thing.offset >= need)
+        {
+            return Ok(());
+        }
+        let strings = parts.iter().position(|part| part.what == What::Strings);
+        let with_strings: BTreeSet<usize> = moved.iter().copied().chain(strings).collect();
+        for candidate in [moved.clone(), with_strings] {
+            if let Some((shifted, shift)) = shift_up(elf, parts, &things, &candidate, need) {
+                *moved = candidate;
+                layout.shifted = shifted;
+                layout.shift = shift;
+                return Ok(());
+            }
+        }
+        let in_the_way: Option<Vec<usize>> = things
+            .iter()
+            .take_while(|thing| thing.offset < need)
+            .map(|thing| thing.part)
+            .collect();
+        if let Some(in_the_way) = in_the_way {
+            moved.extend(in_the_way);
+            return Ok(());
+        }
+    }
+    layout.headers_move = true;
+    layout
+        .vacated
+        .push((elf.header.e_phoff, headers_end(elf, 0)));
+    Ok(())
+}
+
+/// Whether what no part covers of this stretch is zeros.
+fn is_padding(elf: &Elf, parts: &[Part], stretch: std::ops::Range<u64>) -> bool {
+    stretch.into_iter().all(|at| {
+        parts
+            .iter()
+            .any(|part| (part.offset..part.end()).contains(&at))
+            || elf.bytes.get(at as usize) == Some(&0)
+    })
+}
+
+/// What stands behind the program header table, up to the end of its segment.
+fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Vec<Thing> {
+    let end = headers_end(elf, 0);
+    let mut things: Vec<Thing> = Vec::new();
+    let part_of = |index: usize| parts.iter().position(|part| part.sections.contains(&index));
+    for (index, section) in elf.sections.iter().enumerate() {
+        let empty = matches!(section.sh_type, SHT_NULL | SHT_NOBITS) || section.sh_size == 0;
+        if !empty && section.sh_offset + section.sh_size > end {
+            things.push(Thing {
+                offset: section.sh_offset,
+                part: part_of(index),
+            });
+        }
+    }
+    let segment_ends = elf.loads().map(|load| load.p_offset + load.p_filesz);
+    let segment_starts = elf.loads().map(|load| load.p_offset);
+    let others = segment_ends
+        .chain(segment_starts)
+        .chain([elf.header.e_shoff, elf.bytes.len() as u64])
+        .filter(|offset| *offset >= end);
+    things.extend(others.map(|offset| Thing { offset, part: None }));
+    things.sort_by_key(|thing| (thing.offset, thing.part));
+    things
+}
+
+/// The parts between the headers and the first room that a moved part leaves, and by how much they
+/// can move up into it.
+fn shift_up(
+    elf: &Elf,
+    parts: &[Part],
+    things: &[Thing],
+    moved: &BTreeSet<usize>,
+    need: u64,
+) -> Option<(Vec<usize>, u64)> {
+    let in_moved = |thing: &Thing| thing.part.is_some_and(|part| moved.contains(&part));
+    let mut shifted: Vec<usize> = Vec::new();
+    for thing in things.iter().take_while(|thing| !in_moved(thing)) {
+        let part = thing.part?;
+        if !shifted.contains(&part) {
+            shifted.push(part);
+        }
+    }
+    let hole_end = things
+        .iter()
+        .skip_while(|thing| !in_moved(thing))
+        .find(|thing| !in_moved(thing))?
+        .offset;
+    let (first, last) = (parts.get(*shifted.first()?)?, parts.get(*shifted.last()?)?);
+    let align = shifted.iter().map(|part| parts[*part].align).max()?;
+    let shift = align_up(need.checked_sub(first.offset)?, align)?;
+    // One segment loads the headers, the parts and the room.
+    let one = elf.loads().any(|load| {
+        load.p_offset <= elf.header.e_phoff && hole_end <= load.p_offset + load.p_filesz
+    });
+    (one && last.end() + shift <= hole_end).then_some((shifted, shift))
+}
+
+/// Gives the annex its offset, its address and its flags.
+fn place_annex(elf: &Elf, parts: &[Part], layout: &mut Layout) -> Result<(), ElfError> {
+    let page = elf
+        .abi
+        .machine
+        .max_page()
+        .ok_or(ElfError::Machine(elf.abi.machine))?;
+    let others = elf.loads().filter(|load| {
+        layout
+            .segments
+            .get(layout.annex)
+            .is_none_or(|annex| *annex != **load)
+    });
+    let top = others
+        .map(|load| load.p_vaddr + load.p_memsz)
+        .max()
+        .unwrap_or_default();
+    let no_room = || ElfError::AddressSpace { top };
+    let top = align_up(top + keep_clear(elf)?, page).ok_or_else(no_room)?;
+    let mut offset = align_up(layout.base_len, ANNEX_ALIGN).ok_or_else(no_room)?;
+    // As far into its page in memory as it is in the file, so that one maps to the other.
+    let mut address = top + offset % page;
+    let program = elf.interpreter.is_some() || elf.header.e_type == ET_EXEC;
+    if layout.headers_move
+        && program
+        && let Some(first) = elf.loads().next()
+        && let Some(base) = first.p_vaddr.checked_sub(first.p_offset)
+        && let Some(apart) = top.checked_sub(base)
+        && apart.saturating_sub(offset) <= HOLE
+    {
+        offset = offset.max(apart);
+        address = base + offset;
+    }
+    // ld.so writes into the dynamic section.
+    let writable = layout
+        .moved
+        .iter()
+        .any(|part| parts[*part].what == What::Dynamic);
+    let segment = &mut layout.segments[layout.annex];
+    *segment = ProgramHeader {
+        p_type: PT_LOAD,
+        p_flags: if writable { PF_R | PF_W } else { PF_R },
+        p_offset: offset,
+        p_vaddr: address,
+        p_paddr: address,
+        p_filesz: 0,
+        p_memsz: 0,
+        p_align: page,
+    };
+    Ok(())
+}
+
+/// How far above the other segments the annex must be: the size of the largest symbol. eu-elflint
+/// takes a relocation to modify everything between its place and that plus the size of its symbol,
+/// and so would find the annex to be read-only and relocated.
+fn keep_clear(elf: &Elf) -> Result<u64, ElfError> {
+    const MOST: u64 = 1 << 24;
+    let size = elf.codec.symbol_size();
+    let mut largest = 0;
+    for table in elf
+        .sections
+        .iter()
+        .filter(|table| table.sh_type == SHT_DYNSYM)
+    {
+        for index in 0..table.sh_size / size {
+            let at = table.sh_offset + index * size + elf.codec.symbol_size_field();
+            largest = largest.max(elf.codec.address(elf.bytes, at, "a dynamic symbol")?);
+        }
+    }
+    Ok(largest.min(MOST))
+}

@@ -1,0 +1,40 @@
+//! ELF files as models: read with every claim checked, edited, laid out anew.
+//!
+//! [`Facts::read`] tells what a file is and what it needs. [`patch`] takes a file's bytes and an
+//! [`Edit`] (another RUNPATH, another interpreter, NEEDED entries under other names) and returns the
+//! file's differences, or an [`ElfError`] that names the offset of what is wrong with it.
+//!
+//! ```no_run
+//! use lockwright::elf::{Edit, Rpath, patch};
+//!
+//! let library = std::fs::read("libexample.so")?;
+//! let edit = Edit {
+//!     rpath: Rpath::Set("$ORIGIN/../lib".to_owned()),
+//!     ..Edit::default()
+//! };
+//! let patched = patch(&library, &edit)?;
+//! std::fs::write("libexample.so", patched.apply(&library))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How the writer keeps files loadable: what fits is written in place; what does not moves to a new
+//! segment at the end of the file, and nothing that code may refer to ever moves. See `layout.rs`.
+
+mod codec;
+mod draft;
+mod error;
+mod facts;
+mod layout;
+mod machine;
+mod parts;
+mod read;
+mod strings;
+mod versions;
+mod write;
+
+pub use codec::{Class, Endian};
+pub use error::ElfError;
+pub use facts::{Facts, Kind, VersionNeed};
+pub use machine::{Abi, Machine};
+pub use read::MAGIC;
+pub use write::{Edit, How, Patched, Rpath, patch};
