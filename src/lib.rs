@@ -11,15 +11,18 @@
 //! A room imports only what stands before it. Network, processes and disk writes live at the
 //! edges ([`cli`] drives them); everything else takes bytes or values and returns values.
 
+pub mod archive;
 pub mod artifact;
 pub mod cli;
 pub mod digest;
+pub mod elf;
 pub mod fetch;
 pub mod lock;
 pub mod manifest;
 pub mod place;
 pub mod plan;
+pub mod python;
 pub mod store;
 pub mod target;
-pub mod elf;
+pub mod tree;
 pub mod ui;

@@ -1,0 +1,30 @@
+//! Archives from strangers: members are checked before any of them is looked into.
+
+pub mod zip;
+
+/// What an archive may amount to; beyond it, it is taken for a bomb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all members together, unpacked.
+    pub total: u64,
+    /// Bytes of one member, unpacked.
+    pub member: u64,
+    /// Unpacked bytes for each packed one, for members above [`Self::ratio_from`].
+    pub ratio: u64,
+    /// Members below this size may be packed as tightly as they like, in bytes.
+    pub ratio_from: u64,
+    /// How many members.
+    pub members: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            total: 16 << 30,
+            member: 8 << 30,
+            ratio: 200,
+            ratio_from: 64 << 20,
+            members: 1_000_000,
+        }
+    }
+}
