@@ -13,6 +13,7 @@
 
 pub mod archive;
 pub mod artifact;
+pub mod assemble;
 pub mod cli;
 pub mod digest;
 pub mod elf;

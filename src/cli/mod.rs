@@ -1,8 +1,10 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod network_args;
 mod plan;
 mod python_args;
+mod sync;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -43,6 +45,7 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Sync(sync::SyncArgs),
     Plan(plan::PlanArgs),
 }
 
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
     let outcome = match &cli.command {
+        Command::Sync(args) => sync::run(args, &cli.global),
         Command::Plan(args) => plan::run(args),
     };
     match outcome {

@@ -46,6 +46,16 @@ pub struct PlannedPackage {
     pub direct_url: Option<DirectUrl>,
 }
 
+impl PlannedPackage {
+    /// Name and version, for messages.
+    pub fn label(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.to_string(),
+        }
+    }
+}
+
 /// How a package is had.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -116,6 +126,13 @@ enum DirectInfo {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         editable: bool,
     },
+}
+
+/// The file's text.
+impl std::fmt::Display for DirectUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&serde_json::to_string(self).unwrap_or_default())
+    }
 }
 
 /// Why there is no plan.

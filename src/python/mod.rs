@@ -1,1 +1,13 @@
-//! x
+//! What a Python environment is made of: wheels in site-packages, scripts in `bin`, and the files
+//! around them that make it a virtual environment. Everything is written through [`crate::tree`].
+
+pub mod bytecode;
+pub mod layout;
+mod metadata;
+mod record;
+pub mod scripts;
+pub mod venv;
+pub mod wheel;
+
+pub use layout::Layout;
+pub use wheel::{Installed, WheelError, WheelSource, place_wheel};

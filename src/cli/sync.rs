@@ -1,0 +1,371 @@
+//! `lockwright sync`: fetch what a lock names, and assemble it.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::network_args::NetworkArgs;
+use super::python_args::{Chosen, SelectionArgs, TargetArgs};
+use super::{Failure, Global, Outcome, print};
+use crate::archive::Limits;
+use crate::assemble::python::{Assembled, Request, assemble};
+use crate::digest::{Algorithm, Digest};
+use crate::lock::pyproject::ProjectSettings;
+use crate::lock::uv::UvLock;
+use crate::plan::PythonPlan;
+use crate::python::venv::Venv;
+use crate::python::{Layout, bytecode, venv};
+use crate::target::Os;
+use crate::tree::{Replace, Tree};
+use crate::ui::{Progress, bytes};
+
+/// Assemble the environment that a lock names: uv.lock becomes .venv
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// A project's folder, or its lock
+    #[arg(default_value = ".")]
+    path: Utf8PathBuf,
+    /// Where the environment goes [default: .venv beside the lock]
+    #[arg(long, short, value_name = "DIR", env = "UV_PROJECT_ENVIRONMENT")]
+    out: Option<Utf8PathBuf>,
+    /// Replace what is there, whatever it is
+    #[arg(long)]
+    clear: bool,
+    /// Refuse packages that bring different bytes for one path
+    #[arg(long)]
+    strict: bool,
+    /// Make an environment that can be moved: scripts find its interpreter beside themselves
+    #[arg(long)]
+    relocatable: bool,
+    /// What shells show while it is activated [default: the folder's name]
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// See the interpreter's own site-packages
+    #[arg(long)]
+    system_site_packages: bool,
+    /// Compile bytecode now rather than at the first import
+    #[arg(long, env = "UV_COMPILE_BYTECODE", value_parser = clap::builder::FalseyValueParser::new())]
+    compile_bytecode: bool,
+    /// Where the interpreter is found where the environment will run, when it is for another
+    /// machine than this one
+    #[arg(long, value_name = "PATH")]
+    interpreter: Option<Utf8PathBuf>,
+    /// Print a JSON report
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// The file at an environment's top that says it is ours, and what it was made from.
+const STATE: &str = ".lockwright.json";
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct State {
+    /// The version that made it.
+    lockwright: String,
+    /// A digest of all that went into it: an equal one means there is nothing to do.
+    made_from: Digest,
+    /// `name version` of each package, in order.
+    packages: Vec<String>,
+    /// The `.dist-info` folder of each.
+    dist_info: Vec<String>,
+}
+
+/// What `--json` reports.
+#[derive(Serialize)]
+struct Report<'a> {
+    environment: &'a Utf8Path,
+    target: &'a str,
+    changed: bool,
+    packages: &'a [String],
+    files: u64,
+    bytes: u64,
+    from_store: usize,
+    from_disk: usize,
+    from_network: usize,
+    bytes_fetched: u64,
+    collisions: &'a [crate::tree::Collision],
+}
+
+/// Runs the command.
+pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
+    let start = Instant::now();
+    let file = super::find_lock(&args.path)?;
+    let lock = UvLock::load(&file)?;
+    let settings = ProjectSettings::beside(&file)?;
+    let store = args.network.store()?;
+    let chosen = args
+        .target
+        .choose(&lock, Some(&store.root().join("interpreters")))?;
+    let plan = PythonPlan::new(
+        &lock,
+        &chosen.target,
+        &args.selection.selection(),
+        &settings,
+    )?;
+    let planned = start.elapsed();
+
+    let dest = match &args.out {
+        Some(out) => camino::absolute_utf8(out)?,
+        None => lock.folder().join(".venv"),
+    };
+    let layout = Layout::new(&chosen.target, &dest, args.relocatable);
+    let venv = venv_of(args, &chosen)?;
+    let made_from = made_from(args, &plan, &layout, &venv)?;
+    let packages: Vec<String> = plan
+        .packages
+        .iter()
+        .map(crate::plan::PlannedPackage::label)
+        .collect();
+    let mut report = Report {
+        environment: &dest,
+        target: &plan.target,
+        changed: false,
+        packages: &packages,
+        files: 0,
+        bytes: 0,
+        from_store: 0,
+        from_disk: 0,
+        from_network: 0,
+        bytes_fetched: 0,
+        collisions: &[],
+    };
+    if is_current(&dest, &layout, &made_from) {
+        return finish(args, global, &report, || {
+            format!("{dest} is as the lock has it: {} packages", packages.len())
+        });
+    }
+
+    check_replaceable(args, &dest)?;
+    let mut tree = Tree::stage(&dest)?;
+    let own = tree.owner("the environment");
+    venv::write(&tree, own, &layout, &chosen.target, &venv)?;
+    let done = assemble(
+        &mut tree,
+        &Request {
+            plan: &plan,
+            layout: &layout,
+            store: &store,
+            fetch: &args.network.options(),
+            limits: Limits::default(),
+            strict: args.strict,
+        },
+    )?;
+    for collision in &done.collisions {
+        eprintln!("warning: {collision}");
+    }
+    let compiling = Instant::now();
+    if args.compile_bytecode {
+        compile(&chosen, &tree, &layout)?;
+    }
+    let compiled = compiling.elapsed();
+    let state = State {
+        lockwright: env!("CARGO_PKG_VERSION").into(),
+        made_from,
+        packages: packages.clone(),
+        dist_info: done
+            .installed
+            .iter()
+            .map(|installed| installed.dist_info.clone())
+            .collect(),
+    };
+    let text = format!("{}\n", serde_json::to_string_pretty(&state)?);
+    tree.file(
+        own,
+        &crate::tree::TreePath::new(STATE)?,
+        false,
+        text.as_bytes(),
+    )?;
+    (report.files, report.bytes) = tree.written();
+    tree.commit(&if args.clear {
+        Replace::Anything
+    } else {
+        Replace::Ours(&is_ours)
+    })?;
+
+    let Assembled {
+        fetched,
+        fetching,
+        placing,
+        ..
+    } = &done;
+    report.changed = true;
+    report.from_store = fetched.from_store;
+    report.from_disk = fetched.from_disk;
+    report.from_network = fetched.from_network;
+    report.bytes_fetched = fetched.bytes;
+    report.collisions = &done.collisions;
+    finish(args, global, &report, || {
+        let mut from = Vec::new();
+        for (count, place) in [
+            (fetched.from_store, "the store"),
+            (fetched.from_disk, "this machine"),
+            (fetched.from_network, "the network"),
+        ] {
+            if count > 0 {
+                from.push(format!("{count} from {place}"));
+            }
+        }
+        let from = if from.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", from.join(", "))
+        };
+        let downloaded = match fetched.bytes {
+            0 => String::new(),
+            count => format!(", {} fetched", bytes(count)),
+        };
+        let compiled = match args.compile_bytecode {
+            true => format!(", compile {:.2} s", compiled.as_secs_f64()),
+            false => String::new(),
+        };
+        format!(
+            "Placed {} packages{from} in {dest}: {} files, {}{downloaded}\n\
+             {:.2} s: plan {:.2} s, fetch {:.2} s, place {:.2} s{compiled}",
+            packages.len(),
+            report.files,
+            bytes(report.bytes),
+            start.elapsed().as_secs_f64(),
+            planned.as_secs_f64(),
+            fetching.as_secs_f64(),
+            placing.as_secs_f64(),
+        )
+    })
+}
+
+fn finish(
+    args: &SyncArgs,
+    global: &Global,
+    report: &Report<'_>,
+    summary: impl FnOnce() -> String,
+) -> Outcome {
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(report)?))?;
+    } else if !global.quiet {
+        eprintln!("{}", summary());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The environment's own properties, and where its interpreter will be.
+fn venv_of(args: &SyncArgs, chosen: &Chosen) -> Result<Venv, Failure> {
+    let target = &chosen.target;
+    if target.platform.os == Os::Windows {
+        return Err(
+            "environments for Windows can be planned, not assembled: their scripts are \
+                    programs, which lockwright does not make; use `lockwright plan`, or another \
+                    --python-platform"
+                .into(),
+        );
+    }
+    let (major, minor) = target.version;
+    let interpreter = match (&args.interpreter, &chosen.interpreter) {
+        (Some(path), _) => path.clone(),
+        (None, Some(found)) if found.target.platform == target.platform => {
+            found.about.base_executable.clone()
+        }
+        // Where most systems have it; said in the help of --interpreter.
+        (None, _) => format!("/usr/bin/python{major}.{minor}").into(),
+    };
+    Ok(Venv {
+        interpreter,
+        version: target.markers.python_full_version().to_string(),
+        prompt: args.prompt.clone(),
+        system_site_packages: args.system_site_packages,
+    })
+}
+
+/// A digest of all that decides about the environment's bytes.
+fn made_from(
+    args: &SyncArgs,
+    plan: &PythonPlan,
+    layout: &Layout,
+    venv: &Venv,
+) -> Result<Digest, serde_json::Error> {
+    let all = serde_json::json!({
+        "lockwright": env!("CARGO_PKG_VERSION"),
+        "plan": plan,
+        "layout": format!("{layout:?}"),
+        "venv": format!("{venv:?}"),
+        "bytecode": args.compile_bytecode,
+    });
+    Ok(Digest::of(Algorithm::Sha256, &serde_json::to_vec(&all)?))
+}
+
+fn state(dest: &Utf8Path) -> Option<State> {
+    serde_json::from_slice(&std::fs::read(dest.join(STATE)).ok()?).ok()
+}
+
+fn is_ours(dest: &Utf8Path) -> bool {
+    state(dest).is_some()
+}
+
+/// Whether the environment was made from the same, and its packages have not been touched since:
+/// exactly their `.dist-info` folders are there, each with its RECORD.
+fn is_current(dest: &Utf8Path, layout: &Layout, made_from: &Digest) -> bool {
+    let Some(state) = state(dest).filter(|state| state.made_from == *made_from) else {
+        return false;
+    };
+    let site = dest.join(&layout.site);
+    let found = site.read_dir_utf8().map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter(|entry| entry.file_name().ends_with(".dist-info"))
+            .count()
+    });
+    found == state.dist_info.len()
+        && state
+            .dist_info
+            .iter()
+            .all(|name| site.join(name).join("RECORD").is_file())
+        && std::fs::symlink_metadata(layout.python()).is_ok()
+}
+
+/// Refuses before any work what `commit` would refuse after it.
+fn check_replaceable(args: &SyncArgs, dest: &Utf8Path) -> Result<(), Failure> {
+    let Ok(there) = std::fs::symlink_metadata(dest) else {
+        return Ok(());
+    };
+    let empty = dest
+        .read_dir_utf8()
+        .is_ok_and(|mut entries| entries.next().is_none());
+    if args.clear || empty || is_ours(dest) {
+        return Ok(());
+    }
+    let why = if there.is_dir() {
+        "was not made by lockwright"
+    } else {
+        "is no folder"
+    };
+    Err(crate::tree::TreeError::NotOurs {
+        dest: dest.to_owned(),
+        why,
+    }
+    .into())
+}
+
+fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {
+    let Some(interpreter) = &chosen.interpreter else {
+        return Err(
+            "bytecode is made by the target's interpreter, and there is none here: leave \
+                    --compile-bytecode out, or give an interpreter with --python"
+                .into(),
+        );
+    };
+    let progress = Progress::items("Compiling", 0);
+    bytecode::compile(
+        &interpreter.about.base_executable,
+        &tree.root().join(&layout.site),
+        &layout.prefix.join(&layout.site),
+        &progress,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! RECORD: what a wheel says it holds, and what an installation says it put where
+//! (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>).
+
+use std::fmt::Write as _;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+
+use crate::digest::{Algorithm, Digest};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    /// The path, relative to site-packages.
+    pub(super) path: String,
+    /// As written: `sha256=<base64>`, or nothing.
+    pub(super) hash: String,
+    /// Bytes, as written, or nothing.
+    pub(super) size: String,
+}
+
+/// The hash of bytes, as RECORD spells it.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    spell(&Digest::of(Algorithm::Sha256, bytes))
+}
+
+/// A digest, as RECORD spells it: base64 for URLs, without padding (PEP 427).
+pub(super) fn spell(digest: &Digest) -> String {
+    format!(
+        "{}={}",
+        digest.algorithm(),
+        BASE64URL_NOPAD.encode(digest.bytes())
+    )
+}
+
+/// Whether a hash as written is this digest's. Some wheels have hexadecimal ones (geoip2), which
+/// are as good.
+pub(super) fn is_hash(written: &str, digest: &Digest) -> bool {
+    let Some((algorithm, value)) = written.split_once('=') else {
+        return false;
+    };
+    algorithm == digest.algorithm().name()
+        && (value.trim_end_matches('=') == BASE64URL_NOPAD.encode(digest.bytes())
+            || value.eq_ignore_ascii_case(&HEXLOWER.encode(digest.bytes())))
+}
+
+/// The algorithm that a hash as written names.
+pub(super) fn algorithm(written: &str) -> Option<Algorithm> {
+    let name = written.split_once('=')?.0;
+    Algorithm::ALL
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
+}
+
+impl Entry {
+    /// A line for a file with these bytes.
+    pub(super) fn of(path: impl Into<String>, bytes: &[u8]) -> Self {
+        Self {
+            path: path.into(),
+            hash: hash(bytes),
+            size: bytes.len().to_string(),
+        }
+    }
+}
+
+/// Reads the lines: CSV, fields perhaps in double quotes.
+///
+/// # Errors
+/// With the line's number, when it has not three fields.
+pub(super) fn parse(text: &str) -> Result<Vec<Entry>, usize> {
+    let mut entries = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let mut fields = fields(line).into_iter();
+        match (fields.next(), fields.next(), fields.next(), fields.next()) {
+            (Some(path), Some(hash), Some(size), None) if !path.is_empty() => {
+                entries.push(Entry { path, hash, size });
+            }
+            _ => return Err(number + 1),
+        }
+    }
+    Ok(entries)
+}
+
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    let mut quoted = false;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    fields.push(field);
+    fields
+}
+
+/// Writes the lines, sorted, fields in quotes only where they must be.
+pub(super) fn write(mut entries: Vec<Entry>) -> String {
+    entries.sort();
+    let mut text = String::new();
+    for Entry { path, hash, size } in entries {
+        if path.contains(['"', ',', '\n', '\r']) {
+            let _ = write!(text, "\"{}\"", path.replace('"', "\"\""));
+        } else {
+            text.push_str(&path);
+        }
+        let _ = writeln!(text, ",{hash},{size}");
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_as_good_as_base64() {
+        let digest = Digest::of(Algorithm::Sha256, b"x");
+        assert!(is_hash(&spell(&digest), &digest));
+        assert!(is_hash(&format!("sha256={}", digest.hex()), &digest));
+        assert!(!is_hash(&hash(b"y"), &digest));
+        assert!(!is_hash("sha256", &digest));
+    }
+
+    #[test]
+    fn a_line_has_three_fields() {
+        assert_eq!(parse("a,,\n\nb,sha256=x\n"), Err(3));
+        assert_eq!(parse("a,b,c,d"), Err(1));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_back(paths in proptest::collection::btree_set("[^\r\n]{1,12}", 0..8)) {
+            let entries: Vec<Entry> = paths
+                .into_iter()
+                .filter(|path| !path.trim().is_empty())
+                .map(|path| Entry::of(path, b"x"))
+                .collect();
+            proptest::prop_assert_eq!(parse(&write(entries.clone())).unwrap(), entries);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Scripts: the launchers of entry points, and the first lines of scripts that wheels bring.
+
+use super::layout::Layout;
+use super::metadata::EntryPoint;
+
+/// The longest first line that Linux kernels of all ages take, `#!` and the newline included.
+const LONGEST: usize = 127;
+
+/// The first line (or lines) of a script that the environment's interpreter runs.
+///
+/// A path that is too long or has blanks cannot stand after `#!`: `/bin/sh` is run instead and
+/// hands over at once, by lines that are a string for Python, as pip and uv do. A relocatable
+/// environment finds the interpreter beside the script in the same way.
+pub fn shebang(layout: &Layout) -> String {
+    if layout.relocatable {
+        return String::from(
+            "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''",
+        );
+    }
+    let python = layout.python();
+    let plain = format!("#!{python}");
+    if plain.len() < LONGEST && !python.as_str().contains([' ', '\t']) {
+        return plain;
+    }
+    let quoted = python.as_str().replace('\'', "'\"'\"'");
+    format!("#!/bin/sh\n'''exec' '{quoted}' \"$0\" \"$@\"\n' '''")
+}
+
+/// The launcher of an entry point; the text is uv's, so that RECORDs agree.
+pub(super) fn launcher(layout: &Layout, entry: &EntryPoint) -> String {
+    let EntryPoint {
+        module, function, ..
+    } = entry;
+    let import = function.split('.').next().unwrap_or(function);
+    format!(
+        "{}\n# -*- coding: utf-8 -*-\nimport sys\nfrom {module} import {import}\n\
+         if __name__ == \"__main__\":\n\
+         \x20   if sys.argv[0].endswith(\"-script.pyw\"):\n\
+         \x20       sys.argv[0] = sys.argv[0][:-11]\n\
+         \x20   elif sys.argv[0].endswith(\".exe\"):\n\
+         \x20       sys.argv[0] = sys.argv[0][:-4]\n\
+         \x20   sys.exit({function}())\n",
+        shebang(layout)
+    )
+}
+
+/// A wheel's script with `#!python` or `#!pythonw` as its first line, for this environment;
+/// `None` where it begins otherwise and stays as it is
+/// (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/#recommended-installer-features>).
+pub(super) fn rewritten(layout: &Layout, script: &[u8]) -> Option<Vec<u8>> {
+    // One interpreter serves consoles and windows alike outside Windows.
+    let rest = script
+        .strip_prefix(b"#!pythonw")
+        .or_else(|| script.strip_prefix(b"#!python"))?;
+    Some([shebang(layout).as_bytes(), rest].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(prefix: &str, relocatable: bool) -> Layout {
+        Layout {
+            prefix: prefix.into(),
+            site: "lib/python3.14/site-packages".into(),
+            scripts: "bin".into(),
+            headers: "include".into(),
+            relocatable,
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_stand_in_the_first_line_is_handed_over_to() {
+        assert_eq!(shebang(&layout("/v", false)), "#!/v/bin/python");
+        let spaces = shebang(&layout("/a b'c", false));
+        assert_eq!(
+            spaces,
+            "#!/bin/sh\n'''exec' '/a b'\"'\"'c/bin/python' \"$0\" \"$@\"\n' '''"
+        );
+        let long = format!("/{}", "x".repeat(120));
+        assert!(shebang(&layout(&long, false)).starts_with("#!/bin/sh\n'''exec' '/xxx"));
+        assert!(shebang(&layout("/v", true)).contains("realpath"));
+    }
+
+    #[test]
+    fn only_python_s_own_placeholder_is_rewritten() {
+        let layout = layout("/v", false);
+        assert_eq!(
+            rewritten(&layout, b"#!python\nx\n").as_deref(),
+            Some(&b"#!/v/bin/python\nx\n"[..])
+        );
+        assert_eq!(
+            rewritten(&layout, b"#!pythonw -u\n").as_deref(),
+            Some(&b"#!/v/bin/python -u\n"[..])
+        );
+        assert_eq!(rewritten(&layout, b"#!/usr/bin/python\n"), None);
+        assert_eq!(rewritten(&layout, b"\x7fELF"), None);
+    }
+}
