@@ -20,6 +20,7 @@ pub mod elf;
 pub mod fetch;
 pub mod lock;
 pub mod manifest;
+pub mod nix;
 pub mod place;
 pub mod plan;
 pub mod python;

@@ -2,6 +2,7 @@
 //! meant), and nothing reads the command line after that. One file a command.
 
 mod network_args;
+mod hash;
 mod plan;
 mod python_args;
 mod sync;
@@ -46,6 +47,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Sync(sync::SyncArgs),
+    Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
 }
 
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
     start_log(&cli.global);
     let outcome = match &cli.command {
         Command::Sync(args) => sync::run(args, &cli.global),
+        Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
     };
     match outcome {

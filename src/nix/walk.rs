@@ -1,0 +1,163 @@
+//! A tree read into memory: what every entry is, not what is in it.
+//!
+//! Names are bytes (`OsStr`), sorted as bytes, so that a tree that came from anywhere can be
+//! hashed and sealed; links are never followed. Folders are listed in parallel.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+/// Something in a tree.
+#[derive(Debug)]
+pub enum Node {
+    /// A regular file.
+    File(File),
+    /// A symbolic link and what it holds.
+    Link(OsString),
+    /// A folder and what is in it, sorted by name.
+    Folder(Vec<(OsString, Node)>),
+}
+
+/// What is known of a regular file without opening it.
+#[derive(Debug, Clone, Copy)]
+pub struct File {
+    /// Length in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Device and inode: the same for every name of a hard-linked file.
+    pub id: (u64, u64),
+    /// How many names the file has.
+    pub links: u64,
+}
+
+impl File {
+    /// Whether its owner may run it, which is all that Nix keeps of a mode.
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+}
+
+/// Why a tree could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The operating system refused.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// Why it could not be.
+        source: io::Error,
+    },
+    /// Neither file, folder nor link.
+    #[error("{} is a {kind}: a sealed tree may hold only files, folders and symbolic links", .path.display())]
+    Kind {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+}
+
+impl WalkError {
+    fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Reads the tree at `path`, which may also be a single file or a link.
+///
+/// # Errors
+/// When something cannot be read, or is neither file, folder nor link.
+pub fn walk(path: &Path) -> Result<Node, WalkError> {
+    node(
+        path,
+        &fs::symlink_metadata(path).map_err(WalkError::read(path))?,
+    )
+}
+
+fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        Ok(Node::File(File {
+            size: meta.size(),
+            mode: meta.mode() & 0o7777,
+            id: (meta.dev(), meta.ino()),
+            links: meta.nlink(),
+        }))
+    } else if kind.is_symlink() {
+        let target = fs::read_link(path).map_err(WalkError::read(path))?;
+        Ok(Node::Link(target.into_os_string()))
+    } else if kind.is_dir() {
+        folder(path).map(Node::Folder)
+    } else {
+        Err(WalkError::Kind {
+            path: path.to_owned(),
+            kind: match () {
+                () if kind.is_fifo() => "named pipe",
+                () if kind.is_socket() => "socket",
+                () => "device",
+            },
+        })
+    }
+}
+
+fn folder(path: &Path) -> Result<Vec<(OsString, Node)>, WalkError> {
+    let mut entries = Vec::new();
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(path).map_err(WalkError::read(path))? {
+        let entry = entry.map_err(WalkError::read(path))?;
+        let kind = entry.file_type().map_err(WalkError::read(path))?;
+        if kind.is_dir() {
+            folders.push(entry.file_name());
+        } else {
+            let path = entry.path();
+            let meta = entry.metadata().map_err(WalkError::read(&path))?;
+            entries.push((entry.file_name(), node(&path, &meta)?));
+        }
+    }
+    let folders = folders.into_par_iter().map(|name| {
+        let inside = folder(&path.join(&name))?;
+        Ok((name, Node::Folder(inside)))
+    });
+    entries.par_extend(folders.collect::<Result<Vec<_>, WalkError>>()?);
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(entries)
+}
+
+impl Node {
+    /// Visits every entry, parents before children, in order of name. Paths are relative to the
+    /// tree, that of the tree itself is empty.
+    pub fn each<'a>(&'a self, visit: &mut impl FnMut(&Path, &'a Node)) {
+        self.visit(&mut PathBuf::new(), visit);
+    }
+
+    fn visit<'a>(&'a self, path: &mut PathBuf, visit: &mut impl FnMut(&Path, &'a Node)) {
+        visit(path, self);
+        if let Self::Folder(entries) = self {
+            for (name, node) in entries {
+                path.push(name);
+                node.visit(path, visit);
+                path.pop();
+            }
+        }
+    }
+
+    /// The entry of that name, when this is a folder that has it.
+    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&Self> {
+        let Self::Folder(entries) = self else {
+            return None;
+        };
+        let at = entries
+            .binary_search_by(|(other, _)| other.as_os_str().cmp(name.as_ref()))
+            .ok()?;
+        entries.get(at).map(|(_, node)| node)
+    }
+}
