@@ -1,8 +1,8 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
-mod network_args;
 mod hash;
+mod network_args;
 mod plan;
 mod python_args;
 mod sync;
