@@ -63,6 +63,11 @@ impl Progress {
         self.bar.inc(by);
     }
 
+    /// `by` of what was done has to be done again.
+    pub fn retreat(&self, by: u64) {
+        self.bar.dec(by);
+    }
+
     /// The total turned out larger.
     pub fn grow(&self, by: u64) {
         self.bar.inc_length(by);

@@ -1,51 +1,104 @@
 //! The HTTP client: TLS, proxies, timeouts.
 //!
-//! Certificates are taken as curl takes them: `SSL_CERT_FILE` and `SSL_CERT_DIR` (a `:`-separated
-//! list) in the system's place where they are set. Proxies come from `HTTP_PROXY`, `HTTPS_PROXY`,
-//! `ALL_PROXY` and `NO_PROXY`. Nothing is decoded on the way: the digest is of the bytes as sent.
+//! Certificate authorities are taken as curl takes them: `CURL_CA_BUNDLE`, or else `SSL_CERT_FILE`
+//! and `SSL_CERT_DIR` (a `:`-separated list); where no file is named, the system's. Proxies come
+//! from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case. HTTP/2 is spoken
+//! where the server offers it. Nothing is decoded on the way: the digest is of the bytes as sent.
 
+use std::env;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use rustls_native_certs::CertificateResult;
 
 use super::FetchError;
+use super::retry::Patience;
 
-/// Makes the client that all fetches of a run share.
-pub(super) fn client() -> Result<reqwest::Client, FetchError> {
-    let fail = |what: String| FetchError::Client(what);
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let why = found
-            .errors
-            .first()
-            .map(|error| format!(": {error}"))
-            .unwrap_or_default();
-        return Err(fail(format!(
-            "there is no certificate authority to trust{why}; set SSL_CERT_FILE or SSL_CERT_DIR"
-        )));
+/// A client, and what was wrong with the certificates it was to trust.
+pub(super) struct Client {
+    pub(super) http: reqwest::Client,
+    /// Told when a certificate is refused; plain HTTP needs none.
+    pub(super) trust_problem: Option<String>,
+}
+
+impl Client {
+    /// Makes the client that all downloads of a run share.
+    pub(super) fn new(patience: &Patience) -> Result<Self, FetchError> {
+        let found = authorities();
+        let mut roots = rustls::RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        let trust_problem = match found.errors.first() {
+            Some(error) => Some(error.to_string()),
+            None if added == 0 => Some("there is no certificate authority to trust".to_owned()),
+            None => None,
+        };
+        if let Some(problem) = &trust_problem {
+            tracing::debug!("certificate authorities: {problem}");
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| FetchError::Client(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("lockwright/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(patience.timeout)
+            .read_timeout(patience.timeout)
+            .redirect(Policy::limited(10))
+            // A redirect's target has no business knowing a signed URL.
+            .referer(false)
+            // Enough in flight for a fast line with a long way to the server.
+            .http2_initial_stream_window_size(4 << 20)
+            .http2_initial_connection_window_size(16 << 20)
+            // Retrying is done here, where what has arrived already can be kept.
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| FetchError::Client(super::error::causes(&error)))?;
+        Ok(Self {
+            http,
+            trust_problem,
+        })
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| fail(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let seconds = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .and_then(|value| value.parse().ok())
+}
+
+/// Where the distributions keep their bundle: Debian, Fedora, openSUSE, Alpine, FreeBSD.
+const BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+fn authorities() -> CertificateResult {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let bundle = set("CURL_CA_BUNDLE").map(PathBuf::from);
+    let dirs: Vec<PathBuf> = match &bundle {
+        Some(_) => Vec::new(),
+        None => set("SSL_CERT_DIR").map_or_else(Vec::new, |dirs| {
+            env::split_paths(&dirs)
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .collect()
+        }),
     };
-    let timeout = seconds("UV_HTTP_TIMEOUT").unwrap_or(30);
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!("lockwright/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(timeout))
-        .read_timeout(Duration::from_secs(timeout))
-        .redirect(reqwest::redirect::Policy::limited(10))
-        // Retrying is done here, where what has arrived already can be kept.
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|error| fail(super::download::causes(&error)))
+    let file = bundle
+        .or_else(|| set("SSL_CERT_FILE").map(PathBuf::from))
+        .or_else(|| {
+            let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
+            found.map(Path::to_owned)
+        });
+    let mut all = match &file {
+        Some(file) => rustls_native_certs::load_certs_from_paths(Some(file), None),
+        None => rustls_native_certs::load_native_certs(),
+    };
+    for dir in dirs {
+        let more = rustls_native_certs::load_certs_from_paths(None, Some(&dir));
+        all.certs.extend(more.certs);
+        all.errors.extend(more.errors);
+    }
+    all
 }

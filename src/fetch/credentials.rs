@@ -1,18 +1,24 @@
 //! Credentials: who we say we are, and to whom.
 //!
-//! A URL's own user and password come first, then those of an index whose URL the asked one begins
-//! with (`UV_INDEX_<NAME>_USERNAME`/`_PASSWORD` for a `[[tool.uv.index]]` of that name;
-//! `UV_DEFAULT_INDEX`, `UV_INDEX_URL`, `UV_EXTRA_INDEX_URL` and `UV_INDEX` with user and password in
-//! them), then those of the host in a netrc file (`NETRC`, or `~/.netrc`). They never follow a
-//! redirect to another host.
-
-use std::collections::BTreeMap;
+//! The first of these that knows the URL is used:
+//!
+//! 1. the URL's own user and password (a user alone is completed from netrc, as curl does);
+//! 2. what is known for a URL prefix: an index's login from `UV_INDEX_<NAME>_USERNAME` and
+//!    `_PASSWORD`, or from a URL in `UV_DEFAULT_INDEX`, `UV_INDEX`, `UV_INDEX_URL` or
+//!    `UV_EXTRA_INDEX_URL`; a token from an `.npmrc`. The longest prefix wins. Where none fits but
+//!    one is on the same server, that one is used, since indexes keep their files beside them;
+//! 3. the netrc file (`$NETRC`, or `~/.netrc`).
+//!
+//! They are looked up for the URL that is asked, mirrors applied, and are never sent on to
+//! another host by a redirect.
 
 use camino::Utf8PathBuf;
 use url::Url;
 
+use super::netrc::Netrc;
+
 /// A user and a password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Login {
     /// The user's name.
     pub user: String,
@@ -20,140 +26,132 @@ pub struct Login {
     pub password: Option<String>,
 }
 
+/// What is shown to a server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Basic`.
+    Basic(Login),
+    /// `Authorization: Bearer`, as npm's `_authToken`.
+    Bearer(String),
+}
+
+// Secrets never get into a log.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Login({}:****)", self.user)
+        write!(f, "{}:****", self.user)
     }
 }
 
-/// All logins that are known.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Basic(login) => write!(f, "Basic({login:?})"),
+            Self::Bearer(_) => f.write_str("Bearer(****)"),
+        }
+    }
+}
+
+/// All credentials that are known.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    indexes: Vec<(Url, Login)>,
-    hosts: BTreeMap<String, Login>,
-    default: Option<Login>,
+    prefixes: Vec<(Url, Credential)>,
+    netrc: Netrc,
 }
 
 impl Credentials {
-    /// Reads the environment and the netrc file. `indexes` are names and URLs of indexes that the
-    /// project knows.
+    /// Reads uv's variables and the netrc file. `indexes` are the names and URLs of the indexes
+    /// that the project knows (`[[tool.uv.index]]`).
     pub fn from_environment(indexes: &[(String, Url)]) -> Self {
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::read(
+            indexes,
+            |name| std::env::var(name).ok(),
+            |path| std::fs::read_to_string(path).ok(),
+        )
+    }
+
+    fn read(
+        indexes: &[(String, Url)],
+        variable: impl Fn(&str) -> Option<String>,
+        file: impl Fn(Utf8PathBuf) -> Option<String>,
+    ) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut all = Self::default();
-        for (name, url) in indexes {
-            let key: String = name
-                .chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() {
-                        c.to_ascii_uppercase()
-                    } else {
-                        '_'
-                    }
-                })
-                .collect();
-            let user = env(&format!("UV_INDEX_{key}_USERNAME"));
-            let password = env(&format!("UV_INDEX_{key}_PASSWORD"));
-            if user.is_some() || password.is_some() {
-                all.add(
-                    url,
-                    Login {
-                        user: user.unwrap_or_default(),
-                        password,
-                    },
-                );
-            }
-        }
-        for name in [
+        let mut named = indexes.to_vec();
+        for variable in [
             "UV_DEFAULT_INDEX",
+            "UV_INDEX",
             "UV_INDEX_URL",
             "UV_EXTRA_INDEX_URL",
-            "UV_INDEX",
         ] {
-            for word in env(name).unwrap_or_default().split_whitespace() {
+            for word in set(variable).unwrap_or_default().split_whitespace() {
                 // An index may be given as NAME=URL.
-                let url = word.split_once('=').map_or(word, |(name, url)| {
-                    if name.contains("://") { word } else { url }
-                });
-                if let Ok(url) = Url::parse(url)
-                    && let Some(login) = login_of(&url)
-                {
-                    all.add(&url, login);
+                let (name, url) = match word.split_once('=') {
+                    Some((name, url)) if !name.contains("://") => (Some(name), url),
+                    _ => (None, word),
+                };
+                let Ok(url) = Url::parse(url) else { continue };
+                if let Some(login) = login_of(&url) {
+                    all.add(&url, Credential::Basic(login));
                 }
+                named.extend(name.map(|name| (name.to_owned(), url)));
             }
         }
-        let netrc = env("NETRC")
+        for (name, url) in &named {
+            let key = variable_part(name);
+            let user = set(&format!("UV_INDEX_{key}_USERNAME"));
+            let password = set(&format!("UV_INDEX_{key}_PASSWORD"));
+            if user.is_some() || password.is_some() {
+                let login = Login {
+                    user: user.unwrap_or_default(),
+                    password,
+                };
+                all.add(url, Credential::Basic(login));
+            }
+        }
+        let netrc = set("NETRC")
             .map(Utf8PathBuf::from)
-            .or_else(|| env("HOME").map(|home| Utf8PathBuf::from(home).join(".netrc")));
-        if let Some(text) = netrc.and_then(|path| std::fs::read_to_string(path).ok()) {
-            all.read_netrc(&text);
+            .or_else(|| set("HOME").map(|home| Utf8PathBuf::from(home).join(".netrc")));
+        if let Some(text) = netrc.and_then(file) {
+            all.netrc = Netrc::parse(&text);
         }
         all
     }
 
-    /// Adds the login of everything below a URL.
-    pub fn add(&mut self, url: &Url, login: Login) {
-        self.indexes.push((url.clone(), login));
+    /// Adds the credential for everything below a URL.
+    pub fn add(&mut self, prefix: &Url, credential: Credential) {
+        self.prefixes
+            .push((super::mirrors::without_login(prefix), credential));
     }
 
-    /// Reads the text of a netrc file: `machine HOST login USER password WORD`, in any lines.
-    /// `macdef` bodies and unknown words are passed over, as curl does.
-    pub fn read_netrc(&mut self, text: &str) {
-        let mut words = text.lines().flat_map(|line| {
-            let line = if line.trim_start().starts_with('#') {
-                ""
-            } else {
-                line
-            };
-            line.split_whitespace()
-        });
-        let mut host: Option<Option<String>> = None;
-        let mut login = Login {
-            user: String::new(),
-            password: None,
-        };
-        loop {
-            let word = words.next();
-            if matches!(word, None | Some("machine" | "default")) {
-                match host.take() {
-                    Some(Some(host)) => {
-                        self.hosts.entry(host).or_insert_with(|| login.clone());
-                    }
-                    Some(None) => self.default = Some(login.clone()),
-                    None => {}
-                }
-                login = Login {
-                    user: String::new(),
-                    password: None,
-                };
-            }
-            match word {
-                None => return,
-                Some("machine") => host = words.next().map(|host| Some(host.to_owned())),
-                Some("default") => host = Some(None),
-                Some("login") => login.user = words.next().unwrap_or_default().to_owned(),
-                Some("password") => login.password = words.next().map(str::to_owned),
-                Some(_) => {}
-            }
+    /// What to show for a URL.
+    pub fn get(&self, url: &Url) -> Option<Credential> {
+        let in_netrc = |user| self.netrc.login(url.host_str()?, user).cloned();
+        if let Some(login) = login_of(url) {
+            let completed = (login.password.is_none())
+                .then(|| in_netrc(Some(&login.user)))
+                .flatten();
+            return Some(Credential::Basic(completed.unwrap_or(login)));
         }
+        self.prefixes
+            .iter()
+            .filter(|(prefix, _)| same_server(prefix, url))
+            // The last of the greatest: what is added later is more particular.
+            .max_by_key(|(prefix, _)| match below(prefix, url) {
+                true => 1 + prefix.path().len(),
+                false => 0,
+            })
+            .map(|(_, credential)| credential.clone())
+            .or_else(|| in_netrc(None).map(Credential::Basic))
     }
+}
 
-    /// The login for a URL.
-    pub fn login(&self, url: &Url) -> Option<Login> {
-        login_of(url)
-            .or_else(|| {
-                let index = self
-                    .indexes
-                    .iter()
-                    .find(|(index, _)| same_realm(index, url));
-                index.map(|(_, login)| login.clone())
-            })
-            .or_else(|| {
-                self.hosts
-                    .get(url.host_str()?)
-                    .or(self.default.as_ref())
-                    .cloned()
-            })
-    }
+/// `My-Index` as it stands in `UV_INDEX_MY_INDEX_USERNAME`.
+fn variable_part(name: &str) -> String {
+    let part = |char: char| match char {
+        char if char.is_ascii_alphanumeric() => char.to_ascii_uppercase(),
+        _ => '_',
+    };
+    name.chars().map(part).collect()
 }
 
 /// The user and password that stand in a URL.
@@ -169,11 +167,17 @@ fn login_of(url: &Url) -> Option<Login> {
     })
 }
 
-/// Same scheme, host and port: where uv sends an index's credentials.
-fn same_realm(index: &Url, url: &Url) -> bool {
-    index.scheme() == url.scheme()
-        && index.host_str() == url.host_str()
-        && index.port_or_known_default() == url.port_or_known_default()
+fn same_server(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn below(prefix: &Url, url: &Url) -> bool {
+    let prefix = prefix.path().trim_end_matches('/');
+    url.path()
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -185,47 +189,82 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    #[test]
-    fn a_netrc_is_read_as_curl_reads_it() {
-        let mut all = Credentials::default();
-        all.read_netrc(
-            "# comment\nmachine a.example login me\n  password s3cret\nmachine b.example\nlogin you account x\n",
-        );
-        let login = all.login(&url("https://a.example/x")).unwrap();
-        assert_eq!(
-            (login.user.as_str(), login.password.as_deref()),
-            ("me", Some("s3cret"))
-        );
-        assert_eq!(
-            all.login(&url("https://b.example/x")).unwrap().password,
-            None
-        );
-        assert_eq!(all.login(&url("https://c.example/x")), None);
-        all.read_netrc("default login anon password a");
-        assert_eq!(all.login(&url("https://c.example/x")).unwrap().user, "anon");
+    fn basic(user: &str, password: &str) -> Credential {
+        Credential::Basic(Login {
+            user: user.into(),
+            password: Some(password.into()),
+        })
     }
 
     #[test]
-    fn the_url_s_own_login_comes_first_and_an_index_s_stays_with_its_host() {
+    fn the_most_particular_credential_wins() {
         let mut all = Credentials::default();
-        let login = Login {
-            user: "index".into(),
-            password: Some("p".into()),
-        };
-        all.add(&url("https://a.example/simple"), login);
-        assert_eq!(
-            all.login(&url("https://me:x%40y@a.example/f"))
-                .unwrap()
-                .password
-                .unwrap(),
-            "x@y"
+        all.add(&url("https://a.example/simple"), basic("index", "i"));
+        all.add(&url("https://a.example/private/"), basic("private", "p"));
+        all.add(
+            &url("https://npm.example/"),
+            Credential::Bearer("token".into()),
         );
-        assert_eq!(
-            all.login(&url("https://a.example/files/f")).unwrap().user,
-            "index"
+        all.netrc = Netrc::parse("machine a.example login netrc password n\ndefault login d");
+        for (asked, expected) in [
+            ("https://me:x%40y@a.example/simple/f", basic("me", "x@y")),
+            ("https://netrc@a.example/simple/f", basic("netrc", "n")),
+            ("https://a.example/simple/f", basic("index", "i")),
+            ("https://a.example/private/f", basic("private", "p")),
+            ("http://a.example/private/f", basic("netrc", "n")),
+            ("https://a.example:444/private/f", basic("netrc", "n")),
+            (
+                "https://npm.example/p/-/p.tgz",
+                Credential::Bearer("token".into()),
+            ),
+        ] {
+            assert_eq!(all.get(&url(asked)), Some(expected), "{asked}");
+        }
+        // Beside the index, not below it.
+        let files = all.get(&url("https://a.example/files/f")).unwrap();
+        assert!(matches!(files, Credential::Basic(login) if login.user != "netrc"));
+        let default = all.get(&url("https://c.example/f")).unwrap();
+        assert!(matches!(default, Credential::Basic(login) if login.user == "d"));
+    }
+
+    #[test]
+    fn uv_s_variables_are_read_as_uv_reads_them() {
+        let environment = [
+            ("UV_INDEX", "work=https://w.example/simple"),
+            ("UV_INDEX_WORK_USERNAME", "worker"),
+            ("UV_INDEX_WORK_PASSWORD", "w"),
+            ("UV_INDEX_MY_INDEX_PASSWORD", "m"),
+            ("UV_INDEX_URL", "https://u:p@plain.example/simple"),
+            ("HOME", "/home/u"),
+        ];
+        let all = Credentials::read(
+            &[("my-index".into(), url("https://mine.example/simple"))],
+            |name| {
+                let found = environment.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            },
+            |path| (path == "/home/u/.netrc").then(|| "machine n.example login nn".to_owned()),
         );
-        assert_eq!(all.login(&url("https://a.example:444/f")), None);
-        assert_eq!(all.login(&url("http://a.example/f")), None);
-        assert_eq!(format!("{all:?}").contains("\"p\""), false);
+        for (asked, expected) in [
+            ("https://w.example/files/f", basic("worker", "w")),
+            ("https://mine.example/simple/f", basic("", "m")),
+            ("https://plain.example/f", basic("u", "p")),
+        ] {
+            assert_eq!(all.get(&url(asked)), Some(expected), "{asked}");
+        }
+        assert!(all.get(&url("https://n.example/f")).is_some());
+        assert!(all.get(&url("https://other.example/f")).is_none());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut all = Credentials::default();
+        all.add(&url("https://u:secret@a.example/"), basic("u", "secret"));
+        all.add(
+            &url("https://b.example/"),
+            Credential::Bearer("secret".into()),
+        );
+        all.netrc = Netrc::parse("machine a.example login u password secret");
+        assert!(!format!("{all:?}").contains("secret"));
     }
 }

@@ -2,27 +2,42 @@
 //!
 //! [`fetch`] brings artifacts into the store and says of each when it is there, so that placing
 //! can begin while the rest is still on its way. An artifact is looked for in the store, in the
-//! `--find-links` folders, on this machine if the lock says so, and then on the network, at the
-//! URL that the lock names or a mirror's. With `--offline` no socket is ever opened.
+//! `--find-links` folders, on this machine if the lock or a mirror says so, and then on the network,
+//! at the URL that the lock names or a mirror's. With `--offline` no socket is ever opened.
+//!
+//! Whatever goes wrong with single artifacts is told at the end, all of it: a mirror that lacks
+//! twenty files says so once. Only when a server cannot be reached, or the store not written to, no
+//! further download is begun.
 
 mod client;
 pub mod credentials;
 mod download;
+pub mod error;
+mod local;
 pub mod mirrors;
+mod netrc;
+pub mod retry;
+mod sink;
+pub mod vendor;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
+use rayon::prelude::*;
 use url::Url;
 
 use crate::artifact::{Artifact, Location};
 use crate::digest::Digest;
-use crate::store::{Blob, Store, StoreError};
+use crate::store::{Blob, Store};
 use crate::ui::Progress;
 use credentials::Credentials;
-use mirrors::{MirrorError, Mirrors};
+pub use error::FetchError;
+use error::{Failure, Named, Problem};
+use local::Found;
+use mirrors::Mirrors;
+pub use retry::Patience;
 
 /// How things are fetched.
 #[derive(Debug, Clone)]
@@ -35,7 +50,8 @@ pub struct Options {
     pub find_links: Vec<Utf8PathBuf>,
     /// How many downloads run at once.
     pub concurrency: usize,
-    /// Packages whose artifacts may lack a digest in the lock.
+    /// Packages whose artifacts may lack a digest in the lock, as the user spells them. Such an
+    /// artifact is fetched anew each time, and never resumed.
     pub allow_unhashed: BTreeSet<String>,
     /// Whether md5 and sha1 are taken for digests.
     pub allow_weak: bool,
@@ -51,7 +67,7 @@ impl Default for Options {
             offline: false,
             mirrors: Mirrors::default(),
             find_links: Vec::new(),
-            concurrency: 50,
+            concurrency: 32,
             allow_unhashed: BTreeSet::new(),
             allow_weak: false,
             credentials: Credentials::default(),
@@ -60,44 +76,10 @@ impl Default for Options {
     }
 }
 
-/// How long a server is borne with.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// How often a download is tried again without having got any further.
-    pub retries: u32,
-    /// The pause before the first retry; it doubles with each.
-    pub first_pause: Duration,
-    /// No pause is longer, whatever `Retry-After` says.
-    pub longest: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            retries: 5,
-            first_pause: Duration::from_millis(300),
-            longest: Duration::from_secs(60),
-        }
-    }
-}
-
-impl Patience {
-    /// The pause before a retry, a little different for each URL so that they do not come at once.
-    fn pause(&self, attempt: u32, url: &Url) -> Duration {
-        let doubled = self.first_pause * 2u32.saturating_pow(attempt.saturating_sub(1)).min(64);
-        let spread = url.as_str().bytes().fold(7u32, |sum, byte| {
-            sum.wrapping_mul(31)
-                .wrapping_add(u32::from(byte))
-                .wrapping_add(attempt)
-        }) % 500;
-        doubled + doubled * spread / 1000
-    }
-}
-
 /// An artifact and whose it is.
 #[derive(Debug, Clone)]
 pub struct Want<'a> {
-    /// The package, for messages and for `allow_unhashed`.
+    /// The package's name, for messages and for `allow_unhashed`.
     pub package: String,
     /// What is wanted.
     pub artifact: &'a Artifact,
@@ -108,7 +90,7 @@ pub struct Want<'a> {
 pub struct Summary {
     /// Artifacts that were in the store.
     pub from_store: usize,
-    /// Artifacts from this machine: `--find-links`, paths in the lock.
+    /// Artifacts from this machine: `--find-links`, paths in the lock, `file:` mirrors.
     pub from_disk: usize,
     /// Artifacts from the network.
     pub from_network: usize,
@@ -116,122 +98,22 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// Why not everything is here.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The store cannot be used, or an artifact is not what the lock names.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A mirror leads nowhere.
-    #[error(transparent)]
-    Mirror(#[from] MirrorError),
-    /// No digest, and not allowed.
-    #[error(
-        "the lock gives no digest for {} of {package}, so it cannot be verified; lock again with an \
-         index that has digests, or allow it with --allow-unhashed {package}", .file
-    )]
-    Unhashed {
-        /// Whose.
-        package: String,
-        /// The file.
-        file: String,
-    },
-    /// A digest that proves nothing.
-    #[error(
-        "the lock names {file} of {package} by {algorithm} alone, which can be forged; lock again, \
-         or allow it with --allow-weak-integrity"
-    )]
-    Weak {
-        /// Whose.
-        package: String,
-        /// The file.
-        file: String,
-        /// Which.
-        algorithm: String,
-    },
-    /// Offline, and not everything is in the store.
-    #[error(
-        "{} of the artifacts are not in the store, and --offline is set:{}\nfetch them where there \
-         is a network with `lockwright fetch`, or give a folder that has them with --find-links",
-        .0.len(), list(.0)
-    )]
-    Offline(Vec<String>),
-    /// A file of this machine is not there.
-    #[error("{package} is to be had from {path}, which is not there")]
-    NoFile {
-        /// Whose.
-        package: String,
-        /// The file.
-        path: Utf8PathBuf,
-    },
-    /// No client can be made.
-    #[error("no connection can be made: {0}")]
-    Client(String),
-    /// The request cannot be made at all.
-    #[error("{url} cannot be asked: {why}")]
-    Request {
-        /// What.
-        url: String,
-        /// Why.
-        why: String,
-    },
-    /// The server says no.
-    #[error("{url}: the server answered {status}{via}{hint}")]
-    Refused {
-        /// What was asked.
-        url: String,
-        /// The answer.
-        status: String,
-        /// Where it came from, if from elsewhere.
-        via: String,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// Tried too often.
-    #[error("{url} could not be fetched in {attempts} attempts: {why}{}", hint(.url))]
-    GaveUp {
-        /// What.
-        url: String,
-        /// How often.
-        attempts: u32,
-        /// What happened the last time.
-        why: String,
-    },
-    /// More bytes than the lock says.
-    #[error("{url} is longer than the {size} bytes that the lock says; nothing was kept")]
-    TooLong {
-        /// What.
-        url: String,
-        /// What the lock says.
-        size: u64,
-    },
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("\n  {name}")).collect()
-}
-
-/// Reserved names are in locks whose registry was taken out; the user must say what stands for it.
-fn hint(url: &str) -> String {
-    let host = Url::parse(url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned));
-    match host {
-        Some(host) if host.ends_with(".example") || host.ends_with(".invalid") => {
-            format!(
-                "; {host} is a reserved name: say what stands for it with --mirror https://{host}/=URL"
-            )
-        }
-        _ => String::new(),
-    }
+/// Wants that one file satisfies.
+struct Job<'a> {
+    /// Their indexes in what was asked for.
+    wants: Vec<usize>,
+    /// The first of them.
+    want: &'a Want<'a>,
+    /// What would be asked, mirrors applied; `None` for a path.
+    url: Option<Url>,
 }
 
 /// Brings everything into the store. `on_ready` hears of each want (by its index) as soon as its
-/// bytes are there and verified, from whatever thread; wants of one digest are fetched once.
+/// bytes are there and verified, from whatever thread, in no particular order; it should hand the
+/// work on rather than do it. Wants of one digest are fetched once.
 ///
 /// # Errors
-/// The first thing that went wrong; offline, everything that is missing. What has arrived by then
-/// stays in the store.
+/// All that went wrong; offline, all that is missing. What has arrived by then stays in the store.
 pub fn fetch(
     store: &Store,
     wants: &[Want<'_>],
@@ -239,197 +121,187 @@ pub fn fetch(
     progress: &Progress,
     on_ready: &(dyn Fn(usize, Blob) + Sync),
 ) -> Result<Summary, FetchError> {
+    check_digests(wants, options)?;
+    local::check_folders(&options.find_links)?;
     let mut summary = Summary::default();
-    let mut missing: Vec<Vec<usize>> = Vec::new();
+    let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut by_digest: HashMap<&Digest, usize> = HashMap::new();
     for (index, want) in wants.iter().enumerate() {
-        check_digest(want, options)?;
         let digest = want.artifact.digest.as_ref();
-        if let Some(blob) = digest.and_then(|digest| store.get(digest)) {
+        let known = digest.and_then(|digest| by_digest.get(digest));
+        if let Some(job) = known.and_then(|&job| jobs.get_mut(job)) {
+            job.wants.push(index);
+        } else if let Some(blob) = digest.and_then(|digest| store.get(digest)) {
             summary.from_store += 1;
             on_ready(index, blob);
-        } else if let Some(&group) = digest.and_then(|digest| by_digest.get(digest)) {
-            if let Some(group) = missing.get_mut(group) {
-                group.push(index);
-            }
         } else {
             if let Some(digest) = digest {
-                by_digest.insert(digest, missing.len());
+                by_digest.insert(digest, jobs.len());
             }
-            missing.push(vec![index]);
+            jobs.push(Job {
+                wants: vec![index],
+                want,
+                url: match &want.artifact.location {
+                    Location::Path(_) => None,
+                    Location::Url(url) => Some(options.mirrors.apply(url)?),
+                },
+            });
         }
     }
-    let mut folders = Folders {
-        links: &options.find_links,
-        listed: None,
-    };
-    let mut remote: Vec<(Vec<usize>, &Artifact, Url)> = Vec::new();
-    let mut absent = Vec::new();
-    for group in missing {
-        let Some(want) = group.first().and_then(|&first| wants.get(first)) else {
-            continue;
-        };
-        if let Some(blob) = on_disk(store, want, options, &mut folders)? {
-            summary.from_disk += group.len();
-            group
-                .iter()
-                .for_each(|&index| on_ready(index, blob.clone()));
-            continue;
+    let ready = |job: &Job<'_>, blob: &Blob| {
+        for &index in &job.wants {
+            on_ready(index, blob.clone());
         }
-        match &want.artifact.location {
-            Location::Path(path) => {
-                return Err(FetchError::NoFile {
-                    package: want.package.clone(),
-                    path: path.clone(),
+    };
+
+    // Everything that is on this machine, on all its cores.
+    let found: Vec<(Job<'_>, Found)> = jobs
+        .into_par_iter()
+        .map(|job| {
+            let found = local::find(store, job.want, &options.find_links, job.url.as_ref());
+            if let Found::Here(blob) = &found {
+                ready(&job, blob);
+            }
+            (job, found)
+        })
+        .collect();
+    let (mut failed, mut missing, mut remote) = (Vec::new(), Vec::new(), Vec::new());
+    for (job, found) in found {
+        match (found, &job.url) {
+            (Found::Here(_), _) => summary.from_disk += job.wants.len(),
+            (Found::Failed { source, problem }, _) => {
+                failed.push(failure(&job, source, problem));
+            }
+            (Found::Nowhere { note }, Some(url)) if options.offline => {
+                missing.push(Named {
+                    package: job.want.package.clone(),
+                    file_name: job.want.artifact.file_name.clone(),
+                    note: match note.as_str() {
+                        "" => format!("from {}", download::shown(url)),
+                        note => note.to_owned(),
+                    },
                 });
             }
-            Location::Url(url) if options.offline => {
-                absent.push(format!(
-                    "{} ({})",
-                    want.artifact.file_name,
-                    download::shown(url)
-                ));
-            }
-            Location::Url(url) => remote.push((group, want.artifact, options.mirrors.apply(url)?)),
+            (Found::Nowhere { .. }, _) => remote.push(job),
         }
     }
-    if !absent.is_empty() {
-        return Err(FetchError::Offline(absent));
+    if !failed.is_empty() {
+        let untried = remote.len() + missing.len();
+        return Err(FetchError::Failed { failed, untried });
+    }
+    if !missing.is_empty() {
+        return Err(FetchError::Offline(missing));
     }
     if !remote.is_empty() {
-        summary.from_network = remote.iter().map(|(group, ..)| group.len()).sum();
-        summary.bytes = from_network(store, remote, options, progress, on_ready)?;
+        let done = from_network(store, &remote, options, progress, &ready, &mut summary);
+        progress.done();
+        done?;
     }
-    progress.done();
     Ok(summary)
 }
 
-fn check_digest(want: &Want<'_>, options: &Options) -> Result<(), FetchError> {
-    let (package, file) = (want.package.clone(), want.artifact.file_name.clone());
-    match &want.artifact.digest {
-        None if !options.allow_unhashed.contains(&package) => {
-            Err(FetchError::Unhashed { package, file })
-        }
-        Some(digest) if digest.algorithm().is_weak() && !options.allow_weak => {
-            Err(FetchError::Weak {
-                package,
-                file,
-                algorithm: digest.algorithm().to_string(),
-            })
-        }
-        _ => Ok(()),
+fn failure(job: &Job<'_>, source: String, problem: Problem) -> Failure {
+    Failure {
+        package: job.want.package.clone(),
+        source,
+        problem,
     }
 }
 
-/// The `--find-links` folders, listed when they are first needed.
-struct Folders<'a> {
-    links: &'a [Utf8PathBuf],
-    listed: Option<BTreeMap<String, Utf8PathBuf>>,
-}
-
-impl Folders<'_> {
-    fn find(&mut self, file_name: &str) -> Option<&Utf8Path> {
-        let links = self.links;
-        let listed = self.listed.get_or_insert_with(|| {
-            let mut listed = BTreeMap::new();
-            for folder in links {
-                match folder.read_dir_utf8() {
-                    Ok(entries) => {
-                        for entry in entries.flatten() {
-                            listed
-                                .entry(entry.file_name().to_owned())
-                                .or_insert_with(|| entry.path().to_owned());
-                        }
-                    }
-                    Err(error) => tracing::warn!("--find-links {folder} cannot be read: {error}"),
-                }
-            }
-            listed
-        });
-        listed.get(file_name).map(Utf8PathBuf::as_path)
-    }
-}
-
-/// What this machine has of an artifact outside the store, taken into it.
-fn on_disk(
-    store: &Store,
-    want: &Want<'_>,
-    options: &Options,
-    folders: &mut Folders<'_>,
-) -> Result<Option<Blob>, FetchError> {
-    let artifact = want.artifact;
-    let take = |path: &Utf8Path| match &artifact.digest {
-        Some(digest) => store.insert_file(path, digest),
-        None => store.insert_unhashed_file(path),
-    };
-    let mirrored = match &artifact.location {
-        Location::Path(path) => Some(path.clone()),
-        Location::Url(url) => options
-            .mirrors
-            .apply(url)?
-            .to_file_path()
-            .ok()
-            .and_then(|path| Utf8PathBuf::try_from(path).ok()),
-    };
-    if let Some(path) = folders.find(&artifact.file_name) {
-        match take(path) {
-            Ok(blob) => return Ok(Some(blob)),
-            // Another file of that name is no reason to fail while there are other places.
-            Err(error @ StoreError::Mismatch { .. }) => tracing::warn!("{error}"),
-            Err(error) => return Err(error.into()),
+/// What the lock must give for every artifact, unless the user allows otherwise.
+fn check_digests(wants: &[Want<'_>], options: &Options) -> Result<(), FetchError> {
+    let allowed: BTreeSet<String> = options
+        .allow_unhashed
+        .iter()
+        .map(|name| normalised(name))
+        .collect();
+    let (mut unhashed, mut weak) = (Vec::new(), Vec::new());
+    for Want { package, artifact } in wants {
+        let algorithm = artifact.digest.as_ref().map(Digest::algorithm);
+        let named = || Named::algorithm(package, &artifact.file_name, algorithm);
+        match algorithm {
+            None if !allowed.contains(&normalised(package)) => unhashed.push(named()),
+            Some(algorithm) if algorithm.is_weak() && !options.allow_weak => weak.push(named()),
+            _ => {}
         }
     }
-    match mirrored {
-        Some(path) if path.is_file() => Ok(Some(take(&path)?)),
-        Some(path) if matches!(artifact.location, Location::Url(_)) => Err(FetchError::NoFile {
-            package: want.package.clone(),
-            path,
-        }),
-        _ => Ok(None),
+    match (unhashed.is_empty(), weak.is_empty()) {
+        (false, _) => Err(FetchError::Unhashed(unhashed)),
+        (true, false) => Err(FetchError::Weak(weak)),
+        (true, true) => Ok(()),
     }
 }
 
-/// The rest: a few threads, many downloads.
+/// A package's name as all its spellings have it (PEP 503; npm's names only ever change less).
+fn normalised(name: &str) -> String {
+    let parts: Vec<&str> = name
+        .split(['-', '_', '.'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("-").to_lowercase()
+}
+
+/// The rest: one thread for the network, many downloads.
 fn from_network(
     store: &Store,
-    remote: Vec<(Vec<usize>, &Artifact, Url)>,
+    jobs: &[Job<'_>],
     options: &Options,
     progress: &Progress,
-    on_ready: &(dyn Fn(usize, Blob) + Sync),
-) -> Result<u64, FetchError> {
+    ready: &dyn Fn(&Job<'_>, &Blob),
+    summary: &mut Summary,
+) -> Result<(), FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| FetchError::Client(error.to_string()))?;
-    let total: u64 = remote
-        .iter()
-        .filter_map(|(_, artifact, _)| artifact.size)
-        .sum();
-    progress.grow(total);
+    progress.grow(jobs.iter().filter_map(|job| job.want.artifact.size).sum());
     let downloader = download::Downloader {
-        client: client::client()?,
+        client: client::Client::new(&options.patience)?,
         store,
         credentials: &options.credentials,
         patience: options.patience,
+        gates: retry::Gates::default(),
         progress,
     };
+    // Set when there is no point in beginning another download.
+    let is_over = Cell::new(false);
+    let (downloader, is_over) = (&downloader, &is_over);
+    let downloads = jobs.iter().filter_map(|job| {
+        let url = job.url.as_ref()?;
+        Some(async move {
+            if is_over.get() {
+                return (job, None);
+            }
+            progress.working_on(job.want.artifact.file_name.clone());
+            let outcome = downloader.download(job.want.artifact, url).await;
+            if let Err(Problem::Unreachable { .. } | Problem::Store(_)) = &outcome {
+                is_over.set(true);
+            }
+            (job, Some(outcome.map_err(|problem| (url, problem))))
+        })
+    });
+    let (mut failed, mut untried) = (Vec::new(), 0);
     runtime.block_on(async {
-        let downloader = &downloader;
-        let downloads = remote.into_iter().map(|(group, artifact, url)| async move {
-            progress.working_on(artifact.file_name.clone());
-            let blob = downloader.download(artifact, &url).await?;
-            Ok::<_, FetchError>((group, blob))
-        });
-        let mut done =
-            futures_util::stream::iter(downloads).buffer_unordered(options.concurrency.max(1));
-        let mut bytes = 0;
-        while let Some(result) = done.next().await {
-            let (group, blob) = result?;
-            bytes += blob.size;
-            group
-                .iter()
-                .for_each(|&index| on_ready(index, blob.clone()));
+        let mut done = futures_util::stream::iter(downloads)
+            .buffer_unordered(options.concurrency.clamp(1, 256));
+        while let Some((job, outcome)) = done.next().await {
+            match outcome {
+                None => untried += 1,
+                Some(Ok(blob)) => {
+                    summary.from_network += job.wants.len();
+                    summary.bytes += blob.size;
+                    ready(job, &blob);
+                }
+                Some(Err((url, problem))) => {
+                    failed.push(failure(job, download::shown(url), problem));
+                }
+            }
         }
-        Ok(bytes)
-    })
+    });
+    if failed.is_empty() {
+        return Ok(());
+    }
+    // In the order of the lock, not of events.
+    failed.sort_by(|one, other| (&one.package, &one.source).cmp(&(&other.package, &other.source)));
+    Err(FetchError::Failed { failed, untried })
 }

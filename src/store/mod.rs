@@ -1,283 +1,196 @@
-//! The store: verified artifacts, named by their digests.
+//! The store: compressed, verified artifacts under the name of their digest, shared by every
+//! project and every lockwright process of a machine.
 //!
 //! ```text
-//! <root>/v1/artifacts/<algorithm>/<first two hex digits>/<hex>   one file each, compressed as it came
-//! <root>/v1/built/<key>/<file name>                              wheels made here, under what made them
-//! <root>/v1/tmp/                                                 what is being written
-//! <root>/interpreters/                                           answers of interpreters
+//! <root>/v1/
+//!   files/sha256/3f/3fc9…        the bytes, read-only; the path is the digest
+//!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
+//!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
+//!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
+//!   tmp/1234-0                   anything else in the making
+//!   lock                         held shared while a store is open, exclusively while it is cleaned
 //! ```
 //!
-//! Nothing gets its name before its digest is right, and names are given by `rename`, so several
-//! processes may share a store without locks: whoever comes second replaces a file by the same
-//! bytes. What is in the store may be used offline.
+//! Three rules make it safe without a server and without waiting:
+//!
+//! 1. **Nothing enters before its digest is right.** A [`Writer`] hashes what goes through it, and
+//!    only [`Writer::commit`] renames it into `files/`, if the digest is the expected one.
+//! 2. **A name never changes its meaning**, so two processes that insert one artifact at the same
+//!    time both succeed, and whichever renames last replaces a file by an equal one.
+//! 3. **Locks are the kernel's** (`flock`): a killed process holds nothing, and what it left in
+//!    `partial/` is resumed, in `tmp/` swept by [`Store::gc`].
+//!
+//! The time a file was last used is its modification time, refreshed at most once a day; nothing
+//! else in here depends on a clock.
 
-use std::fs::File;
-use std::io::{self, Write};
+mod built;
+mod error;
+mod writer;
+
+use std::fs::{self, File};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tempfile::NamedTempFile;
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
 
-use crate::digest::{Algorithm, Digest, Hasher};
+pub use error::StoreError;
+pub use writer::{Claim, Writer};
 
-/// A store on this machine.
+use crate::digest::Digest;
+
+/// The layout this version reads and writes. Another layout lives beside it, untouched.
+const LAYOUT: &str = "v1";
+
+/// How stale the time of last use may be, so that reading seldom writes.
+const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An open store. Cheap to clone; any number of threads and processes may use one at once.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// The folder the user named.
     root: Utf8PathBuf,
+    /// Its `v1`.
+    layout: Utf8PathBuf,
+    /// Held shared for as long as any clone lives, so that nobody cleans up underneath it.
+    /// `None` in a store that cannot be written to.
+    lock: Option<Arc<File>>,
 }
 
-/// An artifact in the store: its bytes have been verified.
+/// An artifact in the store, already verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// The file.
+    /// Where its bytes are. Read-only: never write to it, never link an output to it.
     pub path: Utf8PathBuf,
     /// Its length in bytes.
     pub size: u64,
+    /// What it was verified against, and its name in the store.
+    pub digest: Digest,
 }
 
-/// Why the store could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No folder for it can be told.
-    #[error("there is no folder for the store: set LOCKWRIGHT_STORE, or HOME, or give --store")]
-    NoRoot,
-    /// The disk is full.
-    #[error(
-        "the disk of the store {root} is full; make room, or put the store elsewhere with --store"
-    )]
-    Full {
-        /// The store.
-        root: Utf8PathBuf,
-    },
-    /// Something else the system says.
-    #[error("the store {root} cannot be used: {doing}: {source}")]
-    Io {
-        /// The store.
-        root: Utf8PathBuf,
-        /// What was being done.
-        doing: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The bytes are not what the lock names.
-    #[error("{what} is not what the lock names: expected {expected}, got {got}; nothing was kept")]
-    Mismatch {
-        /// What was being put in.
-        what: String,
-        /// The lock's digest.
-        expected: Digest,
-        /// The bytes' digest.
-        got: Digest,
-    },
+/// What an artifact is called and where it was had from. Only ever shown, never relied on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The artifact's file name.
+    pub file_name: String,
+    /// A URL without credentials, a path, or what made it.
+    pub source: String,
 }
 
 impl Store {
-    /// Opens a store, making its folders.
+    /// Opens the store at `root`, making it where it is missing. A store that cannot be written to
+    /// can still be read.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When the folder neither exists nor can be made.
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
-        let store = Self {
-            root: root.to_owned(),
-        };
-        let tmp = store.root.join("v1/tmp");
-        std::fs::create_dir_all(&tmp).map_err(|error| store.error("make its folders", error))?;
-        Ok(store)
+        let root = camino::absolute_utf8(root)
+            .map_err(StoreError::io("find the current directory for", root))?;
+        let layout = root.join(LAYOUT);
+        if let Err(error) = fs::create_dir_all(&layout)
+            && !layout.is_dir()
+        {
+            return Err(StoreError::Root {
+                root,
+                source: error,
+            });
+        }
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(layout.join("lock"))
+            .ok();
+        if let Some(lock) = &lock {
+            // Waits only while another process cleans up. Where the filesystem has no locks, two
+            // processes are still safe from each other; only `gc` beside them is not.
+            if let Err(error) = rustix::fs::flock(lock, FlockOperation::LockShared) {
+                tracing::debug!("the store `{root}` cannot be locked: {error}");
+            }
+        }
+        Ok(Self {
+            root,
+            layout,
+            lock: lock.map(Arc::new),
+        })
     }
 
-    /// Where the store is when nobody says: `LOCKWRIGHT_STORE`, `$XDG_CACHE_HOME/lockwright`, or
-    /// `~/.cache/lockwright`.
+    /// Where the store is when nobody says: `$LOCKWRIGHT_STORE`, `$XDG_CACHE_HOME/lockwright` or
+    /// `~/.cache/lockwright`. Variables that are empty, and an XDG folder that is not absolute,
+    /// count as unset.
     ///
     /// # Errors
-    /// When none of them is set.
+    /// When none of the three, nor `HOME`, is set.
     pub fn default_root() -> Result<Utf8PathBuf, StoreError> {
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        set("LOCKWRIGHT_STORE")
-            .map(Utf8PathBuf::from)
-            .or_else(|| set("XDG_CACHE_HOME").map(|cache| Utf8Path::new(&cache).join("lockwright")))
-            .or_else(|| set("HOME").map(|home| Utf8Path::new(&home).join(".cache/lockwright")))
-            .ok_or(StoreError::NoRoot)
+        root_from(|name| std::env::var(name).ok())
     }
 
-    /// The folder.
+    /// The folder that was opened.
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }
 
-    /// Where an artifact is, or would be.
-    pub fn path(&self, digest: &Digest) -> Utf8PathBuf {
-        let hex = digest.hex();
-        let first = hex.get(..2).unwrap_or(&hex).to_owned();
-        self.root
-            .join("v1/artifacts")
-            .join(digest.algorithm().name())
-            .join(first)
-            .join(hex)
-    }
-
-    /// The artifact of a digest, if it is here.
+    /// The artifact with this digest, if it is here. Its time of last use is refreshed.
     pub fn get(&self, digest: &Digest) -> Option<Blob> {
-        let path = self.path(digest);
-        let meta = std::fs::metadata(&path).ok()?;
-        meta.is_file().then(|| Blob {
-            size: meta.len(),
+        let path = self.file_path(digest);
+        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        if metadata.len() == 0 && *digest != Digest::of(digest.algorithm(), b"") {
+            // What some filesystems leave of a file that was renamed just before the power went.
+            tracing::warn!("`{path}` in the store is empty, and fetched again");
+            return None;
+        }
+        let stale = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.elapsed().ok())
+            .is_some_and(|age| age > TOUCH_AFTER);
+        if stale && let Ok(file) = File::open(&path) {
+            // Of no consequence where it is not allowed: a read-only store is not cleaned either.
+            let _ = file.set_modified(SystemTime::now());
+        }
+        Some(Blob {
             path,
+            size: metadata.len(),
+            digest: digest.clone(),
         })
     }
 
-    /// Begins to take in an artifact.
-    ///
-    /// # Errors
-    /// When no file can be made.
-    pub fn writer(&self, expected: &Digest) -> Result<Writer<'_>, StoreError> {
-        let file = NamedTempFile::new_in(self.root.join("v1/tmp"))
-            .map_err(|error| self.error("make a file", error))?;
-        let hasher = Hasher::new(expected.algorithm());
-        Ok(Writer {
-            store: self,
-            file,
-            hasher,
-            expected: expected.clone(),
-            size: 0,
-        })
+    /// What the artifact was called and where it came from, if that is known.
+    pub fn origin(&self, digest: &Digest) -> Option<Origin> {
+        let text = fs::read(self.file_path(digest).with_extension("json")).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
-    /// Takes in a file of this machine.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not what is expected.
-    pub fn insert_file(&self, path: &Utf8Path, expected: &Digest) -> Result<Blob, StoreError> {
-        self.read_in(path, self.writer(expected)?)?
-            .commit(path.as_str())
+    fn file_path(&self, digest: &Digest) -> Utf8PathBuf {
+        let hex = digest.hex();
+        let shard = hex.get(..2).unwrap_or_default();
+        self.layout
+            .join("files")
+            .join(digest.algorithm().name())
+            .join(shard)
+            .join(&hex)
     }
 
-    /// Takes in a file of this machine that the lock gives no digest for.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn insert_unhashed_file(&self, path: &Utf8Path) -> Result<Blob, StoreError> {
-        let any = Digest::of(Algorithm::Sha256, b"");
-        self.read_in(path, self.writer(&any)?)?.commit_unchecked()
-    }
-
-    fn read_in<'a>(
-        &self,
-        path: &Utf8Path,
-        mut writer: Writer<'a>,
-    ) -> Result<Writer<'a>, StoreError> {
-        let reading = |error| self.error(&format!("read {path}"), error);
-        let mut source = File::open(path).map_err(reading)?;
-        let mut buffer = vec![0; 1 << 18];
-        loop {
-            match io::Read::read(&mut source, &mut buffer).map_err(reading)? {
-                0 => return Ok(writer),
-                read => writer.write(buffer.get(..read).unwrap_or_default())?,
-            }
-        }
-    }
-
-    fn error(&self, doing: &str, source: io::Error) -> StoreError {
-        if source.kind() == io::ErrorKind::StorageFull {
-            return StoreError::Full {
-                root: self.root.clone(),
-            };
-        }
-        StoreError::Io {
-            root: self.root.clone(),
-            doing: doing.to_owned(),
-            source,
-        }
+    fn partial_path(&self, digest: &Digest) -> Utf8PathBuf {
+        self.layout
+            .join("partial")
+            .join(format!("{}-{}", digest.algorithm(), digest.hex()))
     }
 }
 
-/// An artifact on its way into the store. Dropped before [`Self::commit`], it leaves nothing.
-pub struct Writer<'a> {
-    store: &'a Store,
-    file: NamedTempFile,
-    hasher: Hasher,
-    expected: Digest,
-    size: u64,
-}
-
-impl Writer<'_> {
-    /// Adds bytes.
-    ///
-    /// # Errors
-    /// When they cannot be written: the disk is full, say.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        self.file
-            .write_all(bytes)
-            .map_err(|error| self.store.error("write to it", error))
+fn root_from(variable: impl Fn(&str) -> Option<String>) -> Result<Utf8PathBuf, StoreError> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    if let Some(root) = set("LOCKWRIGHT_STORE") {
+        return Ok(root.into());
     }
-
-    /// How many bytes have been added.
-    pub fn size(&self) -> u64 {
-        self.size
+    if let Some(cache) = set("XDG_CACHE_HOME").map(Utf8PathBuf::from)
+        && cache.is_absolute()
+    {
+        return Ok(cache.join("lockwright"));
     }
-
-    /// Starts again from nothing: what was added was not the right file's.
-    ///
-    /// # Errors
-    /// When the file cannot be cut.
-    pub fn restart(&mut self) -> Result<(), StoreError> {
-        let cut = |file: &mut File| {
-            file.set_len(0)?;
-            io::Seek::rewind(file)
-        };
-        cut(self.file.as_file_mut()).map_err(|error| self.store.error("cut a file", error))?;
-        self.hasher = Hasher::new(self.expected.algorithm());
-        self.size = 0;
-        Ok(())
-    }
-
-    /// Gives the artifact its name, if it is the right one. `what` is for the message if not.
-    ///
-    /// # Errors
-    /// When the digest is another; nothing is kept then.
-    pub fn commit(self, what: &str) -> Result<Blob, StoreError> {
-        let got = self.hasher.clone().finish();
-        if got != self.expected {
-            return Err(StoreError::Mismatch {
-                what: what.to_owned(),
-                expected: self.expected,
-                got,
-            });
-        }
-        self.place(&got)
-    }
-
-    /// Gives the artifact the name of whatever it hashes to: for those that the lock gives no
-    /// digest for, and the user allows.
-    ///
-    /// # Errors
-    /// When it cannot be named.
-    pub fn commit_unchecked(self) -> Result<Blob, StoreError> {
-        let got = self.hasher.clone().finish();
-        self.place(&got)
-    }
-
-    /// Whether all that was added is the artifact that is expected.
-    pub fn is_right(&self) -> bool {
-        self.hasher.clone().finish() == self.expected
-    }
-
-    fn place(self, digest: &Digest) -> Result<Blob, StoreError> {
-        let path = self.store.path(digest);
-        let place = || -> io::Result<()> {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-            self.file.as_file().set_permissions(mode)?;
-            self.file.persist(&path)?;
-            Ok(())
-        };
-        place().map_err(|error| self.store.error("name a file", error))?;
-        Ok(Blob {
-            path,
-            size: self.size,
-        })
+    match set("HOME") {
+        Some(home) => Ok(Utf8PathBuf::from(home).join(".cache/lockwright")),
+        None => Err(StoreError::NoRoot),
     }
 }
 
@@ -285,44 +198,67 @@ impl Writer<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::digest::Algorithm;
 
     fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
-        (folder, store)
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap().join("store");
+        let store = Store::open(&root).unwrap();
+        (dir, store)
     }
 
     #[test]
-    fn only_the_right_bytes_get_a_name() {
-        let (_folder, store) = store();
-        let digest = Digest::of(Algorithm::Sha256, b"right");
-        assert_eq!(store.get(&digest), None);
-
-        let mut writer = store.writer(&digest).unwrap();
-        writer.write(b"wrong").unwrap();
-        let error = writer
-            .commit("https://x.example/a.whl")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("https://x.example/a.whl is not what the lock names"),
-            "{error}"
-        );
-        assert_eq!(store.get(&digest), None);
+    fn the_root_is_the_first_variable_that_says() {
+        let root = |pairs: &[(&str, &str)]| {
+            root_from(|name| {
+                pairs
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+            .map(Utf8PathBuf::into_string)
+            .ok()
+        };
+        let home = ("HOME", "/home/u");
+        assert_eq!(root(&[home]).unwrap(), "/home/u/.cache/lockwright");
         assert_eq!(
-            std::fs::read_dir(store.root().join("v1/tmp"))
-                .unwrap()
-                .count(),
-            0
+            root(&[home, ("XDG_CACHE_HOME", "/c")]).unwrap(),
+            "/c/lockwright"
         );
+        assert_eq!(
+            root(&[home, ("XDG_CACHE_HOME", "relative")]).unwrap(),
+            "/home/u/.cache/lockwright"
+        );
+        assert_eq!(
+            root(&[
+                home,
+                ("XDG_CACHE_HOME", "/c"),
+                ("LOCKWRIGHT_STORE", "/store")
+            ])
+            .unwrap(),
+            "/store"
+        );
+        assert_eq!(root(&[("HOME", "")]), None);
+    }
 
-        let mut writer = store.writer(&digest).unwrap();
-        writer.write(b"wrong").unwrap();
-        writer.restart().unwrap();
-        writer.write(b"ri").unwrap();
-        writer.write(b"ght").unwrap();
-        let blob = writer.commit("a").unwrap();
-        assert_eq!(store.get(&digest), Some(blob.clone()));
-        assert_eq!(std::fs::read(blob.path).unwrap(), b"right");
+    #[test]
+    fn what_is_inserted_is_found_under_its_digest_alone() {
+        let (_dir, store) = store();
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let digest = Digest::of(algorithm, b"bytes");
+            assert_eq!(store.get(&digest), None);
+            let origin = Origin {
+                file_name: "a.whl".to_owned(),
+                source: "https://files.example/a.whl".to_owned(),
+            };
+            let mut writer = store.writer(algorithm).unwrap();
+            writer.write(b"by").unwrap();
+            writer.write(b"tes").unwrap();
+            let blob = writer.commit(&digest, &origin).unwrap();
+            assert_eq!(store.get(&digest), Some(blob.clone()));
+            assert_eq!(fs::read(&blob.path).unwrap(), b"bytes");
+            assert!(fs::metadata(&blob.path).unwrap().permissions().readonly());
+            assert_eq!(store.origin(&digest), Some(origin));
+        }
     }
 }
