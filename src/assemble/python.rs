@@ -107,7 +107,6 @@ pub fn assemble(tree: &mut Tree, request: &Request<'_>) -> Result<Assembled, Ass
                     file_name: &artifact.file_name,
                     name: &package.name,
                     version: package.version.as_ref(),
-                    requested: package.requested,
                     direct_url: package.direct_url.as_ref().map(ToString::to_string),
                 };
                 placing.working_on(package.name.to_string());

@@ -40,8 +40,6 @@ pub struct PlannedPackage {
     pub required_by: Vec<String>,
     /// Why this file and no other.
     pub reason: String,
-    /// Whether the project itself asks for it (PEP 376's REQUESTED).
-    pub requested: bool,
     /// What `direct_url.json` says of it (PEP 610); nothing for packages from an index.
     pub direct_url: Option<DirectUrl>,
 }
@@ -274,7 +272,6 @@ impl PythonPlan {
                 install,
                 required_by: wanted.path,
                 reason,
-                requested: wanted.requested,
             });
         }
         Ok(Self {

@@ -66,8 +66,6 @@ pub struct Wanted {
     /// The shortest path of requirements that leads to it, the root first, itself last:
     /// `authentik`, `psycopg[pool]`, `psycopg-pool`.
     pub path: Vec<String>,
-    /// Whether a root asks for it itself.
-    pub requested: bool,
     /// Whether it is to be put in place, or only walked through.
     pub install: bool,
 }
@@ -197,7 +195,6 @@ pub fn select(
         .map(|package| Wanted {
             package,
             path: walk.path(package),
-            requested: requested.contains(&package),
             install: (groups.project()
                 || !roots.contains(&package)
                 || requested.contains(&package))

@@ -109,60 +109,85 @@ fn config(layout: &Layout, target: &PythonTarget, venv: &Venv) -> String {
     text
 }
 
-const ACTIVATE: [(&str, &str); 6] = [
+const ACTIVATE: [(&str, &str); 7] = [
     ("activate", include_str!("activate/activate")),
     ("activate.csh", include_str!("activate/activate.csh")),
     ("activate.fish", include_str!("activate/activate.fish")),
     ("activate.nu", include_str!("activate/activate.nu")),
     ("activate.ps1", include_str!("activate/activate.ps1")),
+    ("activate.xsh", include_str!("activate/activate.xsh")),
     (
         "activate_this.py",
         include_str!("activate/activate_this.py"),
     ),
 ];
 
-/// Puts the environment's path and prompt into a script, quoted as its language wants it. A
-/// relocatable environment's scripts find the path themselves.
+/// A language of the scripts: its mark in them, how it quotes a string, and how a script of it
+/// tells where it lies, for environments that can be moved.
+struct Shell {
+    mark: &'static str,
+    quote: fn(&str) -> String,
+    own_prefix: &'static str,
+}
+
+const SHELLS: [Shell; 6] = [
+    Shell {
+        mark: "SH",
+        quote: |text| format!("'{}'", text.replace('\'', "'\"'\"'")),
+        // bash says where a sourced script lies, zsh puts it into $0; plainer shells do neither.
+        own_prefix: "\"$(cd -- \"$(dirname -- \"${BASH_SOURCE:-$0}\")/..\" && pwd -P)\"",
+    },
+    Shell {
+        mark: "CSH",
+        quote: |text| format!("'{}'", text.replace('\'', "'\\''").replace('!', "\\!")),
+        // The sourced script is the last word of the line that is being run.
+        own_prefix: "\"`cd $_:h/.. && pwd -P`\"",
+    },
+    Shell {
+        mark: "FISH",
+        quote: |text| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        own_prefix: "(path resolve (status dirname)/..)",
+    },
+    Shell {
+        mark: "NU",
+        quote: escaped,
+        own_prefix: "(path self | path dirname | path dirname)",
+    },
+    Shell {
+        mark: "PS",
+        quote: |text| format!("'{}'", text.replace('\'', "''")),
+        own_prefix: "(Split-Path $PSScriptRoot -Parent)",
+    },
+    Shell {
+        mark: "XSH",
+        quote: escaped,
+        own_prefix: "str(Path(__file__).resolve().parent.parent)",
+    },
+];
+
+fn escaped(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Puts the environment's path and prompt into a script, quoted as its language wants it.
 fn fill(template: &str, layout: &Layout, venv: &Venv) -> String {
-    let prefix = layout.prefix.as_str();
     let prompt = venv.prompt.as_deref().unwrap_or_default();
-    let sh = |text: &str| format!("'{}'", text.replace('\'', "'\"'\"'"));
-    let csh = |text: &str| format!("'{}'", text.replace('\'', "'\\''").replace('!', "\\!"));
-    let fish = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
-    let power = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let escaped = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let (sh_prefix, csh_prefix, fish_prefix, nu_prefix, power_prefix) = if layout.relocatable {
-        (
-            // bash and zsh know where a sourced script lies; a plain POSIX shell does not.
-            String::from(
-                "\"$(cd -- \"$(dirname -- \"$(realpath -- \"${BASH_SOURCE:-${ZSH_VERSION:+${(%):-%x}}}\")\")/..\" && pwd)\"",
-            )
-            .replace("${ZSH_VERSION:+${(%):-%x}}", "$0"),
-            String::from("`sh -c 'cd \"$(dirname \"$0\")/..\" && pwd' \"$_\"`"),
-            String::from("(path resolve (status dirname)/..)"),
-            String::from("(path self | path dirname | path dirname)"),
-            String::from("(Split-Path $PSScriptRoot -Parent)"),
-        )
-    } else {
-        (
-            sh(prefix),
-            csh(prefix),
-            fish(prefix),
-            escaped(prefix),
-            power(prefix),
-        )
-    };
-    template
-        .replace("@SH_PREFIX@", &sh_prefix)
-        .replace("@SH_PROMPT@", &sh(prompt))
-        .replace("@CSH_PREFIX@", &csh_prefix)
-        .replace("@CSH_PROMPT@", &csh(prompt))
-        .replace("@FISH_PREFIX@", &fish_prefix)
-        .replace("@FISH_PROMPT@", &fish(prompt))
-        .replace("@NU_PREFIX@", &nu_prefix)
-        .replace("@NU_PROMPT@", &escaped(prompt))
-        .replace("@PS_PREFIX@", &power_prefix)
-        .replace("@PS_PROMPT@", &power(prompt))
+    let mut text = template
         .replace("@PY_PROMPT@", &escaped(prompt))
-        .replace("@PY_SITE@", &escaped(&layout.site))
+        .replace("@PY_SITE@", &escaped(&layout.site));
+    for Shell {
+        mark,
+        quote,
+        own_prefix,
+    } in SHELLS
+    {
+        let prefix = match layout.relocatable {
+            true => String::from(own_prefix),
+            false => quote(layout.prefix.as_str()),
+        };
+        text = text
+            .replace(&format!("@{mark}_PREFIX@"), &prefix)
+            .replace(&format!("@{mark}_PROMPT@"), &quote(prompt));
+    }
+    text
 }

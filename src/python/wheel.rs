@@ -32,8 +32,6 @@ pub struct WheelSource<'a> {
     pub name: &'a PackageName,
     /// The version that it must be, where the plan knows one.
     pub version: Option<&'a Version>,
-    /// Whether the project itself asks for it.
-    pub requested: bool,
     /// `direct_url.json`, for what does not come from an index.
     pub direct_url: Option<String>,
 }
@@ -304,9 +302,8 @@ impl Placing<'_> {
             Ok(())
         };
         add("INSTALLER", INSTALLER)?;
-        if self.source.requested {
-            add("REQUESTED", b"")?;
-        }
+        // Whatever a lock names is asked for, so all of it is marked so, as uv sync does (PEP 376).
+        add("REQUESTED", b"")?;
         if let Some(json) = &self.source.direct_url {
             add("direct_url.json", json.as_bytes())?;
         }
