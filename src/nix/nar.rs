@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, thread};
 
-use super::walk::{Node, WalkError, walk};
 use crate::digest::{Algorithm, Digest, Hasher};
+use crate::walk::{Node, WalkError, walk};
 
 /// How long a piece grows, in bytes. Small enough to stay in a core's cache.
 const PIECE: usize = 256 * 1024;
