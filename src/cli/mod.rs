@@ -1,6 +1,7 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod elf;
 mod hash;
 mod network_args;
 mod plan;
@@ -49,6 +50,7 @@ enum Command {
     Sync(sync::SyncArgs),
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
+    Elf(elf::ElfArgs),
 }
 
 /// Parses the process's arguments, runs the command and prints its error.
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Sync(args) => sync::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Elf(args) => elf::run(args),
     };
     match outcome {
         Ok(code) => code,

@@ -12,14 +12,28 @@ use serde::Serialize;
 use super::ElfError;
 
 /// Width of addresses and offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// ELFCLASS32
-    #[serde(rename = "32")]
     Bits32,
     /// ELFCLASS64
-    #[serde(rename = "64")]
     Bits64,
+}
+
+impl Class {
+    /// 32 or 64.
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::Bits32 => 32,
+            Self::Bits64 => 64,
+        }
+    }
+}
+
+impl Serialize for Class {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.bits())
+    }
 }
 
 /// Byte order of every multi-byte field.
@@ -99,9 +113,9 @@ impl Codec {
         self.pick(8, 16)
     }
 
-    /// Where `st_name`, `st_value` and `st_shndx` stand in a symbol.
-    pub(super) fn symbol_fields(self) -> (u64, u64, u64) {
-        (0, self.pick(4, 8), self.pick(14, 6))
+    /// Where `st_value` and `st_shndx` stand in a symbol. (`st_name` is first in both classes.)
+    pub(super) fn symbol_fields(self) -> (u64, u64) {
+        (self.pick(4, 8), self.pick(14, 6))
     }
 
     pub(super) fn u16(

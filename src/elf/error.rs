@@ -1,6 +1,12 @@
 //! What can be wrong with an ELF file, or with patching one.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::machine::Machine;
+use super::report::Missing;
 
 /// Why an ELF file was not read or not patched. Nothing was written to it.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +33,7 @@ pub enum ElfError {
     /// A header names bytes that are not in the file.
     #[error(
         "the {what} at offset {at:#x} claims {size} bytes at {offset:#x}, but the file ends at \
-         {end:#x}: it is truncated or lies, and was left as it is"
+         {end:#x}: it is truncated, or lies"
     )]
     Outside {
         /// Section header or program header.
@@ -42,7 +48,7 @@ pub enum ElfError {
         end: u64,
     },
     /// A header contradicts the bytes or another header.
-    #[error("{what} at offset {offset:#x} lies: it has {claim}; the file was left as it is")]
+    #[error("{what} at offset {offset:#x} lies: it has {claim}")]
     Lie {
         /// The record.
         what: &'static str,
@@ -92,9 +98,54 @@ pub enum ElfError {
         /// The string.
         text: String,
     },
+    /// A file or folder could not be worked with.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// NEEDED entries that nothing meets.
+    #[error(
+        "libraries are missing:{}\nname the folders that have them with --search, or let them be \
+         missing with --ignore-missing; nothing was patched",
+        by_library(.0)
+    )]
+    Unsatisfied(Vec<Missing>),
+    /// What is wrong with one file.
+    #[error("{path} was left as it is")]
+    In {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ElfError>,
+    },
 }
 
 impl ElfError {
+    pub(super) fn io(doing: &'static str, path: &Utf8Path, source: std::io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same, with the file it is about.
+    pub(super) fn of(self, path: &Utf8Path) -> Self {
+        match self {
+            error @ (Self::Io { .. } | Self::In { .. }) => error,
+            error => Self::In {
+                path: path.to_owned(),
+                source: Box::new(error),
+            },
+        }
+    }
+
     pub(super) fn truncated(bytes: &[u8], what: &'static str, offset: u64, need: u64) -> Self {
         Self::Truncated {
             what,
@@ -111,4 +162,26 @@ impl ElfError {
             claim: claim.into(),
         }
     }
+}
+
+/// What is missing, each library once, with those who need it.
+fn by_library(missing: &[Missing]) -> String {
+    let mut needed_by: BTreeMap<(&str, &str), Vec<&Missing>> = BTreeMap::new();
+    for entry in missing {
+        needed_by
+            .entry((&entry.library, &entry.reason))
+            .or_default()
+            .push(entry);
+    }
+    let mut text = String::new();
+    for ((library, reason), entries) in needed_by {
+        let _ = write!(text, "\n  {library}: {reason}; needed by");
+        for entry in entries {
+            let _ = write!(text, "\n    {}", entry.file);
+            if let Some(package) = &entry.package {
+                let _ = write!(text, " ({package})");
+            }
+        }
+    }
+    text
 }

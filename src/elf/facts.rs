@@ -76,7 +76,7 @@ pub struct Facts {
     pub rpath: Option<String>,
     /// DT_RUNPATH.
     pub runpath: Option<String>,
-    /// What it needs of which library.
+    /// What it needs of which library; versions it can do without are left out.
     pub version_needs: Vec<VersionNeed>,
     /// What it defines, the name of the file itself left out.
     pub version_definitions: Vec<String>,
@@ -135,12 +135,11 @@ impl Facts {
             }
         }
         for need in versions::needs(elf)? {
+            let versions = need.versions.into_iter().filter(|(_, weak)| !weak);
             facts.version_needs.push(VersionNeed {
                 library: string(need.file)?,
-                versions: need
-                    .versions
-                    .into_iter()
-                    .map(string)
+                versions: versions
+                    .map(|(name, _)| string(name))
                     .collect::<Result<_, _>>()?,
             });
         }

@@ -27,6 +27,10 @@ use super::read::Elf;
 /// The annex begins at a multiple of this in the file.
 const ANNEX_ALIGN: u64 = 16;
 
+/// Zeros at the beginning of the annex. llvm-strip takes the first of two segments that begin
+/// together for the one that holds the other, so none may begin where the annex does.
+pub(super) const ANNEX_LEAD: u64 = 16;
+
 /// Kernels before 5.18 take a program header table that moved to be as far from the file's start in
 /// memory as it is in the file. For a program, zeros up to this many bytes are put in to make it so.
 const HOLE: u64 = 1 << 20;
@@ -153,9 +157,9 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
 
     // Nothing else is in it: neither bytes, nor sections, nor segments, nor what pointers mean.
     let mut at = start;
-    for (from, to) in covered {
+    for (from, to) in covered.into_iter().chain([(end, end)]) {
         let gap = elf.bytes.get(at as usize..from.max(at) as usize)?;
-        if from < at || gap.len() as u64 > 4 * ANNEX_ALIGN || gap.iter().any(|byte| *byte != 0) {
+        if from < at || gap.len() as u64 > 4 * ANNEX_ALIGN || !gap.iter().copied().all(is_filler) {
             return None;
         }
         at = to;
@@ -192,7 +196,7 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
             };
             !POINTERS.contains(tag) || !address(*value) || members.iter().any(table)
         });
-    (at == end && sections && segments && pointers).then_some(Annex {
+    (sections && segments && pointers).then_some(Annex {
         segment: index,
         parts: members,
         has_headers,
@@ -319,13 +323,21 @@ fn make_room(
     Ok(())
 }
 
-/// Whether what no part covers of this stretch is zeros.
+/// Zeros, or what patchelf writes over that which it moved away.
+fn is_filler(byte: u8) -> bool {
+    matches!(byte, 0 | b'X' | b'Z')
+}
+
+/// Whether what no part covers of this stretch is filler.
 fn is_padding(elf: &Elf, parts: &[Part], stretch: std::ops::Range<u64>) -> bool {
     stretch.into_iter().all(|at| {
         parts
             .iter()
             .any(|part| (part.offset..part.end()).contains(&at))
-            || elf.bytes.get(at as usize) == Some(&0)
+            || elf
+                .bytes
+                .get(at as usize)
+                .is_some_and(|byte| is_filler(*byte))
     })
 }
 

@@ -20,21 +20,36 @@
 //! How the writer keeps files loadable: what fits is written in place; what does not moves to a new
 //! segment at the end of the file, and nothing that code may refer to ever moves. See `layout.rs`.
 
+mod autopatch;
 mod codec;
 mod draft;
 mod error;
 mod facts;
+mod files;
+mod glob;
 mod layout;
+mod libraries;
 mod machine;
+mod owner;
 mod parts;
+mod paths;
 mod read;
+mod report;
+mod resolve;
+mod show;
 mod strings;
 mod versions;
 mod write;
 
+pub use autopatch::{AddRpath, ByHand, Options, PathEdit, autopatch, edit};
 pub use codec::{Class, Endian};
 pub use error::ElfError;
 pub use facts::{Facts, Kind, VersionNeed};
+pub use files::{ElfFile, Files};
+pub use glob::Glob;
 pub use machine::{Abi, Machine};
 pub use read::MAGIC;
+pub use report::{Action, Missing, Outcome, Report};
+pub use resolve::{Resolved, Source};
+pub use show::{Lookup, Need, Shown, What, show};
 pub use write::{Edit, How, Patched, Rpath, patch};

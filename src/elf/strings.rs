@@ -148,7 +148,7 @@ pub(super) fn users(elf: &Elf) -> Result<Option<Vec<u64>>, ElfError> {
         }
     }
     for need in versions::needs(elf)? {
-        users.extend(need.versions);
+        users.extend(need.versions.iter().map(|(name, _)| *name));
     }
     users.extend(versions::definitions(elf)?.into_iter().flatten());
     Ok(Some(users))

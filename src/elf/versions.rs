@@ -7,14 +7,16 @@ use goblin::elf::dynamic::{DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM};
 use super::ElfError;
 use super::read::Elf;
 
+const VER_FLG_WEAK: u16 = 0x2;
+
 /// One library of `.gnu.version_r`.
 pub(super) struct Need {
     /// File offset of `vn_file`, the library's name as an offset into the string table,
     pub(super) file_field: u64,
     /// and its value.
     pub(super) file: u64,
-    /// The versions' names, as offsets into the string table.
-    pub(super) versions: Vec<u64>,
+    /// The versions' names, as offsets into the string table, and whether the file can do without.
+    pub(super) versions: Vec<(u64, bool)>,
 }
 
 /// What the file needs, library by library.
@@ -29,7 +31,12 @@ pub(super) fn needs(elf: &Elf) -> Result<Vec<Need>, ElfError> {
         let versions = u64::from(elf.codec.u16(elf.bytes, at + 2, WHAT)?);
         let first = u64::from(elf.codec.u32(elf.bytes, at + 8, WHAT)?);
         let versions = chain(elf, at + first, versions, 12, "a needed version")
-            .map(|aux| Ok(u64::from(elf.codec.u32(elf.bytes, aux? + 8, WHAT)?)))
+            .map(|aux| {
+                let aux = aux?;
+                let flags = elf.codec.u16(elf.bytes, aux + 4, WHAT)?;
+                let name = elf.codec.u32(elf.bytes, aux + 8, WHAT)?;
+                Ok((u64::from(name), flags & VER_FLG_WEAK != 0))
+            })
             .collect::<Result<_, ElfError>>()?;
         needs.push(Need {
             file_field: at + 4,

@@ -3,11 +3,11 @@
 
 use goblin::elf::dynamic::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB};
 use goblin::elf::program_header::{PT_LOAD, PT_PHDR, ProgramHeader};
-use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
+use goblin::elf::section_header::{SHN_ABS, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
 use goblin::elf::sym::STT_TLS;
 
 use super::ElfError;
-use super::codec::{align_up, slice};
+use super::codec::{align_up, c_string, slice};
 use super::draft::Draft;
 use super::layout;
 use super::parts::{self, Part, What};
@@ -258,11 +258,11 @@ impl Work<'_, '_> {
 
         // Everything that moves is taken up before anything is put down.
         let (annex_offset, annex_address) = layout.annex_start();
-        let mut offset = annex_offset;
+        let mut offset = annex_offset + layout::ANNEX_LEAD;
         let table_size = layout.segments.len() as u64 * elf.codec.segment_size();
         let headers_at = if layout.headers_move {
             offset += table_size;
-            annex_offset
+            annex_offset + layout::ANNEX_LEAD
         } else {
             elf.header.e_phoff
         };
@@ -336,20 +336,24 @@ impl Work<'_, '_> {
     /// Symbols that stand in what moved, `_DYNAMIC` and section symbols for the most part.
     fn move_symbols(&mut self, moves: &[Move]) -> Result<(), ElfError> {
         let elf = self.elf;
-        let (_, value_at, section_at) = elf.codec.symbol_fields();
+        let (value_at, section_at) = elf.codec.symbol_fields();
         let info_at = section_at - 2;
         for table in &elf.sections {
             if !matches!(table.sh_type, SHT_SYMTAB | SHT_DYNSYM) {
                 continue;
             }
             let size = elf.codec.symbol_size();
+            let names = elf.sections.get(table.sh_link as usize);
             for index in 0..table.sh_size / size {
                 let at = table.sh_offset + index * size;
-                let section = usize::from(elf.codec.u16(elf.bytes, at + section_at, "a symbol")?);
-                let step = moves
-                    .iter()
-                    .find(|step| step.part.sections.contains(&section));
-                let Some(step) = step.filter(|_| section != 0) else {
+                let section = elf.codec.u16(elf.bytes, at + section_at, "a symbol")?;
+                let is_in = |step: &&Move| match (u32::from(section), step.part.what) {
+                    (SHN_UNDEF, _) => false,
+                    // Older linkers give `_DYNAMIC` no section.
+                    (SHN_ABS, What::Dynamic) => self.is_named(names, at, b"_DYNAMIC"),
+                    _ => step.part.sections.contains(&usize::from(section)),
+                };
+                let Some(step) = moves.iter().find(is_in) else {
                     continue;
                 };
                 let info = slice(elf.bytes, at + info_at, 1, "a symbol")?;
@@ -364,6 +368,19 @@ impl Work<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    fn is_named(&self, names: Option<&SectionHeader>, symbol: u64, wanted: &[u8]) -> bool {
+        let bytes = self.elf.bytes;
+        let offset = self.elf.codec.u32(bytes, symbol, "a symbol").map(u64::from);
+        names.zip(offset.ok()).is_some_and(|(names, offset)| {
+            c_string(
+                bytes,
+                names.sh_offset.saturating_add(offset),
+                "a symbol's name",
+            )
+            .is_ok_and(|name| name == wanted)
+        })
     }
 }
 

@@ -1,0 +1,327 @@
+//! `lockwright elf`: look at the ELF files of a tree, or patch them all at once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, Subcommand};
+
+use super::{Failure, Outcome, print};
+use crate::elf::{
+    Action, AddRpath, ByHand, Endian, Glob, How, Lookup, Options, PathEdit, Report, Shown, What,
+    autopatch, edit, show,
+};
+
+/// Look at ELF files, or give them the libraries they need
+#[derive(Debug, Args)]
+pub struct ElfArgs {
+    #[command(subcommand)]
+    command: ElfCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ElfCommand {
+    Show(ShowArgs),
+    Patch(PatchArgs),
+}
+
+/// Say what each ELF file is, what it needs, and where that is found
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Files, or folders to look through
+    #[arg(required = true)]
+    paths: Vec<Utf8PathBuf>,
+    /// A folder to look for libraries in that no RUNPATH leads to. May be repeated
+    #[arg(long, value_name = "DIR")]
+    search: Vec<Utf8PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Patch every ELF file of a tree so that it finds what it needs
+///
+/// Without an edit by hand, each file is given the RUNPATH that its NEEDED entries ask for: folders
+/// of the tree by $ORIGIN, so that it can be moved, folders of --search by their path. Programs are
+/// given the interpreter that is found there. When a library is found nowhere, nothing is patched.
+///
+/// With --set-rpath, --remove-rpath or --shrink-rpath, or with no --search and any other edit, files
+/// are only edited: nothing is looked up.
+#[derive(Debug, Args)]
+struct PatchArgs {
+    /// Files, or folders to look through
+    #[arg(required = true)]
+    paths: Vec<Utf8PathBuf>,
+    /// A folder with libraries that the tree does not bundle. May be repeated; the first that has a
+    /// library wins
+    #[arg(long, value_name = "DIR")]
+    search: Vec<Utf8PathBuf>,
+    /// Let libraries be missing that are called so. May be repeated
+    #[arg(long, value_name = "GLOB")]
+    ignore_missing: Vec<String>,
+    /// Set RUNPATH to these folders, separated by colons
+    #[arg(long, value_name = "DIRS", group = "path", conflicts_with = "search")]
+    set_rpath: Option<String>,
+    /// Remove RPATH and RUNPATH
+    #[arg(long, group = "path", conflicts_with = "search")]
+    remove_rpath: bool,
+    /// Remove folders from RUNPATH in which no needed library is
+    #[arg(long, group = "path", conflicts_with = "search")]
+    shrink_rpath: bool,
+    /// Add a folder to RUNPATH, of all files or of those that fit GLOB: for libraries that are opened
+    /// by name, which no NEEDED shows. May be repeated
+    #[arg(long, value_name = "[GLOB=]DIR")]
+    add_rpath: Vec<String>,
+    /// Give programs this interpreter
+    #[arg(long, value_name = "FILE")]
+    set_interpreter: Option<String>,
+    /// Rename a library in NEEDED. May be repeated
+    #[arg(long, value_name = "A=B", value_parser = rename)]
+    replace_needed: Vec<(String, String)>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &ElfArgs) -> Outcome {
+    match &args.command {
+        ElfCommand::Show(args) => run_show(args),
+        ElfCommand::Patch(args) => run_patch(args),
+    }
+}
+
+fn run_show(args: &ShowArgs) -> Outcome {
+    let shown = show(&args.paths, &args.search)?;
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&shown)?)
+    } else {
+        shown_text(&shown, &current_folder()?)
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_patch(args: &PatchArgs) -> Outcome {
+    let report = match by_hand(args) {
+        Some(by_hand) => edit(&args.paths, &by_hand)?,
+        None => autopatch(&args.paths, &options(args))?,
+    };
+    for note in &report.notes {
+        eprintln!("note: {note}");
+    }
+    for missing in &report.missing {
+        eprintln!("note: missing, as allowed: {missing}");
+    }
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    } else {
+        report_text(&report, &current_folder()?, args.dry_run)
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The edits by hand, if that is what was asked for.
+fn by_hand(args: &PatchArgs) -> Option<ByHand> {
+    let path = match &args.set_rpath {
+        Some(path) => PathEdit::Set(path.clone()),
+        None if args.remove_rpath => PathEdit::Remove,
+        None if args.shrink_rpath => PathEdit::Shrink,
+        None => PathEdit::Keep,
+    };
+    let other = !args.add_rpath.is_empty()
+        || args.set_interpreter.is_some()
+        || !args.replace_needed.is_empty();
+    let wanted = path != PathEdit::Keep || (args.search.is_empty() && other);
+    wanted.then(|| ByHand {
+        path,
+        add_rpath: additions(args),
+        interpreter: args.set_interpreter.clone(),
+        replace_needed: args.replace_needed.clone(),
+        dry_run: args.dry_run,
+    })
+}
+
+fn options(args: &PatchArgs) -> Options {
+    Options {
+        search: args.search.clone(),
+        ignore_missing: args
+            .ignore_missing
+            .iter()
+            .map(|glob| Glob::new(glob))
+            .collect(),
+        interpreter: args.set_interpreter.clone(),
+        add_rpath: additions(args),
+        replace_needed: args.replace_needed.clone(),
+        dry_run: args.dry_run,
+    }
+}
+
+fn additions(args: &PatchArgs) -> Vec<AddRpath> {
+    let addition = |text: &String| match text.split_once('=') {
+        Some((files, entry)) => AddRpath {
+            files: Some(Glob::new(files)),
+            entry: entry.to_owned(),
+        },
+        None => AddRpath {
+            files: None,
+            entry: text.clone(),
+        },
+    };
+    args.add_rpath.iter().map(addition).collect()
+}
+
+fn rename(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => {
+            Ok((from.to_owned(), to.to_owned()))
+        }
+        _ => Err("say it as OLD=NEW, for instance libfoo.so.1=libfoo.so.2".to_owned()),
+    }
+}
+
+fn current_folder() -> Result<Utf8PathBuf, Failure> {
+    Ok(camino::absolute_utf8(".")?)
+}
+
+/// A path as it is shorter to read.
+fn short<'p>(path: &'p Utf8Path, here: &Utf8Path) -> &'p Utf8Path {
+    path.strip_prefix(here).unwrap_or(path)
+}
+
+/// One row a file, and below it where its needs lead.
+fn shown_text(shown: &[Shown], here: &Utf8Path) -> String {
+    let header = ["FILE", "TYPE", "MACHINE", "GLIBC", "SEARCH PATH"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = std::iter::once(header)
+        .chain(shown.iter().map(|file| row(file, here)))
+        .collect();
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths.iter().chain([&0])) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+        if let Some(file) = index.checked_sub(1).and_then(|index| shown.get(index)) {
+            details(&mut text, file, here);
+        }
+    }
+    text
+}
+
+fn row(file: &Shown, here: &Utf8Path) -> [String; 5] {
+    let path = short(&file.path, here).to_string();
+    match &file.what {
+        What::Refused { refused } => {
+            let none = String::new;
+            [path, "refused".to_owned(), none(), none(), refused.clone()]
+        }
+        What::File {
+            facts, glibc_floor, ..
+        } => {
+            let path_entries = match (&facts.runpath, &facts.rpath) {
+                (Some(path), _) => path.clone(),
+                (None, Some(path)) => format!("{path} (RPATH)"),
+                (None, None) => String::new(),
+            };
+            let order = match facts.abi.endian {
+                Endian::Little => "LE",
+                Endian::Big => "BE",
+            };
+            [
+                path,
+                facts.kind.to_string(),
+                format!("{} {} {order}", facts.abi, facts.abi.class.bits()),
+                glibc_floor.clone().unwrap_or_default(),
+                path_entries,
+            ]
+        }
+    }
+}
+
+/// What has no column.
+fn details(text: &mut String, file: &Shown, here: &Utf8Path) {
+    for link in &file.links {
+        let _ = writeln!(text, "    also {}", short(link, here));
+    }
+    let What::File { facts, lookups, .. } = &file.what else {
+        return;
+    };
+    for (name, value) in [
+        ("interpreter", &facts.interpreter),
+        ("SONAME", &facts.soname),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "    {name} {value}");
+        }
+    }
+    for need in lookups {
+        let library = &need.library;
+        let _ = match &need.lookup {
+            Lookup::Libc => writeln!(text, "    {library} (libc)"),
+            Lookup::Here { path } => writeln!(text, "    {library} → {}", short(path, here)),
+            Lookup::Unreached { path } => writeln!(
+                text,
+                "    {library} → not reached: no RUNPATH leads to {}",
+                short(path, here)
+            ),
+            Lookup::Nowhere => writeln!(text, "    {library} → not here"),
+        };
+    }
+}
+
+fn report_text(report: &Report, here: &Utf8Path, dry_run: bool) -> String {
+    let mut text = String::new();
+    let mut left_alone: BTreeMap<&str, usize> = BTreeMap::new();
+    let width = report
+        .files
+        .iter()
+        .map(|file| short(&file.path, here).as_str().chars().count());
+    let width = width.max().unwrap_or_default().min(80);
+    for file in &report.files {
+        let path = short(&file.path, here).as_str();
+        match &file.action {
+            Action::Patched { how } => {
+                let runpath = file.path_after.as_deref().unwrap_or("(no RUNPATH)");
+                let how = match how {
+                    How::Moved => "  (appended)",
+                    How::InPlace | How::Unchanged => "",
+                };
+                let _ = writeln!(text, "{path:<width$}  {runpath}{how}");
+                if let Some(interpreter) = &file.interpreter {
+                    let _ = writeln!(text, "{:<width$}  interpreter {interpreter}", "");
+                }
+            }
+            Action::LeftAlone { reason } => *left_alone.entry(reason).or_default() += 1,
+            Action::Refused { reason } => {
+                let _ = writeln!(text, "{path:<width$}  refused: {reason}");
+            }
+            Action::Unchanged => {}
+        }
+    }
+    let patched = report.patched();
+    let unchanged = report.count(|action| *action == Action::Unchanged);
+    let refused = report.count(|action| matches!(action, Action::Refused { .. }));
+    let verb = if dry_run { "to patch" } else { "patched" };
+    let _ = write!(text, "{patched} {verb}, {unchanged} right already");
+    for (reason, count) in left_alone {
+        let _ = write!(text, ", {count} left alone ({reason})");
+    }
+    if refused > 0 {
+        let _ = write!(text, ", {refused} refused");
+    }
+    text.push('\n');
+    text
+}

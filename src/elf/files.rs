@@ -1,0 +1,255 @@
+//! The ELF files of a tree: found in one parallel walk, each read once whatever number of names it
+//! has, and rewritten in one piece or not at all. The only file of this room that touches a disk.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use memmap2::Mmap;
+use rayon::prelude::*;
+
+use super::ElfError;
+use super::facts::Facts;
+use super::read::MAGIC;
+use super::write::{How, Patched};
+
+/// An ELF file, under all the names it has below the roots.
+#[derive(Debug)]
+pub struct ElfFile {
+    /// Its first name, in the order of paths.
+    pub path: Utf8PathBuf,
+    /// Its other names: hard links.
+    pub links: Vec<Utf8PathBuf>,
+    /// Which of the roots it was found under, as an index.
+    pub root: usize,
+    /// What it is, or why that could not be read.
+    pub facts: Result<Facts, ElfError>,
+    id: Id,
+}
+
+/// Device and inode: what makes two names one file.
+type Id = (u64, u64);
+
+/// The ELF files below some roots.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Absolute paths, as they were given.
+    pub roots: Vec<Utf8PathBuf>,
+    /// Sorted by path.
+    pub files: Vec<ElfFile>,
+    /// Symbolic links to files, and to which (an index into `files`).
+    pub symlinks: BTreeMap<Utf8PathBuf, usize>,
+}
+
+impl Files {
+    /// Walks the roots, folders or files. Symbolic links are not followed, but remembered as names.
+    ///
+    /// # Errors
+    /// Roots that are not there, folders that cannot be read, names that are not UTF-8, and named
+    /// files that cannot be read as ELF. One found in a folder that cannot is no error here: see
+    /// [`ElfFile::facts`].
+    pub fn open(roots: &[Utf8PathBuf]) -> Result<Self, ElfError> {
+        let roots: Vec<Utf8PathBuf> = roots
+            .iter()
+            .map(|root| absolute(root))
+            .collect::<Result<_, _>>()?;
+        let mut found = Found::default();
+        for (index, root) in roots.iter().enumerate() {
+            let metadata =
+                fs::metadata(root).map_err(|source| ElfError::io("read", root, source))?;
+            if metadata.is_dir() {
+                found.append(walk(root, index)?);
+            } else {
+                found.file(root.clone(), index)?;
+            }
+        }
+        let mut tree = Self {
+            roots,
+            ..Self::default()
+        };
+        found.files.sort_by(|a, b| a.path.cmp(&b.path));
+        found.files.dedup_by(|a, b| a.path == b.path);
+        let mut known: BTreeMap<Id, usize> = BTreeMap::new();
+        for file in found.files {
+            if let Some(index) = known.get(&file.id) {
+                tree.files[*index].links.push(file.path);
+            } else {
+                known.insert(file.id, tree.files.len());
+                tree.files.push(file);
+            }
+        }
+        let symlinks = found.symlinks.into_par_iter().filter_map(|link| {
+            let metadata = fs::metadata(&link).ok()?;
+            Some((link, *known.get(&(metadata.dev(), metadata.ino()))?))
+        });
+        tree.symlinks = symlinks.collect::<Vec<_>>().into_iter().collect();
+        tree.files
+            .par_iter_mut()
+            .for_each(|file| file.facts = read_facts(&file.path));
+        tree.check_named()?;
+        Ok(tree)
+    }
+
+    /// Files that were named, not found in a folder, must be such as can be read.
+    fn check_named(&mut self) -> Result<(), ElfError> {
+        for root in self.roots.iter().filter(|root| !root.is_dir()) {
+            let is_it = |file: &ElfFile| file.path == *root || file.links.contains(root);
+            match self.files.iter().position(is_it) {
+                None => return Err(ElfError::NotElf.of(root)),
+                Some(index) if self.files[index].facts.is_err() => {
+                    self.files
+                        .swap_remove(index)
+                        .facts
+                        .map_err(|error| error.of(root))?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every name that leads to a file: its path, its hard links, symbolic links.
+    pub fn names(&self) -> impl Iterator<Item = (&Utf8Path, usize)> {
+        let own = self.files.iter().enumerate().flat_map(|(index, file)| {
+            std::iter::once(&file.path)
+                .chain(&file.links)
+                .map(move |path| (path.as_path(), index))
+        });
+        let links = self
+            .symlinks
+            .iter()
+            .map(|(path, index)| (path.as_path(), *index));
+        own.chain(links)
+    }
+}
+
+/// Reads the facts of one file.
+pub(super) fn read_facts(path: &Utf8Path) -> Result<Facts, ElfError> {
+    Facts::read(&map(path)?)
+}
+
+/// The bytes of a file, without reading those that are not looked at.
+#[allow(unsafe_code)]
+pub(super) fn map(path: &Utf8Path) -> Result<Mmap, ElfError> {
+    let file = File::open(path).map_err(|source| ElfError::io("open", path, source))?;
+    // SAFETY: the bytes are only read, and checked as they are read, so what they say does not
+    // matter. Nothing of ours writes to a mapped file: files are replaced by renaming.
+    let map = unsafe { Mmap::map(&file) };
+    map.map_err(|source| ElfError::io("read", path, source))
+}
+
+/// Puts a patched file in place of the one it was made of: all of its names in the tree, at once
+/// for each, with its mode and owner. Names outside the tree keep the file as it was.
+pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError> {
+    if patched.how == How::Unchanged {
+        return Ok(());
+    }
+    let path = &file.path;
+    let failed = |source| ElfError::io("rewrite", path, source);
+    let folder = path.parent().unwrap_or(path);
+    let mut original = File::open(path).map_err(failed)?;
+    let metadata = original.metadata().map_err(failed)?;
+    let mut staged = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    // The kernel copies, or shares the blocks where the file system can.
+    std::io::copy(&mut original, staged.as_file_mut()).map_err(failed)?;
+    staged.as_file().set_len(patched.len).map_err(failed)?;
+    for (offset, bytes) in &patched.changes {
+        staged
+            .as_file()
+            .write_all_at(bytes, *offset)
+            .map_err(failed)?;
+    }
+    // Who may not give files away keeps them.
+    let _ = std::os::unix::fs::fchown(staged.as_file(), Some(metadata.uid()), Some(metadata.gid()));
+    staged
+        .as_file()
+        .set_permissions(metadata.permissions())
+        .map_err(failed)?;
+    staged.persist(path).map_err(|error| failed(error.error))?;
+    for link in &file.links {
+        relink(path, link).map_err(|source| ElfError::io("rewrite", link, source))?;
+    }
+    Ok(())
+}
+
+/// Makes `link` another name of the file at `path`, in one step.
+fn relink(path: &Utf8Path, link: &Utf8Path) -> std::io::Result<()> {
+    let folder = link.parent().unwrap_or(link);
+    let name = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .make_in(folder, |name| fs::hard_link(path, name))?;
+    name.persist(link).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The path from the root of the file system, without `.` and `..`.
+pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ElfError> {
+    let path = camino::absolute_utf8(path).map_err(|source| ElfError::io("find", path, source))?;
+    Ok(super::paths::normal(&path))
+}
+
+#[derive(Default)]
+struct Found {
+    files: Vec<ElfFile>,
+    symlinks: Vec<Utf8PathBuf>,
+}
+
+impl Found {
+    fn append(&mut self, mut other: Self) {
+        self.files.append(&mut other.files);
+        self.symlinks.append(&mut other.symlinks);
+    }
+
+    /// Takes the file up if it is one of ours.
+    fn file(&mut self, path: Utf8PathBuf, root: usize) -> Result<(), ElfError> {
+        let failed = |source| ElfError::io("read", &path, source);
+        let mut file = File::open(&path).map_err(failed)?;
+        let mut magic = [0; 4];
+        let is_elf = match file.read_exact(&mut magic) {
+            Ok(()) => magic == MAGIC,
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(failed(error)),
+        };
+        if is_elf {
+            let metadata = file.metadata().map_err(failed)?;
+            self.files.push(ElfFile {
+                id: (metadata.dev(), metadata.ino()),
+                path,
+                links: Vec::new(),
+                root,
+                facts: Err(ElfError::NotElf),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn walk(folder: &Utf8Path, root: usize) -> Result<Found, ElfError> {
+    let failed = |source| ElfError::io("read", folder, source);
+    let mut found = Found::default();
+    let mut folders = Vec::new();
+    for entry in folder.read_dir_utf8().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            folders.push(entry.into_path());
+        } else if kind.is_symlink() {
+            found.symlinks.push(entry.into_path());
+        } else if kind.is_file() {
+            found.file(entry.into_path(), root)?;
+        }
+    }
+    let inner: Result<Vec<Found>, ElfError> = folders
+        .par_iter()
+        .map(|folder| walk(folder, root))
+        .collect();
+    for inner in inner? {
+        found.append(inner);
+    }
+    Ok(found)
+}
