@@ -74,7 +74,7 @@ fn names_that_lead_elsewhere_are_refused() {
         for nth in [0, 0] {
             tamper(&mut bytes, stand_in.as_bytes(), nth, 0, name.as_bytes());
         }
-        assert_refused(&bytes, "is not a path that can be placed");
+        assert_refused(&bytes, "is not a path inside a tree");
     }
 }
 

@@ -68,13 +68,13 @@ pub enum AssembleError {
 ///
 /// # Errors
 /// The first, in the plan's order, of what went wrong.
-pub fn assemble(tree: &mut Tree, request: &Request<'_>) -> Result<Assembled, AssembleError> {
+pub fn assemble(tree: &Tree, request: &Request<'_>) -> Result<Assembled, AssembleError> {
     let mut work: Vec<(Owner, &PlannedPackage, &Artifact)> = Vec::new();
     let mut sources = Vec::new();
-    for package in &request.plan.packages {
+    for (rank, package) in request.plan.packages.iter().enumerate() {
         match &package.install {
             Install::Wheel { artifact } => {
-                work.push((tree.owner(package.label()), package, artifact));
+                work.push((tree.owner(&package.label(), rank as u64), package, artifact));
             }
             _ => sources.push(format!("{} ({})", package.label(), package.reason)),
         }
@@ -82,7 +82,6 @@ pub fn assemble(tree: &mut Tree, request: &Request<'_>) -> Result<Assembled, Ass
     if !sources.is_empty() {
         return Err(AssembleError::Sources(sources));
     }
-    let tree = &*tree;
     let wants: Vec<Want<'_>> = work
         .iter()
         .map(|(_, package, artifact)| Want {

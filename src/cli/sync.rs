@@ -19,7 +19,7 @@ use crate::plan::PythonPlan;
 use crate::python::venv::Venv;
 use crate::python::{Layout, bytecode, venv};
 use crate::target::Os;
-use crate::tree::{Replace, Tree};
+use crate::tree::{Options, Replace, Tree, TreePath};
 use crate::ui::{Progress, bytes};
 
 /// Assemble the environment that a lock names: uv.lock becomes .venv
@@ -64,8 +64,8 @@ pub struct SyncArgs {
     network: NetworkArgs,
 }
 
-/// The file at an environment's top that says it is ours, and what it was made from.
-const STATE: &str = ".lockwright.json";
+/// The file that says what an environment was made from, beside its provenance record.
+const STATE: &str = ".lockwright/state.json";
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 struct State {
@@ -144,12 +144,22 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         });
     }
 
-    check_replaceable(args, &dest)?;
-    let mut tree = Tree::stage(&dest)?;
-    let own = tree.owner("the environment");
+    let tree = Tree::stage(
+        &dest,
+        Options {
+            replace: if args.clear {
+                Replace::Anything
+            } else {
+                Replace::Ours
+            },
+            ..Options::default()
+        },
+    )?;
+    // No package may have its files in place of the environment's own.
+    let own = tree.owner("the environment", u64::MAX);
     venv::write(&tree, own, &layout, &chosen.target, &venv)?;
     let done = assemble(
-        &mut tree,
+        &tree,
         &Request {
             plan: &plan,
             layout: &layout,
@@ -178,18 +188,9 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             .collect(),
     };
     let text = format!("{}\n", serde_json::to_string_pretty(&state)?);
-    tree.file(
-        own,
-        &crate::tree::TreePath::new(STATE)?,
-        false,
-        text.as_bytes(),
-    )?;
+    tree.file(own, &TreePath::new(STATE)?, 0o644, text.as_bytes())?;
     (report.files, report.bytes) = tree.written();
-    tree.commit(&if args.clear {
-        Replace::Anything
-    } else {
-        Replace::Ours(&is_ours)
-    })?;
+    tree.finish().commit()?;
 
     let Assembled {
         fetched,
@@ -304,10 +305,6 @@ fn state(dest: &Utf8Path) -> Option<State> {
     serde_json::from_slice(&std::fs::read(dest.join(STATE)).ok()?).ok()
 }
 
-fn is_ours(dest: &Utf8Path) -> bool {
-    state(dest).is_some()
-}
-
 /// Whether the environment was made from the same, and its packages have not been touched since:
 /// exactly their `.dist-info` folders are there, each with its RECORD.
 fn is_current(dest: &Utf8Path, layout: &Layout, made_from: &Digest) -> bool {
@@ -327,29 +324,6 @@ fn is_current(dest: &Utf8Path, layout: &Layout, made_from: &Digest) -> bool {
             .iter()
             .all(|name| site.join(name).join("RECORD").is_file())
         && std::fs::symlink_metadata(layout.python()).is_ok()
-}
-
-/// Refuses before any work what `commit` would refuse after it.
-fn check_replaceable(args: &SyncArgs, dest: &Utf8Path) -> Result<(), Failure> {
-    let Ok(there) = std::fs::symlink_metadata(dest) else {
-        return Ok(());
-    };
-    let empty = dest
-        .read_dir_utf8()
-        .is_ok_and(|mut entries| entries.next().is_none());
-    if args.clear || empty || is_ours(dest) {
-        return Ok(());
-    }
-    let why = if there.is_dir() {
-        "was not made by lockwright"
-    } else {
-        "is no folder"
-    };
-    Err(crate::tree::TreeError::NotOurs {
-        dest: dest.to_owned(),
-        why,
-    }
-    .into())
 }
 
 fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {

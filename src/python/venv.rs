@@ -34,22 +34,17 @@ pub fn write(
     target: &PythonTarget,
     venv: &Venv,
 ) -> Result<(), TreeError> {
-    let path = |text: String| {
-        TreePath::new(text).map_err(|source| TreeError::Path {
-            owner: "the environment".into(),
-            source,
-        })
-    };
+    let path = |text: String| TreePath::new(text).map_err(TreeError::from);
     let bin = |name: &str| path(format!("{}/{name}", layout.scripts));
     let top = |name: &str| path(name.to_owned());
     tree.file(
         owner,
         &top("pyvenv.cfg")?,
-        false,
+        0o644,
         config(layout, target, venv).as_bytes(),
     )?;
-    tree.file(owner, &top(".gitignore")?, false, b"*")?;
-    tree.file(owner, &top("CACHEDIR.TAG")?, false, CACHEDIR)?;
+    tree.file(owner, &top(".gitignore")?, 0o644, b"*")?;
+    tree.file(owner, &top("CACHEDIR.TAG")?, 0o644, CACHEDIR)?;
     tree.folder(owner, &path(layout.site.clone())?)?;
     if layout.site.starts_with("lib/") && target.platform.sys_platform() == "linux" {
         tree.symlink(owner, &top("lib64")?, "lib")?;
@@ -60,7 +55,7 @@ pub fn write(
     }
     for (name, template) in ACTIVATE {
         let text = fill(template, layout, venv);
-        tree.file(owner, &bin(name)?, false, text.as_bytes())?;
+        tree.file(owner, &bin(name)?, 0o644, text.as_bytes())?;
     }
     Ok(())
 }

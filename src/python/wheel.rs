@@ -289,7 +289,7 @@ impl Placing<'_> {
             if entries.iter().any(|entry| entry.path == recorded) {
                 continue;
             }
-            self.tree.file(self.owner, &path, true, text.as_bytes())?;
+            self.tree.file(self.owner, &path, 0o755, text.as_bytes())?;
             entries.push(Entry::of(recorded, text.as_bytes()));
         }
         let dist_info = &self.wheel.dist_info;
@@ -297,7 +297,7 @@ impl Placing<'_> {
             let path = format!("{dist_info}/{name}");
             entries.retain(|entry| entry.path != path);
             let place = self.path(format!("{}/{path}", self.layout.site))?;
-            self.tree.file(self.owner, &place, false, bytes)?;
+            self.tree.file(self.owner, &place, 0o644, bytes)?;
             entries.push(Entry::of(path, bytes));
             Ok(())
         };
@@ -314,7 +314,7 @@ impl Placing<'_> {
         });
         let place = self.path(format!("{}/{dist_info}/RECORD", self.layout.site))?;
         self.tree
-            .file(self.owner, &place, false, record::write(entries).as_bytes())?;
+            .file(self.owner, &place, 0o644, record::write(entries).as_bytes())?;
         Ok(Installed {
             version: self.wheel.version.clone(),
             dist_info: dist_info.clone(),
@@ -362,7 +362,7 @@ impl Placing<'_> {
             self.check(&entry, &mut hasher(&entry), &bytes)?;
             let rewritten = scripts::rewritten(self.layout, &bytes);
             let bytes = rewritten.as_deref().unwrap_or(&bytes);
-            self.tree.file(self.owner, &place, true, bytes)?;
+            self.tree.file(self.owner, &place, 0o755, bytes)?;
             return Ok(Some(if rewritten.is_some() {
                 Entry::of(recorded, bytes)
             } else {
@@ -372,7 +372,11 @@ impl Placing<'_> {
                 }
             }));
         }
-        let mut open = self.tree.create(self.owner, &place, member.executable)?;
+        let mut open = self.tree.open(
+            self.owner,
+            &place,
+            if member.executable { 0o755 } else { 0o644 },
+        )?;
         let mut hash = hasher(&entry);
         self.zip
             .unpack(member, &mut |piece| -> Result<(), WheelError> {
@@ -382,6 +386,7 @@ impl Placing<'_> {
                 Ok(open.write(piece)?)
             })?;
         self.check(&entry, &mut hash, &[])?;
+        open.finish()?;
         Ok(Some(Entry {
             path: recorded,
             ..entry
@@ -453,13 +458,7 @@ impl Placing<'_> {
     }
 
     fn path(&self, path: String) -> Result<TreePath, WheelError> {
-        TreePath::new(path).map_err(|source| {
-            TreeError::Path {
-                owner: self.source.name.to_string(),
-                source,
-            }
-            .into()
-        })
+        Ok(TreePath::new(path).map_err(TreeError::from)?)
     }
 }
 

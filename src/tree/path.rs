@@ -1,31 +1,40 @@
-//! Paths inside an output.
+//! Paths inside an output, and what a disk may take for the same name.
 
 use std::fmt;
+use std::ops::Deref;
 
-/// A path relative to an output's top, checked once when it is made: parts separated by `/`, none
-/// of them empty, `.` or `..`, none with a backslash, a colon that would name a drive, a NUL or
-/// another control character.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use unicode_normalization::UnicodeNormalization as _;
+
+/// A path inside an output: relative, `/`-separated UTF-8, with no empty, `.` or `..` part, no
+/// backslash, no NUL and no other control character. Checked when it is made and never again.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct TreePath(Box<str>);
 
-/// Why a path cannot stand in an output.
+/// Longest path that is taken, in bytes: what Linux takes, less room for the folder it goes to.
+const LONGEST: usize = 3072;
+/// Longest part, in bytes: what the file systems in use take.
+const LONGEST_PART: usize = 255;
+
+/// Why a path cannot be one inside an output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a path that can be placed: {reason}", .path.escape_debug())]
+#[error("`{}` is not a path inside a tree: {why}", .path.escape_debug())]
 pub struct PathError {
-    path: String,
-    reason: &'static str,
+    /// As it was found.
+    pub path: String,
+    /// What is wrong with it.
+    pub why: &'static str,
 }
 
 impl TreePath {
     /// Checks a path.
     ///
     /// # Errors
-    /// With the reason, when it could lead outside or be read differently elsewhere.
+    /// When it is not one that stays inside a tree, on every system.
     pub fn new(path: impl Into<String>) -> Result<Self, PathError> {
         let path = path.into();
-        match problem(&path) {
+        match flaw(&path) {
             None => Ok(Self(path.into_boxed_str())),
-            Some(reason) => Err(PathError { path, reason }),
+            Some(why) => Err(PathError { path, why }),
         }
     }
 
@@ -34,10 +43,10 @@ impl TreePath {
     /// # Errors
     /// As [`Self::new`].
     pub fn join(&self, below: &str) -> Result<Self, PathError> {
-        Self::new(format!("{}/{below}", self.0))
+        Self::new(format!("{self}/{below}"))
     }
 
-    /// As text.
+    /// As a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,38 +56,34 @@ impl TreePath {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
 
-    /// Its last part.
+    /// The folder it is in; the empty string at the top.
+    pub(super) fn folder(&self) -> &str {
+        self.parent().unwrap_or_default()
+    }
+
+    /// The last part.
     pub fn file_name(&self) -> &str {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
+
+    /// The parts, from the top.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
 }
 
-fn problem(path: &str) -> Option<&'static str> {
-    if path.is_empty() {
-        return Some("it is empty");
+impl Deref for TreePath {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
-    if path.starts_with('/') {
-        return Some("it is absolute");
+}
+
+impl AsRef<str> for TreePath {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
-    if path.len() > 4000 {
-        return Some("it is too long");
-    }
-    if path.contains('\\') {
-        return Some("it has a backslash");
-    }
-    if path.chars().any(char::is_control) {
-        return Some("it has a control character");
-    }
-    path.split('/').find_map(|part| match part {
-        "" => Some("a part of it is empty"),
-        "." => Some("it has a `.` part"),
-        ".." => Some("it leads outside"),
-        part if part.len() > 255 => Some("a part of it is too long"),
-        part if part.as_bytes().get(1) == Some(&b':') && part.len() == 2 => {
-            Some("it names a drive")
-        }
-        _ => None,
-    })
 }
 
 impl fmt::Display for TreePath {
@@ -87,30 +92,126 @@ impl fmt::Display for TreePath {
     }
 }
 
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl std::str::FromStr for TreePath {
+    type Err = PathError;
+
+    fn from_str(path: &str) -> Result<Self, PathError> {
+        Self::new(path)
+    }
+}
+
+impl TryFrom<&str> for TreePath {
+    type Error = PathError;
+
+    fn try_from(path: &str) -> Result<Self, PathError> {
+        Self::new(path)
+    }
+}
+
+/// What keeps a path from being one inside a tree.
+fn flaw(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("it is empty");
+    }
+    if path.len() > LONGEST {
+        return Some("it is longer than 3072 bytes");
+    }
+    if path.starts_with('/') {
+        return Some("it is absolute");
+    }
+    for part in path.split('/') {
+        match part {
+            "" => return Some("it has an empty part"),
+            "." => return Some("it has a part `.`"),
+            ".." => return Some("it leads outside, by a part `..`"),
+            _ if part.len() > LONGEST_PART => return Some("it has a part longer than 255 bytes"),
+            _ => {}
+        }
+    }
+    for c in path.chars() {
+        if c == '\\' {
+            return Some("it has a backslash, which separates folders on Windows");
+        }
+        if c.is_control() {
+            return Some("it has a control character");
+        }
+    }
+    // `C:` and `C:/x` are absolute on Windows.
+    let mut start = path.bytes();
+    if start.next().is_some_and(|b| b.is_ascii_alphabetic()) && start.next() == Some(b':') {
+        return Some("it begins with a drive letter, which is absolute on Windows");
+    }
+    None
+}
+
+/// The name that a disk which folds case and Unicode forms would take a path for: two paths that
+/// fold alike are one file there.
+pub fn fold(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    // Decomposed first, so that a letter and its accent change case apart; upper before lower, so
+    // that `ß` meets `SS` and the long s meets `s`.
+    let apart: String = path.nfd().collect();
+    apart.to_uppercase().to_lowercase().nfc().collect()
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_that_stay_inside_are_taken() {
-        for path in ["a", "a/b.py", ".hidden/x", "...", "a b/é"] {
-            assert!(TreePath::new(path).is_ok(), "{path}");
-        }
+    fn what_stays_inside_is_taken() {
         for path in [
-            "", "/a", "a//b", "a/", "./a", "a/..", "../a", "a\\b", "C:/x", "a\0", "a\nb",
+            "a",
+            "a/b.py",
+            "...",
+            "a/..b/c..",
+            " ",
+            "é/ß",
+            ".hidden",
+            "ab:c",
+        ] {
+            assert_eq!(TreePath::new(path).unwrap().as_str(), path);
+        }
+        let path = TreePath::new("a/b/c").unwrap();
+        assert_eq!((path.parent(), path.file_name()), (Some("a/b"), "c"));
+        assert_eq!(path.join("d/e").unwrap().as_str(), "a/b/c/d/e");
+        assert_eq!(TreePath::new("a").unwrap().parent(), None);
+    }
+
+    #[test]
+    fn what_leads_out_or_means_something_else_elsewhere_is_refused() {
+        for path in [
+            "", "/", "/a", "a//b", "a/", "./a", "a/.", "..", "../a", "a/../b", "a\\b", "a\0b",
+            "a\nb", "a\u{7f}", "C:", "c:/x", "\u{85}",
         ] {
             assert!(TreePath::new(path).is_err(), "{path:?}");
         }
+        assert!(TreePath::new(&"a".repeat(256)).is_err());
+        assert!(TreePath::new(&"a/".repeat(1600)).is_err());
+        assert!(TreePath::new("a").unwrap().join("../b").is_err());
     }
 
-    proptest::proptest! {
-        #[test]
-        fn what_is_taken_never_leads_outside(path in ".*") {
-            if let Ok(path) = TreePath::new(path) {
-                let joined = camino::Utf8Path::new("/stage").join(path.as_str());
-                proptest::prop_assert!(joined.starts_with("/stage"));
-                proptest::prop_assert!(!joined.components().any(|part| part.as_str() == ".."));
-            }
+    #[test]
+    fn names_that_a_folding_disk_confuses_fold_alike() {
+        for (a, b) in [
+            ("README", "readme"),
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("CAFE\u{301}", "caf\u{e9}"),
+            ("straße", "STRASSE"),
+            ("\u{212a}elvin", "kelvin"),
+            ("\u{17f}", "S"),
+        ] {
+            assert_eq!(fold(a), fold(b), "{a} {b}");
         }
+        assert_ne!(fold("a"), fold("b"));
     }
 }

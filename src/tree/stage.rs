@@ -1,166 +1,299 @@
-//! Staging: a tree is written beside its destination and renamed into place.
+//! The staging folder: beside the destination, on the same disk, and gone whatever happens.
+//!
+//! ```text
+//! <parent>/.lockwright-staged-<name>-<random>/     locked (flock) as long as its run lives
+//!     tree/                                        what becomes the destination
+//!     tmp/                                         files on their way to their names
+//! ```
+//!
+//! A run that is killed leaves this folder with nobody's lock on it, and the next run for the same
+//! destination sweeps it away.
 
-use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, RenameFlags};
+use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 
-use super::TreeError;
+use super::{Record, Replace, TreeError};
 
-/// What may be replaced.
-pub enum Replace<'a> {
-    /// Nothing: the destination must not be there, or be an empty folder.
-    Nothing,
-    /// Whatever is there.
-    Anything,
-    /// What this says is ours.
-    Ours(&'a dyn Fn(&Utf8Path) -> bool),
-}
+const PREFIX: &str = ".lockwright-staged-";
 
-/// The staging folder: `.NAME.lockwright-PID`, beside the destination and so on its disk. It holds
-/// the tree and, aside, what is not yet settled. Dropped, it leaves nothing.
+/// Mode of every folder.
+pub(super) const FOLDER_MODE: u32 = 0o755;
+
+/// The staging folder of one run. Dropped, it is removed.
+#[derive(Debug)]
 pub(super) struct Stage {
-    dest: Utf8PathBuf,
-    own: Utf8PathBuf,
+    destination: Utf8PathBuf,
     folder: Utf8PathBuf,
-    aside: AtomicU32,
+    /// `tree/`, open: everything inside is named relative to it.
+    pub(super) tree: OwnedFd,
+    /// `tmp/`, likewise.
+    pub(super) tmp: OwnedFd,
+    /// Held for its lock alone.
+    _lock: OwnedFd,
+    /// Permission bits that the system takes from a new file.
+    pub(super) file_mask: u32,
+    /// Whether a new folder has another mode than the one asked for.
+    pub(super) folders_differ: bool,
+    /// Whether the disk takes names for the same that differ by case or Unicode form.
+    pub(super) folds: bool,
 }
-
-static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Stage {
-    pub(super) fn beside(dest: &Utf8Path) -> Result<Self, TreeError> {
-        let dest = camino::absolute_utf8(dest).map_err(|e| error(dest, "find", dest, e))?;
-        let parent = dest.parent().unwrap_or(Utf8Path::new("/")).to_owned();
-        let name = dest.file_name().unwrap_or("out");
-        fs::create_dir_all(&parent).map_err(|e| error(&dest, "make the folder", &parent, e))?;
-        sweep(&parent, name);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let own = parent.join(format!(".{name}.lockwright-{}-{count}", std::process::id()));
-        let folder = own.join("tree");
-        // A folder of this name can only be left from a run whose process number was ours.
-        if own.exists() {
-            fs::remove_dir_all(&own).map_err(|e| error(&dest, "remove", &own, e))?;
-        }
-        fs::create_dir_all(&folder).map_err(|e| error(&dest, "make the folder", &folder, e))?;
+    pub(super) fn new(destination: &Utf8Path) -> Result<Self, TreeError> {
+        let destination = resolve(destination)?;
+        let (Some(parent), Some(name)) = (destination.parent(), destination.file_name()) else {
+            return Err(TreeError::Destination(destination));
+        };
+        std::fs::create_dir_all(parent)
+            .map_err(|error| TreeError::io("make the folder", parent, error))?;
+        let prefix = prefix(name);
+        sweep(parent, &prefix);
+        let (folder, lock) = make_locked(parent, &prefix)?;
+        // From here on there is something to remove when a step fails.
+        let guard = Removal(&folder);
+        let io = |doing, error: rustix::io::Errno| TreeError::io(doing, &folder, error.into());
+
+        let made = |name: &str| -> Result<OwnedFd, rustix::io::Errno> {
+            rustix::fs::mkdirat(&lock, name, Mode::from_raw_mode(0o777))?;
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            rustix::fs::openat(&lock, name, flags, Mode::empty())
+        };
+        let tree = made("tree").map_err(|error| io("make folders in", error))?;
+        let tmp = made("tmp").map_err(|error| io("make folders in", error))?;
+        let probed = probe(&tree, &tmp).map_err(|error| io("make a file in", error))?;
+        std::mem::forget(guard);
         Ok(Self {
-            dest,
-            own,
+            destination,
             folder,
-            aside: AtomicU32::new(0),
+            tree,
+            tmp,
+            _lock: lock,
+            file_mask: probed.file_mask,
+            folders_differ: probed.folders_differ,
+            folds: probed.folds,
         })
     }
 
-    pub(super) fn folder(&self) -> &Utf8Path {
-        &self.folder
+    /// Where the tree is while it is being made.
+    pub(super) fn root(&self) -> Utf8PathBuf {
+        self.folder.join("tree")
     }
 
-    pub(super) fn dest(&self) -> &Utf8Path {
-        &self.dest
+    /// Where the tree will be: the destination, links resolved.
+    pub(super) fn destination(&self) -> &Utf8Path {
+        &self.destination
     }
 
-    /// A fresh path outside the tree, on the same disk.
-    pub(super) fn aside(&self) -> Result<Utf8PathBuf, TreeError> {
-        let folder = self.own.join("aside");
-        match fs::create_dir(&folder) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error(&self.dest, "make the folder", &folder, e));
-            }
-            _ => {}
-        }
-        Ok(folder.join(self.aside.fetch_add(1, Ordering::Relaxed).to_string()))
-    }
-
-    pub(super) fn clear_aside(&self) {
-        // What stays is removed with the staging folder.
-        let _ = fs::remove_dir_all(self.own.join("aside"));
-    }
-
-    pub(super) fn commit(self, replace: &Replace<'_>) -> Result<(), TreeError> {
-        let failed = |e| error(&self.dest, "put in place", &self.dest, e);
-        let Ok(there) = fs::symlink_metadata(&self.dest) else {
-            return fs::rename(&self.folder, &self.dest).map_err(failed);
+    /// Gives the tree its name. What was there is removed afterwards.
+    pub(super) fn rename(&self) -> Result<(), TreeError> {
+        let tree = self.root();
+        let error = |error: rustix::io::Errno| {
+            TreeError::io(
+                "put the new tree in the place of",
+                &self.destination,
+                error.into(),
+            )
         };
-        let is_empty = there.is_dir()
-            && fs::read_dir(&self.dest).is_ok_and(|mut entries| entries.next().is_none());
-        let allowed = match replace {
-            Replace::Anything => true,
-            Replace::Nothing => is_empty,
-            Replace::Ours(is_ours) => is_empty || is_ours(&self.dest),
-        };
-        if !allowed {
-            return Err(TreeError::NotOurs {
-                dest: self.dest.clone(),
-                why: if there.is_dir() {
-                    "was not made by lockwright"
-                } else {
-                    "is no folder"
-                },
-            });
+        if std::fs::symlink_metadata(&self.destination).is_err() {
+            return rustix::fs::renameat(CWD, tree.as_str(), CWD, self.destination.as_str())
+                .map_err(error);
         }
-        // Both names always exist: whoever looks sees the old tree or the new one.
-        match rustix::fs::renameat_with(
+        let exchange = rustix::fs::renameat_with(
             CWD,
-            self.folder.as_str(),
+            tree.as_str(),
             CWD,
-            self.dest.as_str(),
+            self.destination.as_str(),
             RenameFlags::EXCHANGE,
-        ) {
+        );
+        match exchange {
             Ok(()) => Ok(()),
-            // A file system without exchange: the old tree is moved aside first.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                let old = self.own.join("old");
-                fs::rename(&self.dest, &old).map_err(failed)?;
-                fs::rename(&self.folder, &self.dest).map_err(|e| {
-                    let _ = fs::rename(&old, &self.dest);
-                    failed(e)
+            // Not every file system exchanges. Two renames leave a moment with neither tree in
+            // place, and the old one safe in the staging folder.
+            Err(
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP,
+            ) => {
+                let old = self.folder.join("old");
+                let rename = |from: &Utf8Path, to: &Utf8Path| {
+                    rustix::fs::renameat(CWD, from.as_str(), CWD, to.as_str())
+                };
+                rename(&self.destination, &old).map_err(error)?;
+                rename(&tree, &self.destination).map_err(|problem| {
+                    // Should this fail too, the sweep must not take the old tree with it.
+                    if rename(&old, &self.destination).is_err() {
+                        let _ = rename(&old, &self.destination.with_extension("old"));
+                    }
+                    error(problem)
                 })
             }
-            Err(errno) => Err(failed(errno.into())),
+            Err(problem) => Err(error(problem)),
         }
     }
 }
 
 impl Drop for Stage {
-    /// Removes the staging folder, and in it whatever the tree replaced.
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.own);
+        remove(&self.folder);
     }
 }
 
-/// Removes staging folders of runs that are no more.
-fn sweep(parent: &Utf8Path, name: &str) {
-    let prefix = format!(".{name}.lockwright-");
-    for entry in parent.read_dir_utf8().into_iter().flatten().flatten() {
-        let pid = entry
-            .file_name()
-            .strip_prefix(&prefix)
-            .and_then(|rest| rest.split('-').next());
-        let Some(pid) = pid.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) else {
-            continue;
-        };
-        if !Utf8Path::new("/proc").join(pid).exists() && Utf8Path::new("/proc/self").exists() {
-            let _ = fs::remove_dir_all(entry.path());
+struct Removal<'a>(&'a Utf8Path);
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        remove(self.0);
+    }
+}
+
+/// The destination, absolute; where it is a link, what it leads to.
+fn resolve(destination: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
+    let error = |error| TreeError::io("find", destination, error);
+    let absolute = camino::absolute_utf8(destination).map_err(error)?;
+    match std::fs::symlink_metadata(&absolute) {
+        Ok(meta) if meta.is_symlink() => absolute.canonicalize_utf8().map_err(error),
+        _ => Ok(absolute),
+    }
+}
+
+fn prefix(name: &str) -> String {
+    let mut end = name.len().min(180);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{PREFIX}{}-", name.get(..end).unwrap_or_default())
+}
+
+/// Refuses a destination that may not be replaced.
+pub(super) fn check(
+    destination: &Utf8Path,
+    replace: Replace,
+    record: Record,
+) -> Result<(), TreeError> {
+    let destination = resolve(destination)?;
+    let Ok(meta) = std::fs::symlink_metadata(&destination) else {
+        return Ok(());
+    };
+    let ours = match record.path(&destination) {
+        Some(record) => record.is_file(),
+        None => false,
+    };
+    let empty = || {
+        meta.is_dir()
+            && std::fs::read_dir(&destination).is_ok_and(|mut entries| entries.next().is_none())
+    };
+    match replace {
+        Replace::Anything => Ok(()),
+        Replace::Ours if ours || empty() => Ok(()),
+        _ => Err(TreeError::NotOurs(destination)),
+    }
+}
+
+/// Removes staging folders whose runs have died. What cannot be removed is left for the next run.
+fn sweep(parent: &Utf8Path, prefix: &str) {
+    let Ok(entries) = parent.read_dir_utf8() else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().starts_with(prefix)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Ok(Some(_lock)) = lock(entry.path())
+        {
+            tracing::info!("removing {}, which a run that died has left", entry.path());
+            remove(entry.path());
         }
     }
 }
 
-pub(super) fn error(
-    dest: &Utf8Path,
-    doing: &'static str,
-    path: &Utf8Path,
-    source: io::Error,
-) -> TreeError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => TreeError::Full {
-            dest: dest.to_owned(),
-        },
-        _ => TreeError::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        },
+/// Makes a folder and takes its lock, which nobody else may have taken in between.
+fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, OwnedFd), TreeError> {
+    let error = |error| TreeError::io("make a folder in", parent, error);
+    for _ in 0..100 {
+        let made = tempfile::Builder::new()
+            .prefix(prefix)
+            .rand_bytes(8)
+            .tempdir_in(parent)
+            .map_err(error)?;
+        let folder = Utf8PathBuf::try_from(made.keep())
+            .map_err(|error| TreeError::io("make a folder in", parent, error.into_io_error()))?;
+        match lock(&folder) {
+            Ok(Some(lock)) => return Ok((folder, lock)),
+            // A sweeping run took it for a dead one's before it was locked.
+            Ok(None) => {}
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
+            Err(problem) => return Err(error(problem)),
+        }
     }
+    Err(error(io::ErrorKind::ResourceBusy.into()))
+}
+
+/// Takes a folder's lock, if nobody has it and the folder still has its name.
+fn lock(folder: &Utf8Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let open = rustix::fs::open(folder.as_str(), flags, Mode::empty())?;
+    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let (held, named) = (
+        rustix::fs::fstat(&open)?,
+        rustix::fs::statat(CWD, folder.as_str(), AtFlags::SYMLINK_NOFOLLOW)?,
+    );
+    Ok((held.st_ino == named.st_ino && held.st_dev == named.st_dev).then_some(open))
+}
+
+struct Probed {
+    file_mask: u32,
+    folders_differ: bool,
+    folds: bool,
+}
+
+/// What the system makes of modes and names here: umask, default ACLs, inherited set-group bits,
+/// folding of case and Unicode forms.
+fn probe(tree: &OwnedFd, tmp: &OwnedFd) -> Result<Probed, rustix::io::Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let name = "Caf\u{e9}";
+    let file = rustix::fs::openat(tmp, name, flags, Mode::from_raw_mode(0o777))?;
+    let file_mode = rustix::fs::fstat(&file)?.st_mode & 0o7777;
+    let folder_mode = rustix::fs::fstat(tree)?.st_mode & 0o7777;
+    let folds = ["caf\u{e9}", "Cafe\u{301}"]
+        .iter()
+        .any(|name| rustix::fs::statat(tmp, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok());
+    rustix::fs::unlinkat(tmp, name, AtFlags::empty())?;
+    rustix::fs::fchmod(tree, Mode::from_raw_mode(FOLDER_MODE))?;
+    Ok(Probed {
+        file_mask: 0o777 & !file_mode,
+        folders_differ: folder_mode & !0o777 != 0 || FOLDER_MODE & !folder_mode != 0,
+        folds,
+    })
+}
+
+/// Removes a folder and all that is in it, as far as that can be done.
+fn remove(folder: &Utf8Path) {
+    empty(folder.as_std_path(), 4);
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        tracing::warn!("{folder} could not be removed: {error}");
+    }
+}
+
+/// Removes what is in a folder: unlinking takes as long as writing did, so in parallel.
+fn empty(folder: &std::path::Path, depth: u32) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    entries.flatten().par_bridge().for_each(|entry| {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        // What fails here is tried again, and told, by `remove`.
+        if !is_folder {
+            let _ = std::fs::remove_file(entry.path());
+        } else if depth > 0 {
+            empty(&entry.path(), depth - 1);
+            let _ = std::fs::remove_dir(entry.path());
+        } else {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    });
 }

@@ -1,0 +1,190 @@
+//! The provenance record: which package put which file where.
+//!
+//! ```json
+//! {
+//! "version": 1,
+//! "owners": ["django 5.2.10", "lockwright"],
+//! "entries": [
+//! ["bin/python", 1, "link", "/usr/bin/python3.14"],
+//! ["lib/python3.14/site-packages/django/__init__.py", 0, "644", 799, "a2ciJGq2…"]
+//! ]}
+//! ```
+//!
+//! One line an entry, sorted by path; owners sorted by name; digests are SHA-256 in unpadded
+//! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
+
+use std::io::{self, Write};
+
+use camino::Utf8Path;
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+
+use super::table::Table;
+use super::{Content, Facts, TreeError, TreePath};
+
+/// Where it is inside a tree.
+pub const INSIDE: &str = ".lockwright/provenance.json";
+/// What is added to the tree's name where it stands beside the tree.
+pub const BESIDE: &str = ".provenance.json";
+
+/// A tree's files, as they were when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// Who put files there, by number.
+    pub owners: Vec<String>,
+    /// The files and links, sorted by path.
+    pub entries: Vec<Entry>,
+}
+
+/// A file or link of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where.
+    pub path: TreePath,
+    /// Whose: an index into the owners.
+    pub owner: usize,
+    /// What.
+    pub content: Content,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    version: u32,
+    owners: Vec<String>,
+    entries: Vec<RawEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawEntry {
+    File(String, usize, String, u64, String),
+    Link(String, usize, String, String),
+}
+
+impl Provenance {
+    pub(super) fn of(table: &Table) -> Self {
+        let nodes = table.entries();
+        let mut owners: Vec<String> = nodes
+            .iter()
+            .map(|(_, node)| table.name(node.owner).to_owned())
+            .collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let entries = nodes
+            .into_iter()
+            .filter_map(|(path, node)| {
+                let name = table.name(node.owner);
+                Some(Entry {
+                    path: TreePath::new(path).ok()?,
+                    owner: owners
+                        .binary_search_by(|owner| owner.as_str().cmp(name))
+                        .ok()?,
+                    content: node.content.clone(),
+                })
+            })
+            .collect();
+        Self { owners, entries }
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, to: impl Write) -> io::Result<()> {
+        let mut to = io::BufWriter::new(to);
+        let owners = serde_json::to_string(&self.owners)?;
+        write!(
+            to,
+            "{{\n\"version\": 1,\n\"owners\": {owners},\n\"entries\": ["
+        )?;
+        let mut separator = "\n";
+        for entry in &self.entries {
+            to.write_all(separator.as_bytes())?;
+            separator = ",\n";
+            let path = serde_json::to_string(entry.path.as_str())?;
+            let owner = entry.owner;
+            match &entry.content {
+                Content::File(facts) => {
+                    let digest = BASE64URL_NOPAD.encode(&facts.sha256);
+                    let (mode, size) = (facts.mode, facts.size);
+                    write!(to, "[{path}, {owner}, \"{mode:o}\", {size}, \"{digest}\"]")?;
+                }
+                Content::Link(target) => {
+                    let target = serde_json::to_string(target)?;
+                    write!(to, "[{path}, {owner}, \"link\", {target}]")?;
+                }
+            }
+        }
+        to.write_all(b"\n]}\n")?;
+        to.flush()
+    }
+
+    /// Reads the record of a tree, if it has one: inside it, or beside it.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn of_tree(tree: &Utf8Path) -> Result<Option<Self>, TreeError> {
+        let beside = format!("{tree}{BESIDE}");
+        for path in [tree.join(INSIDE), beside.into()] {
+            match std::fs::read(&path) {
+                Ok(bytes) => return Self::parse(&path, &bytes).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(TreeError::io("read", &path, error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a record. `path` is for messages.
+    ///
+    /// # Errors
+    /// When it is not one, or of a version that is not known.
+    pub fn parse(path: &Utf8Path, bytes: &[u8]) -> Result<Self, TreeError> {
+        let bad = |why: String| TreeError::Provenance {
+            path: path.to_owned(),
+            why,
+        };
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+        if raw.version != 1 {
+            return Err(bad(format!("its version is {}, not 1", raw.version)));
+        }
+        let count = raw.owners.len();
+        let entry = |raw: RawEntry| {
+            let (path, owner, content) = match raw {
+                RawEntry::Link(path, owner, kind, target) => {
+                    if kind != "link" {
+                        return Err(bad(format!("{path} is a `{kind}`, which is not known")));
+                    }
+                    (path, owner, Content::Link(target.into()))
+                }
+                RawEntry::File(path, owner, mode, size, digest) => {
+                    let sha256 = BASE64URL_NOPAD
+                        .decode(digest.as_bytes())
+                        .ok()
+                        .and_then(|bytes| bytes.try_into().ok());
+                    let (Ok(mode), Some(sha256)) = (u16::from_str_radix(&mode, 8), sha256) else {
+                        return Err(bad(format!("the mode or digest of {path} is malformed")));
+                    };
+                    (path, owner, Content::File(Facts { mode, size, sha256 }))
+                }
+            };
+            if owner >= count {
+                return Err(bad(format!("{path} has an owner that is not listed")));
+            }
+            let path = TreePath::new(path)?;
+            Ok(Entry {
+                path,
+                owner,
+                content,
+            })
+        };
+        Ok(Self {
+            owners: raw.owners,
+            entries: raw
+                .entries
+                .into_iter()
+                .map(entry)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,430 @@
+//! Files, links and folders, put into a tree by any thread.
+//!
+//! Whoever claims a path first creates it. Whoever takes it over from a lower rank, and whoever
+//! knows its bytes only at the end, writes to `tmp/` and renames: so a slow writer that has lost
+//! its path meanwhile can do no harm.
+
+use std::fs::File;
+use std::io::{Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+
+use camino::Utf8Path;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
+
+use super::stage::FOLDER_MODE;
+use super::table::Claim;
+use super::{Content, Facts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
+
+/// Files of this machine up to this size are read whole.
+const WHOLE: u64 = 4 << 20;
+
+const CREATE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+impl Tree {
+    /// Puts a file there. Of the mode, the permission bits count.
+    ///
+    /// # Errors
+    /// When the path is a folder, or the owner brought it before with other bytes, or it cannot be
+    /// written.
+    pub fn file(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        bytes: &[u8],
+    ) -> Result<Facts, TreeError> {
+        let facts = Facts {
+            mode: (mode & 0o777) as u16,
+            size: bytes.len() as u64,
+            sha256: Sha256::digest(bytes).into(),
+        };
+        match self.claim(owner, path, &Content::File(facts))? {
+            Claim::Nothing => {}
+            Claim::First => {
+                let created = self.create(&self.stage.tree, path, facts.mode);
+                match created {
+                    Ok(file) => fill(file, bytes).map_err(|error| self.io("write", path, error))?,
+                    Err(Errno::EXIST) if self.table().is_contested(path) => {}
+                    Err(error) => return Err(self.io("create", path, error.into())),
+                }
+            }
+            Claim::Replace => {
+                let (temporary, file) = self.temporary(facts.mode)?;
+                fill(file, bytes).map_err(|error| self.io("write", path, error))?;
+                self.publish(&temporary, path, &Content::File(facts))?;
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Begins a file whose bytes come piece by piece: for those too large to be held. It is there
+    /// when [`Open::finish`] has been called, and never if not.
+    ///
+    /// # Errors
+    /// When no file can be made.
+    pub fn open(&self, owner: Owner, path: &TreePath, mode: u32) -> Result<Open<'_>, TreeError> {
+        let mode = (mode & 0o777) as u16;
+        let (temporary, file) = self.temporary(mode)?;
+        Ok(Open {
+            tree: self,
+            owner,
+            path: path.clone(),
+            temporary,
+            file: File::from(file),
+            hasher: Sha256::new(),
+            mode,
+            size: 0,
+        })
+    }
+
+    /// Puts a file there whose bytes are read piece by piece.
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and when it cannot be read, which leaves nothing of it.
+    pub fn file_from_reader(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        reader: &mut dyn Read,
+    ) -> Result<Facts, TreeError> {
+        let mut open = self.open(owner, path, mode)?;
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return open.finish(),
+                Ok(read) => open.write(buffer.get(..read).unwrap_or_default())?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.io("read what is to be", path, error)),
+            }
+        }
+    }
+
+    /// Puts a file of this machine there, with its own permission bits or others.
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and when it cannot be read.
+    pub fn copy(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: Option<u32>,
+        source: &Utf8Path,
+    ) -> Result<Facts, TreeError> {
+        let reading = |error| TreeError::io("read", source, error);
+        let mut file = File::open(source).map_err(reading)?;
+        let meta = file.metadata().map_err(reading)?;
+        let own = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+        let mode = mode.unwrap_or(own);
+        if meta.len() > WHOLE {
+            return self.file_from_reader(owner, path, mode, &mut file);
+        }
+        let mut bytes = Vec::with_capacity(meta.len() as usize);
+        file.read_to_end(&mut bytes).map_err(reading)?;
+        self.file(owner, path, mode, &bytes)
+    }
+
+    /// Puts a file of this machine there by sharing it, where the disk can, and by copying it where
+    /// not. What it is must be known already; that is what makes it fast.
+    ///
+    /// # Errors
+    /// As [`Self::copy`].
+    pub fn link(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        facts: Facts,
+        source: &Utf8Path,
+        how: LinkMode,
+    ) -> Result<(), TreeError> {
+        let content = Content::File(facts);
+        let claim = self.claim(owner, path, &content)?;
+        if claim == Claim::Nothing {
+            return Ok(());
+        }
+        let temporary = self.temporary_name();
+        let linked = match how {
+            LinkMode::Hardlink => {
+                let to = &self.stage.tmp;
+                rustix::fs::linkat(CWD, source.as_str(), to, &temporary, AtFlags::empty()).is_ok()
+            }
+            LinkMode::Copy | LinkMode::Reflink => false,
+        };
+        if !linked {
+            let reading = |error| TreeError::io("read", source, error);
+            let mut from = File::open(source).map_err(reading)?;
+            let file = self.create(&self.stage.tmp, &temporary, facts.mode);
+            let mut file = File::from(file.map_err(|error| self.io("create", path, error.into()))?);
+            #[cfg(target_os = "linux")]
+            let cloned =
+                how == LinkMode::Reflink && rustix::fs::ioctl_ficlone(&file, &from).is_ok();
+            #[cfg(not(target_os = "linux"))]
+            let cloned = false;
+            if !cloned {
+                std::io::copy(&mut from, &mut file)
+                    .map_err(|error| self.io("write", path, error))?;
+            }
+        }
+        self.publish(&temporary, path, &content)
+    }
+
+    /// Puts a symbolic link there that stays inside the tree. The target is relative to the link's
+    /// folder.
+    ///
+    /// # Errors
+    /// When it would lead out of the tree; and as [`Self::file`].
+    pub fn symlink(&self, owner: Owner, path: &TreePath, target: &str) -> Result<(), TreeError> {
+        if stays_inside(path, target) {
+            return self.link_anywhere(owner, path, target);
+        }
+        Err(TreeError::LinkOut {
+            path: path.clone(),
+            owner: self.table().name(owner).to_owned(),
+            target: target.to_owned(),
+        })
+    }
+
+    /// Puts a symbolic link there that may lead out of the tree: to an interpreter or a workspace.
+    /// For targets that were not read from an archive.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn link_anywhere(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        target: &str,
+    ) -> Result<(), TreeError> {
+        let content = Content::Link(target.into());
+        match self.claim(owner, path, &content)? {
+            Claim::Nothing => Ok(()),
+            Claim::First => match rustix::fs::symlinkat(target, &self.stage.tree, path.as_str()) {
+                Ok(()) => Ok(()),
+                Err(Errno::EXIST) if self.table().is_contested(path) => Ok(()),
+                Err(error) => Err(self.io("create the link", path, error.into())),
+            },
+            Claim::Replace => {
+                let temporary = self.temporary_name();
+                rustix::fs::symlinkat(target, &self.stage.tmp, &temporary)
+                    .map_err(|error| self.io("create the link", path, error.into()))?;
+                self.publish(&temporary, path, &content)
+            }
+        }
+    }
+
+    /// Makes a folder, which may stay empty.
+    ///
+    /// # Errors
+    /// When a file is there, or it cannot be made.
+    pub fn folder(&self, owner: Owner, path: &TreePath) -> Result<(), TreeError> {
+        let unmade = {
+            let mut table = self.table();
+            table.enter(owner, path)?;
+            table.unmade(path)
+        };
+        self.make(&unmade)
+    }
+
+    /// Claims a path and makes its folders.
+    fn claim(&self, owner: Owner, path: &TreePath, content: &Content) -> Result<Claim, TreeError> {
+        if path.as_str() == INSIDE {
+            return Err(TreeError::Path(PathError {
+                path: path.to_string(),
+                why: "it is where lockwright's own record goes",
+            }));
+        }
+        let (claim, unmade) = {
+            let mut table = self.table();
+            let claim = table.claim(owner, path, content)?;
+            (claim, table.unmade(path.folder()))
+        };
+        if claim != Claim::Nothing {
+            self.make(&unmade)?;
+        }
+        Ok(claim)
+    }
+
+    /// Makes folders, from the top. Another thread may be making the same ones.
+    pub(super) fn make(&self, folders: &[Box<str>]) -> Result<(), TreeError> {
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let mode = Mode::from_raw_mode(FOLDER_MODE);
+        for folder in folders {
+            let error = |error: Errno| {
+                let path = self.root().join(&**folder);
+                TreeError::io("make the folder", &path, error.into())
+            };
+            match rustix::fs::mkdirat(&self.stage.tree, &**folder, mode) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(problem) => return Err(error(problem)),
+            }
+            if self.stage.folders_differ {
+                rustix::fs::chmodat(&self.stage.tree, &**folder, mode, AtFlags::empty())
+                    .map_err(error)?;
+            }
+        }
+        self.table().made(folders);
+        Ok(())
+    }
+
+    fn create(&self, folder: &OwnedFd, name: &str, mode: u16) -> Result<OwnedFd, Errno> {
+        let mode = u32::from(mode);
+        let file = rustix::fs::openat(folder, name, CREATE, Mode::from_raw_mode(mode))?;
+        if mode & self.stage.file_mask != 0 {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        }
+        Ok(file)
+    }
+
+    fn temporary_name(&self) -> String {
+        self.temporary.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// A file in `tmp/`.
+    pub(super) fn temporary(&self, mode: u16) -> Result<(String, OwnedFd), TreeError> {
+        let name = self.temporary_name();
+        match self.create(&self.stage.tmp, &name, mode) {
+            Ok(file) => Ok((name, file)),
+            Err(error) => Err(TreeError::io(
+                "create a file for",
+                &self.root(),
+                error.into(),
+            )),
+        }
+    }
+
+    /// Gives a file of `tmp/` its name, unless someone of higher rank has it meanwhile.
+    fn publish(
+        &self,
+        temporary: &str,
+        path: &TreePath,
+        content: &Content,
+    ) -> Result<(), TreeError> {
+        let table = self.table();
+        if table.get(path).is_some_and(|node| node.content == *content) {
+            self.rename(temporary, path)
+        } else {
+            self.discard(temporary);
+            Ok(())
+        }
+    }
+
+    pub(super) fn rename(&self, temporary: &str, path: &TreePath) -> Result<(), TreeError> {
+        rustix::fs::renameat(&self.stage.tmp, temporary, &self.stage.tree, path.as_str())
+            .map_err(|error| self.io("write", path, error.into()))
+    }
+
+    /// Removes a file of `tmp/`; should that fail, it goes with the folder.
+    fn discard(&self, temporary: &str) {
+        let _ = rustix::fs::unlinkat(&self.stage.tmp, temporary, AtFlags::empty());
+    }
+
+    pub(super) fn io(
+        &self,
+        doing: &'static str,
+        path: &TreePath,
+        error: std::io::Error,
+    ) -> TreeError {
+        TreeError::io(doing, &self.root().join(path.as_str()), error)
+    }
+}
+
+/// A file on its way into a tree. Dropped before [`Self::finish`], it leaves nothing.
+#[derive(Debug)]
+pub struct Open<'a> {
+    tree: &'a Tree,
+    owner: Owner,
+    path: TreePath,
+    temporary: String,
+    file: File,
+    hasher: Sha256,
+    mode: u16,
+    size: u64,
+}
+
+impl Open<'_> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), TreeError> {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        self.file
+            .write_all(bytes)
+            .map_err(|error| self.tree.io("write", &self.path, error))
+    }
+
+    /// Gives the file its name, unless someone of higher rank has it.
+    ///
+    /// # Errors
+    /// As [`Tree::file`].
+    pub fn finish(self) -> Result<Facts, TreeError> {
+        let facts = Facts {
+            mode: self.mode,
+            size: self.size,
+            sha256: self.hasher.finalize().into(),
+        };
+        let content = Content::File(facts);
+        match self.tree.claim(self.owner, &self.path, &content)? {
+            Claim::Nothing => self.tree.discard(&self.temporary),
+            Claim::First | Claim::Replace => {
+                self.tree.publish(&self.temporary, &self.path, &content)?;
+            }
+        }
+        Ok(facts)
+    }
+}
+
+pub(super) fn fill(file: OwnedFd, bytes: &[u8]) -> std::io::Result<()> {
+    File::from(file).write_all(bytes)
+}
+
+/// Whether a link's target stays inside the tree, wherever other links lead: it may go up at its
+/// start alone, where the folders are real ones, and no further than to the top.
+fn stays_inside(path: &TreePath, target: &str) -> bool {
+    if target.is_empty()
+        || target.starts_with('/')
+        || target.contains('\\')
+        || target.chars().any(char::is_control)
+    {
+        return false;
+    }
+    let mut depth = path.parts().count() - 1;
+    let mut parts = target.split('/').peekable();
+    while parts.next_if(|part| matches!(*part, "..")).is_some() {
+        let Some(up) = depth.checked_sub(1) else {
+            return false;
+        };
+        depth = up;
+    }
+    parts.all(|part| part != "..")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_may_go_up_at_its_start_and_no_further_than_the_top() {
+        let inside = |path: &str, target| stays_inside(&TreePath::new(path).unwrap(), target);
+        assert!(inside("a/b", "c"));
+        assert!(inside("a/b", "../c"));
+        assert!(inside("lib64", "lib"));
+        assert!(inside("a/b", "./c/"));
+        assert!(!inside("a/b", "../../c"));
+        assert!(!inside("b", ".."));
+        assert!(!inside("a/b", "/etc"));
+        assert!(!inside("a/b/c", "d/../../x"), "d may be a link itself");
+        assert!(!inside("a/b/c", "./../x"), "odd, and nobody's need");
+    }
+}
