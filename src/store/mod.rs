@@ -24,7 +24,12 @@
 //! else in here depends on a clock.
 
 mod built;
+mod entries;
 mod error;
+mod gc;
+#[cfg(test)]
+mod tests;
+mod transfer;
 mod writer;
 
 use std::fs::{self, File};
@@ -35,7 +40,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+pub use entries::{Damaged, Entry};
 pub use error::StoreError;
+pub use gc::{Collected, Keep, Leftover};
 pub use writer::{Claim, Writer};
 
 use crate::digest::Digest;
@@ -191,74 +198,5 @@ fn root_from(variable: impl Fn(&str) -> Option<String>) -> Result<Utf8PathBuf, S
     match set("HOME") {
         Some(home) => Ok(Utf8PathBuf::from(home).join(".cache/lockwright")),
         None => Err(StoreError::NoRoot),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::digest::Algorithm;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(dir.path()).unwrap().join("store");
-        let store = Store::open(&root).unwrap();
-        (dir, store)
-    }
-
-    #[test]
-    fn the_root_is_the_first_variable_that_says() {
-        let root = |pairs: &[(&str, &str)]| {
-            root_from(|name| {
-                pairs
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| (*value).to_owned())
-            })
-            .map(Utf8PathBuf::into_string)
-            .ok()
-        };
-        let home = ("HOME", "/home/u");
-        assert_eq!(root(&[home]).unwrap(), "/home/u/.cache/lockwright");
-        assert_eq!(
-            root(&[home, ("XDG_CACHE_HOME", "/c")]).unwrap(),
-            "/c/lockwright"
-        );
-        assert_eq!(
-            root(&[home, ("XDG_CACHE_HOME", "relative")]).unwrap(),
-            "/home/u/.cache/lockwright"
-        );
-        assert_eq!(
-            root(&[
-                home,
-                ("XDG_CACHE_HOME", "/c"),
-                ("LOCKWRIGHT_STORE", "/store")
-            ])
-            .unwrap(),
-            "/store"
-        );
-        assert_eq!(root(&[("HOME", "")]), None);
-    }
-
-    #[test]
-    fn what_is_inserted_is_found_under_its_digest_alone() {
-        let (_dir, store) = store();
-        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let digest = Digest::of(algorithm, b"bytes");
-            assert_eq!(store.get(&digest), None);
-            let origin = Origin {
-                file_name: "a.whl".to_owned(),
-                source: "https://files.example/a.whl".to_owned(),
-            };
-            let mut writer = store.writer(algorithm).unwrap();
-            writer.write(b"by").unwrap();
-            writer.write(b"tes").unwrap();
-            let blob = writer.commit(&digest, &origin).unwrap();
-            assert_eq!(store.get(&digest), Some(blob.clone()));
-            assert_eq!(fs::read(&blob.path).unwrap(), b"bytes");
-            assert!(fs::metadata(&blob.path).unwrap().permissions().readonly());
-            assert_eq!(store.origin(&digest), Some(origin));
-        }
     }
 }

@@ -119,7 +119,16 @@ impl Store {
     /// # Errors
     /// When it cannot be read or copied.
     pub fn take_as_is(&self, path: &Utf8Path, origin: &Origin) -> Result<Blob, StoreError> {
-        let mut writer = self.writer(Algorithm::Sha256)?;
+        self.take_as(Algorithm::Sha256, path, origin)
+    }
+
+    pub(super) fn take_as(
+        &self,
+        algorithm: Algorithm,
+        path: &Utf8Path,
+        origin: &Origin,
+    ) -> Result<Blob, StoreError> {
+        let mut writer = self.writer(algorithm)?;
         writer.copy_from(path)?;
         let digest = writer.digest();
         writer.commit(&digest, origin)

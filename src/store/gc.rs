@@ -1,0 +1,155 @@
+//! Cleaning up: what nobody has used for long, and what killed processes left.
+//!
+//! While it runs no other process has the store open, and those that want to wait for it.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8PathBuf;
+use rustix::fs::FlockOperation;
+
+use super::built::Built;
+use super::entries::{Entry, names, remove};
+use super::{Store, StoreError};
+
+/// What is to be kept. With neither, only leftovers go.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keep {
+    /// Keep what was used within this time.
+    pub used_within: Option<Duration>,
+    /// Keep no more than this many bytes, the latest used first.
+    pub bytes: Option<u64>,
+}
+
+/// What was removed, or would be.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Artifacts, the longest unused first.
+    pub removed: Vec<Entry>,
+    /// Broken downloads and other files that nobody will go on with.
+    pub leftovers: Vec<Leftover>,
+    /// How many artifacts stay.
+    pub kept: usize,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
+
+/// A file that is no artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Collected {
+    /// How many bytes were removed.
+    pub fn bytes(&self) -> u64 {
+        let artifacts = self.removed.iter().map(|entry| entry.blob.size);
+        let leftovers = self.leftovers.iter().map(|leftover| leftover.size);
+        artifacts.chain(leftovers).sum()
+    }
+}
+
+impl Store {
+    /// Removes what is not to be kept; with `dry_run`, only tells what that would be. `on_wait` is
+    /// called when other processes have to be waited for.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written to.
+    pub fn gc(
+        &self,
+        keep: Keep,
+        now: SystemTime,
+        dry_run: bool,
+        on_wait: impl FnOnce(),
+    ) -> Result<Collected, StoreError> {
+        if !dry_run {
+            self.lock_alone(on_wait)?;
+        }
+        let collected = self.collect(keep, now, dry_run);
+        if let Some(lock) = &self.lock {
+            // Failing leaves a lock that the end of the process lifts.
+            let _ = rustix::fs::flock(&**lock, FlockOperation::LockShared);
+        }
+        collected
+    }
+
+    fn lock_alone(&self, on_wait: impl FnOnce()) -> Result<(), StoreError> {
+        let failed = StoreError::io("lock", &self.layout);
+        let Some(lock) = &self.lock else {
+            return Err(failed(std::io::ErrorKind::PermissionDenied.into()));
+        };
+        match rustix::fs::flock(&**lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                on_wait();
+                rustix::fs::flock(&**lock, FlockOperation::LockExclusive)
+            }
+            other => other,
+        }
+        .map_err(|error| failed(error.into()))
+    }
+
+    fn collect(&self, keep: Keep, now: SystemTime, dry_run: bool) -> Result<Collected, StoreError> {
+        let is_old = |time: SystemTime| {
+            (keep.used_within)
+                .is_some_and(|limit| now.duration_since(time).unwrap_or_default() >= limit)
+        };
+        let mut entries = self.entries()?;
+        entries.sort_by(|one, other| {
+            (other.last_used, &other.blob.digest).cmp(&(one.last_used, &one.blob.digest))
+        });
+        let mut collected = Collected::default();
+        for entry in entries {
+            let bytes = collected.kept_bytes + entry.blob.size;
+            if is_old(entry.last_used) || keep.bytes.is_some_and(|limit| bytes > limit) {
+                collected.removed.insert(0, entry);
+            } else {
+                collected.kept += 1;
+                collected.kept_bytes = bytes;
+            }
+        }
+        if !dry_run {
+            for entry in &collected.removed {
+                self.remove(&entry.blob)?;
+            }
+        }
+        // A broken download is worth as much as an artifact: it may be gone on with.
+        for path in names(&self.layout.join("partial"))? {
+            let metadata = fs::metadata(&path).map_err(StoreError::io("read", &path))?;
+            let time = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            if is_old(time) || keep.bytes.is_some() {
+                collected.leftovers.push(Leftover {
+                    path,
+                    size: metadata.len(),
+                });
+            }
+        }
+        for path in names(&self.layout.join("tmp"))? {
+            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            collected.leftovers.push(Leftover { path, size });
+        }
+        for path in names(&self.layout.join("built"))? {
+            let built = fs::read(&path).ok();
+            let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());
+            let is_gone = built.is_none_or(|built| {
+                let removed = &collected.removed;
+                removed
+                    .iter()
+                    .any(|entry| entry.blob.digest == built.digest)
+                    || !self.file_path(&built.digest).is_file()
+            });
+            if is_gone {
+                let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                collected.leftovers.push(Leftover { path, size });
+            }
+        }
+        if !dry_run {
+            for leftover in &collected.leftovers {
+                remove(&leftover.path)?;
+            }
+        }
+        Ok(collected)
+    }
+}
