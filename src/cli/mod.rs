@@ -2,10 +2,12 @@
 //! meant), and nothing reads the command line after that. One file a command.
 
 mod elf;
+mod fetch;
 mod hash;
 mod network_args;
 mod plan;
 mod python_args;
+mod store;
 mod sync;
 
 use std::error::Error;
@@ -48,9 +50,11 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Sync(sync::SyncArgs),
+    Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
     Elf(elf::ElfArgs),
+    Store(store::StoreCommand),
 }
 
 /// Parses the process's arguments, runs the command and prints its error.
@@ -59,9 +63,11 @@ pub fn main() -> ExitCode {
     start_log(&cli.global);
     let outcome = match &cli.command {
         Command::Sync(args) => sync::run(args, &cli.global),
+        Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Elf(args) => elf::run(args),
+        Command::Store(args) => store::run(args, &cli.global),
     };
     match outcome {
         Ok(code) => code,

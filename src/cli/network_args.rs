@@ -1,7 +1,11 @@
 //! Arguments that say where artifacts come from and are kept.
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 use clap::Args;
+use clap::builder::FalseyValueParser;
+use url::Url;
 
 use super::Failure;
 use crate::fetch::credentials::Credentials;
@@ -9,18 +13,52 @@ use crate::fetch::mirrors::{Mirror, Mirrors};
 use crate::fetch::{Options, Patience};
 use crate::store::Store;
 
+/// Where artifacts are kept.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StoreArgs {
+    /// The store of verified artifacts [default: ~/.cache/lockwright]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "LOCKWRIGHT_STORE",
+        hide_env_values = true
+    )]
+    store: Option<Utf8PathBuf>,
+}
+
+impl StoreArgs {
+    /// The store, opened.
+    ///
+    /// # Errors
+    /// When its folder cannot be told or made.
+    pub fn open(&self) -> Result<Store, Failure> {
+        let root = match self.store.as_ref().filter(|root| !root.as_str().is_empty()) {
+            Some(root) => root.clone(),
+            None => Store::default_root()?,
+        };
+        Ok(Store::open(&root)?)
+    }
+}
+
 /// Where from.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Where artifacts come from")]
 pub struct NetworkArgs {
-    /// The store of verified artifacts [default: ~/.cache/lockwright]
-    #[arg(long, value_name = "DIR", env = "LOCKWRIGHT_STORE")]
-    store: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Open no socket: what is not in the store or a --find-links folder is an error
-    #[arg(long, env = "UV_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "UV_OFFLINE", value_parser = FalseyValueParser::new())]
     offline: bool,
-    /// Ask TO for URLs that begin with FROM; the longest FROM wins (repeatable)
-    #[arg(long, value_name = "FROM=TO")]
+    /// Ask TO for URLs that begin with FROM; the longest FROM wins (repeatable; several in the
+    /// variable are separated by spaces). TO may be a folder
+    #[arg(
+        long,
+        value_name = "FROM=TO",
+        env = "LOCKWRIGHT_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
     mirror: Vec<Mirror>,
     /// A folder of artifacts that is looked through before the network (repeatable)
     #[arg(long, short = 'f', value_name = "DIR")]
@@ -29,10 +67,29 @@ pub struct NetworkArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 50,
-        env = "UV_CONCURRENT_DOWNLOADS"
+        default_value_t = Options::default().concurrency,
+        env = "UV_CONCURRENT_DOWNLOADS",
+        hide_env_values = true
     )]
     concurrency: usize,
+    /// How long a server may say nothing
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Patience::default().timeout.as_secs(),
+        env = "UV_HTTP_TIMEOUT",
+        hide_env_values = true
+    )]
+    timeout: u64,
+    /// How often a download is tried again without having got any further
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Patience::default().retries,
+        env = "UV_HTTP_RETRIES",
+        hide_env_values = true
+    )]
+    retries: u32,
     /// Take this package's artifacts although the lock gives no digest for them (repeatable)
     #[arg(long, value_name = "NAME")]
     allow_unhashed: Vec<String>,
@@ -47,15 +104,12 @@ impl NetworkArgs {
     /// # Errors
     /// When its folder cannot be told or made.
     pub fn store(&self) -> Result<Store, Failure> {
-        let root = match &self.store {
-            Some(root) => camino::absolute_utf8(root)?,
-            None => Store::default_root()?,
-        };
-        Ok(Store::open(&root)?)
+        self.store.open()
     }
 
-    /// How things are fetched.
-    pub fn options(&self) -> Options {
+    /// How things are fetched. `indexes` are the names and URLs of the indexes that the project
+    /// knows: uv's variables give logins for them by name.
+    pub fn options(&self, indexes: &[(String, Url)]) -> Options {
         Options {
             offline: self.offline,
             mirrors: Mirrors::new(self.mirror.iter().cloned()),
@@ -63,8 +117,12 @@ impl NetworkArgs {
             concurrency: self.concurrency,
             allow_unhashed: self.allow_unhashed.iter().cloned().collect(),
             allow_weak: self.allow_weak_integrity,
-            credentials: Credentials::from_environment(&[]),
-            patience: Patience::default(),
+            credentials: Credentials::from_environment(indexes),
+            patience: Patience {
+                retries: self.retries,
+                timeout: Duration::from_secs(self.timeout.max(1)),
+                ..Patience::default()
+            },
         }
     }
 }

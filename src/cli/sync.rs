@@ -164,7 +164,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             plan: &plan,
             layout: &layout,
             store: &store,
-            fetch: &args.network.options(),
+            fetch: &args.network.options(&settings.indexes),
             limits: Limits::default(),
             strict: args.strict,
         },

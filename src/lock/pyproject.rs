@@ -6,6 +6,7 @@
 use camino::Utf8Path;
 use pep508_rs::PackageName;
 use serde::Deserialize;
+use url::Url;
 
 use super::LockError;
 use super::uv::GroupName;
@@ -24,6 +25,9 @@ pub struct ProjectSettings {
     pub no_build: bool,
     /// `no-build-package`.
     pub no_build_package: Vec<PackageName>,
+    /// `[[tool.uv.index]]`: the names and URLs of those that have both. Their logins are given by
+    /// name, in `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`.
+    pub indexes: Vec<(String, Url)>,
 }
 
 /// The groups that are installed where the command line does not say otherwise.
@@ -57,6 +61,8 @@ struct Tool {
 #[serde(rename_all = "kebab-case")]
 struct Uv {
     default_groups: Option<RawDefaultGroups>,
+    #[serde(default)]
+    index: Vec<Index>,
     #[serde(flatten)]
     build: Build,
 }
@@ -70,6 +76,19 @@ struct Build {
     no_build: Option<bool>,
     #[serde(default)]
     no_build_package: Vec<PackageName>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    name: Option<String>,
+    url: Option<String>,
+}
+
+impl Index {
+    /// `None` for one that nothing is known about: uv may take more for a URL than we do.
+    fn named(self) -> Option<(String, Url)> {
+        Some((self.name?, Url::parse(&self.url?).ok()?))
+    }
 }
 
 #[derive(Deserialize)]
@@ -123,6 +142,7 @@ impl ProjectSettings {
             no_binary_package: uv.build.no_binary_package,
             no_build: uv.build.no_build.unwrap_or(false),
             no_build_package: uv.build.no_build_package,
+            indexes: uv.index.into_iter().filter_map(Index::named).collect(),
         })
     }
 }

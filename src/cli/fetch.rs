@@ -1,0 +1,286 @@
+//! `lockwright fetch`: the network phase alone.
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::Serialize;
+
+use super::network_args::NetworkArgs;
+use super::python_args::{SelectionArgs, TargetArgs};
+use super::{Failure, Global, Outcome, print};
+use crate::artifact::{Artifact, Location};
+use crate::fetch::{Summary, Want, fetch, vendor};
+use crate::lock::pyproject::ProjectSettings;
+use crate::lock::uv::UvLock;
+use crate::nix::nar;
+use crate::plan::{Install, PythonPlan};
+use crate::store::{Blob, Store};
+use crate::tree::{Replace, Tree, TreeError, TreePath};
+use crate::ui::{self, Progress};
+
+/// Fetch the artifacts that a lock names into the store, and place nothing
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Projects' folders, or their locks
+    #[arg(default_value = ".")]
+    paths: Vec<Utf8PathBuf>,
+    /// Write a plain folder of the artifacts too, for `--find-links OUT --offline` elsewhere, and
+    /// print its NAR hash
+    #[arg(long, value_name = "OUT")]
+    vendor: Option<Utf8PathBuf>,
+    /// Replace what is at OUT, whatever it is
+    #[arg(long, requires = "vendor")]
+    clear: bool,
+    /// Print a JSON report
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// One artifact that is wanted, of one of the locks.
+struct Needed {
+    package: String,
+    version: String,
+    artifact: Artifact,
+}
+
+/// What `--json` reports.
+#[derive(Serialize)]
+struct Report<'a> {
+    store: &'a Utf8Path,
+    from_store: usize,
+    from_disk: usize,
+    from_network: usize,
+    bytes_fetched: u64,
+    vendor: Option<Vendored<'a>>,
+    artifacts: Vec<Fetched<'a>>,
+}
+
+#[derive(Serialize)]
+struct Vendored<'a> {
+    path: &'a Utf8Path,
+    hash: String,
+}
+
+#[derive(Serialize)]
+struct Fetched<'a> {
+    package: &'a str,
+    version: &'a str,
+    file_name: &'a str,
+    source: String,
+    digest: String,
+    size: u64,
+    path: &'a Utf8Path,
+}
+
+/// Runs the command.
+pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
+    let start = Instant::now();
+    let store = args.network.store()?;
+    let mut needed = Vec::new();
+    let mut indexes = Vec::new();
+    for path in &args.paths {
+        let file = super::find_lock(path)?;
+        let settings = ProjectSettings::beside(&file)?;
+        let plan = plan(args, &file, &settings, &store)?;
+        needed.extend(of_plan(plan));
+        indexes.extend(settings.indexes);
+    }
+    let wants: Vec<Want<'_>> = needed
+        .iter()
+        .map(|needed| Want {
+            package: needed.package.clone(),
+            artifact: &needed.artifact,
+        })
+        .collect();
+    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
+    let progress = if global.quiet {
+        Progress::hidden()
+    } else {
+        Progress::bytes("Fetching", 0)
+    };
+    let summary = fetch(
+        &store,
+        &wants,
+        &args.network.options(&indexes),
+        &progress,
+        &|index, blob| {
+            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = blobs.get_mut(index) {
+                *place = Some(blob);
+            }
+        },
+    );
+    progress.done();
+    let summary = summary?;
+    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let all: Vec<(&Needed, Blob)> = needed
+        .iter()
+        .zip(blobs)
+        .filter_map(|(needed, blob)| Some((needed, blob?)))
+        .collect();
+
+    let vendored = match &args.vendor {
+        None => None,
+        Some(out) => {
+            let out = camino::absolute_utf8(out)?;
+            let hash = write_vendor(&out, &all, args.clear)?;
+            Some((out, hash))
+        }
+    };
+    if args.json {
+        let report = report(&store, summary, vendored.as_ref(), &all);
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else if let Some((_, hash)) = &vendored {
+        print(&format!("{hash}\n"))?;
+    }
+    if !global.quiet && !args.json {
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("{} in {seconds:.2} s", said(&summary, all.len()));
+        if let Some((out, _)) = &vendored {
+            eprintln!("Vendored in {out}: use it with --find-links {out} --offline");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(
+    args: &FetchArgs,
+    file: &Utf8Path,
+    settings: &ProjectSettings,
+    store: &Store,
+) -> Result<PythonPlan, Failure> {
+    let lock = UvLock::load(file)?;
+    let cache = store.root().join("interpreters");
+    let chosen = args.target.choose(&lock, Some(&cache))?;
+    let selection = args.selection.selection();
+    Ok(PythonPlan::new(
+        &lock,
+        &chosen.target,
+        &selection,
+        settings,
+    )?)
+}
+
+/// What of a plan is a file to be fetched. Git sources are trees, and are told instead.
+fn of_plan(plan: PythonPlan) -> Vec<Needed> {
+    let mut needed = Vec::new();
+    for package in plan.packages {
+        let version = package.version.as_ref().map(ToString::to_string);
+        match package.install {
+            Install::Wheel { artifact } | Install::Sdist { artifact, .. } => needed.push(Needed {
+                package: package.name.to_string(),
+                version: version.unwrap_or_default(),
+                artifact,
+            }),
+            Install::Git { source } => tracing::warn!(
+                "{} comes from git ({}), and is not fetched here",
+                package.name,
+                source.url
+            ),
+            Install::Directory { .. } => {}
+        }
+    }
+    needed
+}
+
+/// Writes the folder and returns its NAR hash. One that is there with the same contents stays.
+fn write_vendor(out: &Utf8Path, all: &[(&Needed, Blob)], clear: bool) -> Result<String, Failure> {
+    let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
+    let mut tree = Tree::stage(out)?;
+    let mut written = std::collections::BTreeSet::new();
+    for ((needed, blob), name) in all.iter().zip(vendor::names(&artifacts)) {
+        let file_name = &needed.artifact.file_name;
+        let name = name.ok_or_else(|| {
+            format!(
+                "`{file_name}` of {} cannot be vendored: the name is another artifact's too, and \
+                 the lock gives no digest to tell them apart",
+                needed.package
+            )
+        })?;
+        if written.insert(name.clone()) {
+            let owner = tree.owner(needed.package.clone());
+            tree.copy(owner, &TreePath::new(&name)?, &blob.path)?;
+        }
+    }
+    let hash = nar::hash_path(tree.root())?;
+    if nar::hash_path(out).is_ok_and(|there| there == hash) {
+        return Ok(hash.sri());
+    }
+    let replace = if clear {
+        Replace::Anything
+    } else {
+        Replace::Nothing
+    };
+    match tree.commit(&replace) {
+        Err(TreeError::NotOurs { dest, .. }) => Err(format!(
+            "`{dest}` is there, with other contents: replace it with --clear, or choose another place"
+        )
+        .into()),
+        other => Ok(other.map(|()| hash.sri())?),
+    }
+}
+
+fn report<'a>(
+    store: &'a Store,
+    summary: Summary,
+    vendored: Option<&'a (Utf8PathBuf, String)>,
+    all: &'a [(&Needed, Blob)],
+) -> Report<'a> {
+    let fetched = |(needed, blob): &'a (&Needed, Blob)| Fetched {
+        package: &needed.package,
+        version: &needed.version,
+        file_name: &needed.artifact.file_name,
+        source: match &needed.artifact.location {
+            Location::Path(path) => path.to_string(),
+            location @ Location::Url(_) => location.to_string(),
+        },
+        digest: blob.digest.to_string(),
+        size: blob.size,
+        path: &blob.path,
+    };
+    Report {
+        store: store.root(),
+        from_store: summary.from_store,
+        from_disk: summary.from_disk,
+        from_network: summary.from_network,
+        bytes_fetched: summary.bytes,
+        vendor: vendored.map(|(path, hash)| Vendored {
+            path,
+            hash: hash.clone(),
+        }),
+        artifacts: all.iter().map(fetched).collect(),
+    }
+}
+
+/// `170 artifacts: 100 from the store, 70 from the network (45 MiB)`.
+fn said(summary: &Summary, count: usize) -> String {
+    let mut from = Vec::new();
+    for (count, place) in [
+        (summary.from_store, "from the store"),
+        (summary.from_disk, "from this machine"),
+    ] {
+        if count > 0 {
+            from.push(format!("{count} {place}"));
+        }
+    }
+    if summary.from_network > 0 {
+        let bytes = ui::bytes(summary.bytes);
+        from.push(format!(
+            "{} from the network ({bytes})",
+            summary.from_network
+        ));
+    }
+    match from.is_empty() {
+        true => "Nothing to fetch".to_owned(),
+        false => format!("Fetched {count} artifacts: {}", from.join(", ")),
+    }
+}

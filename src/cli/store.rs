@@ -1,0 +1,427 @@
+//! `lockwright store`: what is in the store, and keeping it in order.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::network_args::StoreArgs;
+use super::{Failure, Global, Outcome, print};
+use crate::digest::Digest;
+use crate::lock::uv::UvLock;
+use crate::store::{Blob, Collected, Entry, Keep, Store};
+use crate::ui::{Progress, bytes};
+
+/// List, check, clean and carry over the store of verified artifacts
+#[derive(Debug, Args)]
+pub struct StoreCommand {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// What is in it
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hash everything again; exit code 1 if anything is damaged
+    Verify {
+        /// Remove what is damaged, so that it is fetched again
+        #[arg(long)]
+        remove: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what has not been used for long, and what killed processes left
+    Gc {
+        /// Remove what was last used longer ago: 90d, 12h, 2w [default: 90d, unless --max-size]
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// Keep at most so much, the latest used first: 20G, 500M
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy artifacts to another folder, itself a store for --store or `store import`
+    Export {
+        /// The other store
+        out: Utf8PathBuf,
+        /// Only what these locks name, for any platform [default: everything]
+        locks: Vec<Utf8PathBuf>,
+    },
+    /// Take artifacts in from another store, from a folder of plain files, or single files
+    Import {
+        /// Stores, folders or files
+        #[arg(required = true)]
+        from: Vec<Utf8PathBuf>,
+    },
+    /// Print where the store is, or where it has an artifact
+    Path {
+        /// An artifact's digest: sha256:<hex> or sha512-<base64>
+        digest: Option<Digest>,
+    },
+}
+
+/// Runs the command.
+pub fn run(args: &StoreCommand, global: &Global) -> Outcome {
+    let store = args.store.open()?;
+    match &args.command {
+        Action::List { json } => list(&store, *json),
+        Action::Verify { remove, json } => verify(&store, *remove, *json, global),
+        Action::Gc {
+            older_than,
+            max_size,
+            dry_run,
+            json,
+        } => {
+            let keep = Keep {
+                used_within: older_than.or(match max_size {
+                    None => Some(Duration::from_secs(90 * DAY)),
+                    Some(_) => None,
+                }),
+                bytes: *max_size,
+            };
+            gc(&store, keep, *dry_run, *json, global)
+        }
+        Action::Export { out, locks } => export(&store, out, locks, global),
+        Action::Import { from } => import(&store, from, global),
+        Action::Path { digest } => path(&store, digest.as_ref()),
+    }
+}
+
+fn list(store: &Store, json: bool) -> Outcome {
+    let entries = store.entries()?;
+    if json {
+        let entries: Vec<serde_json::Value> = entries.iter().map(in_json).collect();
+        let report = json!({ "store": store.root(), "artifacts": entries });
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = SystemTime::now();
+    let total = entries.iter().map(|entry| entry.blob.size).sum();
+    let mut text: String = entries.iter().map(|entry| line(entry, now)).collect();
+    text.push_str(&format!(
+        "{} artifacts, {} in {}\n",
+        entries.len(),
+        bytes(total),
+        store.root()
+    ));
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(entry: &Entry, now: SystemTime) -> String {
+    let days = now
+        .duration_since(entry.last_used)
+        .unwrap_or_default()
+        .as_secs()
+        / DAY;
+    let used = match days {
+        0 => "today".to_owned(),
+        days => format!("{days} d ago"),
+    };
+    format!(
+        "{:>11}  {used:>9}  {}  {}\n",
+        bytes(entry.blob.size),
+        entry.file_name(),
+        entry.blob.digest
+    )
+}
+
+fn in_json(entry: &Entry) -> serde_json::Value {
+    let origin = entry.origin.as_ref();
+    let last_used = entry.last_used.duration_since(SystemTime::UNIX_EPOCH);
+    json!({
+        "file_name": origin.map(|origin| &origin.file_name),
+        "source": origin.map(|origin| &origin.source),
+        "digest": entry.blob.digest,
+        "size": entry.blob.size,
+        "last_used": last_used.unwrap_or_default().as_secs(),
+        "path": entry.blob.path,
+    })
+}
+
+fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
+    let entries = store.entries()?;
+    let total = entries.iter().map(|entry| entry.blob.size).sum();
+    let progress = progress(global, "Verifying", total);
+    let damaged = store.verify(&entries, &progress);
+    progress.done();
+    if remove {
+        for damaged in &damaged {
+            store.remove(&damaged.entry.blob)?;
+        }
+    }
+    if json {
+        let found: Vec<serde_json::Value> = damaged
+            .iter()
+            .map(|damaged| json!({ "entry": in_json(&damaged.entry), "got": damaged.got }))
+            .collect();
+        let report = json!({
+            "store": store.root(),
+            "artifacts": entries.len(),
+            "bytes": total,
+            "damaged": found,
+            "removed": remove,
+        });
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else {
+        for damaged in &damaged {
+            let is_now = match &damaged.got {
+                Some(got) => format!("is now {got}"),
+                None => "cannot be read".to_owned(),
+            };
+            let entry = &damaged.entry;
+            print(&format!(
+                "{} of {} {is_now}\n",
+                entry.blob.digest,
+                entry.file_name()
+            ))?;
+        }
+        if !global.quiet {
+            eprintln!(
+                "{} artifacts, {}: {}",
+                entries.len(),
+                bytes(total),
+                match (damaged.len(), remove) {
+                    (0, _) => "all as they should be".to_owned(),
+                    (count, true) => format!("{count} damaged and removed"),
+                    (count, false) =>
+                        format!("{count} damaged; --remove lets them be fetched again"),
+                }
+            );
+        }
+    }
+    Ok(match damaged.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> Outcome {
+    let collected = store.gc(keep, SystemTime::now(), dry_run, || {
+        if !global.quiet {
+            eprintln!("Waiting for other lockwright processes that use the store…");
+        }
+    })?;
+    if json {
+        let removed: Vec<serde_json::Value> = collected.removed.iter().map(in_json).collect();
+        let leftovers: Vec<&Utf8PathBuf> =
+            collected.leftovers.iter().map(|left| &left.path).collect();
+        let report = json!({
+            "store": store.root(),
+            "dry_run": dry_run,
+            "removed": removed,
+            "leftovers": leftovers,
+            "freed": collected.bytes(),
+            "kept": collected.kept,
+            "kept_bytes": collected.kept_bytes,
+        });
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = SystemTime::now();
+    let lines: String = collected
+        .removed
+        .iter()
+        .map(|entry| line(entry, now))
+        .collect();
+    print(&lines)?;
+    if !global.quiet {
+        eprintln!("{}", said(&collected, dry_run));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn said(collected: &Collected, dry_run: bool) -> String {
+    let leftovers = match collected.leftovers.len() {
+        0 => String::new(),
+        count => format!(" and {count} leftovers"),
+    };
+    format!(
+        "{} {} artifacts{leftovers} ({}); {} artifacts ({}) stay",
+        if dry_run { "Would remove" } else { "Removed" },
+        collected.removed.len(),
+        bytes(collected.bytes()),
+        collected.kept,
+        bytes(collected.kept_bytes),
+    )
+}
+
+fn export(store: &Store, out: &Utf8PathBuf, locks: &[Utf8PathBuf], global: &Global) -> Outcome {
+    let mut entries = store.entries()?;
+    if !locks.is_empty() {
+        let mut named = HashSet::new();
+        for lock in locks {
+            named.extend(digests(lock)?);
+        }
+        entries.retain(|entry| named.contains(&entry.blob.digest));
+    }
+    let other = Store::open(out)?;
+    let copied = copy(&other, &entries, global, "Exporting")?;
+    said_copied(&copied, entries.len(), &other, global);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every digest that a lock names, for whatever platform.
+fn digests(lock: &Utf8PathBuf) -> Result<Vec<Digest>, Failure> {
+    let lock = UvLock::load(&super::find_lock(lock)?)?;
+    let files = lock.packages.into_iter().flat_map(|package| {
+        let wheels = package.wheels.into_iter().map(|wheel| wheel.file);
+        wheels.chain(package.sdist)
+    });
+    Ok(files.filter_map(|file| file.digest).collect())
+}
+
+fn import(store: &Store, from: &[Utf8PathBuf], global: &Global) -> Outcome {
+    let (mut copied, mut seen) = (Vec::new(), 0);
+    for path in from {
+        if Store::is_at(path) {
+            let entries = Store::open(path)?.entries()?;
+            seen += entries.len();
+            copied.extend(copy(store, &entries, global, "Importing")?);
+            continue;
+        }
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let entries = path.read_dir_utf8()?.collect::<Result<Vec<_>, _>>()?;
+            files = entries
+                .iter()
+                .map(|entry| entry.path().to_owned())
+                .collect();
+            files.retain(|file| file.is_file());
+            files.sort_unstable();
+        }
+        seen += files.len();
+        for file in files {
+            copied.push(store.import_file(&file)?);
+        }
+    }
+    said_copied(&copied, seen, store, global);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn copy(
+    to: &Store,
+    entries: &[Entry],
+    global: &Global,
+    verb: &'static str,
+) -> Result<Vec<Blob>, Failure> {
+    let total = entries.iter().map(|entry| entry.blob.size).sum();
+    let progress = progress(global, verb, total);
+    let copied = to.import(entries, &progress);
+    progress.done();
+    Ok(copied?)
+}
+
+fn said_copied(copied: &[Blob], of: usize, to: &Store, global: &Global) {
+    if !global.quiet {
+        let size = copied.iter().map(|blob| blob.size).sum();
+        eprintln!(
+            "{} of {of} artifacts ({}) are new in {}",
+            copied.len(),
+            bytes(size),
+            to.root()
+        );
+    }
+}
+
+fn path(store: &Store, digest: Option<&Digest>) -> Outcome {
+    let path = match digest {
+        None => store.root().to_owned(),
+        Some(digest) => match store.get(digest) {
+            Some(blob) => blob.path,
+            None => return Err(format!("{digest} is not in the store {}", store.root()).into()),
+        },
+    };
+    print(&format!("{path}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress(global: &Global, verb: &'static str, total: u64) -> Progress {
+    match global.quiet {
+        true => Progress::hidden(),
+        false => Progress::bytes(verb, total),
+    }
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// `90d`, `12h`, `30m`, `45s`, `2w`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (count, unit) = number(text)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => DAY,
+        "w" => 7 * DAY,
+        _ => return Err("a time has a unit: s, m, h, d or w, as in 90d".to_owned()),
+    };
+    let seconds = count.checked_mul(seconds);
+    seconds.map(Duration::from_secs).ok_or_else(too_large)
+}
+
+/// `20G`, `500M`, `500MiB`: powers of 1024, as `lockwright` shows sizes.
+fn size(text: &str) -> Result<u64, String> {
+    let (count, unit) = number(text)?;
+    let unit = unit.to_ascii_uppercase();
+    let shift = match unit.trim_end_matches('B').trim_end_matches('I') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("a size has a unit: K, M, G or T, as in 20G".to_owned()),
+    };
+    count.checked_mul(1 << shift).ok_or_else(too_large)
+}
+
+fn number(text: &str) -> Result<(u64, &str), String> {
+    let end = text
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let count = digits
+        .parse()
+        .map_err(|_| "it begins with a whole number".to_owned())?;
+    Ok((count, unit.trim()))
+}
+
+fn too_large() -> String {
+    "it is too large".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(7_776_000)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(size("20G"), Ok(20 << 30));
+        assert_eq!(size("500 MiB"), Ok(500 << 20));
+        assert_eq!(size("0"), Ok(0));
+        for text in ["", "d", "90", "-1d", "90x", "99999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for text in ["", "G", "1X", "99999999T"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}
