@@ -1,5 +1,6 @@
 //! `lockwright fetch`: the network phase alone.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -18,7 +19,7 @@ use crate::lock::uv::UvLock;
 use crate::nix::nar;
 use crate::plan::{Install, PythonPlan};
 use crate::store::{Blob, Store};
-use crate::tree::{Replace, Tree, TreeError, TreePath};
+use crate::tree::{Options, Record, Replace, Tree, TreePath};
 use crate::ui::{self, Progress};
 
 /// Fetch the artifacts that a lock names into the store, and place nothing
@@ -192,41 +193,36 @@ fn of_plan(plan: PythonPlan) -> Vec<Needed> {
     needed
 }
 
-/// Writes the folder and returns its NAR hash. One that is there with the same contents stays.
+/// Writes the folder and returns its NAR hash. Its provenance goes beside it: the folder holds the
+/// artifacts and nothing else.
 fn write_vendor(out: &Utf8Path, all: &[(&Needed, Blob)], clear: bool) -> Result<String, Failure> {
     let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
-    let mut tree = Tree::stage(out)?;
-    let mut written = std::collections::BTreeSet::new();
+    let options = Options {
+        replace: match clear {
+            true => Replace::Anything,
+            false => Replace::Ours,
+        },
+        record: Record::Beside,
+    };
+    let tree = Tree::stage(out, options)?;
+    let mut written = BTreeSet::new();
     for ((needed, blob), name) in all.iter().zip(vendor::names(&artifacts)) {
-        let file_name = &needed.artifact.file_name;
         let name = name.ok_or_else(|| {
             format!(
-                "`{file_name}` of {} cannot be vendored: the name is another artifact's too, and \
-                 the lock gives no digest to tell them apart",
-                needed.package
+                "`{}` of {} cannot be vendored: the name is another artifact's too, and the lock \
+                 gives no digest to tell them apart",
+                needed.artifact.file_name, needed.package
             )
         })?;
         if written.insert(name.clone()) {
-            let owner = tree.owner(needed.package.clone());
-            tree.copy(owner, &TreePath::new(&name)?, &blob.path)?;
+            let owner = tree.owner(&format!("{} {}", needed.package, needed.version), 0);
+            tree.copy(owner, &TreePath::new(&name)?, Some(0o644), &blob.path)?;
         }
     }
-    let hash = nar::hash_path(tree.root())?;
-    if nar::hash_path(out).is_ok_and(|there| there == hash) {
-        return Ok(hash.sri());
-    }
-    let replace = if clear {
-        Replace::Anything
-    } else {
-        Replace::Nothing
-    };
-    match tree.commit(&replace) {
-        Err(TreeError::NotOurs { dest, .. }) => Err(format!(
-            "`{dest}` is there, with other contents: replace it with --clear, or choose another place"
-        )
-        .into()),
-        other => Ok(other.map(|()| hash.sri())?),
-    }
+    let staged = tree.finish();
+    let hash = nar::hash_path(staged.root())?;
+    staged.commit()?;
+    Ok(hash.sri())
 }
 
 fn report<'a>(
