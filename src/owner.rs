@@ -139,7 +139,7 @@ fn dist_info(root: &Path, folder: PathBuf, name: &str, version: &str) -> Found {
 
 /// The path of a line of RECORD, which is CSV: a path that holds a comma stands in quotes, and a
 /// quote in it is doubled.
-fn recorded(line: &str) -> Option<String> {
+pub(crate) fn recorded(line: &str) -> Option<String> {
     let path = match line.strip_prefix('"') {
         Some(quoted) => quoted.rsplit_once("\",")?.0.replace("\"\"", "\""),
         None => line.split(',').next()?.to_owned(),
@@ -149,7 +149,7 @@ fn recorded(line: &str) -> Option<String> {
 
 /// Where a recorded path is in the tree: it is relative to site-packages, with `..` for scripts and
 /// data, or absolute. `None` when it leads out.
-fn within(root: &Path, site: &Path, path: &Path) -> Option<PathBuf> {
+pub(crate) fn within(root: &Path, site: &Path, path: &Path) -> Option<PathBuf> {
     if path.is_absolute() {
         return path.strip_prefix(root).ok().map(Path::to_owned);
     }

@@ -7,6 +7,7 @@ mod hash;
 mod network_args;
 mod plan;
 mod python_args;
+mod refs;
 mod store;
 mod sync;
 
@@ -53,6 +54,7 @@ enum Command {
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
+    Refs(refs::RefsArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
 }
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Refs(args) => refs::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
     };

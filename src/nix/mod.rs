@@ -1,7 +1,11 @@
 //! What Nix wants of a tree, without asking Nix.
 //!
 //! - [`nar`]: the Nix archive of a tree and its hash, which is what `outputHash` names;
-//! - [`base32`]: Nix's own base-32, in which store paths and older hashes are written.
+//! - [`refs`]: which files refer to the store, and [`strip`]: making them forget it;
+//! - [`reference`](mod@reference), [`base32`]: what a reference is, and Nix's own base-32.
 
 pub mod base32;
 pub mod nar;
+pub mod reference;
+pub mod refs;
+pub mod strip;

@@ -2,6 +2,7 @@
 //! around them that make it a virtual environment. Everything is written through [`crate::tree`].
 
 pub mod bytecode;
+pub mod installed;
 pub mod layout;
 mod metadata;
 mod record;

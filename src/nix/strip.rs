@@ -1,0 +1,139 @@
+//! Makes a tree forget the store: the hash of each reference is overwritten with `e`s.
+//!
+//! As nixpkgs' `remove-references-to` does it, so lengths stay and binaries stay whole; unlike it,
+//! each file is replaced in one step, keeps its mode and times, keeps its other names, and is looked
+//! at again before it counts as stripped. Links, and archives whose checksums would no longer be
+//! right, are left alone and said to be.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use tempfile::NamedTempFile;
+
+use super::reference::{HASH, STRIPPED, Search};
+use super::refs::{self, Hit, Place, RefsError, Scan};
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Stripped {
+    /// References that are no more, in order of path and place.
+    pub hits: Vec<Hit>,
+    /// References that are still there, and why.
+    pub left: Vec<(Hit, &'static str)>,
+    /// The files that were replaced: all their names, in order.
+    pub changed: Vec<PathBuf>,
+}
+
+/// Strips what a scan of the same tree found.
+///
+/// # Errors
+/// When a file cannot be replaced or is not what was scanned. It is as it was then; others may have
+/// been stripped already, each wholly.
+pub fn strip(root: &Path, scan: &Scan, search: &Search) -> Result<Stripped, RefsError> {
+    let mut done = Stripped::default();
+    let archives: HashSet<&Path> = scan
+        .opaque
+        .iter()
+        .filter(|opaque| opaque.kind != "bytecode")
+        .map(|opaque| opaque.path.as_path())
+        .collect();
+    let mut files: BTreeMap<&Path, Vec<(u64, &Hit)>> = BTreeMap::new();
+    for hit in &scan.hits {
+        match hit.place {
+            Place::Target => done.left.push((hit.clone(), "links are not rewritten")),
+            Place::Name => done.left.push((hit.clone(), "nothing is renamed")),
+            Place::Contents(_) if archives.contains(hit.path.as_path()) => {
+                let why = "a checksum inside the archive would no longer be right";
+                done.left.push((hit.clone(), why));
+            }
+            Place::Contents(at) => {
+                files.entry(&hit.path).or_default().push((at, hit));
+                done.hits.push(hit.clone());
+            }
+        }
+    }
+    let files: Vec<_> = files.into_iter().collect();
+    files.par_iter().try_for_each(|(path, hits)| {
+        let others = scan.names.get(*path).map_or(&[][..], Vec::as_slice);
+        file(root, path, others, hits, search)
+    })?;
+    for (path, _) in files {
+        done.changed.push(path.to_owned());
+        done.changed
+            .extend(scan.names.get(path).cloned().unwrap_or_default());
+    }
+    done.changed.sort();
+    Ok(done)
+}
+
+fn file(
+    root: &Path,
+    path: &Path,
+    others: &[PathBuf],
+    hits: &[(u64, &Hit)],
+    search: &Search,
+) -> Result<(), RefsError> {
+    let path = refs::join(root, path);
+    let write = |source| RefsError::Write {
+        path: path.clone(),
+        source,
+    };
+    let stripped = beside(&path).map_err(write)?;
+    fs::copy(&path, stripped.path()).map_err(write)?;
+    for (at, hit) in hits {
+        let mut found = [0; HASH];
+        let there = stripped.as_file().read_exact_at(&mut found, *at);
+        if there.is_err() || found != *hit.reference.hash.bytes() {
+            return Err(RefsError::Changed { path });
+        }
+        let file = stripped.as_file();
+        file.write_all_at(&STRIPPED, *at).map_err(write)?;
+    }
+    if !refs::scan(stripped.path(), search)?.hits.is_empty() {
+        return Err(RefsError::Changed { path });
+    }
+    let meta = fs::metadata(&path).map_err(write)?;
+    let times = fs::FileTimes::new().set_modified(meta.modified().map_err(write)?);
+    stripped.as_file().set_times(times).map_err(write)?;
+    // The other names first: until its own is replaced, the file counts as not stripped.
+    for other in others {
+        let other = refs::join(root, other);
+        rename_onto(&stripped, &other).map_err(|source| RefsError::Write {
+            path: other.clone(),
+            source,
+        })?;
+    }
+    stripped
+        .persist(&path)
+        .map_err(|error| write(error.error))?;
+    Ok(())
+}
+
+/// An empty file in the same folder, and so on the same disk.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+/// Makes `name` another name of the file, replacing what had it.
+fn rename_onto(file: &NamedTempFile, name: &Path) -> io::Result<()> {
+    let folder = name.parent().unwrap_or(Path::new("."));
+    let link = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .make_in(folder, |path| fs::hard_link(file.path(), path))?;
+    link.persist(name).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "strip_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

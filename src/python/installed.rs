@@ -1,0 +1,208 @@
+//! RECORDs of environments that are there already, kept true when files in them are changed.
+//!
+//! Whoever rewrites, removes or makes files in an installed tree tells it here, so that RECORD does
+//! not lie: a changed file gets its new hash and size, a removed one loses its line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::record;
+use crate::owner;
+use crate::walk::Node;
+
+/// What becomes of a line of RECORD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// It stays.
+    Keep,
+    /// The file was changed: its hash and size are taken anew.
+    Rehash,
+    /// The file is no more.
+    Drop,
+}
+
+/// Why a RECORD could not be kept true.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}", .path.display())]
+pub struct RecordError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.to_owned();
+    move |source| RecordError {
+        doing,
+        path,
+        source,
+    }
+}
+
+/// The RECORDs of a tree: paths relative to it, in order.
+pub fn records(tree: &Node) -> Vec<PathBuf> {
+    let mut records = Vec::new();
+    tree.each(&mut |path, node| {
+        let folder = path.parent().and_then(Path::extension);
+        if path.ends_with("RECORD")
+            && folder.is_some_and(|extension| extension == "dist-info")
+            && matches!(node, Node::File(_))
+        {
+            records.push(path.to_owned());
+        }
+    });
+    records
+}
+
+/// Goes through every line of every RECORD in the tree at `root`, and does with it as `decide` says
+/// of its path, which is relative to the tree. `more` are lines to be added: for a RECORD, the paths
+/// of files that came to its package. Returns which RECORDs were replaced.
+///
+/// # Errors
+/// When a RECORD or a file in it cannot be read, or a RECORD not be replaced.
+pub fn update(
+    root: &Path,
+    tree: &Node,
+    decide: impl Fn(&Path) -> Line + Sync,
+    more: &BTreeMap<PathBuf, Vec<PathBuf>>,
+) -> Result<Vec<PathBuf>, RecordError> {
+    let changed = records(tree).into_par_iter().map(|path| {
+        let more = more.get(&path).map_or(&[][..], Vec::as_slice);
+        Ok(update_one(root, &path, &decide, more)?.then_some(path))
+    });
+    let changed: Vec<_> = changed.collect::<Result<_, RecordError>>()?;
+    Ok(changed.into_iter().flatten().collect())
+}
+
+fn update_one(
+    root: &Path,
+    path: &Path,
+    decide: &impl Fn(&Path) -> Line,
+    more: &[PathBuf],
+) -> Result<bool, RecordError> {
+    let place = root.join(path);
+    let old = fs::read(&place).map_err(failed("read", &place))?;
+    let Ok(old) = String::from_utf8(old) else {
+        return Ok(false);
+    };
+    let site = path
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new(""));
+    let mut new = String::with_capacity(old.len());
+    for line in old.split_inclusive('\n') {
+        let recorded = owner::recorded(line.trim_end_matches(['\r', '\n']));
+        let file = recorded
+            .as_deref()
+            .and_then(|recorded| owner::within(root, site, recorded.as_ref()));
+        match (file.as_deref().map_or(Line::Keep, decide), recorded, file) {
+            (Line::Drop, ..) => {}
+            (Line::Rehash, Some(recorded), Some(file)) => {
+                new.push_str(&line_of(root, &recorded, &file)?);
+            }
+            _ => new.push_str(line),
+        }
+    }
+    if !more.is_empty() && !new.is_empty() && !new.ends_with('\n') {
+        new.push('\n');
+    }
+    for file in more {
+        new.push_str(&line_of(root, &relative(site, file), file)?);
+    }
+    if new == old {
+        return Ok(false);
+    }
+    replace(&place, new.as_bytes()).map_err(failed("replace", &place))?;
+    Ok(true)
+}
+
+fn line_of(root: &Path, recorded: &str, file: &Path) -> Result<String, RecordError> {
+    let file = root.join(file);
+    let bytes = fs::read(&file).map_err(failed("read", &file))?;
+    Ok(record::write(vec![record::Entry::of(recorded, &bytes)]))
+}
+
+/// How RECORD names a file of the tree: relative to site-packages.
+fn relative(site: &Path, file: &Path) -> String {
+    let common = site
+        .components()
+        .zip(file.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = site.components().skip(common).map(|_| "..");
+    let down = file.components().skip(common);
+    let parts: Vec<_> = up
+        .map(std::borrow::Cow::Borrowed)
+        .chain(down.map(|part| part.as_os_str().to_string_lossy().into_owned().into()))
+        .collect();
+    parts.join("/")
+}
+
+/// Replaces a file in one step; its mode stays.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::walk::walk;
+
+    #[test]
+    fn changed_files_are_hashed_anew_removed_ones_dropped_and_new_ones_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let site = root.join("lib/python3.14/site-packages");
+        fs::create_dir_all(site.join("foo-1.dist-info")).unwrap();
+        fs::create_dir_all(root.join("bin")).unwrap();
+        for (path, text) in [("a, b.py", "new"), ("c.py", "c")] {
+            fs::write(site.join(path), text).unwrap();
+        }
+        fs::write(root.join("bin/foo"), "#!x").unwrap();
+        let record = site.join("foo-1.dist-info/RECORD");
+        fs::write(
+            &record,
+            "\"a, b.py\",sha256=old,3\r\nc.py,sha256=c,1\r\n../../../bin/gone,sha256=x,1\r\n\
+             ../../../../out,,\r\nfoo-1.dist-info/RECORD,,\r\n",
+        )
+        .unwrap();
+        let tree = walk(root).unwrap();
+        let at = PathBuf::from("lib/python3.14/site-packages/foo-1.dist-info/RECORD");
+        let changed = update(
+            root,
+            &tree,
+            |path| match path.file_name().and_then(|name| name.to_str()) {
+                Some("a, b.py") => Line::Rehash,
+                Some("gone" | "out") => Line::Drop,
+                _ => Line::Keep,
+            },
+            &BTreeMap::from([(at.clone(), vec![PathBuf::from("bin/foo")])]),
+        );
+        assert_eq!(changed.unwrap(), [at]);
+        assert_eq!(
+            fs::read_to_string(&record).unwrap(),
+            format!(
+                "\"a, b.py\",{},3\nc.py,sha256=c,1\r\n../../../../out,,\r\n\
+                 foo-1.dist-info/RECORD,,\r\n../../../bin/foo,{},3\n",
+                record::hash(b"new"),
+                record::hash(b"#!x")
+            )
+        );
+        let none = BTreeMap::new();
+        assert_eq!(
+            update(root, &tree, |_| Line::Keep, &none).unwrap(),
+            [""; 0].map(PathBuf::from)
+        );
+    }
+}
