@@ -1,0 +1,274 @@
+//! `lockwright sync` and `plan` as a stranger types them, on the lock that needs no network.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of this test's own, with a copy of the default fixture in it.
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("lockfile-fixtures/default");
+        let copied = Command::new("cp").arg("-r").arg(fixture).arg(folder.path().join("p")).status();
+        assert!(copied.unwrap().success());
+        Self { folder }
+    }
+
+    fn project(&self) -> PathBuf {
+        self.folder.path().join("p")
+    }
+
+    fn venv(&self) -> PathBuf {
+        self.project().join(".venv")
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_lockwright"))
+            .args(args)
+            .current_dir(self.project())
+            .env("LOCKWRIGHT_STORE", self.folder.path().join("store"))
+            .env("HOME", self.folder.path())
+            .env_remove("UV_PROJECT_ENVIRONMENT")
+            .env_remove("UV_PYTHON")
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a command that must succeed; standard output and error.
+    fn ok(&self, args: &[&str]) -> (String, String) {
+        let output = self.run(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {err}");
+        (out, err)
+    }
+
+    /// Runs a command that must fail with exit code 1; its standard error, with this machine's
+    /// paths taken out.
+    fn fails(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "", "a refusal belongs on standard error");
+        text(&output.stderr).replace(self.folder.path().to_str().unwrap(), "[tmp]")
+    }
+
+    fn edit_lock(&self, from: &str, to: &str) {
+        let lock = self.project().join("uv.lock");
+        let text = std::fs::read_to_string(&lock).unwrap();
+        assert!(text.contains(from), "{from} is not in the lock");
+        std::fs::write(lock, text.replace(from, to)).unwrap();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Every path below a folder with what is there, in order.
+fn listing(folder: &Path) -> Vec<(String, String)> {
+    fn walk(top: &Path, folder: &Path, all: &mut Vec<(String, String)>) {
+        use std::os::unix::fs::PermissionsExt;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = std::fs::symlink_metadata(&path).unwrap();
+            let name = path.strip_prefix(top).unwrap().to_str().unwrap().to_owned();
+            let mode = meta.permissions().mode() & 0o7777;
+            let what = if meta.is_symlink() {
+                format!("-> {}", std::fs::read_link(&path).unwrap().display())
+            } else if meta.is_dir() {
+                walk(top, &path, all);
+                format!("{mode:o}/")
+            } else {
+                format!("{mode:o} {}", text(&std::fs::read(&path).unwrap()))
+            };
+            all.push((name, what));
+        }
+    }
+    let mut all = Vec::new();
+    walk(folder, folder, &mut all);
+    all.sort();
+    all
+}
+
+const FOREIGN: [&str; 4] =
+    ["--python-version", "3.14", "--python-platform", "aarch64-unknown-linux-gnu"];
+
+#[test]
+fn a_lock_becomes_an_environment_that_works() {
+    let scratch = Scratch::new();
+    let (_, said) = scratch.ok(&["sync", "--offline", "--extra", "loud"]);
+    assert!(said.contains("Placed 4 packages"), "{said}");
+    let greet = Command::new(scratch.venv().join("bin/greet")).output().unwrap();
+    assert!(greet.status.success(), "{}", text(&greet.stderr));
+    let imported = Command::new(scratch.venv().join("bin/python"))
+        .args(["-c", "import greeting, sys; print(sys.prefix != sys.base_prefix)"])
+        .output()
+        .unwrap();
+    assert_eq!(text(&imported.stdout), "True\n", "{}", text(&imported.stderr));
+}
+
+#[test]
+fn nothing_is_done_twice_and_damage_is_mended() {
+    let scratch = Scratch::new();
+    scratch.ok(&["sync", "--offline"]);
+    let before = listing(&scratch.venv());
+    let (_, said) = scratch.ok(&["sync", "--offline"]);
+    assert!(said.contains("is as the lock has it"), "{said}");
+
+    let site = std::fs::read_dir(scratch.venv().join("lib")).unwrap().next().unwrap().unwrap();
+    let dist_info = site.path().join("site-packages/greeting-1.2.0.dist-info");
+    std::fs::remove_dir_all(dist_info).unwrap();
+    scratch.ok(&["sync", "--offline"]);
+    assert_eq!(listing(&scratch.venv()), before);
+
+    // Another selection is another environment: what it does not name is gone.
+    let (_, said) = scratch.ok(&["sync", "--offline", "--no-dev"]);
+    assert!(said.contains("Placed 2 packages"), "{said}");
+}
+
+#[test]
+fn the_same_bytes_come_out_whatever_the_conditions() {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    let args = |scratch: &Scratch| -> Vec<String> {
+        let mut args: Vec<String> =
+            ["sync", "--offline", "--relocatable", "--out", "o"].map(String::from).into();
+        args.extend(FOREIGN.map(String::from));
+        args[4] = scratch.folder.path().join("o").to_str().unwrap().to_owned();
+        args
+    };
+    let run = |scratch: &Scratch, threads: &str, umask: &str| {
+        let words: Vec<String> = args(scratch).iter().map(|word| format!("'{word}'")).collect();
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(format!("umask {umask}; exec '{}' {}", env!("CARGO_BIN_EXE_lockwright"), words.join(" ")))
+            .current_dir(scratch.project())
+            .env("LOCKWRIGHT_STORE", scratch.folder.path().join("store"))
+            .env("RAYON_NUM_THREADS", threads)
+            .env("LC_ALL", if threads == "1" { "C" } else { "tr_TR.UTF-8" })
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let mut all = listing(&scratch.folder.path().join("o"));
+        // What records the folder itself is not part of the comparison.
+        all.retain(|(name, _)| !name.starts_with(".lockwright"));
+        all
+    };
+    assert_eq!(run(&one, "1", "077"), run(&other, "8", "000"));
+}
+
+#[test]
+fn a_target_without_an_interpreter_gets_its_own_wheels() {
+    let scratch = Scratch::new();
+    let (out, _) = scratch.ok(&[&["plan", "--json", "--extra", "loud"], &FOREIGN[..]].concat());
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let files: Vec<&str> = plan["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|package| package["install"]["artifact"]["file_name"].as_str())
+        .collect();
+    assert!(files.contains(&"greeting_shout-0.3.0-py3-none-manylinux_2_28_aarch64.whl"), "{files:?}");
+    let (_, said) = scratch.ok(&[&["sync", "--offline", "--extra", "loud"], &FOREIGN[..]].concat());
+    assert!(said.contains("Placed 4 packages"), "{said}");
+    let link = std::fs::read_link(scratch.venv().join("bin/python")).unwrap();
+    assert_eq!(link, Path::new("/usr/bin/python3.14"));
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.venv()).unwrap();
+    std::fs::write(scratch.venv().join("precious"), "x").unwrap();
+    insta::assert_snapshot!(scratch.fails(&["sync", "--offline"]), @"error: [tmp]/p/.venv is already there and was not made by lockwright: choose another place, or give --clear to have it replaced");
+    assert!(scratch.venv().join("precious").exists());
+    scratch.ok(&["sync", "--offline", "--clear"]);
+    assert!(!scratch.venv().join("precious").exists());
+    let beside: Vec<_> = std::fs::read_dir(scratch.project())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("lockwright"))
+        .collect();
+    assert!(beside.is_empty(), "{beside:?}");
+}
+
+#[test]
+fn refusals_are_sentences_and_leave_nothing() {
+    let scratch = Scratch::new();
+    let said = scratch.fails(&["sync", "/nowhere/at/all"]);
+    assert!(said.contains("there is no /nowhere/at/all: give a project's folder"), "{said}");
+
+    let said = scratch.fails(&["sync", "--offline", "--extra", "quiet"]);
+    assert!(said.contains("extra `quiet` is not defined by greeting-example; there are `loud`"), "{said}");
+    let said = scratch.fails(&["sync", "--offline", "--group", "docs"]);
+    assert!(said.contains("group `docs` is not defined by greeting-example"), "{said}");
+    let said = scratch.fails(&["sync", "--offline", "--python-version", "3.8", "--python-platform", "linux"]);
+    assert!(said.contains("requires Python >=3.9, and the target is CPython 3.8"), "{said}");
+    let said = scratch.fails(&["plan", "--no-build", "--no-binary-package", "greeting-check", "--python-version", "3.14"]);
+    assert!(said.contains("nothing of greeting-check 1.0.0 can be installed"), "{said}");
+    assert!(said.contains("wheels are not allowed (no-binary)"), "{said}");
+
+    // A wheel that is another than the lock says.
+    let wheel = scratch.project().join("wheels/greeting-1.2.0-py3-none-any.whl");
+    let mut bytes = std::fs::read(&wheel).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&wheel, bytes).unwrap();
+    let said = scratch.fails(&["sync", "--offline"]);
+    assert!(said.contains("expected") && said.contains("sha256:0b77b6de"), "{said}");
+    assert!(!scratch.venv().exists());
+
+    scratch.edit_lock("version = 1\nrevision", "version = 7\nrevision");
+    let said = scratch.fails(&["sync"]);
+    assert!(said.contains("lock version 7, and this lockwright reads version 1"), "{said}");
+    scratch.edit_lock("version = 7", "version = [");
+    let said = scratch.fails(&["sync"]);
+    assert!(said.contains("uv.lock:2:10"), "{said}");
+    assert!(!scratch.venv().exists());
+}
+
+#[test]
+fn offline_names_everything_that_is_missing_at_once() {
+    let scratch = Scratch::new();
+    scratch.edit_lock("registry = \"wheels\"", "registry = \"https://pypi.example/simple\"");
+    scratch.edit_lock("path = \"greeting", "url = \"https://files.pypi.example/greeting");
+    let said = scratch.fails(&["sync", "--offline"]);
+    for name in ["greeting-1.2.0", "greeting_words-2.0.1", "greeting_check-1.0.0"] {
+        assert!(said.contains(name), "{said}");
+    }
+    assert!(said.contains("--offline") && said.contains("--find-links"), "{said}");
+    // The same lock, its files in a plain folder.
+    let (_, said) = scratch.ok(&["sync", "--offline", "--find-links", "wheels"]);
+    assert!(said.contains("Placed 3 packages (3 from this machine)"), "{said}");
+    // And now they are in the store.
+    let (_, said) = scratch.ok(&["sync", "--offline", "--out", "again"]);
+    assert!(said.contains("3 from the store"), "{said}");
+}
+
+#[test]
+fn a_wheel_that_lies_is_refused_by_name() {
+    // A wheel whose METADATA says it is another package: the lock's digest is of that wheel.
+    let scratch = Scratch::new();
+    let python = r#"
+import hashlib, re, sys, zipfile
+old, new = "wheels/greeting-1.2.0-py3-none-any.whl", "wheels/new.whl"
+with zipfile.ZipFile(old) as z, zipfile.ZipFile(new, "w") as out:
+    for info in z.infolist():
+        data = z.read(info)
+        if info.filename.endswith("METADATA"):
+            data = data.replace(b"Name: greeting\n", b"Name: gretting\n")
+        out.writestr(info, data)
+import os
+os.replace(new, old)
+digest = hashlib.sha256(open(old, "rb").read()).hexdigest()
+lock = open("uv.lock").read()
+open("uv.lock", "w").write(re.sub(r'(greeting-1.2.0-py3-none-any.whl", hash = "sha256:)[0-9a-f]+', r"\g<1>" + digest, lock))
+"#;
+    let status = Command::new("python3").args(["-c", python]).current_dir(scratch.project()).status();
+    assert!(status.unwrap().success());
+    let said = scratch.fails(&["sync", "--offline"]);
+    assert!(said.contains("greeting-1.2.0-py3-none-any.whl"), "{said}");
+    assert!(said.contains("METADATA says it is gretting"), "{said}");
+    assert!(!scratch.venv().exists());
+}
