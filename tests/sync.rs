@@ -12,7 +12,11 @@ impl Scratch {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("lockfile-fixtures/default");
-        let copied = Command::new("cp").arg("-r").arg(fixture).arg(folder.path().join("p")).status();
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(fixture)
+            .arg(folder.path().join("p"))
+            .status();
         assert!(copied.unwrap().success());
         Self { folder }
     }
@@ -49,8 +53,17 @@ impl Scratch {
     /// paths taken out.
     fn fails(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), "", "a refusal belongs on standard error");
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(
+            text(&output.stdout),
+            "",
+            "a refusal belongs on standard error"
+        );
         text(&output.stderr).replace(self.folder.path().to_str().unwrap(), "[tmp]")
     }
 
@@ -92,21 +105,35 @@ fn listing(folder: &Path) -> Vec<(String, String)> {
     all
 }
 
-const FOREIGN: [&str; 4] =
-    ["--python-version", "3.14", "--python-platform", "aarch64-unknown-linux-gnu"];
+const FOREIGN: [&str; 4] = [
+    "--python-version",
+    "3.14",
+    "--python-platform",
+    "aarch64-unknown-linux-gnu",
+];
 
 #[test]
 fn a_lock_becomes_an_environment_that_works() {
     let scratch = Scratch::new();
     let (_, said) = scratch.ok(&["sync", "--offline", "--extra", "loud"]);
     assert!(said.contains("Placed 4 packages"), "{said}");
-    let greet = Command::new(scratch.venv().join("bin/greet")).output().unwrap();
-    assert!(greet.status.success(), "{}", text(&greet.stderr));
-    let imported = Command::new(scratch.venv().join("bin/python"))
-        .args(["-c", "import greeting, sys; print(sys.prefix != sys.base_prefix)"])
+    let greet = Command::new(scratch.venv().join("bin/greet"))
         .output()
         .unwrap();
-    assert_eq!(text(&imported.stdout), "True\n", "{}", text(&imported.stderr));
+    assert!(greet.status.success(), "{}", text(&greet.stderr));
+    let imported = Command::new(scratch.venv().join("bin/python"))
+        .args([
+            "-c",
+            "import greeting, sys; print(sys.prefix != sys.base_prefix)",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&imported.stdout),
+        "True\n",
+        "{}",
+        text(&imported.stderr)
+    );
 }
 
 #[test]
@@ -117,7 +144,11 @@ fn nothing_is_done_twice_and_damage_is_mended() {
     let (_, said) = scratch.ok(&["sync", "--offline"]);
     assert!(said.contains("is as the lock has it"), "{said}");
 
-    let site = std::fs::read_dir(scratch.venv().join("lib")).unwrap().next().unwrap().unwrap();
+    let site = std::fs::read_dir(scratch.venv().join("lib"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     let dist_info = site.path().join("site-packages/greeting-1.2.0.dist-info");
     std::fs::remove_dir_all(dist_info).unwrap();
     scratch.ok(&["sync", "--offline"]);
@@ -132,17 +163,25 @@ fn nothing_is_done_twice_and_damage_is_mended() {
 fn the_same_bytes_come_out_whatever_the_conditions() {
     let (one, other) = (Scratch::new(), Scratch::new());
     let args = |scratch: &Scratch| -> Vec<String> {
-        let mut args: Vec<String> =
-            ["sync", "--offline", "--relocatable", "--out", "o"].map(String::from).into();
+        let mut args: Vec<String> = ["sync", "--offline", "--relocatable", "--out", "o"]
+            .map(String::from)
+            .into();
         args.extend(FOREIGN.map(String::from));
         args[4] = scratch.folder.path().join("o").to_str().unwrap().to_owned();
         args
     };
     let run = |scratch: &Scratch, threads: &str, umask: &str| {
-        let words: Vec<String> = args(scratch).iter().map(|word| format!("'{word}'")).collect();
+        let words: Vec<String> = args(scratch)
+            .iter()
+            .map(|word| format!("'{word}'"))
+            .collect();
         let status = Command::new("sh")
             .arg("-c")
-            .arg(format!("umask {umask}; exec '{}' {}", env!("CARGO_BIN_EXE_lockwright"), words.join(" ")))
+            .arg(format!(
+                "umask {umask}; exec '{}' {}",
+                env!("CARGO_BIN_EXE_lockwright"),
+                words.join(" ")
+            ))
             .current_dir(scratch.project())
             .env("LOCKWRIGHT_STORE", scratch.folder.path().join("store"))
             .env("RAYON_NUM_THREADS", threads)
@@ -169,7 +208,10 @@ fn a_target_without_an_interpreter_gets_its_own_wheels() {
         .iter()
         .filter_map(|package| package["install"]["artifact"]["file_name"].as_str())
         .collect();
-    assert!(files.contains(&"greeting_shout-0.3.0-py3-none-manylinux_2_28_aarch64.whl"), "{files:?}");
+    assert!(
+        files.contains(&"greeting_shout-0.3.0-py3-none-manylinux_2_28_aarch64.whl"),
+        "{files:?}"
+    );
     let (_, said) = scratch.ok(&[&["sync", "--offline", "--extra", "loud"], &FOREIGN[..]].concat());
     assert!(said.contains("Placed 4 packages"), "{said}");
     let link = std::fs::read_link(scratch.venv().join("bin/python")).unwrap();
@@ -197,31 +239,71 @@ fn what_is_not_ours_is_never_touched() {
 fn refusals_are_sentences_and_leave_nothing() {
     let scratch = Scratch::new();
     let said = scratch.fails(&["sync", "/nowhere/at/all"]);
-    assert!(said.contains("there is no /nowhere/at/all: give a project's folder"), "{said}");
+    assert!(
+        said.contains("there is no /nowhere/at/all: give a project's folder"),
+        "{said}"
+    );
 
     let said = scratch.fails(&["sync", "--offline", "--extra", "quiet"]);
-    assert!(said.contains("extra `quiet` is not defined by greeting-example; there are `loud`"), "{said}");
+    assert!(
+        said.contains("extra `quiet` is not defined by greeting-example; there are `loud`"),
+        "{said}"
+    );
     let said = scratch.fails(&["sync", "--offline", "--group", "docs"]);
-    assert!(said.contains("group `docs` is not defined by greeting-example"), "{said}");
-    let said = scratch.fails(&["sync", "--offline", "--python-version", "3.8", "--python-platform", "linux"]);
-    assert!(said.contains("requires Python >=3.9, and the target is CPython 3.8"), "{said}");
-    let said = scratch.fails(&["plan", "--no-build", "--no-binary-package", "greeting-check", "--python-version", "3.14"]);
-    assert!(said.contains("nothing of greeting-check 1.0.0 can be installed"), "{said}");
-    assert!(said.contains("wheels are not allowed (no-binary)"), "{said}");
+    assert!(
+        said.contains("group `docs` is not defined by greeting-example"),
+        "{said}"
+    );
+    let said = scratch.fails(&[
+        "sync",
+        "--offline",
+        "--python-version",
+        "3.8",
+        "--python-platform",
+        "linux",
+    ]);
+    assert!(
+        said.contains("requires Python >=3.9, and the target is CPython 3.8"),
+        "{said}"
+    );
+    let said = scratch.fails(&[
+        "plan",
+        "--no-build",
+        "--no-binary-package",
+        "greeting-check",
+        "--python-version",
+        "3.14",
+    ]);
+    assert!(
+        said.contains("nothing of greeting-check 1.0.0 can be installed"),
+        "{said}"
+    );
+    assert!(
+        said.contains("wheels are not allowed (no-binary)"),
+        "{said}"
+    );
 
     // A wheel that is another than the lock says.
-    let wheel = scratch.project().join("wheels/greeting-1.2.0-py3-none-any.whl");
+    let wheel = scratch
+        .project()
+        .join("wheels/greeting-1.2.0-py3-none-any.whl");
     let mut bytes = std::fs::read(&wheel).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&wheel, bytes).unwrap();
     let said = scratch.fails(&["sync", "--offline"]);
-    assert!(said.contains("expected") && said.contains("sha256:0b77b6de"), "{said}");
+    assert!(
+        said.contains("expected") && said.contains("sha256:0b77b6de"),
+        "{said}"
+    );
     assert!(!scratch.venv().exists());
 
     scratch.edit_lock("version = 1\nrevision", "version = 7\nrevision");
     let said = scratch.fails(&["sync"]);
-    assert!(said.contains("lock version 7, and this lockwright reads version 1"), "{said}");
+    assert!(
+        said.contains("lock version 7, and this lockwright reads version 1"),
+        "{said}"
+    );
     scratch.edit_lock("version = 7", "version = [");
     let said = scratch.fails(&["sync"]);
     assert!(said.contains("uv.lock:2:10"), "{said}");
@@ -231,16 +313,32 @@ fn refusals_are_sentences_and_leave_nothing() {
 #[test]
 fn offline_names_everything_that_is_missing_at_once() {
     let scratch = Scratch::new();
-    scratch.edit_lock("registry = \"wheels\"", "registry = \"https://pypi.example/simple\"");
-    scratch.edit_lock("path = \"greeting", "url = \"https://files.pypi.example/greeting");
+    scratch.edit_lock(
+        "registry = \"wheels\"",
+        "registry = \"https://pypi.example/simple\"",
+    );
+    scratch.edit_lock(
+        "path = \"greeting",
+        "url = \"https://files.pypi.example/greeting",
+    );
     let said = scratch.fails(&["sync", "--offline"]);
-    for name in ["greeting-1.2.0", "greeting_words-2.0.1", "greeting_check-1.0.0"] {
+    for name in [
+        "greeting-1.2.0",
+        "greeting_words-2.0.1",
+        "greeting_check-1.0.0",
+    ] {
         assert!(said.contains(name), "{said}");
     }
-    assert!(said.contains("--offline") && said.contains("--find-links"), "{said}");
+    assert!(
+        said.contains("--offline") && said.contains("--find-links"),
+        "{said}"
+    );
     // The same lock, its files in a plain folder.
     let (_, said) = scratch.ok(&["sync", "--offline", "--find-links", "wheels"]);
-    assert!(said.contains("Placed 3 packages (3 from this machine)"), "{said}");
+    assert!(
+        said.contains("Placed 3 packages (3 from this machine)"),
+        "{said}"
+    );
     // And now they are in the store.
     let (_, said) = scratch.ok(&["sync", "--offline", "--out", "again"]);
     assert!(said.contains("3 from the store"), "{said}");
@@ -265,7 +363,10 @@ digest = hashlib.sha256(open(old, "rb").read()).hexdigest()
 lock = open("uv.lock").read()
 open("uv.lock", "w").write(re.sub(r'(greeting-1.2.0-py3-none-any.whl", hash = "sha256:)[0-9a-f]+', r"\g<1>" + digest, lock))
 "#;
-    let status = Command::new("python3").args(["-c", python]).current_dir(scratch.project()).status();
+    let status = Command::new("python3")
+        .args(["-c", python])
+        .current_dir(scratch.project())
+        .status();
     assert!(status.unwrap().success());
     let said = scratch.fails(&["sync", "--offline"]);
     assert!(said.contains("greeting-1.2.0-py3-none-any.whl"), "{said}");

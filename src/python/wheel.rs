@@ -312,9 +312,16 @@ impl Placing<'_> {
             hash: String::new(),
             size: String::new(),
         });
-        let place = self.path(format!("{}/{dist_info}/RECORD", self.layout.site))?;
+        let inner = format!("{dist_info}/RECORD");
+        let place = self.path(format!("{}/{inner}", self.layout.site))?;
+        // Some wheels mark RECORD executable (geoip2 does); rewriting it changes no mode.
+        let executable = self
+            .zip
+            .find(&inner)
+            .is_some_and(|member| member.executable);
+        let mode = if executable { 0o755 } else { 0o644 };
         self.tree
-            .file(self.owner, &place, 0o644, record::write(entries).as_bytes())?;
+            .file(self.owner, &place, mode, record::write(entries).as_bytes())?;
         Ok(Installed {
             version: self.wheel.version.clone(),
             dist_info: dist_info.clone(),

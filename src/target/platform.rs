@@ -150,9 +150,10 @@ impl Platform {
                 tags.push(format!("linux_{arch}"));
                 tags
             }
-            // The order is uv's: the plain name and older versions first.
-            Os::Musllinux(major, newest) => std::iter::once(format!("linux_{arch}"))
-                .chain((0..=newest).map(|minor| format!("musllinux_{major}_{minor}_{arch}")))
+            Os::Musllinux(major, newest) => (0..=newest)
+                .rev()
+                .map(|minor| format!("musllinux_{major}_{minor}_{arch}"))
+                .chain(std::iter::once(format!("linux_{arch}")))
                 .collect(),
             Os::Macos(major, minor) => self.macos_tags(major, minor),
             Os::Windows => vec![String::from(match self.arch {
@@ -385,6 +386,19 @@ mod tests {
             !platform("aarch64-linux-gnu")
                 .tags()
                 .contains(&"manylinux_2_12_aarch64".into())
+        );
+    }
+
+    #[test]
+    fn newer_musl_comes_first_and_the_plain_name_last() {
+        assert_eq!(
+            platform("aarch64-linux-musl").tags(),
+            [
+                "musllinux_1_2_aarch64",
+                "musllinux_1_1_aarch64",
+                "musllinux_1_0_aarch64",
+                "linux_aarch64"
+            ]
         );
     }
 
