@@ -1,5 +1,6 @@
 //! Archives from strangers: members are checked before any of them is looked into.
 
+pub mod tar;
 pub mod zip;
 
 /// What an archive may amount to; beyond it, it is taken for a bomb.
