@@ -100,7 +100,7 @@ pub fn autopatch(roots: &[Utf8PathBuf], options: &Options) -> Result<Report, Elf
             if let Source::Nothing { reason } = &entry.source {
                 missing.push(Missing {
                     file: file.path.clone(),
-                    package: libraries.owner(&file.path),
+                    package: libraries.owner(index),
                     library: entry.library.clone(),
                     reason: reason.clone(),
                     ignored: options

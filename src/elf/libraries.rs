@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::facts::Facts;
 use super::files::{Files, read_facts};
 use super::machine::Abi;
-use super::owner::Owners;
 use super::paths::{distance, expand, normal};
+use crate::owner::Owners;
 
 /// The libraries that ld.so and libc bring along: ld.so finds them by itself, and those of another
 /// libc would not work with it. They never need a RUNPATH.
@@ -55,7 +55,8 @@ pub(super) struct Libraries<'t> {
     /// Folders that the RPATHs of libraries in `search` lead to; found when they are needed.
     beyond: Option<Vec<Utf8PathBuf>>,
     outside: HashMap<Utf8PathBuf, Option<Facts>>,
-    owners: Owners,
+    /// By root.
+    owners: HashMap<usize, Owners>,
 }
 
 /// A library of the tree that fits a NEEDED entry.
@@ -74,7 +75,7 @@ impl<'t> Libraries<'t> {
             search: search.iter().map(|folder| normal(folder)).collect(),
             beyond: None,
             outside: HashMap::new(),
-            owners: Owners::default(),
+            owners: HashMap::new(),
         };
         for (path, file) in tree.names() {
             if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
@@ -120,19 +121,27 @@ impl<'t> Libraries<'t> {
         facts.is_some_and(|facts| facts.kind.is_dynamic() && abi.takes(&facts.abi))
     }
 
-    /// Whether two files of the tree came with one package. Where no RECORD names them, the whole
+    /// Whether two files of the tree came with one package. Where no package owns them, the whole
     /// tree is one.
     pub(super) fn same_package(&mut self, one: usize, other: usize) -> bool {
-        let mut owner = |index: usize| {
-            let path = self.tree.files.get(index).map(|file| &file.path)?;
-            self.owners.of(path)
-        };
-        owner(one) == owner(other)
+        self.owner(one) == self.owner(other)
     }
 
-    /// The package that a file of the tree came from.
-    pub(super) fn owner(&mut self, path: &Utf8Path) -> Option<String> {
-        self.owners.of(path)
+    /// The package that a file of the tree came from. Looked up when it is asked for first.
+    pub(super) fn owner(&mut self, file: usize) -> Option<String> {
+        let file = self.tree.files.get(file)?;
+        let root = self.tree.roots.get(file.root)?;
+        let owners = self.owners.entry(file.root).or_insert_with(|| {
+            let folder = if root.is_dir() {
+                Some(root.as_path())
+            } else {
+                root.parent()
+            };
+            folder
+                .and_then(|folder| Owners::of_tree(folder).ok())
+                .unwrap_or_default()
+        });
+        owners.of(&file.path).map(str::to_owned)
     }
 
     /// The facts of a library in a folder outside the tree, if it can be loaded.

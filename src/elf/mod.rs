@@ -30,7 +30,6 @@ mod glob;
 mod layout;
 mod libraries;
 mod machine;
-mod owner;
 mod parts;
 mod paths;
 mod read;
