@@ -35,10 +35,14 @@ mod paths;
 mod read;
 mod report;
 mod resolve;
+#[cfg(test)]
+mod sample;
 mod show;
 mod strings;
 mod versions;
 mod write;
+#[cfg(test)]
+mod write_tests;
 
 pub use autopatch::{AddRpath, ByHand, Options, PathEdit, autopatch, edit};
 pub use codec::{Class, Endian};

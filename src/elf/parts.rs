@@ -65,6 +65,9 @@ impl Part {
     }
 }
 
+/// No part asks for more than this; who claims so is not believed.
+const MOST_ALIGN: u64 = 0x1000;
+
 /// The tables that the dynamic section points to: type of their section, tag.
 const TABLES: [(u32, u64); 7] = [
     (SHT_STRTAB, DT_STRTAB),
@@ -129,6 +132,7 @@ fn classify(elf: &Elf, section: &SectionHeader) -> Option<What> {
     let fixed = u64::from(SHF_EXECINSTR) | u64::from(goblin::elf::section_header::SHF_TLS);
     if !is_loaded(section)
         || section.sh_size == 0
+        || section.sh_addralign > MOST_ALIGN
         || section.sh_flags & fixed != 0
         || elf.offset_of(section.sh_addr, section.sh_size) != Some(section.sh_offset)
     {
@@ -234,7 +238,9 @@ fn join_segments(elf: &Elf, mut parts: Vec<Part>) -> Vec<Part> {
 fn join(mut parts: impl Iterator<Item = Part>) -> Option<Part> {
     let mut joined = parts.next()?;
     for part in parts {
-        if part.what != What::Notes || joined.what != What::Notes {
+        let apart = part.address.checked_sub(joined.address);
+        let together = apart.is_some() && apart == part.offset.checked_sub(joined.offset);
+        if part.what != What::Notes || joined.what != What::Notes || !together {
             return None;
         }
         joined.size = joined.end().max(part.end()) - joined.offset;
@@ -252,8 +258,8 @@ fn names(segment: &ProgramHeader, part: &Part) -> bool {
         && segment.p_offset + segment.p_filesz <= part.end()
         && segment.p_vaddr.checked_sub(part.address) == segment.p_offset.checked_sub(part.offset);
     match part.what {
-        What::Interpreter => segment.p_type == PT_INTERP && whole,
-        What::Dynamic => segment.p_type == PT_DYNAMIC && whole,
+        What::Interpreter => segment.p_type == PT_INTERP && whole && within,
+        What::Dynamic => segment.p_type == PT_DYNAMIC && whole && within,
         What::Notes => matches!(segment.p_type, PT_NOTE | PT_GNU_PROPERTY) && within,
         What::Strings | What::Table(_) => false,
     }

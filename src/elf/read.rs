@@ -236,6 +236,13 @@ impl<'a> Elf<'a> {
         let Some(segment) = self.segment(PT_INTERP) else {
             return Ok(None);
         };
+        if self.offset_of(segment.p_vaddr, segment.p_filesz) != Some(segment.p_offset) {
+            return Err(ElfError::lie(
+                "PT_INTERP",
+                segment.p_offset,
+                "an address that no loaded segment brings from there",
+            ));
+        }
         let path = slice(
             self.bytes,
             segment.p_offset,

@@ -42,13 +42,24 @@ impl Strings {
         self.bytes
     }
 
-    /// Gives up the string at `offset`, as far as none of the other strings in use (`users`, their
-    /// offsets, sorted) shares its bytes: linkers let one string be the tail of another.
-    pub(super) fn release(&mut self, offset: u64, users: &[u64]) {
-        let start = offset as usize;
+    /// Gives up the strings at these offsets, as far as none of the other strings in use (`users`,
+    /// their offsets) shares their bytes: linkers let one string be the tail of another.
+    pub(super) fn release(&mut self, mut offsets: Vec<u64>, mut users: Vec<u64>) {
+        users.sort_unstable();
+        // A string before those that are its tail: they are free with it.
+        offsets.sort_unstable();
+        for offset in offsets {
+            self.release_one(offset as usize, &users);
+        }
+    }
+
+    fn release_one(&mut self, start: usize, users: &[u64]) {
         let Some(head) = self.bytes.get(..start) else {
             return;
         };
+        if self.free.iter().any(|free| free.contains(&start)) {
+            return;
+        }
         let Some(len) = self
             .bytes
             .get(start..)
@@ -62,11 +73,18 @@ impl Strings {
         if sharing.any(|user| (before..=start).contains(&user)) {
             return;
         }
-        let end = users
+        let shared = users
             .iter()
             .map(|user| *user as usize)
-            .find(|user| (start + 1..=start + len).contains(user))
-            .unwrap_or(start + len + 1);
+            .find(|user| (start + 1..=start + len).contains(user));
+        let end = shared.unwrap_or_else(|| {
+            // Zeros behind it are what a shorter string left of a longer one.
+            let behind = self.bytes.iter().enumerate().skip(start + len + 1);
+            let is_left = |(at, byte): &(usize, &u8)| {
+                **byte == 0 && users.binary_search(&(*at as u64)).is_err()
+            };
+            start + len + 1 + behind.take_while(is_left).count()
+        });
         if let Some(bytes) = self.bytes.get_mut(start..end) {
             bytes.fill(0);
             self.free.push(start..end);
@@ -202,7 +220,7 @@ mod tests {
     #[test]
     fn a_released_string_makes_room() {
         let mut strings = Strings::new(TABLE);
-        strings.release(11, &[1, 26]);
+        strings.release(vec![11], vec![1, 26]);
         assert_eq!(strings.place("/opt/lib"), 11);
         assert!(!strings.has_grown());
         assert_eq!(
@@ -212,15 +230,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_released_twice_is_free_once() {
+        let mut strings = Strings::new(TABLE);
+        // As a string of its own, and as the tail of one.
+        strings.release(vec![19, 11, 19], vec![1]);
+        assert_eq!(strings.place("/a/b/c"), 11);
+        assert_eq!(strings.place("/d/e/f"), 18);
+        assert_eq!(&strings.into_bytes()[11..25], b"/a/b/c\0/d/e/f\0");
+    }
+
+    #[test]
     fn shared_bytes_are_not_released() {
         // Another string is the tail of it: only the bytes before are free.
         let mut strings = Strings::new(TABLE);
-        strings.release(11, &[19]);
+        strings.release(vec![11], vec![19]);
         assert_eq!(strings.place("/a"), 11);
         assert_eq!(strings.place("/four"), TABLE.len() as u64);
         // It is the tail of another: nothing is.
         let mut strings = Strings::new(TABLE);
-        strings.release(19, &[11]);
+        strings.release(vec![19], vec![11]);
         assert_eq!(strings.into_bytes(), TABLE);
     }
 
@@ -230,7 +258,7 @@ mod tests {
         let first = strings.place("/a/rather/long/path");
         assert!(strings.has_grown());
         let mut strings = Strings::new(&strings.into_bytes());
-        strings.release(first, &[1, 11, 26]);
+        strings.release(vec![first], vec![1, 11, 26]);
         assert_eq!(strings.place("/a/path/that/is/longer"), first);
         assert!(strings.has_grown());
     }

@@ -184,10 +184,7 @@ impl Work<'_, '_> {
             && let Some(mut users) = strings::users(self.elf)?
         {
             users.extend(kept);
-            users.sort_unstable();
-            for offset in given_up {
-                strings.release(offset, &users);
-            }
+            strings.release(given_up, users);
         }
         for (field, name) in renamed {
             let at = strings.place(name);
