@@ -277,6 +277,7 @@ fn said(summary: &Summary, count: usize) -> String {
     }
     match from.is_empty() {
         true => "Nothing to fetch".to_owned(),
+        false if count == 1 => format!("Fetched 1 artifact: {}", from.join(", ")),
         false => format!("Fetched {count} artifacts: {}", from.join(", ")),
     }
 }

@@ -115,8 +115,8 @@ fn list(store: &Store, json: bool) -> Outcome {
     let total = entries.iter().map(|entry| entry.blob.size).sum();
     let mut text: String = entries.iter().map(|entry| line(entry, now)).collect();
     text.push_str(&format!(
-        "{} artifacts, {} in {}\n",
-        entries.len(),
+        "{}, {} in {}\n",
+        artifacts(entries.len()),
         bytes(total),
         store.root()
     ));
@@ -194,14 +194,13 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
         }
         if !global.quiet {
             eprintln!(
-                "{} artifacts, {}: {}",
-                entries.len(),
+                "{}, {}: {}",
+                artifacts(entries.len()),
                 bytes(total),
                 match (damaged.len(), remove) {
                     (0, _) => "all as they should be".to_owned(),
                     (count, true) => format!("{count} damaged and removed"),
-                    (count, false) =>
-                        format!("{count} damaged; --remove lets them be fetched again"),
+                    (count, false) => format!("{count} damaged; --remove has them fetched again"),
                 }
             );
         }
@@ -250,14 +249,15 @@ fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> 
 fn said(collected: &Collected, dry_run: bool) -> String {
     let leftovers = match collected.leftovers.len() {
         0 => String::new(),
+        1 => " and a leftover".to_owned(),
         count => format!(" and {count} leftovers"),
     };
     format!(
-        "{} {} artifacts{leftovers} ({}); {} artifacts ({}) stay",
+        "{} {}{leftovers} ({}); {} ({}) kept",
         if dry_run { "Would remove" } else { "Removed" },
-        collected.removed.len(),
+        artifacts(collected.removed.len()),
         bytes(collected.bytes()),
-        collected.kept,
+        artifacts(collected.kept),
         bytes(collected.kept_bytes),
     )
 }
@@ -332,8 +332,9 @@ fn said_copied(copied: &[Blob], of: usize, to: &Store, global: &Global) {
     if !global.quiet {
         let size = copied.iter().map(|blob| blob.size).sum();
         eprintln!(
-            "{} of {of} artifacts ({}) are new in {}",
+            "{} of {} ({}) new in {}",
             copied.len(),
+            artifacts(of),
             bytes(size),
             to.root()
         );
@@ -356,6 +357,13 @@ fn progress(global: &Global, verb: &'static str, total: u64) -> Progress {
     match global.quiet {
         true => Progress::hidden(),
         false => Progress::bytes(verb, total),
+    }
+}
+
+fn artifacts(count: usize) -> String {
+    match count {
+        1 => "1 artifact".to_owned(),
+        count => format!("{count} artifacts"),
     }
 }
 

@@ -259,7 +259,7 @@ impl Downloader<'_> {
         sink: &mut Sink,
     ) -> Result<(), Ended> {
         while let Some(chunk) = response.chunk().await.map_err(|error| Ended::Again {
-            why: causes(&error),
+            why: why(&error),
             after: None,
         })? {
             let size = chunk.len() as u64;
@@ -307,7 +307,7 @@ impl Downloader<'_> {
     /// No answer.
     fn broken(&self, url: &Url, error: &reqwest::Error) -> Ended {
         if error.is_builder() || error.is_redirect() {
-            return Ended::ForGood(Problem::Request { why: causes(error) });
+            return Ended::ForGood(Problem::Request { why: why(error) });
         }
         if let Some(why) = certificate_problem(error) {
             let trust = self.client.trust_problem.as_deref();
@@ -318,7 +318,7 @@ impl Downloader<'_> {
                 },
             });
         }
-        let why = causes(error);
+        let why = why(error);
         if error.is_connect() && url.host_str().is_some_and(is_reserved) {
             return Ended::ForGood(Problem::Unreachable { why, attempts: 1 });
         }
@@ -393,16 +393,26 @@ fn validator(headers: &HeaderMap) -> Option<String> {
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|error| error.get_ref())
-            .and_then(|error| error.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(why)) = inner {
+        if let Some(rustls::Error::InvalidCertificate(why)) = rustls_error(error) {
             return Some(why.to_string());
         }
         cause = error.source();
     }
     None
+}
+
+/// An `io::Error` is not among the causes of what it wraps, and may be wrapped in another.
+fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    rustls_error(wrapped)
+}
+
+/// What went wrong, without the sentence around it that repeats the URL.
+fn why(error: &reqwest::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), causes)
 }
 
 fn problem(error: StoreError, resume: &Resume) -> Problem {
