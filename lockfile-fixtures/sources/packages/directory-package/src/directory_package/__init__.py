@@ -1,0 +1,1 @@
+"""A package whose source kind is `directory`."""
