@@ -1,5 +1,8 @@
 //! `lockwright sync` and `plan` as a stranger types them, on the lock that needs no network.
 
+// Helpers are not tests to clippy.
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,6 +1,9 @@
 //! The test environment itself: the tools are there and are what the tests take them for, and the server misbehaves as
 //! it is told to.
 
+// Helpers are not tests to clippy.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::{Read, Write};
