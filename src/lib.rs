@@ -25,6 +25,7 @@ pub mod owner;
 pub mod place;
 pub mod plan;
 pub mod python;
+pub mod source;
 pub mod store;
 pub mod target;
 pub mod tree;

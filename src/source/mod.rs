@@ -1,0 +1,13 @@
+//! Sources: trees that are built or copied from, as git, an archive or a folder of this machine
+//! has them.
+//!
+//! A source is identified before it is looked at: a git tree by its commit, an archive by its
+//! digest, a folder by the digest of its files. What comes over the network is kept in the store
+//! as an archive, so that a second run needs neither the network nor the git program.
+
+pub mod git;
+mod git_program;
+mod packed;
+
+pub use git::{GitError, GitTree, Revision};
+pub use packed::PackError;

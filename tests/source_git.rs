@@ -1,0 +1,383 @@
+//! Git sources against git itself: repositories made here, fetched as `file:` mirrors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use lockwright::fetch::Options;
+use lockwright::fetch::mirrors::Mirrors;
+use lockwright::nix::nar;
+use lockwright::source::{self, GitError, GitTree, Revision};
+use lockwright::store::Store;
+
+const URL: &str = "https://forge.example/team/project";
+
+fn git(folder: &Utf8Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t.example"])
+        .args([
+            "-c",
+            "protocol.file.allow=always",
+            "-c",
+            "init.defaultBranch=main",
+        ])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .expect("these tests need git on the PATH");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+struct Room {
+    _temporary: tempfile::TempDir,
+    root: Utf8PathBuf,
+    store: Store,
+}
+
+impl Room {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::try_from(temporary.path().to_owned()).unwrap();
+        let store = Store::open(&root.join("store")).unwrap();
+        Self {
+            _temporary: temporary,
+            root,
+            store,
+        }
+    }
+
+    /// A repository with all that a checkout must keep, change or leave alone.
+    fn repository(&self, name: &str) -> (Utf8PathBuf, String) {
+        let folder = self.root.join(name);
+        std::fs::create_dir_all(folder.join("deep/er")).unwrap();
+        let write = |path: &str, text: &str| std::fs::write(folder.join(path), text).unwrap();
+        write("plain.txt", "one\ntwo\n");
+        write("crlf.txt", "one\r\ntwo\r\n");
+        write("windows.bat", "one\ntwo\n");
+        write("left-out", "an archive would lack it\n");
+        write("subst", "$Format:%H$\n");
+        write("ident", "$Id$\n");
+        write("deep/er/file", name);
+        write("run.sh", "#!/bin/sh\n");
+        write(
+            "asset.bin",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        );
+        write(
+            ".gitattributes",
+            "*.bat text eol=crlf\nleft-out export-ignore\nsubst export-subst\nident ident\n\
+             asset.bin filter=lfs diff=lfs\n",
+        );
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.join("run.sh"), mode).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at all", folder.join("link")).unwrap();
+        git(&folder, &["init", "--quiet"]);
+        git(&folder, &["add", "."]);
+        git(&folder, &["commit", "--quiet", "-m", "first"]);
+        let commit = git(&folder, &["rev-parse", "HEAD"]);
+        (folder, commit)
+    }
+
+    fn fetch(&self, mirror: &Utf8Path, rev: &str) -> Result<GitTree, GitError> {
+        let options = Options {
+            offline: true,
+            mirrors: Mirrors::new([format!("{URL}={mirror}").parse().unwrap()]),
+            ..Options::default()
+        };
+        let wanted = Revision {
+            url: URL.into(),
+            rev: rev.into(),
+            submodules: true,
+        };
+        source::git::fetch(&self.store, &wanted, &options)
+    }
+
+    /// What git itself makes of it, `.git` left out.
+    fn cloned(&self, repository: &Utf8Path, commit: &str) -> Utf8PathBuf {
+        let into = self.root.join("cloned");
+        let arguments = [
+            "clone",
+            "--quiet",
+            "--recurse-submodules",
+            repository.as_str(),
+        ];
+        git(&self.root, &[&arguments[..], &[into.as_str()]].concat());
+        git(&into, &["checkout", "--quiet", commit]);
+        git(
+            &into,
+            &["submodule", "update", "--quiet", "--init", "--recursive"],
+        );
+        remove_git(into.as_std_path());
+        into
+    }
+
+    fn unpack(&self, tree: &GitTree, name: &str) -> Utf8PathBuf {
+        let into = self.root.join(name);
+        std::fs::create_dir(&into).unwrap();
+        let packed = std::fs::File::open(&tree.archive.path).unwrap();
+        tar::Archive::new(flate2::read::GzDecoder::new(packed))
+            .unpack(&into)
+            .unwrap();
+        into
+    }
+}
+
+fn remove_git(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() == ".git" {
+            let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+        } else if path.is_dir() && !path.is_symlink() {
+            remove_git(&path);
+        }
+    }
+}
+
+#[test]
+fn a_commit_is_what_git_checks_out_and_comes_from_the_store_the_second_time() {
+    let room = Room::new();
+    let (repository, commit) = room.repository("project");
+    let tree = room.fetch(&repository, &commit).unwrap();
+    assert_eq!(tree.commit, commit);
+    let unpacked = room.unpack(&tree, "unpacked");
+    let cloned = room.cloned(&repository, &commit);
+    assert_eq!(
+        nar::hash_path(&unpacked).unwrap(),
+        nar::hash_path(&cloned).unwrap()
+    );
+    // What must and must not be done to files on the way.
+    let read = |name: &str| std::fs::read_to_string(unpacked.join(name)).unwrap();
+    assert_eq!(read("crlf.txt"), "one\r\ntwo\r\n");
+    assert_eq!(read("windows.bat"), "one\r\ntwo\r\n");
+    assert_eq!(read("subst"), "$Format:%H$\n");
+    assert!(read("ident").starts_with("$Id: "));
+    assert!(unpacked.join("left-out").is_file());
+    assert!(!unpacked.join(".git").exists());
+
+    // Neither the repository nor git is needed again.
+    std::fs::remove_dir_all(&repository).unwrap();
+    assert_eq!(room.fetch(&repository, &commit).unwrap(), tree);
+}
+
+#[test]
+fn the_archive_of_a_commit_has_the_same_bytes_from_wherever_it_comes() {
+    let room = Room::new();
+    let (repository, commit) = room.repository("project");
+    let bare = room.root.join("bare.git");
+    git(
+        &room.root,
+        &[
+            "clone",
+            "--quiet",
+            "--bare",
+            repository.as_str(),
+            bare.as_str(),
+        ],
+    );
+    let bundle = room.root.join("kept.bundle");
+    git(
+        &repository,
+        &["bundle", "create", "--quiet", bundle.as_str(), "--all"],
+    );
+    // Found without its suffix too, as a folder of mirrors has them.
+    let mirrors = [
+        repository,
+        bare.clone(),
+        room.root.join("bare"),
+        bundle,
+        room.root.join("kept"),
+    ];
+    let digests: Vec<String> = mirrors
+        .iter()
+        .map(|mirror| {
+            let fresh = Room::new();
+            let tree = fresh.fetch(mirror, &commit).unwrap();
+            tree.archive.digest.hex()
+        })
+        .collect();
+    assert!(
+        digests.iter().all(|digest| *digest == digests[0]),
+        "{digests:?}"
+    );
+}
+
+#[test]
+fn tags_and_branches_are_looked_up_and_old_commits_found() {
+    let room = Room::new();
+    let (repository, first) = room.repository("project");
+    git(&repository, &["tag", "-a", "-m", "t", "version/1.0"]);
+    std::fs::write(repository.join("plain.txt"), "three\n").unwrap();
+    git(&repository, &["commit", "--quiet", "-am", "second"]);
+    let second = git(&repository, &["rev-parse", "HEAD"]);
+    for (rev, commit) in [("version/1.0", &first), ("main", &second), (&first, &first)] {
+        assert_eq!(
+            room.fetch(&repository, rev).unwrap().commit,
+            *commit,
+            "{rev}"
+        );
+    }
+    // A bundle gives out no commit by its name, and this one's tip is another.
+    let bundle = room.root.join("kept.bundle");
+    git(
+        &repository,
+        &["bundle", "create", "--quiet", bundle.as_str(), "main"],
+    );
+    let fresh = Room::new();
+    assert_eq!(fresh.fetch(&bundle, &first).unwrap().commit, first);
+}
+
+#[test]
+fn submodules_come_along() {
+    let room = Room::new();
+    let (inner, _) = room.repository("inner");
+    let (outer, _) = room.repository("outer");
+    git(
+        &outer,
+        &["submodule", "--quiet", "add", "../inner", "vendor/inner"],
+    );
+    git(&outer, &["commit", "--quiet", "-m", "submodule"]);
+    let commit = git(&outer, &["rev-parse", "HEAD"]);
+    let options = Options {
+        offline: true,
+        mirrors: Mirrors::new([format!("https://forge.example/={}", room.root)
+            .parse()
+            .unwrap()]),
+        ..Options::default()
+    };
+    // `../inner` is relative to the URL, not to the mirror: `git clone` of the path agrees.
+    let wanted = Revision {
+        url: "https://forge.example/outer".into(),
+        rev: commit.clone(),
+        submodules: true,
+    };
+    let tree = source::git::fetch(&room.store, &wanted, &options).unwrap();
+    let unpacked = room.unpack(&tree, "unpacked");
+    let inside = unpacked.join("vendor/inner/deep/er/file");
+    assert_eq!(std::fs::read_to_string(inside).unwrap(), "inner");
+    assert_eq!(
+        nar::hash_path(&unpacked).unwrap(),
+        nar::hash_path(room.cloned(&outer, &commit)).unwrap()
+    );
+
+    // Without them their folder is there, and empty.
+    let wanted = Revision {
+        submodules: false,
+        ..wanted
+    };
+    let tree = source::git::fetch(&room.store, &wanted, &options).unwrap();
+    let unpacked = room.unpack(&tree, "without");
+    let inside = unpacked.join("vendor/inner");
+    assert_eq!(inside.read_dir().unwrap().count(), 0);
+
+    // A clone of the superproject alone is not enough, and the error says whose it is.
+    std::fs::remove_dir_all(&inner).unwrap();
+    let fresh = Room::new();
+    let wanted = Revision {
+        submodules: true,
+        ..wanted
+    };
+    let error = source::git::fetch(&fresh.store, &wanted, &options).unwrap_err();
+    assert!(
+        error.to_string().contains("https://forge.example/inner"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_submodule_that_names_a_path_of_this_machine_is_refused() {
+    let room = Room::new();
+    let (secret, _) = room.repository("secret");
+    let (outer, _) = room.repository("outer");
+    git(
+        &outer,
+        &["submodule", "--quiet", "add", secret.as_str(), "stolen"],
+    );
+    git(&outer, &["commit", "--quiet", "-m", "submodule"]);
+    let commit = git(&outer, &["rev-parse", "HEAD"]);
+    let error = room.fetch(&outer, &commit).unwrap_err().to_string();
+    assert!(error.contains("submodule stolen"), "{error}");
+}
+
+#[test]
+fn settings_of_the_user_do_not_change_a_checkout() {
+    let room = Room::new();
+    let (repository, commit) = room.repository("project");
+    let expected = room.fetch(&repository, &commit).unwrap().archive.digest;
+    // A process of its own, since the environment is its.
+    let script = room.root.join("config");
+    std::fs::write(
+        &script,
+        "[core]\n autocrlf = true\n eol = crlf\n symlinks = false\n\
+         [filter \"lfs\"]\n smudge = echo smudged\n required = true\n",
+    )
+    .unwrap();
+    let store = room.root.join("other-store");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "fetch_for_another_test",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("GIT_CONFIG_GLOBAL", &script)
+        .env("GIT_DIR", "/nowhere")
+        .env("TEST_FETCH", format!("{store}\n{repository}\n{commit}"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&expected.hex()), "{said}");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn fetch_for_another_test() {
+    let about = std::env::var("TEST_FETCH").unwrap();
+    let mut lines = about.lines();
+    let mut line = || lines.next().unwrap();
+    let room = Room {
+        store: Store::open(Utf8Path::new(line())).unwrap(),
+        ..Room::new()
+    };
+    let tree = room.fetch(Utf8Path::new(line()), line()).unwrap();
+    println!("{}", tree.archive.digest.hex());
+}
+
+#[test]
+fn what_cannot_be_had_is_said_with_a_remedy() {
+    let room = Room::new();
+    let (repository, _) = room.repository("project");
+    let absent = "0123456789012345678901234567890123456789";
+    let said = |error: GitError| error.to_string().replace(room.root.as_str(), "[ROOM]");
+    let error = said(room.fetch(&repository, absent).unwrap_err());
+    assert!(
+        error.starts_with(&format!(
+            "{absent} of {URL} cannot be fetched from [ROOM]/project: "
+        )),
+        "{error}"
+    );
+    let error = said(room.fetch(&repository, "no-such-tag").unwrap_err());
+    assert!(error.contains("no-such-tag"), "{error}");
+    let offline = Options {
+        offline: true,
+        ..Options::default()
+    };
+    let wanted = Revision {
+        url: URL.into(),
+        rev: absent.into(),
+        submodules: true,
+    };
+    let error = said(source::git::fetch(&room.store, &wanted, &offline).unwrap_err());
+    assert_eq!(
+        error,
+        format!(
+            "{absent} of {URL} is not in the store, and this run is offline: run once with the \
+             network, or name a clone or bundle of it on this machine, as in --mirror \
+             {URL}=/path/to/clone"
+        )
+    );
+}
