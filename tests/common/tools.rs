@@ -88,6 +88,12 @@ pub fn python314() -> Utf8PathBuf {
     tool("bin/python3.14")
 }
 
+/// Wheels for a machine (`x86_64`, `aarch64`, …), unpacked into one folder.
+pub fn wheels(machine: &str) -> Utf8PathBuf {
+    tool("wheels/.recipe");
+    tool(&format!("wheels/{machine}"))
+}
+
 /// Nix 2.8, as Debian 12 has it.
 pub fn nix() -> Utf8PathBuf {
     on_path("nix")
