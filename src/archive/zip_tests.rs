@@ -105,7 +105,7 @@ fn links_and_devices_are_refused() {
         (0o020_666, "neither a file nor a folder"),
     ] {
         let mut bytes = archive(&[("l", 0o644, b"/etc/passwd")]);
-        let attributes = (kind as u32) << 16;
+        let attributes: u32 = kind << 16;
         tamper(&mut bytes, DIRECTORY, 0, 38, &attributes.to_le_bytes());
         assert_refused(&bytes, why);
     }

@@ -197,10 +197,11 @@ impl Downloader<'_> {
             Ok(is_whole) => is_whole,
             Err(ended) => return (writer, Err(ended)),
         };
-        if is_whole && have > 0 {
-            if let Err(problem) = self.start_over(&mut writer, resume) {
-                return (writer, Err(Ended::ForGood(problem)));
-            }
+        if is_whole
+            && have > 0
+            && let Err(problem) = self.start_over(&mut writer, resume)
+        {
+            return (writer, Err(Ended::ForGood(problem)));
         }
         let headers = response.headers();
         resume.pieced = !is_whole;

@@ -283,7 +283,7 @@ impl Placing<'_> {
             .collect::<Vec<_>>();
         for entry in &self.wheel.scripts {
             let text = scripts::launcher(self.layout, entry);
-            let path = self.path(format!("{}/{}", self.layout.scripts, entry.name))?;
+            let path = tree_path(format!("{}/{}", self.layout.scripts, entry.name))?;
             let recorded = format!("{}/{path}", self.layout.site_to_top());
             // A script file of the same name, which some wheels also bring, gives way.
             if entries.iter().any(|entry| entry.path == recorded) {
@@ -296,7 +296,7 @@ impl Placing<'_> {
         let mut add = |name: &str, bytes: &[u8]| -> Result<(), WheelError> {
             let path = format!("{dist_info}/{name}");
             entries.retain(|entry| entry.path != path);
-            let place = self.path(format!("{}/{path}", self.layout.site))?;
+            let place = tree_path(format!("{}/{path}", self.layout.site))?;
             self.tree.file(self.owner, &place, 0o644, bytes)?;
             entries.push(Entry::of(path, bytes));
             Ok(())
@@ -313,7 +313,7 @@ impl Placing<'_> {
             size: String::new(),
         });
         let inner = format!("{dist_info}/RECORD");
-        let place = self.path(format!("{}/{inner}", self.layout.site))?;
+        let place = tree_path(format!("{}/{inner}", self.layout.site))?;
         // Some wheels mark RECORD executable (geoip2 does); rewriting it changes no mode.
         let executable = self
             .zip
@@ -330,12 +330,11 @@ impl Placing<'_> {
 
     fn member(&self, member: &Member) -> Result<Option<Entry>, WheelError> {
         let path = member.path.as_str();
-        let (place, recorded, is_script) = match self.scheme(path)? {
-            Some(placed) => placed,
-            None => return Ok(None),
+        let Some((place, recorded, is_script)) = self.scheme(path)? else {
+            return Ok(None);
         };
         if member.is_folder {
-            self.tree.folder(self.owner, &self.path(place)?)?;
+            self.tree.folder(self.owner, &tree_path(place)?)?;
             return Ok(None);
         }
         let own = path.strip_prefix(self.wheel.dist_info.as_str());
@@ -363,7 +362,7 @@ impl Placing<'_> {
                 hash: String::new(),
                 size: String::new(),
             });
-        let place = self.path(place)?;
+        let place = tree_path(place)?;
         if is_script {
             let bytes = self.zip.read(member)?;
             self.check(&entry, &mut hasher(&entry), &bytes)?;
@@ -463,10 +462,10 @@ impl Placing<'_> {
             ),
         })
     }
+}
 
-    fn path(&self, path: String) -> Result<TreePath, WheelError> {
-        Ok(TreePath::new(path).map_err(TreeError::from)?)
-    }
+fn tree_path(path: String) -> Result<TreePath, WheelError> {
+    Ok(TreePath::new(path).map_err(TreeError::from)?)
 }
 
 /// What a line's hash is checked with; nothing where it has none, or of an unknown algorithm.

@@ -270,7 +270,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !self.committed && !(self.resumable && self.size > 0) {
+        if !(self.committed || self.resumable && self.size > 0) {
             // It is garbage either way; `gc` sweeps what cannot be removed now.
             let _ = fs::remove_file(&self.path);
         }

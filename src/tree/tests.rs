@@ -250,7 +250,6 @@ fn the_record_says_whose_everything_is_and_can_be_read_back() {
         let options = Options {
             record,
             replace: Replace::Anything,
-            ..Options::default()
         };
         let tree = Tree::stage(&place.dest, options).unwrap();
         let (b, a) = (tree.owner("b 1", 0), tree.owner("a \"1\"", 1));
