@@ -209,7 +209,8 @@ fn a_file_that_changed_half_way_is_fetched_from_its_beginning() {
 #[test]
 fn what_another_process_left_is_gone_on_with_and_thrown_away_if_it_does_not_fit() {
     let bytes = body(100_000);
-    for (left, requests) in [(&bytes[..60_000], 1), (&vec![7; 60_000][..], 2)] {
+    let other = vec![7; 60_000];
+    for (left, requests) in [(&bytes[..60_000], 1), (&other[..], 2)] {
         let served = bytes.clone();
         let server = Server::start(move |request| Reply::file(request, &served, "\"1\""));
         let fetching = Fetching::new().want(&server.url(), "a", &bytes);

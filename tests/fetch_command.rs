@@ -6,8 +6,10 @@
 #[path = "common/scripted.rs"]
 mod scripted;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use lockwright::digest::{Algorithm, Digest};
 use scripted::{Reply, Server};
@@ -40,13 +42,15 @@ impl Project {
             needs.join(", ")
         );
         for (name, (path, bytes)) in names.iter().zip(&wheels) {
-            lock.push_str(&format!(
-                "\n[[package]]\nname = \"{name}\"\nversion = \"1.0\"\n\
-                 source = {{ registry = \"https://pypi.example/simple\" }}\n\
-                 wheels = [{{ url = \"https://files.pypi.example{path}\", hash = \"{}\", size = {} }}]\n",
-                Digest::of(Algorithm::Sha256, bytes),
-                bytes.len()
-            ));
+            let digest = Digest::of(Algorithm::Sha256, bytes);
+            lock += &[
+                "\n[[package]]\n",
+                &format!("name = \"{name}\"\nversion = \"1.0\"\n"),
+                "source = { registry = \"https://pypi.example/simple\" }\n",
+                &format!("wheels = [{{ url = \"https://files.pypi.example{path}\", "),
+                &format!("hash = \"{digest}\", size = {} }}]\n", bytes.len()),
+            ]
+            .concat();
         }
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("project")).unwrap();
@@ -193,7 +197,7 @@ fn a_vendored_folder_serves_where_there_is_no_network() {
 fn a_private_authority_is_trusted_where_it_is_named() {
     let project = Project::new();
     let tls = scripted::private_authority(project.dir.path());
-    let wheels: std::collections::HashMap<_, _> = project.wheels.clone().into_iter().collect();
+    let wheels: HashMap<_, _> = project.wheels.clone().into_iter().collect();
     let server = Server::start_tls(tls, move |request| {
         Reply::file(request, &wheels[&request.path], "\"1\"")
     });
@@ -234,10 +238,57 @@ fn a_private_authority_is_trusted_where_it_is_named() {
     );
 }
 
+/// Serves files over HTTP/2 and nothing else; returns its address.
+fn serve_http2(mut tls: rustls::ServerConfig, files: HashMap<String, Vec<u8>>) -> String {
+    use tokio::net::TcpListener;
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let files = Arc::new(files);
+    let (sender, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, files) = (acceptor.clone(), Arc::clone(&files));
+                tokio::spawn(async move {
+                    let stream = acceptor.accept(stream).await.unwrap();
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(Ok((request, mut respond))) = connection.accept().await {
+                        let body = files[request.uri().path()].clone();
+                        let head = http::Response::new(());
+                        let mut send = respond.send_response(head, false).unwrap();
+                        send.send_data(body.into(), true).unwrap();
+                    }
+                });
+            }
+        });
+    });
+    format!("https://{}", address.recv().unwrap())
+}
+
+#[test]
+fn http_2_is_spoken_where_it_is_offered() {
+    let project = Project::new();
+    let tls = scripted::private_authority(project.dir.path());
+    let server = serve_http2(tls, project.wheels.clone().into_iter().collect());
+    succeed(
+        project
+            .fetch(&["--mirror", &Project::mirror(&server)])
+            .env("SSL_CERT_FILE", project.path("ca.pem")),
+    );
+    project.assert_whole();
+}
+
 #[test]
 fn a_proxy_is_asked_unless_the_host_is_excepted() {
     let project = Project::new();
-    let wheels: std::collections::HashMap<_, _> = project.wheels.clone().into_iter().collect();
+    let wheels: HashMap<_, _> = project.wheels.clone().into_iter().collect();
     let proxy = Server::start(move |request| {
         let path = request
             .path
@@ -270,7 +321,7 @@ fn a_proxy_is_asked_unless_the_host_is_excepted() {
 #[test]
 fn logins_come_from_netrc_and_from_uv_s_variables() {
     let project = Project::new();
-    let wheels: std::collections::HashMap<_, _> = project.wheels.clone().into_iter().collect();
+    let wheels: HashMap<_, _> = project.wheels.clone().into_iter().collect();
     let server = Server::start(move |request| match request.header("authorization") {
         // me:secret
         Some("Basic bWU6c2VjcmV0") => Reply::file(request, &wheels[&request.path], "\"1\""),
@@ -315,7 +366,7 @@ fn several_processes_fill_one_store_and_fetch_each_artifact_once() {
 fn a_killed_process_leaves_what_the_next_goes_on_from() {
     for signal in ["KILL", "INT"] {
         let project = Project::new();
-        let wheels: std::collections::HashMap<_, _> = project.wheels.clone().into_iter().collect();
+        let wheels: HashMap<_, _> = project.wheels.clone().into_iter().collect();
         let server = Server::start(move |request| {
             let reply = Reply::file(request, &wheels[&request.path], "\"1\"");
             let is_beta = request.path.contains("beta");

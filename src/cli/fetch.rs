@@ -198,9 +198,10 @@ fn of_plan(plan: PythonPlan) -> Vec<Needed> {
 fn write_vendor(out: &Utf8Path, all: &[(&Needed, Blob)], clear: bool) -> Result<String, Failure> {
     let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
     let options = Options {
-        replace: match clear {
-            true => Replace::Anything,
-            false => Replace::Ours,
+        replace: if clear {
+            Replace::Anything
+        } else {
+            Replace::Ours
         },
         record: Record::Beside,
     };

@@ -113,14 +113,13 @@ fn list(store: &Store, json: bool) -> Outcome {
     }
     let now = SystemTime::now();
     let total = entries.iter().map(|entry| entry.blob.size).sum();
-    let mut text: String = entries.iter().map(|entry| line(entry, now)).collect();
-    text.push_str(&format!(
-        "{}, {} in {}\n",
+    let lines: String = entries.iter().map(|entry| line(entry, now)).collect();
+    print(&format!(
+        "{lines}{}, {} in {}\n",
         artifacts(entries.len()),
         bytes(total),
         store.root()
-    ));
-    print(&text)?;
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -205,9 +204,10 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
             );
         }
     }
-    Ok(match damaged.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if damaged.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -354,9 +354,10 @@ fn path(store: &Store, digest: Option<&Digest>) -> Outcome {
 }
 
 fn progress(global: &Global, verb: &'static str, total: u64) -> Progress {
-    match global.quiet {
-        true => Progress::hidden(),
-        false => Progress::bytes(verb, total),
+    if global.quiet {
+        Progress::hidden()
+    } else {
+        Progress::bytes(verb, total)
     }
 }
 
@@ -420,7 +421,7 @@ mod tests {
 
     #[test]
     fn times_and_sizes_have_units() {
-        assert_eq!(duration("90d"), Ok(Duration::from_secs(7_776_000)));
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * DAY)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
         assert_eq!(size("20G"), Ok(20 << 30));
         assert_eq!(size("500 MiB"), Ok(500 << 20));

@@ -136,9 +136,12 @@ impl Credentials {
             .iter()
             .filter(|(prefix, _)| same_server(prefix, url))
             // The last of the greatest: what is added later is more particular.
-            .max_by_key(|(prefix, _)| match below(prefix, url) {
-                true => 1 + prefix.path().len(),
-                false => 0,
+            .max_by_key(|(prefix, _)| {
+                if below(prefix, url) {
+                    1 + prefix.path().len()
+                } else {
+                    0
+                }
             })
             .map(|(_, credential)| credential.clone())
             .or_else(|| in_netrc(None).map(Credential::Basic))

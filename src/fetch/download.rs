@@ -118,9 +118,10 @@ impl Downloader<'_> {
                 }
                 Err(Ended::Over) => self.start_over(&mut writer, &mut resume)?,
                 Err(Ended::Again { why, after }) => {
-                    attempts = match writer.size() >= before.saturating_add(PROGRESS) {
-                        true => 1,
-                        false => attempts + 1,
+                    attempts = if writer.size() >= before.saturating_add(PROGRESS) {
+                        1
+                    } else {
+                        attempts + 1
                     };
                     if attempts > self.patience.retries {
                         return Err(Problem::Unreachable { why, attempts });
@@ -298,9 +299,10 @@ impl Downloader<'_> {
         }
         // Only the host: a redirect's URL is often signed, and so a secret.
         let host = response.url().host_str().unwrap_or_default();
-        let via = match url.host_str() == Some(host) {
-            true => String::new(),
-            false => format!(" (redirected to {host})"),
+        let via = if url.host_str() == Some(host) {
+            String::new()
+        } else {
+            format!(" (redirected to {host})")
         };
         Ended::ForGood(Problem::Status { status, via })
     }
@@ -327,6 +329,7 @@ impl Downloader<'_> {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "one of them lives at a time")]
 enum Claimed {
     Ours(Writer),
     Here(Blob),

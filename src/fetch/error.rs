@@ -256,7 +256,8 @@ impl fmt::Display for Named {
 }
 
 fn lines(all: &[Named]) -> String {
-    all.iter().map(|named| format!("\n  {named}")).collect()
+    let lines: Vec<String> = all.iter().map(|named| format!("\n  {named}")).collect();
+    lines.concat()
 }
 
 fn flags(flag: &str, all: &[Named]) -> String {
@@ -294,38 +295,36 @@ fn times(attempts: u32) -> String {
 }
 
 fn failures(failed: &[Failure], untried: usize) -> String {
-    let mut text = match failed {
-        [only] => format!(
+    let mut lines = Vec::new();
+    if let [only] = failed {
+        lines.push(format!(
             "{} could not be fetched from {}: {}",
             only.package, only.source, only.problem
-        ),
-        several => {
-            let mut text = format!("{} could not be fetched:", artifacts(several.len()));
-            for failure in several.iter().take(SHOWN) {
-                text.push_str(&format!(
-                    "\n  {} from {}: {}",
-                    failure.package, failure.source, failure.problem
-                ));
-            }
-            if let Some(more) = several.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-                text.push_str(&format!("\n  … and {more} more"));
-            }
-            text
+        ));
+    } else {
+        lines.push(format!("{} could not be fetched:", artifacts(failed.len())));
+        lines.extend(failed.iter().take(SHOWN).map(|failure| {
+            let Failure {
+                package,
+                source,
+                problem,
+            } = failure;
+            format!("  {package} from {source}: {problem}")
+        }));
+        if failed.len() > SHOWN {
+            lines.push(format!("  … and {} more", failed.len() - SHOWN));
         }
-    };
+    }
     if untried > 0 {
-        text.push_str(&format!("\n  ({} not tried any more)", are(untried)));
+        lines.push(format!("  ({} not tried any more)", are(untried)));
     }
-    let mut hints: Vec<String> = Vec::new();
     for failure in failed {
-        if let Some(hint) = failure.problem.hint(&failure.source)
-            && !hints.contains(&hint)
-        {
-            hints.push(hint);
+        if let Some(hint) = failure.problem.hint(&failure.source) {
+            let hint = format!("hint: {hint}");
+            if !lines.contains(&hint) {
+                lines.push(hint);
+            }
         }
     }
-    for hint in hints {
-        text.push_str(&format!("\nhint: {hint}"));
-    }
-    text
+    lines.join("\n")
 }

@@ -23,15 +23,14 @@ impl Store {
     /// When one is not what its name says, cannot be read, or cannot be written.
     pub fn import(&self, entries: &[Entry], progress: &Progress) -> Result<Vec<Blob>, StoreError> {
         let take = |entry: &Entry| {
-            let blob = match self.get(&entry.blob.digest) {
-                Some(_) => None,
-                None => {
-                    let origin = entry.origin.clone().unwrap_or_else(|| Origin {
-                        file_name: "(unknown)".to_owned(),
-                        source: entry.blob.path.to_string(),
-                    });
-                    Some(self.take(&entry.blob.path, &entry.blob.digest, &origin)?)
-                }
+            let blob = if self.get(&entry.blob.digest).is_some() {
+                None
+            } else {
+                let origin = entry.origin.clone().unwrap_or_else(|| Origin {
+                    file_name: "(unknown)".to_owned(),
+                    source: entry.blob.path.to_string(),
+                });
+                Some(self.take(&entry.blob.path, &entry.blob.digest, &origin)?)
             };
             progress.advance(entry.blob.size);
             Ok(blob)

@@ -30,6 +30,7 @@ pub struct Writer {
 }
 
 /// What [`Store::resume`] found.
+#[allow(clippy::large_enum_variant, reason = "one of them lives at a time")]
 pub enum Claim {
     /// The download is ours to go on with, from [`Writer::size`].
     Ours(Writer),
@@ -270,7 +271,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !(self.committed || self.resumable && self.size > 0) {
+        let is_of_use = self.committed || (self.resumable && self.size > 0);
+        if !is_of_use {
             // It is garbage either way; `gc` sweeps what cannot be removed now.
             let _ = fs::remove_file(&self.path);
         }

@@ -278,14 +278,14 @@ fn send(stream: &mut impl Write, raw: &TcpStream, reply: &Reply) -> Option<()> {
         wait();
         return None;
     }
-    let mut head = format!("HTTP/1.1 {} Said\r\n", reply.status);
+    write!(stream, "HTTP/1.1 {} Said\r\n", reply.status).ok()?;
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(stream, "{name}: {value}\r\n").ok()?;
     }
     if !matches!(reply.end, End::Unsized) {
-        head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
+        write!(stream, "Content-Length: {}\r\n", reply.body.len()).ok()?;
     }
-    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    stream.write_all(b"\r\n").ok()?;
     let sent = match reply.end {
         End::Cut(bytes) | End::Reset(bytes) | End::Hang(bytes) => &reply.body[..bytes],
         _ => &reply.body,
