@@ -22,6 +22,7 @@ pub mod lock;
 pub mod manifest;
 pub mod nix;
 pub mod owner;
+pub mod patch;
 pub mod place;
 pub mod plan;
 pub mod python;

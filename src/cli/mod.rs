@@ -5,6 +5,7 @@ mod elf;
 mod fetch;
 mod hash;
 mod network_args;
+mod patch;
 mod plan;
 mod python_args;
 mod refs;
@@ -55,6 +56,7 @@ enum Command {
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
     Refs(refs::RefsArgs),
+    Patch(patch::PatchArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
 }
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Refs(args) => refs::run(args),
+        Command::Patch(args) => patch::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
     };

@@ -1,0 +1,17 @@
+//! Edits of text files that fail with a sentence rather than do nothing.
+//!
+//! - [`substitute`]: one text for another;
+//! - [`unified`]: unified diffs, exact unless fuzz is asked for;
+//! - [`migration`]: a Django migration's dependency, added by understanding the Python file, and
+//!   [`apps`], the Django apps of a tree that it is checked against.
+//!
+//! All of them take the old text and return the new one. Writing is [`write()`]'s: all files or none.
+
+pub mod apps;
+pub mod migration;
+pub mod python_source;
+pub mod substitute;
+pub mod unified;
+mod write;
+
+pub use write::{FileChange, WriteError, write};
