@@ -107,11 +107,11 @@ diff --git a/to b/to
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
     empty Some("") Some(false) None
-    from None None Some(TreePath("from"))
+    from None None Some("from")
     gone None None None
     mode Some("m") Some(true) None
     new Some("x") Some(true) None
-    to Some("Z\n") None Some(TreePath("from"))
+    to Some("Z\n") None Some("from")
     "#);
 }
 
