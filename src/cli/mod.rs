@@ -9,6 +9,8 @@ mod patch;
 mod plan;
 mod python_args;
 mod refs;
+mod restore;
+mod seal;
 mod store;
 mod sync;
 
@@ -57,6 +59,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Refs(refs::RefsArgs),
     Patch(patch::PatchArgs),
+    Seal(seal::SealArgs),
+    Restore(restore::RestoreArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
 }
@@ -72,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Refs(args) => refs::run(args),
         Command::Patch(args) => patch::run(args),
+        Command::Seal(args) => seal::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
     };

@@ -190,7 +190,7 @@ impl Apps {
         let mut before: HashMap<Migration, Vec<Migration>> = HashMap::new();
         for (app, migrations) in &self.files {
             for (name, file) in migrations {
-                if memmem::find(&read.bytes(file)?, b"run_before").is_none() {
+                if memmem::find(&bytes(file)?, b"run_before").is_none() {
                     continue;
                 }
                 for later in read.relations(file)?.run_before {
@@ -221,23 +221,23 @@ struct Reader {
 }
 
 impl Reader {
-    fn bytes(&self, file: &Path) -> Result<Vec<u8>, MigrationError> {
-        fs::read(file).map_err(|error| MigrationError::Read {
-            path: file.to_owned(),
-            reason: error.to_string(),
-        })
-    }
-
     fn relations(&mut self, file: &Path) -> Result<Relations, MigrationError> {
         if let Some(known) = self.known.get(file) {
             return Ok(known.clone());
         }
-        let text = String::from_utf8_lossy(&self.bytes(file)?).into_owned();
+        let text = String::from_utf8_lossy(&bytes(file)?).into_owned();
         // Other files in a `migrations` folder are no concern of ours.
         let found = relations(&text).unwrap_or_default();
         self.known.insert(file.to_owned(), found.clone());
         Ok(found)
     }
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>, MigrationError> {
+    fs::read(file).map_err(|error| MigrationError::Read {
+        path: file.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// The labels an app may go by.

@@ -180,11 +180,9 @@ pub fn relations(text: &str) -> Result<Relations, MigrationError> {
 }
 
 fn migration_class<'t>(source: &'t Source<'_>) -> Option<Node<'t>> {
-    let classes = source.classes().into_iter();
-    classes
-        .filter(|(name, _)| *name == "Migration")
-        .map(|(_, body)| body)
-        .last()
+    let classes = source.classes().into_iter().rev();
+    let mut found = classes.filter(|(name, _)| *name == "Migration");
+    found.next().map(|(_, body)| body)
 }
 
 /// The lists and tuples that a value is, or is the sum of.

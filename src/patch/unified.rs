@@ -181,14 +181,39 @@ struct Parser<'a> {
 #[derive(Default)]
 struct Header {
     git: bool,
-    old: Option<Option<TreePath>>,
-    new: Option<Option<TreePath>>,
+    old: Named,
+    new: Named,
     kind: Option<Kind>,
     executable: Option<bool>,
     is_new: bool,
     is_deleted: bool,
     /// The two paths of `diff --git a/x b/x`, where they are the same.
     both: Option<TreePath>,
+}
+
+/// What a patch calls a file.
+#[derive(Default)]
+enum Named {
+    /// It does not say.
+    #[default]
+    Unsaid,
+    /// `/dev/null`: there is none.
+    Nothing,
+    Path(TreePath),
+}
+
+impl Named {
+    fn of(path: Option<TreePath>) -> Self {
+        path.map_or(Self::Nothing, Self::Path)
+    }
+
+    fn or(self, other: Option<TreePath>) -> Option<TreePath> {
+        match self {
+            Self::Unsaid => other,
+            Self::Nothing => None,
+            Self::Path(path) => Some(path),
+        }
+    }
 }
 
 impl Parser<'_> {
@@ -198,13 +223,6 @@ impl Parser<'_> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Some(std::str::from_utf8(line).unwrap_or("\u{fffd}"))
-    }
-
-    fn wrong(&self, at: usize, what: &str) -> UnifiedError {
-        UnifiedError::Form {
-            line: at + 1,
-            what: what.to_owned(),
-        }
     }
 
     /// The next file's part; what stands between them is talk.
@@ -221,19 +239,22 @@ impl Parser<'_> {
             } else if header.git
                 && (line == "GIT binary patch" || line.starts_with("Binary files "))
             {
-                return Err(self.wrong(at, "a binary change, which a unified diff cannot carry"));
+                return Err(wrong(
+                    at,
+                    "a binary change, which a unified diff cannot carry",
+                ));
             } else if let Some(path) = line.strip_prefix("rename from ").filter(|_| header.git) {
                 header.kind = Some(Kind::Rename);
-                header.old = Some(Some(self.path_as_is(at, path)?));
+                header.old = Named::Path(self.path_as_is(at, path)?);
             } else if let Some(path) = line.strip_prefix("copy from ").filter(|_| header.git) {
                 header.kind = Some(Kind::Copy);
-                header.old = Some(Some(self.path_as_is(at, path)?));
+                header.old = Named::Path(self.path_as_is(at, path)?);
             } else if let Some(path) = line
                 .strip_prefix("rename to ")
                 .or_else(|| line.strip_prefix("copy to "))
                 .filter(|_| header.git)
             {
-                header.new = Some(Some(self.path_as_is(at, path)?));
+                header.new = Named::Path(self.path_as_is(at, path)?);
             } else if let Some(mode) = line
                 .strip_prefix("new mode ")
                 .or_else(|| line.strip_prefix("new file mode "))
@@ -244,7 +265,7 @@ impl Parser<'_> {
                     "100644" => Some(false),
                     "100755" => Some(true),
                     _ => {
-                        return Err(self.wrong(
+                        return Err(wrong(
                             at,
                             "only plain files can be patched, no links or submodules",
                         ));
@@ -256,12 +277,12 @@ impl Parser<'_> {
                 && let Some(new) = self.line(at + 1).and_then(|next| next.strip_prefix("+++ "))
             {
                 let new = new.to_owned();
-                header.old = Some(self.path(at, old)?);
-                header.new = Some(self.path(at + 1, &new)?);
+                header.old = Named::of(self.path(at, old)?);
+                header.new = Named::of(self.path(at + 1, &new)?);
                 self.at += 2;
                 break;
             } else if line.starts_with("@@ -") {
-                return Err(self.wrong(at, "a hunk before any `--- old` and `+++ new`"));
+                return Err(wrong(at, "a hunk before any `--- old` and `+++ new`"));
             }
             self.at += 1;
         }
@@ -280,12 +301,10 @@ impl Parser<'_> {
             is_deleted,
             both,
         } = header;
-        let has_paths = old.is_some() || new.is_some();
-        if !has_paths && !git {
+        if !git && matches!((&old, &new), (Named::Unsaid, Named::Unsaid)) {
             return Ok(None);
         }
-        let mut old = old.unwrap_or_else(|| both.clone().filter(|_| !is_new));
-        let mut new = new.unwrap_or_else(|| both.filter(|_| !is_deleted));
+        let (mut old, mut new) = (old.or(both.clone()), new.or(both));
         if is_new {
             old = None;
         }
@@ -293,7 +312,10 @@ impl Parser<'_> {
             new = None;
         }
         if old.is_none() && new.is_none() {
-            return Err(self.wrong(self.at.saturating_sub(1), "the file's name cannot be told"));
+            return Err(wrong(
+                self.at.saturating_sub(1),
+                "the file's name cannot be told",
+            ));
         }
         Ok(Some(FilePatch {
             old,
@@ -308,7 +330,7 @@ impl Parser<'_> {
     fn path(&self, at: usize, text: &str) -> Result<Option<TreePath>, UnifiedError> {
         let text = match text.strip_prefix('"') {
             Some(_) => {
-                unquoted(text).ok_or_else(|| self.wrong(at, "a name in quotes that never end"))?
+                unquoted(text).ok_or_else(|| wrong(at, "a name in quotes that never end"))?
             }
             None => text
                 .split('\t')
@@ -326,21 +348,21 @@ impl Parser<'_> {
             .skip(self.strip);
         let stripped: Vec<&str> = stripped.filter(|part| *part != ".").collect();
         if text.starts_with('/') && self.strip == 0 {
-            return Err(self.bad_path(at, &text, "it is absolute"));
+            return Err(bad_path(at, &text, "it is absolute"));
         }
-        self.checked(at, &text, &stripped.join("/")).map(Some)
+        checked(at, &text, &stripped.join("/")).map(Some)
     }
 
     /// A path that git writes without `a/` and `b/`.
     fn path_as_is(&self, at: usize, text: &str) -> Result<TreePath, UnifiedError> {
         let text = if text.starts_with('"') {
-            unquoted(text).ok_or_else(|| self.wrong(at, "a name in quotes that never end"))?
+            unquoted(text).ok_or_else(|| wrong(at, "a name in quotes that never end"))?
         } else {
             text.to_owned()
         };
         let parts = text.split('/').skip(self.strip.saturating_sub(1));
         let path = parts.collect::<Vec<_>>().join("/");
-        self.checked(at, &text, &path)
+        checked(at, &text, &path)
     }
 
     /// `a/x b/x`: the two halves of equal length, as git itself tells them apart.
@@ -356,23 +378,11 @@ impl Parser<'_> {
         self.path(at, other)
     }
 
-    fn checked(&self, at: usize, written: &str, path: &str) -> Result<TreePath, UnifiedError> {
-        TreePath::new(path).map_err(|error| self.bad_path(at, written, &error.to_string()))
-    }
-
-    fn bad_path(&self, at: usize, path: &str, what: &str) -> UnifiedError {
-        UnifiedError::Path {
-            line: at + 1,
-            path: path.to_owned(),
-            what: what.to_owned(),
-        }
-    }
-
     fn hunks(&mut self) -> Result<Vec<Hunk>, UnifiedError> {
         let mut hunks = Vec::new();
         while let Some(line) = self.line(self.at).filter(|line| line.starts_with("@@ -")) {
             let ranges =
-                ranges(line).ok_or_else(|| self.wrong(self.at, "this is no `@@ -1,2 +1,2 @@`"))?;
+                ranges(line).ok_or_else(|| wrong(self.at, "this is no `@@ -1,2 +1,2 @@`"))?;
             hunks.push(self.hunk(ranges)?);
         }
         Ok(hunks)
@@ -395,29 +405,32 @@ impl Parser<'_> {
         self.at += 1;
         while old > 0 || new > 0 {
             let Some(line) = self.lines.get(self.at) else {
-                return Err(self.wrong(self.at, "the patch ends within a hunk"));
+                return Err(wrong(self.at, "the patch ends within a hunk"));
             };
             let (side, text) = match line.split_first() {
                 Some((b' ', text)) => (Side::Both, text),
                 Some((b'-', text)) => (Side::Old, text),
                 Some((b'+', text)) => (Side::New, text),
                 // Some programs drop the blank of an empty line.
-                Some((b'\n', _)) => (Side::Both, *line),
-                Some((b'\r', b"\n")) => (Side::Both, *line),
+                Some((b'\n', _) | (b'\r', b"\n")) => (Side::Both, *line),
                 Some((b'\\', _)) => {
                     self.no_newline(&mut lines);
                     continue;
                 }
                 _ => {
-                    return Err(
-                        self.wrong(self.at, "a hunk's line begins with a blank, `-` or `+`")
-                    );
+                    return Err(wrong(
+                        self.at,
+                        "a hunk's line begins with a blank, `-` or `+`",
+                    ));
                 }
             };
             let fewer = |count: usize, has: bool| count.checked_sub(usize::from(has));
             let counts = (fewer(old, side != Side::New), fewer(new, side != Side::Old));
             let (Some(less_old), Some(less_new)) = counts else {
-                return Err(self.wrong(self.at, "the hunk has more lines than its header says"));
+                return Err(wrong(
+                    self.at,
+                    "the hunk has more lines than its header says",
+                ));
             };
             (old, new) = (less_old, less_new);
             lines.push((side, text.to_vec()));
@@ -442,6 +455,26 @@ impl Parser<'_> {
     }
 }
 
+fn wrong(at: usize, what: &str) -> UnifiedError {
+    UnifiedError::Form {
+        line: at + 1,
+        what: what.to_owned(),
+    }
+}
+
+fn checked(at: usize, written: &str, path: &str) -> Result<TreePath, UnifiedError> {
+    TreePath::new(path).map_err(|error| bad_path(at, written, &error.to_string()))
+}
+
+fn bad_path(at: usize, path: &str, what: &str) -> UnifiedError {
+    UnifiedError::Path {
+        line: at + 1,
+        path: path.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Ranges {
     start: usize,
     old: usize,
@@ -586,7 +619,7 @@ fn patched(
     let mut moved = 0isize;
     for (number, hunk) in hunks.iter().enumerate() {
         let wanted = hunk.start.saturating_add_signed(moved).max(done);
-        let found = (0..=fuzz).find_map(|fuzz| {
+        let found = (0..=fuzz.min(hunk.lines.len())).find_map(|fuzz| {
             let (top, bottom) = hunk.dropped(fuzz);
             let old: Vec<&[u8]> = hunk.old(top, bottom);
             let at = place(&lines, &old, wanted.saturating_add(top), done)?;
@@ -619,8 +652,8 @@ fn patched(
             }
         }
         done = here;
-        let place = at as isize - top as isize;
-        moved = place - hunk.start as isize;
+        let place = at.cast_signed() - top.cast_signed();
+        moved = place - hunk.start.cast_signed();
         if moved != 0 || fuzz > 0 {
             notes.push(Note {
                 hunk: number + 1,

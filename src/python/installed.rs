@@ -3,14 +3,14 @@
 //! Whoever rewrites, removes or makes files in an installed tree tells it here, so that RECORD does
 //! not lie: a changed file gets its new hash and size, a removed one loses its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::record;
+use super::{Layout, metadata, record, scripts};
 use crate::owner;
 use crate::walk::Node;
 
@@ -58,6 +58,57 @@ pub fn records(tree: &Node) -> Vec<PathBuf> {
     records
 }
 
+/// The files that a RECORD lists, relative to the tree. Those outside it are left out.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError> {
+    let place = root.join(record);
+    let bytes = fs::read(&place).map_err(failed("read", &place))?;
+    let site = site_of(record);
+    Ok(String::from_utf8_lossy(&bytes)
+        .lines()
+        .filter_map(|line| owner::within(root, site, owner::recorded(line)?.as_ref()))
+        .collect())
+}
+
+/// The scripts of a package's entry points: name and text. The package is named by its RECORD.
+///
+/// # Errors
+/// With the file and the line, when one makes no script.
+pub fn launchers(
+    root: &Path,
+    record: &Path,
+    layout: &Layout,
+) -> Result<Vec<(String, String)>, (PathBuf, String)> {
+    let file = root.join(record).with_file_name("entry_points.txt");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let text = scripts::launcher(layout, &entry);
+            (entry.name, text)
+        })
+        .collect())
+}
+
+/// The names of those scripts.
+///
+/// # Errors
+/// As [`launchers`].
+pub fn launcher_names(root: &Path, record: &Path) -> Result<HashSet<String>, (PathBuf, String)> {
+    let file = root.join(record).with_file_name("entry_points.txt");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    Ok(entries.into_iter().map(|entry| entry.name).collect())
+}
+
+fn site_of(record: &Path) -> &Path {
+    let folder = record.parent().and_then(Path::parent);
+    folder.unwrap_or(Path::new(""))
+}
+
 /// Goes through every line of every RECORD in the tree at `root`, and does with it as `decide` says
 /// of its path, which is relative to the tree. `more` are lines to be added: for a RECORD, the paths
 /// of files that came to its package. Returns which RECORDs were replaced.
@@ -89,10 +140,7 @@ fn update_one(
     let Ok(old) = String::from_utf8(old) else {
         return Ok(false);
     };
-    let site = path
-        .parent()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new(""));
+    let site = site_of(path);
     let mut new = String::with_capacity(old.len());
     for line in old.split_inclusive('\n') {
         let recorded = owner::recorded(line.trim_end_matches(['\r', '\n']));

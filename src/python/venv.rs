@@ -53,11 +53,18 @@ pub fn write(
     for name in interpreter_names(target) {
         tree.symlink(owner, &bin(&name)?, "python")?;
     }
-    for (name, template) in ACTIVATE {
-        let text = fill(template, layout, venv);
+    for (name, text) in activation(layout, venv) {
         tree.file(owner, &bin(name)?, 0o644, text.as_bytes())?;
     }
     Ok(())
+}
+
+/// The scripts that activate an environment: name and text.
+pub fn activation(layout: &Layout, venv: &Venv) -> Vec<(&'static str, String)> {
+    let scripts = ACTIVATE.into_iter();
+    scripts
+        .map(|(name, template)| (name, fill(template, layout, venv)))
+        .collect()
 }
 
 /// Names under which the interpreter is called, besides `python`.

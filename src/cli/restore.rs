@@ -1,0 +1,33 @@
+//! `lockwright restore`: what `seal --fixed-output` took away, for a given interpreter.
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::Outcome;
+use crate::nix::restore::restore;
+
+/// Make a sealed Python environment usable again: bin, scripts and pyvenv.cfg for an interpreter
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The environment, sealed with --fixed-output
+    tree: Utf8PathBuf,
+    /// Its interpreter, as it is found where the environment will live
+    #[arg(long, value_name = "PATH")]
+    python: Utf8PathBuf,
+    /// Where the environment will live [default: where it is]
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<Utf8PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: &RestoreArgs) -> Outcome {
+    let prefix = match &args.prefix {
+        Some(prefix) => prefix.clone(),
+        None => camino::absolute_utf8(&args.tree)?,
+    };
+    let made = restore(args.tree.as_std_path(), &args.python, &prefix)?;
+    eprintln!("{}: restored, with {} scripts", args.tree, made.len());
+    Ok(ExitCode::SUCCESS)
+}
