@@ -173,6 +173,86 @@ fn what_is_missing_is_named_with_its_package_and_nothing_is_written() {
 }
 
 #[test]
+fn a_library_without_the_needed_version_does_not_do() {
+    let temp = Temp::new();
+    let tree = tree(&temp, &[]);
+    let (old, new) = (temp.join("old"), temp.join("new"));
+    let source = temp.join("answer.c");
+    for (folder, versions) in [
+        (&old, "V1 { global: other; };"),
+        (&new, "V1 { global: answer; };"),
+    ] {
+        fs::create_dir(folder).unwrap();
+        let script = temp.write(
+            "versions",
+            versions.replace("V1", if folder == &new { "V2" } else { "V1" }),
+        );
+        cc().args(["-shared", "-fPIC", "-Wl,-soname,libanswer.so.1", "-o"])
+            .args([&folder.join("libanswer.so.1"), &source])
+            .arg(format!("-Wl,--version-script={script}"))
+            .run()
+            .ok();
+    }
+    fs::remove_file(tree.join("lib/libanswer.so.1")).unwrap();
+    let program = tree.join("bin/ask");
+    let made = [&program, &temp.join("ask.c"), &new.join("libanswer.so.1")];
+    cc().arg("-o").args(made).run().ok();
+    let ran = patch(&temp, &[tree.as_str(), "--search", old.as_str()]).exit(1);
+    assert!(ran.stderr.contains("/old/libanswer.so.1 lacks V2"), "{ran}");
+    patch(&temp, &[tree.as_str(), "--search", new.as_str()]).ok();
+    asks(&tree);
+}
+
+#[test]
+fn needs_of_libraries_outside_the_tree_are_not_forgotten() {
+    let temp = Temp::new();
+    let tree = tree(&temp, &[]);
+    let (near, far) = (temp.join("near"), temp.join("far"));
+    for folder in [&near, &far] {
+        fs::create_dir(folder).unwrap();
+    }
+    fs::rename(tree.join("lib/libanswer.so.1"), far.join("libanswer.so.1")).unwrap();
+    // A library in a folder to search that needs one which lies elsewhere.
+    let between = near.join("libbetween.so.1");
+    let source = temp.write(
+        "between.c",
+        "int answer(void);\nint between(void) { return answer(); }\n",
+    );
+    let made = [&between, &source, &far.join("libanswer.so.1")];
+    cc().args(["-shared", "-fPIC", "-Wl,-soname,libbetween.so.1", "-o"])
+        .args(made)
+        .run()
+        .ok();
+    let program = temp.write(
+        "uses.c",
+        "int between(void);\nint main(void) { return between() != 42; }\n",
+    );
+    let bin = tree.join("bin/uses");
+    cc().args(["-o", bin.as_str(), program.as_str(), between.as_str()])
+        .arg(format!("-Wl,-rpath-link,{far}"))
+        .run()
+        .ok();
+    fs::remove_file(tree.join("bin/ask")).unwrap();
+    let search = ["--search", near.as_str()];
+    let ran = patch(&temp, &[&[tree.as_str()], &search[..]].concat()).ok();
+    assert!(
+        ran.stderr.contains("libbetween.so.1 needs libanswer.so.1"),
+        "{ran}"
+    );
+    // Once it says where that is, nothing is left to say, and the program runs.
+    patch(&temp, &[between.as_str(), "--set-rpath", far.as_str()]).ok();
+    let ran = patch(&temp, &[&[tree.as_str()], &search[..]].concat()).ok();
+    assert_eq!(ran.stderr, "");
+    Command::new(&bin).run().ok();
+    // What such a library is told to look in is searched as well, as auto-patchelf does.
+    let asker = tree.join("bin/ask");
+    let made = [&asker, &temp.join("ask.c"), &far.join("libanswer.so.1")];
+    cc().arg("-o").args(made).run().ok();
+    patch(&temp, &[&[tree.as_str()], &search[..]].concat()).ok();
+    assert_eq!(rpath_by_patchelf(&asker), far.as_str());
+}
+
+#[test]
 fn hard_links_are_patched_once_and_those_outside_are_left_alone() {
     let temp = Temp::new();
     let tree = tree(&temp, &[]);
