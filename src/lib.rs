@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod lock;
 pub mod manifest;
 pub mod nix;
+pub mod npm;
 pub mod owner;
 pub mod patch;
 pub mod place;

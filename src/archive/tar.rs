@@ -239,7 +239,7 @@ fn is_bomb(unpacked: u64, packed: u64, limits: &Limits) -> bool {
 #[derive(Debug)]
 pub struct Tar<'a> {
     bytes: &'a [u8],
-    name: &'a str,
+    name: String,
     at: usize,
     left: usize,
     limits: Limits,
@@ -256,10 +256,10 @@ struct Extension<'a> {
 
 impl<'a> Tar<'a> {
     /// Reads an unpacked archive. `name` is what it is called in messages.
-    pub fn new(bytes: &'a [u8], name: &'a str, limits: &Limits) -> Self {
+    pub fn new(bytes: &'a [u8], name: &str, limits: &Limits) -> Self {
         Self {
             bytes,
-            name,
+            name: name.to_owned(),
             at: 0,
             left: limits.members,
             limits: *limits,
@@ -452,7 +452,7 @@ impl<'a> Iterator for Tar<'a> {
         }
         found
             .map_err(|reason| TarError {
-                archive: self.name.to_owned(),
+                archive: self.name.clone(),
                 reason,
             })
             .transpose()

@@ -3,4 +3,5 @@
 //! Here the rooms come together. Placing begins with the first artifact that is there, while the
 //! rest is still on its way.
 
+pub mod npm;
 pub mod python;

@@ -5,6 +5,7 @@ mod elf;
 mod fetch;
 mod hash;
 mod network_args;
+mod node_args;
 mod patch;
 mod plan;
 mod python_args;
@@ -13,6 +14,7 @@ mod restore;
 mod seal;
 mod store;
 mod sync;
+mod sync_node;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -116,6 +118,20 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     } else {
         format!("{absolute} has no uv.lock: give a project's folder, or its lock").into()
     })
+}
+
+/// An npm lock that is meant by its own path, or by a folder that has no uv.lock.
+fn find_npm_lock(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Failure> {
+    let absolute = camino::absolute_utf8(path)?;
+    if absolute.is_file() {
+        return Ok((absolute.extension() == Some("json")).then_some(absolute));
+    }
+    if absolute.join("uv.lock").is_file() {
+        return Ok(None);
+    }
+    // npm prefers the one that is published.
+    let locks = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| absolute.join(name));
+    Ok(locks.into_iter().find(|lock| lock.is_file()))
 }
 
 /// `error: …` and, indented below it, what caused it.

@@ -8,7 +8,9 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::network_args::NetworkArgs;
+use super::node_args::NodeArgs;
 use super::python_args::{Chosen, SelectionArgs, TargetArgs};
+use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
 use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
@@ -22,7 +24,8 @@ use crate::target::Os;
 use crate::tree::{Options, Replace, Tree, TreePath};
 use crate::ui::{Progress, bytes};
 
-/// Assemble the environment that a lock names: uv.lock becomes .venv
+/// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
+/// node_modules
 #[derive(Debug, Args)]
 pub struct SyncArgs {
     /// A project's folder, or its lock
@@ -61,6 +64,8 @@ pub struct SyncArgs {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
     network: NetworkArgs,
 }
 
@@ -97,6 +102,17 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
+    if let Some(lock) = super::find_npm_lock(&args.path)? {
+        let args = NodeSync {
+            lock: &lock,
+            out: args.out.as_deref(),
+            clear: args.clear,
+            json: args.json,
+            node: &args.node,
+            network: &args.network,
+        };
+        return sync_node::run(&args, global);
+    }
     let start = Instant::now();
     let file = super::find_lock(&args.path)?;
     let lock = UvLock::load(&file)?;

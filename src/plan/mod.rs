@@ -1,6 +1,7 @@
 //! The plan: target × selection × lock → an ordered list of packages, each with the one artifact
 //! to use and how it is placed. Pure, and the only place where choices are made.
 
+pub mod npm;
 pub mod python;
 pub mod select;
 

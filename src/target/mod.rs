@@ -5,6 +5,7 @@
 //! that lockwright itself runs on.
 
 pub mod find;
+pub mod node;
 pub mod platform;
 pub mod probe;
 pub mod python;

@@ -1,0 +1,447 @@
+//! A `node_modules`: the tarballs of a plan, into one tree or, in place, one tree for each
+//! `node_modules` of the project.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Mutex, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::archive::{Limits, tar};
+use crate::fetch::{self, FetchError, Want};
+use crate::lock::npm::NpmLock;
+use crate::npm::hidden;
+use crate::npm::package::{Expected, Package, PackageError};
+use crate::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
+use crate::store::{Blob, Store};
+use crate::tree::{Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath};
+use crate::ui::Progress;
+
+/// The name of npm's own record.
+const HIDDEN: &str = ".package-lock.json";
+const MODULES: &str = "node_modules/";
+
+/// Everything that assembling needs to know.
+pub struct Request<'a> {
+    /// What is placed.
+    pub plan: &'a NpmPlan,
+    /// The lock that it was made from.
+    pub lock: &'a NpmLock,
+    /// Where artifacts are kept.
+    pub store: &'a Store,
+    /// How they are had.
+    pub fetch: &'a fetch::Options,
+    /// What an archive may amount to.
+    pub limits: Limits,
+    /// Where everything is collected; `None`: in place, beside the package.json files.
+    pub out: Option<&'a Utf8Path>,
+    /// Whether what is there may be replaced whatever it is.
+    pub clear: bool,
+    /// Whether npm's own record is written.
+    pub hidden_lockfile: bool,
+}
+
+/// What was done.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    /// Where the tarballs came from.
+    pub fetched: fetch::Summary,
+    /// How many files were written.
+    pub files: u64,
+    /// And bytes.
+    pub bytes: u64,
+    /// The folders that were made.
+    pub folders: Vec<Utf8PathBuf>,
+}
+
+/// Why a `node_modules` could not be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum NpmAssembleError {
+    /// A tarball could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A package could not be placed.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The tree could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A path leads elsewhere.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Somebody has linked it.
+    #[error("{0} is a link: remove it, or let it be replaced with --clear")]
+    Linked(Utf8PathBuf),
+    /// Something else the system says.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// The trees that are being made, by what their paths lack of the project's.
+struct Trees {
+    trees: BTreeMap<String, Tree>,
+    collected: bool,
+}
+
+impl Trees {
+    fn stage(request: &Request<'_>) -> Result<Self, NpmAssembleError> {
+        let mut trees = BTreeMap::new();
+        if let Some(out) = request.out {
+            let options = Options {
+                replace: if request.clear {
+                    Replace::Anything
+                } else {
+                    Replace::Ours
+                },
+                record: Record::Beside,
+            };
+            trees.insert(String::new(), Tree::stage(out, options)?);
+            return Ok(Self {
+                trees,
+                collected: true,
+            });
+        }
+        let mut prefixes: HashSet<&str> = HashSet::from([MODULES]);
+        for package in &request.plan.packages {
+            prefixes.extend(modules_of(package.location.as_str()));
+        }
+        for prefix in prefixes {
+            let dest = request.lock.folder().join(prefix.trim_end_matches('/'));
+            let linked = fs::symlink_metadata(&dest).is_ok_and(|meta| meta.is_symlink());
+            if linked && !request.clear {
+                return Err(NpmAssembleError::Linked(dest));
+            }
+            // A node_modules is npm's to replace, and so ours.
+            let options = Options {
+                replace: Replace::Anything,
+                record: Record::Nowhere,
+            };
+            trees.insert(prefix.to_owned(), Tree::stage(&dest, options)?);
+        }
+        Ok(Self {
+            trees,
+            collected: false,
+        })
+    }
+
+    /// The tree that a place of the project is in, what its paths lack, and the place there.
+    fn find(&self, place: &str) -> Option<(&Tree, &str, TreePath)> {
+        let prefix = match self.collected {
+            true => "",
+            false => modules_of(place)?,
+        };
+        let (prefix, tree) = self.trees.get_key_value(prefix)?;
+        let rest = TreePath::new(place.strip_prefix(prefix.as_str())?).ok()?;
+        Some((tree, prefix, rest))
+    }
+}
+
+/// `packages/a/node_modules/`, of whatever is in there.
+fn modules_of(place: &str) -> Option<&str> {
+    let at = place.find(MODULES)?;
+    (at == 0 || place.get(..at)?.ends_with('/')).then_some(())?;
+    place.get(..at + MODULES.len())
+}
+
+/// Fetches and places a plan.
+///
+/// # Errors
+/// The first, in the plan's order, of what went wrong; nothing is changed then.
+pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
+    let plan = request.plan;
+    let trees = Trees::stage(request)?;
+    let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
+    let mut bundles: HashMap<&str, Vec<&str>> = HashMap::new();
+    for package in &plan.packages {
+        if let NpmSource::Bundle(bundler) = &package.source {
+            let place = package.location.as_str();
+            bundles.entry(bundler.as_str()).or_default().push(place);
+        }
+    }
+    // One tarball may go to several places; it is fetched and unpacked once.
+    let mut groups: Vec<Vec<&PlannedNpm>> = Vec::new();
+    let mut wants: Vec<Want<'_>> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (_, package, artifact) in plan.tarballs() {
+        let key = match &artifact.digest {
+            Some(digest) => format!("{digest} {} {:?}", package.name, package.version),
+            None => format!("{:?}", artifact.location),
+        };
+        let group = *known.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            wants.push(Want {
+                package: package.name.clone(),
+                artifact,
+            });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(group) {
+            group.push(package);
+        }
+    }
+    let placer = Placer {
+        trees: &trees,
+        programs: &programs,
+        bundles: &bundles,
+        limits: request.limits,
+    };
+    let placing = Progress::items("Placing", wants.len() as u64);
+    let fetching = Progress::bytes("Fetching", 0);
+    let failures: Mutex<Vec<(usize, PackageError)>> = Mutex::default();
+    let fetched = rayon::in_place_scope(|scope| {
+        let on_ready = |index: usize, blob: Blob| {
+            let (Some(group), Some(want)) = (groups.get(index), wants.get(index)) else {
+                return;
+            };
+            let (placer, placing, failures) = (&placer, &placing, &failures);
+            scope.spawn(move |_| {
+                placing.working_on(want.package.clone());
+                if let Err(error) = placer.place(&blob.path, &want.artifact.file_name, group) {
+                    failures
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, error));
+                }
+                placing.advance(1);
+            });
+        };
+        fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready)
+    });
+    placing.done();
+    fetching.done();
+    let fetched = fetched?;
+    let failures = failures
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, error)) = failures.into_iter().min_by_key(|(index, _)| *index) {
+        return Err(error.into());
+    }
+    make_links(request, &trees)?;
+    if request.hidden_lockfile
+        && !plan.packages.is_empty()
+        && let Some((tree, _, path)) = trees.find(&format!("{MODULES}{HIDDEN}"))
+    {
+        let text = hidden::lockfile(request.lock, plan);
+        let owner = tree.owner("lockwright", u64::MAX);
+        tree.file(owner, &path, 0o644, text.as_bytes())?;
+    }
+    commit(request, trees, fetched)
+}
+
+struct Placer<'a> {
+    trees: &'a Trees,
+    programs: &'a HashSet<&'a str>,
+    bundles: &'a HashMap<&'a str, Vec<&'a str>>,
+    limits: Limits,
+}
+
+impl Placer<'_> {
+    /// Unpacks a tarball once, and places it wherever it goes.
+    fn place(
+        &self,
+        blob: &Utf8Path,
+        file_name: &str,
+        group: &[&PlannedNpm],
+    ) -> Result<(), PackageError> {
+        let Some(first) = group.first() else {
+            return Ok(());
+        };
+        let packed = fs::read(blob).map_err(|source| PackageError::Read {
+            path: blob.to_owned(),
+            source,
+        })?;
+        let expected = Expected {
+            archive: file_name,
+            name: &first.name,
+            version: first.version.as_deref(),
+        };
+        tar::unpack(&packed, file_name, &self.limits, |bytes| {
+            let package = Package::read(bytes, &expected, &self.limits)?;
+            for planned in group {
+                let place = planned.location.as_str();
+                for bundled in self.bundles.get(place).into_iter().flatten() {
+                    let inner = bundled.get(place.len() + 1..).unwrap_or_default();
+                    if !package.bundles(inner) {
+                        return Err(PackageError::Bundle {
+                            archive: file_name.to_owned(),
+                            missing: inner.to_owned(),
+                        });
+                    }
+                }
+                let Some((tree, prefix, at)) = self.trees.find(place) else {
+                    continue;
+                };
+                let owner = owner(tree, planned);
+                let is_program =
+                    |path: &str| self.programs.contains(format!("{prefix}{path}").as_str());
+                package.place(tree, owner, &at, &is_program)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What is deeper wins: a package of the lock over what another one's tarball brings for its place.
+fn owner(tree: &Tree, package: &PlannedNpm) -> Owner {
+    let version = package.version.as_deref().unwrap_or_default();
+    let depth = package.location.as_str().matches('/').count();
+    let label = format!("{} {version} ({})", package.name, package.location);
+    tree.owner(&label, depth as u64)
+}
+
+/// Links to workspaces, and to the programs whose files are there.
+fn make_links(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+    for package in &request.plan.packages {
+        if let NpmSource::Link(target) = &package.source
+            && let Some((tree, _, path)) = trees.find(package.location.as_str())
+        {
+            let target = relative(package.location.as_str(), target.as_str());
+            tree.link_anywhere(owner(tree, package), &path, &target)?;
+        }
+    }
+    for bin in &request.plan.bins {
+        let Some((tree, _, path)) = trees.find(bin.link.as_str()) else {
+            continue;
+        };
+        let file = match real_file(request, bin.file.as_str()) {
+            Some(file) => file,
+            None => match trees.find(bin.file.as_str()) {
+                Some((tree, _, file)) => tree.root().join(file.as_str()),
+                None => continue,
+            },
+        };
+        if fs::symlink_metadata(&file).is_ok() {
+            let owner = tree.owner("programs", u64::MAX);
+            let target = relative(bin.link.as_str(), bin.file.as_str());
+            tree.link_anywhere(owner, &path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The file of the project that a place below a workspace's link is.
+fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBuf> {
+    request.plan.packages.iter().find_map(|package| {
+        let NpmSource::Link(target) = &package.source else {
+            return None;
+        };
+        let rest = place.strip_prefix(package.location.as_str())?;
+        let rest = rest.strip_prefix('/')?;
+        Some(request.lock.folder().join(target.as_str()).join(rest))
+    })
+}
+
+fn commit(
+    request: &Request<'_>,
+    trees: Trees,
+    fetched: fetch::Summary,
+) -> Result<Assembled, NpmAssembleError> {
+    let mut done = Assembled {
+        fetched,
+        files: 0,
+        bytes: 0,
+        folders: Vec::new(),
+    };
+    let in_place = !trees.collected;
+    let kept: HashSet<String> = trees.trees.keys().cloned().collect();
+    // The project's own last: its record must not be older than any of the folders it speaks of.
+    let (own, others): (Vec<_>, Vec<_>) = trees
+        .trees
+        .into_iter()
+        .partition(|(prefix, _)| prefix.is_empty() || prefix == MODULES);
+    for (_, tree) in others.into_iter().chain(own) {
+        let (files, bytes) = tree.written();
+        done.files += files;
+        done.bytes += bytes;
+        done.folders.push(tree.finish().commit()?);
+    }
+    if !in_place {
+        return Ok(done);
+    }
+    let folder = request.lock.folder();
+    for package in &request.plan.packages {
+        let modules = format!("{}/{MODULES}", package.location);
+        if matches!(package.source, NpmSource::Folder) && !kept.contains(&modules) {
+            let path = folder.join(modules.trim_end_matches('/'));
+            if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+                fs::remove_dir_all(&path).map_err(|source| NpmAssembleError::Io {
+                    doing: "remove",
+                    path,
+                    source,
+                })?;
+            }
+        }
+    }
+    for bin in &request.plan.bins {
+        // A workspace's program must be executable to be one.
+        let Some(file) = real_file(request, bin.file.as_str()) else {
+            continue;
+        };
+        if let Ok(meta) = fs::metadata(&file).map(|meta| meta.permissions())
+            && meta.mode() & 0o111 != 0o111
+        {
+            let wanted = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(&file, wanted).map_err(|source| NpmAssembleError::Io {
+                doing: "make executable",
+                path: file.clone(),
+                source,
+            })?;
+        }
+    }
+    // npm believes its record while it is the newest of all.
+    if let Ok(record) = fs::File::open(folder.join(MODULES).join(HIDDEN)) {
+        let _ = record.set_modified(std::time::SystemTime::now());
+    }
+    Ok(done)
+}
+
+/// How `to` is reached from the folder that `from` is in; both from the project's folder.
+fn relative(from: &str, to: &str) -> String {
+    let mut from: Vec<&str> = from.split('/').collect();
+    from.pop();
+    let to: Vec<&str> = to.split('/').collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from.len().saturating_sub(common);
+    let down = to.get(common..).unwrap_or_default();
+    std::iter::repeat_n("..", up)
+        .chain(down.iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_relative_to_their_folder() {
+        for (from, to, expected) in [
+            (
+                "node_modules/@g/core",
+                "packages/core",
+                "../../packages/core",
+            ),
+            (
+                "node_modules/.bin/x",
+                "node_modules/x/cli.js",
+                "../x/cli.js",
+            ),
+            ("packages/a/node_modules/b", "packages/b", "../../b"),
+        ] {
+            assert_eq!(relative(from, to), expected);
+        }
+        assert_eq!(
+            modules_of("p/a/node_modules/b/node_modules/c"),
+            Some("p/a/node_modules/")
+        );
+        assert_eq!(modules_of("packages/x"), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! Arguments that say which packages of a `package-lock.json` are wanted and for which machine.
+//! Their names and meanings are npm's.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use crate::plan::npm::Omit;
+use crate::target::node::NodeTarget;
+
+/// Which packages, where from and for what.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Of a package-lock.json")]
+pub struct NodeArgs {
+    /// Leave out what only development needs, what is optional, or what is there as a peer
+    /// (repeatable) [default: dev where NODE_ENV is production]
+    #[arg(long, value_name = "KIND")]
+    omit: Vec<Kind>,
+    /// Keep what --omit or NODE_ENV leave out (repeatable)
+    #[arg(long, value_name = "KIND")]
+    include: Vec<Kind>,
+    /// The system it is for: linux, darwin, win32, … [default: this one]
+    #[arg(long, value_name = "OS")]
+    os: Option<String>,
+    /// The processor it is for: x64, arm64, … [default: this one]
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<String>,
+    /// The C library it is for: glibc or musl [default: this one's, on Linux]
+    #[arg(long, value_name = "LIBC")]
+    libc: Option<String>,
+    /// The Node it is for [default: the one on PATH]
+    #[arg(long, value_name = "VERSION")]
+    node_version: Option<String>,
+    /// The registry for packages whose place the lock does not say [default: .npmrc's]
+    #[arg(long, value_name = "URL")]
+    pub registry: Option<Url>,
+    /// Do not write node_modules/.package-lock.json, npm's own record
+    #[arg(long)]
+    pub no_hidden_lockfile: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Dev,
+    Optional,
+    Peer,
+}
+
+impl NodeArgs {
+    /// What is left out.
+    pub fn omit(&self) -> BTreeSet<Omit> {
+        let mut omit = self.omit.clone();
+        if std::env::var("NODE_ENV").is_ok_and(|value| value == "production") {
+            omit.push(Kind::Dev);
+        }
+        omit.into_iter()
+            .filter(|kind| !self.include.contains(kind))
+            .map(|kind| match kind {
+                Kind::Dev => Omit::Dev,
+                Kind::Optional => Omit::Optional,
+                Kind::Peer => Omit::Peer,
+            })
+            .collect()
+    }
+
+    /// The machine it is for.
+    pub fn target(&self) -> NodeTarget {
+        let mut target = NodeTarget::host();
+        if let Some(os) = &self.os {
+            if *os != target.os {
+                target.libc = None;
+            }
+            target.os.clone_from(os);
+        }
+        if let Some(cpu) = &self.cpu {
+            target.cpu.clone_from(cpu);
+        }
+        if self.libc.is_some() {
+            target.libc.clone_from(&self.libc);
+        }
+        if let Some(node) = &self.node_version {
+            target.node = Some(node.trim_start_matches('v').to_owned());
+        }
+        target
+    }
+}

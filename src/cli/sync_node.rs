@@ -1,0 +1,114 @@
+//! `lockwright sync` of a package-lock.json: what `npm ci --ignore-scripts` writes.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::network_args::NetworkArgs;
+use super::node_args::NodeArgs;
+use super::{Global, Outcome, print};
+use crate::archive::Limits;
+use crate::assemble::npm::{Request, assemble};
+use crate::fetch::credentials::Credential;
+use crate::lock::npm::NpmLock;
+use crate::lock::npmrc::Npmrc;
+use crate::plan::npm::NpmPlan;
+use crate::ui::bytes;
+
+/// What of `sync`'s arguments matters here.
+pub struct NodeSync<'a> {
+    pub lock: &'a Utf8Path,
+    pub out: Option<&'a Utf8Path>,
+    pub clear: bool,
+    pub json: bool,
+    pub node: &'a NodeArgs,
+    pub network: &'a NetworkArgs,
+}
+
+/// What `--json` reports.
+#[derive(Serialize)]
+struct Report<'a> {
+    folders: &'a [Utf8PathBuf],
+    target: &'a str,
+    packages: usize,
+    programs: usize,
+    files: u64,
+    bytes: u64,
+    from_store: usize,
+    from_disk: usize,
+    from_network: usize,
+    bytes_fetched: u64,
+    scripts_not_run: Vec<String>,
+    warnings: &'a [String],
+}
+
+/// Runs the command.
+pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
+    let start = Instant::now();
+    let lock = NpmLock::load(args.lock)?;
+    let npmrc = Npmrc::read(lock.folder()).with_registry(args.node.registry.as_ref());
+    let plan = NpmPlan::new(&lock, &args.node.target(), &args.node.omit(), &npmrc)?;
+    let planned = start.elapsed();
+    for warning in &plan.warnings {
+        tracing::info!("{warning}");
+    }
+    let mut options = args.network.options(&[]);
+    for (url, token) in npmrc.tokens() {
+        options.credentials.add(&url, Credential::Bearer(token));
+    }
+    let out = args.out.map(camino::absolute_utf8).transpose()?;
+    let store = args.network.store()?;
+    let done = assemble(&Request {
+        plan: &plan,
+        lock: &lock,
+        store: &store,
+        fetch: &options,
+        limits: Limits::default(),
+        out: out.as_deref(),
+        clear: args.clear,
+        hidden_lockfile: !args.node.no_hidden_lockfile,
+    })?;
+    let scripts: Vec<String> = plan
+        .packages
+        .iter()
+        .filter(|package| package.has_install_script)
+        .map(|package| package.location.to_string())
+        .collect();
+    let report = Report {
+        folders: &done.folders,
+        target: &plan.target,
+        packages: plan.packages.len(),
+        programs: plan.bins.len(),
+        files: done.files,
+        bytes: done.bytes,
+        from_store: done.fetched.from_store,
+        from_disk: done.fetched.from_disk,
+        from_network: done.fetched.from_network,
+        bytes_fetched: done.fetched.bytes,
+        scripts_not_run: scripts,
+        warnings: &plan.warnings,
+    };
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else if !global.quiet {
+        let place = done.folders.last().map_or("", |folder| folder.as_str());
+        eprintln!(
+            "Placed {} packages in {place}: {} files, {}\n{:.2} s: plan {:.2} s",
+            report.packages,
+            report.files,
+            bytes(report.bytes),
+            start.elapsed().as_secs_f64(),
+            planned.as_secs_f64(),
+        );
+        if !report.scripts_not_run.is_empty() {
+            eprintln!(
+                "{} packages have install scripts, which were not run: {}",
+                report.scripts_not_run.len(),
+                report.scripts_not_run.join(", ")
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,501 @@
+//! `package-lock.json` and `npm-shrinkwrap.json`, versions 2 and 3
+//! (<https://docs.npmjs.com/cli/v11/configuring-npm/package-lock-json>).
+//!
+//! A lock is a map from places in the tree (`node_modules/a/node_modules/@b/c`, `packages/core`) to
+//! what is there. npm reads leniently; here, what two readers could understand differently is
+//! refused with its line: a key that is there twice, the marks of a merge, a byte-order mark.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::LockError;
+use crate::digest::Digest;
+use crate::place::Place;
+use crate::tree::TreePath;
+
+/// A lock.
+#[derive(Debug, Clone)]
+pub struct NpmLock {
+    /// Its file.
+    pub file: Utf8PathBuf,
+    /// What stands beside `packages`, but for the older form of it.
+    pub header: Map<String, Value>,
+    /// How deep it is indented a level.
+    pub indent: String,
+    /// How its lines end.
+    pub newline: &'static str,
+    /// What it knows of the project itself.
+    pub root: Manifest,
+    /// What is where, in the lock's order.
+    pub entries: IndexMap<String, Entry>,
+}
+
+/// What is at one place.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// All that the lock says of it.
+    pub raw: Map<String, Value>,
+    /// What counts of it.
+    pub about: Manifest,
+    /// The folder that it is a link to, from the project's.
+    pub link: Option<String>,
+    /// Where it is had from, as it stands there.
+    pub resolved: Option<String>,
+    /// What its bytes must hash to.
+    pub integrity: Option<Digest>,
+    /// Whether it comes out of the tarball of the package that it is in.
+    pub in_bundle: bool,
+}
+
+/// What a package says of itself: the same in a lock and in a package.json.
+#[derive(Debug, Clone, Default)]
+pub struct Manifest {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// `dependencies`.
+    pub dependencies: IndexMap<String, String>,
+    /// `optionalDependencies`.
+    pub optional: IndexMap<String, String>,
+    /// `peerDependencies`.
+    pub peer: IndexMap<String, String>,
+    /// Those of them that `peerDependenciesMeta` makes optional.
+    pub peer_optional: BTreeSet<String>,
+    /// `devDependencies`.
+    pub dev: IndexMap<String, String>,
+    /// `bundleDependencies`.
+    pub bundle: Vec<String>,
+    /// Programs: their names and files, as npm makes them safe.
+    pub bin: Vec<(String, String)>,
+    /// The versions of Node that it runs on.
+    pub node: Option<String>,
+    /// The versions of npm that it wants.
+    pub npm: Option<String>,
+    /// `os`.
+    pub os: Vec<String>,
+    /// `cpu`.
+    pub cpu: Vec<String>,
+    /// `libc`.
+    pub libc: Vec<String>,
+    /// Names that `overrides` speaks of.
+    pub overrides: BTreeSet<String>,
+    /// Whether it has scripts that npm would run on installing it.
+    pub has_install_script: bool,
+}
+
+impl NpmLock {
+    /// Reads a lock.
+    ///
+    /// # Errors
+    /// When it cannot be read, and as [`Self::parse`].
+    pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
+        let text = std::fs::read_to_string(file).map_err(|source| LockError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads a lock's text.
+    ///
+    /// # Errors
+    /// With the place, when it is not a lock of version 2 or 3, or says what cannot be.
+    pub fn parse(file: &Utf8Path, text: &str) -> Result<Self, LockError> {
+        let Value::Object(mut header) = json(file, text)? else {
+            return Err(refuse(file, text, 0, "a lock is an object".into()));
+        };
+        let version = header.get("lockfileVersion").and_then(Value::as_i64);
+        match version {
+            Some(2 | 3) => {}
+            Some(1) | None => {
+                let why = "this is a lock of version 1, which does not say what the packages \
+                           depend on: make it anew with `npm install --package-lock-only` of npm 7 \
+                           or later";
+                let at = text.find("\"lockfileVersion\"").unwrap_or(0);
+                return Err(refuse(file, text, at, why.into()));
+            }
+            Some(found) => {
+                return Err(LockError::Version {
+                    file: file.to_owned(),
+                    found,
+                    known: "2 or 3",
+                });
+            }
+        }
+        let Some(Value::Object(packages)) = header.shift_remove("packages") else {
+            return Err(refuse(file, text, 0, "the lock has no `packages`".into()));
+        };
+        header.shift_remove("dependencies");
+        let mut root = Manifest::default();
+        let mut entries = IndexMap::with_capacity(packages.len());
+        for (location, value) in packages {
+            let at = |why: String| {
+                let key = Value::String(location.clone()).to_string();
+                let at = text.find(&format!("{key}:")).or_else(|| text.find(&key));
+                refuse(file, text, at.unwrap_or(0), why)
+            };
+            let Value::Object(raw) = value else {
+                return Err(at(format!("what is at `{location}` must be an object")));
+            };
+            let about = Manifest::of(&raw, name_of(&location));
+            if location.is_empty() {
+                root = Manifest::of(&raw, None);
+                continue;
+            }
+            TreePath::new(location.as_str()).map_err(|error| at(error.to_string()))?;
+            check_name(&location).map_err(|why| at(why.into()))?;
+            let text_of = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
+            let is = |key: &str| raw.get(key).and_then(Value::as_bool).unwrap_or(false);
+            let link = if is("link") {
+                let target = text_of("resolved").ok_or_else(|| {
+                    at(format!("the link `{location}` does not say where it leads"))
+                })?;
+                TreePath::new(target.as_str()).map_err(|_| {
+                    at(format!(
+                        "the link `{location}` leads to `{}`, outside of the project: move that \
+                         folder into it",
+                        target.escape_debug()
+                    ))
+                })?;
+                Some(target)
+            } else {
+                None
+            };
+            let integrity = text_of("integrity")
+                .map(|text| Digest::strongest(&text))
+                .transpose()
+                .map_err(|error| at(error.to_string()))?;
+            let entry = Entry {
+                link,
+                resolved: text_of("resolved"),
+                integrity,
+                in_bundle: is("inBundle"),
+                about,
+                raw,
+            };
+            entries.insert(location, entry);
+        }
+        for (location, entry) in &entries {
+            if let Some(target) = entry
+                .link
+                .as_ref()
+                .filter(|link| !entries.contains_key(*link))
+            {
+                let at = text.find(&format!("\"{location}\"")).unwrap_or(0);
+                let why = format!("`{location}` is a link to `{target}`, which the lock lacks");
+                return Err(refuse(file, text, at, why));
+            }
+        }
+        let (indent, newline) = format_of(text);
+        Ok(Self {
+            file: file.to_owned(),
+            header,
+            indent,
+            newline,
+            root,
+            entries,
+        })
+    }
+
+    /// The project's folder.
+    pub fn folder(&self) -> &Utf8Path {
+        self.file.parent().unwrap_or(Utf8Path::new("/"))
+    }
+}
+
+impl Manifest {
+    /// Reads the package.json of a folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is not JSON, or says something twice.
+    pub fn beside(folder: &Utf8Path) -> Result<Option<Self>, LockError> {
+        let file = folder.join("package.json");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => match json(&file, &text)? {
+                Value::Object(raw) => Ok(Some(Self::of(&raw, folder.file_name()))),
+                _ => Err(refuse(
+                    &file,
+                    &text,
+                    0,
+                    "a package.json is an object".into(),
+                )),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(LockError::Read { file, source }),
+        }
+    }
+
+    /// `called` is the name of a package that does not say its own.
+    fn of(raw: &Map<String, Value>, called: Option<&str>) -> Self {
+        let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
+        let engine = |key: &str| raw.get("engines")?.get(key)?.as_str().map(str::to_owned);
+        let scripts = ["preinstall", "install", "postinstall"]
+            .iter()
+            .any(|name| raw.get("scripts").and_then(|all| all.get(*name)).is_some());
+        let name = text("name");
+        let bin = bins(raw.get("bin"), name.as_deref().or(called));
+        Self {
+            version: text("version"),
+            dependencies: ranges(raw, "dependencies"),
+            optional: ranges(raw, "optionalDependencies"),
+            peer: ranges(raw, "peerDependencies"),
+            peer_optional: raw
+                .get("peerDependenciesMeta")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter(|(_, meta)| meta.get("optional").and_then(Value::as_bool) == Some(true))
+                .map(|(name, _)| name.clone())
+                .collect(),
+            dev: ranges(raw, "devDependencies"),
+            bundle: match raw
+                .get("bundleDependencies")
+                .or(raw.get("bundledDependencies"))
+            {
+                Some(Value::Bool(true)) => ranges(raw, "dependencies").into_keys().collect(),
+                other => list(other),
+            },
+            bin,
+            node: engine("node"),
+            npm: engine("npm"),
+            os: list(raw.get("os")),
+            cpu: list(raw.get("cpu")),
+            libc: list(raw.get("libc")),
+            overrides: names_in(raw.get("overrides")),
+            has_install_script: scripts
+                || raw.get("hasInstallScript").and_then(Value::as_bool) == Some(true),
+            name,
+        }
+    }
+}
+
+/// The name by which what is at a place is asked for: its last `node_modules/NAME`.
+pub fn name_of(location: &str) -> Option<&str> {
+    match location.rfind("node_modules/") {
+        Some(at) => location.get(at + "node_modules/".len()..),
+        None => location.rsplit('/').next(),
+    }
+}
+
+fn check_name(location: &str) -> Result<(), &'static str> {
+    for part in location.split("node_modules/").skip(1) {
+        let name = part.trim_end_matches('/');
+        let scoped = name.strip_prefix('@').and_then(|rest| rest.split_once('/'));
+        let last = match (name.starts_with('@'), scoped) {
+            (true, Some((scope, last))) if !scope.is_empty() => last,
+            (true, _) => return Err("a name that begins with @ has a scope and a name in it"),
+            (false, _) => name,
+        };
+        if last.is_empty() || last.starts_with('.') || last.contains('/') {
+            return Err("what follows node_modules/ must be a package's name");
+        }
+    }
+    Ok(())
+}
+
+/// What npm-normalize-package-bin makes of it: names without folders, files that stay inside.
+fn bins(bin: Option<&Value>, name: Option<&str>) -> Vec<(String, String)> {
+    let base = |path: &str| {
+        let path = path.replace(['\\', ':'], "/");
+        let base = path.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+        match base {
+            "." | ".." => String::new(),
+            base => base.to_owned(),
+        }
+    };
+    let inside = |path: &str| {
+        let mut parts: Vec<&str> = Vec::new();
+        let path = path.replace('\\', "/");
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    parts.pop();
+                }
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    };
+    let all: Vec<(String, &Value)> = match bin {
+        Some(value @ Value::String(_)) => name
+            .map(|name| (name.to_owned(), value))
+            .into_iter()
+            .collect(),
+        Some(Value::Array(values)) => values
+            .iter()
+            .filter_map(|value| Some((value.as_str()?.to_owned(), value)))
+            .collect(),
+        Some(Value::Object(map)) => map.iter().map(|(key, v)| (key.clone(), v)).collect(),
+        _ => Vec::new(),
+    };
+    let mut found: IndexMap<String, String> = IndexMap::new();
+    for (key, value) in all {
+        let (key, file) = (base(&key), value.as_str().map(&inside).unwrap_or_default());
+        if !key.is_empty() && !file.is_empty() {
+            found.insert(key, file);
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn ranges(raw: &Map<String, Value>, key: &str) -> IndexMap<String, String> {
+    raw.get(key)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, range)| Some((name.clone(), range.as_str()?.to_owned())))
+        .collect()
+}
+
+fn list(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(all)) => all
+            .iter()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Every name in `overrides`, at whatever depth, without its range.
+fn names_in(overrides: Option<&Value>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (key, value) in overrides.and_then(Value::as_object).into_iter().flatten() {
+        let end = key
+            .get(1..)
+            .and_then(|rest| rest.find('@'))
+            .map(|at| at + 1);
+        names.insert(
+            key.get(..end.unwrap_or(key.len()))
+                .unwrap_or(key)
+                .to_owned(),
+        );
+        names.extend(names_in(Some(value)));
+    }
+    names
+}
+
+/// The indentation and line end that npm infers from a file (json-parse-even-better-errors).
+fn format_of(text: &str) -> (String, &'static str) {
+    let newline = match text.find('\n') {
+        Some(at) if text.get(..at).is_some_and(|line| line.ends_with('\r')) => "\r\n",
+        _ => "\n",
+    };
+    let indent = text
+        .split_once('\n')
+        .map(|(_, rest)| rest.trim_start_matches(['\r', '\n']))
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| matches!(c, ' ' | '\t'))
+                .collect()
+        })
+        .unwrap_or_default();
+    (indent, newline)
+}
+
+fn refuse(file: &Utf8Path, text: &str, at: usize, message: String) -> LockError {
+    LockError::Syntax {
+        place: Place::at(file, text, at),
+        message,
+    }
+}
+
+/// Reads JSON in which no key is there twice.
+fn json(file: &Utf8Path, text: &str) -> Result<Value, LockError> {
+    if text.starts_with('\u{feff}') {
+        let why = "the file begins with a byte-order mark: save it without";
+        return Err(refuse(file, text, 0, why.into()));
+    }
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if ["<<<<<<< ", "=======\n", ">>>>>>> "]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+        {
+            let why = "the marks of an unfinished merge are in the file: finish it, and let npm \
+                       make the lock again";
+            return Err(refuse(file, text, at, why.into()));
+        }
+        at += line.len();
+    }
+    serde_json::from_str::<Unique>(text)
+        .map(|unique| unique.0)
+        .map_err(|error| {
+            let line_start: usize = text
+                .split_inclusive('\n')
+                .take(error.line().saturating_sub(1))
+                .map(str::len)
+                .sum();
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            let at = line_start + error.column().saturating_sub(1);
+            refuse(file, text, at, message.to_owned())
+        })
+}
+
+/// A value in which no object has a key twice.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(Unique(value)) = seq.next_element()? {
+                    all.push(value);
+                }
+                Ok(Value::Array(all))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut all = Map::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if all.contains_key(&key) {
+                        return Err(A::Error::custom(format!(
+                            "`{}` is there twice: let npm make the file again",
+                            key.escape_debug()
+                        )));
+                    }
+                    let Unique(value) = map.next_value()?;
+                    all.insert(key, value);
+                }
+                Ok(Value::Object(all))
+            }
+        }
+        deserializer.deserialize_any(Any).map(Self)
+    }
+}
+
+#[cfg(test)]
+#[path = "npm_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+//! A package out of its tarball, by the rules of pacote and node-tar: the first part of every name
+//! is left out, whatever it is; links and devices are dropped; of members that are there twice the
+//! last one's bytes count and the first one's mode; `.gitignore` becomes `.npmignore`.
+//!
+//! npm warns and goes on where a member cannot be placed, and never looks whether a tarball is the
+//! package that the lock names. Here both are refused.
+
+use std::collections::{BTreeSet, HashSet};
+
+use indexmap::IndexMap;
+
+use crate::archive::Limits;
+use crate::archive::tar::{Kind, Tar, TarError};
+use crate::tree::{Owner, Tree, TreeError, TreePath};
+
+/// A tarball's contents, ready to be placed any number of times.
+pub struct Package<'a> {
+    files: IndexMap<String, File<'a>>,
+    folders: BTreeSet<String>,
+}
+
+struct File<'a> {
+    mode: u32,
+    bytes: &'a [u8],
+}
+
+/// What the lock says that a tarball is.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The archive, in messages.
+    pub archive: &'a str,
+    /// The package's own name.
+    pub name: &'a str,
+    /// Its version, where the lock knows it.
+    pub version: Option<&'a str>,
+}
+
+/// Why a package is not placed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The archive is refused.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// The tree does not take it.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: camino::Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is another package than the lock says.
+    #[error(
+        "{archive} is {found}, and the lock says {expected}: let npm make the lock again, and see who changed it"
+    )]
+    Other {
+        /// The archive.
+        archive: String,
+        /// What it says of itself.
+        found: String,
+        /// What the lock says.
+        expected: String,
+    },
+    /// What it should hold is not in it.
+    #[error("{archive} should bundle {missing}, as the lock says, and does not")]
+    Bundle {
+        /// The archive.
+        archive: String,
+        /// The place.
+        missing: String,
+    },
+}
+
+impl<'a> Package<'a> {
+    /// Reads an unpacked tarball.
+    ///
+    /// # Errors
+    /// When its members cannot all be placed, or it is not what is expected.
+    pub fn read(
+        bytes: &'a [u8],
+        expected: &Expected<'_>,
+        limits: &Limits,
+    ) -> Result<Self, PackageError> {
+        let archive = expected.archive;
+        let mut files: IndexMap<String, File<'a>> = IndexMap::new();
+        let mut folders = BTreeSet::new();
+        let mut ignores = HashSet::new();
+        for member in Tar::new(bytes, archive, limits) {
+            let member = member?;
+            let refuse = |why: String| TarError::member(archive, &member.path, why);
+            let place = member.place(1).map_err(|error| refuse(error.to_string()))?;
+            let Some(place) = place else { continue };
+            let mut path = place.as_str().to_owned();
+            match member.kind {
+                Kind::Symlink(_) | Kind::Hardlink(_) | Kind::Device => {}
+                Kind::Folder => {
+                    folders.insert(path);
+                }
+                Kind::File => {
+                    match place.file_name() {
+                        ".npmignore" => {
+                            ignores.insert(path.clone());
+                        }
+                        ".gitignore" => {
+                            path.truncate(path.len() - ".gitignore".len());
+                            path.push_str(".npmignore");
+                            if ignores.contains(&path) {
+                                continue;
+                            }
+                        }
+                        _ => {}
+                    }
+                    // Bits pass one by one, all that umask 022 leaves; no set-user-id.
+                    let mode = ((member.mode | 0o666) & !0o022 & 0o777) | 0o600;
+                    files
+                        .entry(path)
+                        .and_modify(|file| file.bytes = member.bytes)
+                        .or_insert(File {
+                            mode,
+                            bytes: member.bytes,
+                        });
+                }
+            }
+        }
+        for path in files.keys() {
+            let mut above = path.as_str();
+            if folders.contains(above) {
+                return Err(TarError::member(archive, path, "it is a file and a folder").into());
+            }
+            while let Some((folder, _)) = above.rsplit_once('/') {
+                if files.contains_key(folder) {
+                    let why = "it is a file, and others are in it";
+                    return Err(TarError::member(archive, folder, why).into());
+                }
+                above = folder;
+            }
+        }
+        let package = Self { files, folders };
+        package.check(expected)?;
+        Ok(package)
+    }
+
+    /// The tarball's own package.json against the lock.
+    fn check(&self, expected: &Expected<'_>) -> Result<(), PackageError> {
+        let about = self
+            .files
+            .get("package.json")
+            .map(|file| {
+                file.bytes
+                    .strip_prefix(b"\xef\xbb\xbf")
+                    .unwrap_or(file.bytes)
+            })
+            .and_then(|text| serde_json::from_slice::<serde_json::Value>(text).ok());
+        let said = |key: &str| Some(about.as_ref()?.get(key)?.as_str()?.trim().to_owned());
+        let (name, version) = (said("name"), said("version"));
+        let bare = |version: &str| {
+            let version = version.trim().trim_start_matches(['v', '=', ' ']);
+            version.split('+').next().unwrap_or_default().to_owned()
+        };
+        let same_version = match (expected.version, &version) {
+            (Some(expected), Some(found)) => bare(expected) == bare(found),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if name.as_deref() == Some(expected.name) && same_version {
+            return Ok(());
+        }
+        Err(PackageError::Other {
+            archive: expected.archive.to_owned(),
+            found: match name {
+                Some(name) => format!("{name} {}", version.unwrap_or_default()),
+                None => String::from("a package without a name"),
+            },
+            expected: format!("{} {}", expected.name, expected.version.unwrap_or_default()),
+        })
+    }
+
+    /// Places it below `at`. `executable` are the whole paths of the files that programs link to.
+    ///
+    /// # Errors
+    /// When the tree does not take it.
+    pub fn place(
+        &self,
+        tree: &Tree,
+        owner: Owner,
+        at: &TreePath,
+        is_program: &dyn Fn(&str) -> bool,
+    ) -> Result<(), PackageError> {
+        let path = |rest: &str| at.join(rest).map_err(TreeError::from);
+        tree.folder(owner, at)?;
+        for folder in &self.folders {
+            tree.folder(owner, &path(folder)?)?;
+        }
+        for (rest, file) in &self.files {
+            let path = path(rest)?;
+            if is_program(path.as_str()) {
+                let bytes = without_cr(file.bytes);
+                tree.file(owner, &path, 0o755, bytes.as_deref().unwrap_or(file.bytes))?;
+            } else {
+                tree.file(owner, &path, file.mode, file.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it brings a package at a place in itself.
+    pub fn bundles(&self, place: &str) -> bool {
+        self.files.contains_key(&format!("{place}/package.json"))
+    }
+}
+
+/// The bytes without the CR at the end of their `#!` line, which no kernel understands.
+fn without_cr(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end = bytes.iter().take(2048).position(|byte| *byte == b'\n')?;
+    let line = bytes.get(..end)?;
+    if !line.starts_with(b"#!") || line.len() < 4 {
+        return None;
+    }
+    let line = line.strip_suffix(b"\r")?;
+    Some([line, bytes.get(end..)?].concat())
+}
+
+#[cfg(test)]
+#[path = "package_tests.rs"]
+mod tests;
