@@ -14,6 +14,7 @@
 pub mod archive;
 pub mod artifact;
 pub mod assemble;
+pub mod build;
 pub mod cli;
 pub mod digest;
 pub mod elf;

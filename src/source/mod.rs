@@ -2,12 +2,14 @@
 //! has them.
 //!
 //! A source is identified before it is looked at: a git tree by its commit, an archive by its
-//! digest, a folder by the digest of its files. What comes over the network is kept in the store
-//! as an archive, so that a second run needs neither the network nor the git program.
+//! digest. What comes over the network is kept in the store as an archive, so that a second run
+//! needs neither the network nor the git program.
 
+pub mod archive;
 pub mod git;
 mod git_program;
 mod packed;
 
+pub use archive::{ArchiveError, Shape, Unpacked, unpack};
 pub use git::{GitError, GitTree, Revision};
 pub use packed::PackError;

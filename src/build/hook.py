@@ -1,0 +1,33 @@
+"""Drives a PEP 517 back end through pyproject_hooks, which is beside this file.
+
+Standard input: a request as JSON. The answer goes to the file that it names.
+"""
+
+import json
+import sys
+
+request = json.load(sys.stdin)
+sys.path.insert(0, request["hooks"])
+
+from pyproject_hooks import BuildBackendHookCaller  # noqa: E402
+from pyproject_hooks import HookMissing  # noqa: E402
+
+
+def answer(**what):
+    with open(request["answer"], "w", encoding="utf-8") as file:
+        json.dump(what, file)
+
+
+caller = BuildBackendHookCaller(
+    request["source"], request["backend"], request["backend_path"] or None
+)
+settings = request["config_settings"] or None
+kind = request["kind"]
+requires = list(getattr(caller, "get_requires_for_build_" + kind)(settings))
+answer(requires=requires, wheel=None)
+if not request["only_ask"]:
+    try:
+        wheel = getattr(caller, "build_" + kind)(request["out"], settings)
+        answer(requires=requires, wheel=wheel)
+    except HookMissing as error:
+        sys.exit("the back end %s has no hook %s" % (request["backend"], error))
