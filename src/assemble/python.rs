@@ -1,10 +1,14 @@
 //! A Python environment: the wheels of a plan, into a tree.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::archive::Limits;
+use pep508_rs::PackageName;
+
 use crate::artifact::Artifact;
+use crate::build::Wheel;
 use crate::fetch::{self, FetchError, Want};
 use crate::plan::{Install, PlannedPackage, PythonPlan};
 use crate::python::{Installed, Layout, WheelError, WheelSource, place_wheel};
@@ -26,6 +30,8 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// Whether different bytes for one path are an error.
     pub strict: bool,
+    /// The wheels of packages that the lock has none of.
+    pub built: &'a BTreeMap<PackageName, Wheel>,
 }
 
 /// What was done.
@@ -55,10 +61,9 @@ pub enum AssembleError {
     /// The tree could not be written.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// Packages that have no wheel.
+    /// Packages that have no wheel, and were not built.
     #[error(
-        "{} of the packages must be built from source, which this lockwright does not do yet:{}\n\
-         leave them out with --no-install-package NAME",
+        "{} of the packages must be built from source, which was not done:{}",
         .0.len(), .0.iter().map(|line| format!("\n  {line}")).collect::<String>()
     )]
     Sources(Vec<String>),
@@ -68,15 +73,28 @@ pub enum AssembleError {
 ///
 /// # Errors
 /// The first, in the plan's order, of what went wrong.
-pub fn assemble(tree: &Tree, request: &Request<'_>) -> Result<Assembled, AssembleError> {
-    let mut work: Vec<(Owner, &PlannedPackage, &Artifact)> = Vec::new();
-    let mut sources = Vec::new();
+pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assembled, AssembleError> {
+    let mut work: Vec<(Owner, usize, &PlannedPackage, &Artifact)> = Vec::new();
+    let (mut built, mut sources) = (Vec::new(), Vec::new());
     for (rank, package) in request.plan.packages.iter().enumerate() {
         match &package.install {
             Install::Wheel { artifact } => {
-                work.push((tree.owner(&package.label(), rank as u64), package, artifact));
+                work.push((
+                    tree.owner(&package.label(), rank as u64),
+                    rank,
+                    package,
+                    artifact,
+                ));
             }
-            _ => sources.push(format!("{} ({})", package.label(), package.reason)),
+            _ => match request.built.get(&package.name) {
+                Some(wheel) => built.push((
+                    tree.owner(&package.label(), rank as u64),
+                    rank,
+                    package,
+                    wheel,
+                )),
+                None => sources.push(format!("{} ({})", package.label(), package.reason)),
+            },
         }
     }
     if !sources.is_empty() {
@@ -84,38 +102,44 @@ pub fn assemble(tree: &Tree, request: &Request<'_>) -> Result<Assembled, Assembl
     }
     let wants: Vec<Want<'_>> = work
         .iter()
-        .map(|(_, package, artifact)| Want {
+        .map(|(_, _, package, artifact)| Want {
             package: package.name.to_string(),
             artifact,
         })
         .collect();
-    let placing = Progress::items("Placing", wants.len() as u64);
+    let placing = Progress::items("Placing", (wants.len() + built.len()) as u64);
     let fetching = Progress::bytes("Fetching", 0);
     let results: Mutex<Vec<(usize, Result<Installed, WheelError>)>> = Mutex::default();
     let start = Instant::now();
     let mut fetched_after = Duration::ZERO;
     let fetched = rayon::in_place_scope(|scope| {
-        let on_ready = |index: usize, blob: Blob| {
-            let Some(&(owner, package, artifact)) = work.get(index) else {
-                return;
+        let place =
+            |owner, rank: usize, package: &'a PlannedPackage, file_name: &'a str, blob: Blob| {
+                let (results, placing) = (&results, &placing);
+                scope.spawn(move |_| {
+                    let source = WheelSource {
+                        path: &blob.path,
+                        file_name,
+                        name: &package.name,
+                        version: package.version.as_ref(),
+                        direct_url: package.direct_url.as_ref().map(ToString::to_string),
+                    };
+                    placing.working_on(package.name.to_string());
+                    let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
+                    placing.advance(1);
+                    results
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((rank, placed));
+                });
             };
-            let (results, placing) = (&results, &placing);
-            scope.spawn(move |_| {
-                let source = WheelSource {
-                    path: &blob.path,
-                    file_name: &artifact.file_name,
-                    name: &package.name,
-                    version: package.version.as_ref(),
-                    direct_url: package.direct_url.as_ref().map(ToString::to_string),
-                };
-                placing.working_on(package.name.to_string());
-                let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
-                placing.advance(1);
-                results
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .push((index, placed));
-            });
+        for &(owner, rank, package, wheel) in &built {
+            place(owner, rank, package, &wheel.file_name, wheel.blob.clone());
+        }
+        let on_ready = |index: usize, blob: Blob| {
+            if let Some(&(owner, rank, package, artifact)) = work.get(index) {
+                place(owner, rank, package, &artifact.file_name, blob);
+            }
         };
         let fetched = fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready);
         fetched_after = start.elapsed();
@@ -127,7 +151,7 @@ pub fn assemble(tree: &Tree, request: &Request<'_>) -> Result<Assembled, Assembl
     let mut results = results
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
+    results.sort_by_key(|(rank, _)| *rank);
     let installed = results
         .into_iter()
         .map(|(_, result)| result)

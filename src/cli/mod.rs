@@ -1,6 +1,7 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod build_args;
 mod elf;
 mod fetch;
 mod hash;
@@ -65,6 +66,11 @@ enum Command {
     Restore(restore::RestoreArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
+    #[command(name = "__sandbox", hide = true)]
+    Sandbox {
+        stage: String,
+        job: Utf8PathBuf,
+    },
 }
 
 /// Parses the process's arguments, runs the command and prints its error.
@@ -82,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
+        Command::Sandbox { stage, job } => Ok(crate::build::sandbox::stage(stage, job)),
     };
     match outcome {
         Ok(code) => code,

@@ -1,5 +1,6 @@
 //! `lockwright sync`: fetch what a lock names, and assemble it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -7,19 +8,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Chosen, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
+use pep508_rs::PackageName;
+
 use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
+use crate::build::{BuildError, Builder, Wheel};
 use crate::digest::{Algorithm, Digest};
 use crate::lock::pyproject::ProjectSettings;
 use crate::lock::uv::UvLock;
-use crate::plan::PythonPlan;
+use crate::plan::{Install, PythonPlan};
 use crate::python::venv::Venv;
 use crate::python::{Layout, bytecode, venv};
+use crate::store::Store;
 use crate::target::Os;
 use crate::tree::{Options, Replace, Tree, TreePath};
 use crate::ui::{Progress, bytes};
@@ -67,6 +73,8 @@ pub struct SyncArgs {
     node: NodeArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    build: BuildArgs,
 }
 
 /// The file that says what an environment was made from, beside its provenance record.
@@ -135,7 +143,8 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     };
     let layout = Layout::new(&chosen.target, &dest, args.relocatable);
     let venv = venv_of(args, &chosen)?;
-    let made_from = made_from(args, &plan, &layout, &venv)?;
+    let building = args.build.options(&file)?;
+    let made_from = made_from(args, &plan, &layout, &venv, &building)?;
     let packages: Vec<String> = plan
         .packages
         .iter()
@@ -154,7 +163,17 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         bytes_fetched: 0,
         collisions: &[],
     };
-    if is_current(&dest, &layout, &made_from) {
+    // A folder that is built may have changed, which only building it tells.
+    let has_folders = plan.packages.iter().any(|package| {
+        matches!(
+            package.install,
+            Install::Directory {
+                editable: false,
+                ..
+            }
+        )
+    });
+    if !has_folders && is_current(&dest, &layout, &made_from) {
         return finish(args, global, &report, || {
             format!("{dest} is as the lock has it: {} packages", packages.len())
         });
@@ -174,15 +193,18 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     // No package may have its files in place of the environment's own.
     let own = tree.owner("the environment", u64::MAX);
     venv::write(&tree, own, &layout, &chosen.target, &venv)?;
+    let network = args.network.options(&settings.indexes);
+    let built = build(args, &plan, &store, &network, &chosen, &building, &settings)?;
     let done = assemble(
         &tree,
         &Request {
             plan: &plan,
             layout: &layout,
             store: &store,
-            fetch: &args.network.options(&settings.indexes),
+            fetch: &network,
             limits: Limits::default(),
             strict: args.strict,
+            built: &built,
         },
     )?;
     for collision in &done.collisions {
@@ -258,6 +280,44 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     })
 }
 
+/// Builds what the lock has no wheel of.
+fn build(
+    args: &SyncArgs,
+    plan: &PythonPlan,
+    store: &Store,
+    network: &crate::fetch::Options,
+    chosen: &Chosen,
+    options: &crate::build::Options,
+    settings: &ProjectSettings,
+) -> Result<BTreeMap<PackageName, Wheel>, Failure> {
+    let sources: Vec<_> = plan
+        .packages
+        .iter()
+        .filter(|package| !matches!(package.install, Install::Wheel { .. }))
+        .collect();
+    let mut built = BTreeMap::new();
+    let Some(first) = sources.first() else {
+        return Ok(built);
+    };
+    let interpreter = chosen
+        .interpreter
+        .as_ref()
+        .filter(|found| found.target.platform == chosen.target.platform)
+        .ok_or_else(|| BuildError::NoInterpreter(first.label()))?;
+    let mut no_binary = args.selection.selection().no_binary_packages;
+    no_binary.extend(settings.no_binary_package.iter().cloned());
+    let builder = Builder::new(store, network, interpreter, options, no_binary)?;
+    let progress = Progress::items("Building", sources.len() as u64);
+    for package in sources {
+        progress.working_on(package.name.to_string());
+        let wheel = builder.wheel(package, &progress)?;
+        progress.advance(1);
+        built.insert(package.name.clone(), wheel);
+    }
+    progress.done();
+    Ok(built)
+}
+
 fn finish(
     args: &SyncArgs,
     global: &Global,
@@ -306,6 +366,7 @@ fn made_from(
     plan: &PythonPlan,
     layout: &Layout,
     venv: &Venv,
+    building: &crate::build::Options,
 ) -> Result<Digest, serde_json::Error> {
     let all = serde_json::json!({
         "lockwright": env!("CARGO_PKG_VERSION"),
@@ -313,6 +374,10 @@ fn made_from(
         "layout": format!("{layout:?}"),
         "venv": format!("{venv:?}"),
         "bytecode": args.compile_bytecode,
+        "build": [
+            building.lock.as_ref().and_then(|lock| std::fs::read_to_string(lock).ok()),
+            Some(format!("{:?}", building.environment)),
+        ],
     });
     Ok(Digest::of(Algorithm::Sha256, &serde_json::to_vec(&all)?))
 }
