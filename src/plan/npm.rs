@@ -631,7 +631,7 @@ impl<'a> Graph<'a> {
                 version: node.about.version.clone(),
                 source: self.source(node, entry, npmrc)?,
                 has_install_script: node.about.has_install_script,
-                recorded: self.recorded(node, entry, npmrc),
+                recorded: Self::recorded(node, entry, npmrc),
             });
         }
         Ok(NpmPlan {
@@ -710,7 +710,6 @@ impl<'a> Graph<'a> {
 
     /// What npm writes of it into `.package-lock.json`: the lock's own words, the flags anew.
     fn recorded(
-        &self,
         node: &Node<'_>,
         entry: &Entry,
         npmrc: &Npmrc,
