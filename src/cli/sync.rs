@@ -23,8 +23,9 @@ use crate::digest::{Algorithm, Digest};
 use crate::lock::pyproject::ProjectSettings;
 use crate::lock::uv::UvLock;
 use crate::plan::{Install, PythonPlan};
+use crate::python::bytecode::Compiler;
 use crate::python::venv::Venv;
-use crate::python::{Layout, bytecode, venv};
+use crate::python::{Layout, venv};
 use crate::store::Store;
 use crate::target::Os;
 use crate::tree::{Options, Replace, Tree, TreePath};
@@ -415,12 +416,12 @@ fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure>
                 .into(),
         );
     };
-    let progress = Progress::items("Compiling", 0);
-    bytecode::compile(
-        &interpreter.about.base_executable,
-        &tree.root().join(&layout.site),
-        &layout.prefix.join(&layout.site),
-        &progress,
-    )?;
+    let compiler = Compiler {
+        python: &interpreter.about.base_executable,
+        version: chosen.target.version,
+        site: &tree.root().join(&layout.site),
+        known_as: &layout.prefix.join(&layout.site),
+    };
+    compiler.compile(&Progress::items("Compiling", 0))?;
     Ok(())
 }

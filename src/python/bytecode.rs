@@ -1,7 +1,8 @@
 //! Bytecode, made before it is needed: one pyc beside each source, by the target's interpreter.
 //!
 //! Several interpreters run at once and are handed files as they finish. The pycs are hash-based
-//! and unchecked (PEP 552), so their bytes depend on the sources and the interpreter alone.
+//! and unchecked (PEP 552) and made canonical ([`super::marshal`]), so their bytes depend on the
+//! sources and the interpreter alone.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::marshal;
 use crate::ui::Progress;
 
 const SCRIPT: &str = include_str!("compile.py");
@@ -34,84 +36,114 @@ pub enum BytecodeError {
     },
 }
 
-/// Compiles every `.py` file below `site`, which will be known as `known_as` when it is run.
-/// Returns how many were compiled; files that are no valid Python, templates mostly, are passed
-/// over, as uv does.
-///
-/// # Errors
-/// When the interpreter fails.
-pub fn compile(
-    python: &Utf8Path,
-    site: &Utf8Path,
-    known_as: &Utf8Path,
-    progress: &Progress,
-) -> Result<usize, BytecodeError> {
-    let mut files = Vec::new();
-    sources(site, &mut files).map_err(|source| BytecodeError::List {
-        folder: site.to_owned(),
-        source,
-    })?;
-    files.sort();
-    progress.grow(files.len() as u64);
-    let (next, compiled) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let workers = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(files.len().max(1));
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers)
-            .map(|_| {
-                scope.spawn(|| worker(python, site, known_as, &files, &next, &compiled, progress))
-            })
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-    })?;
-    progress.done();
-    Ok(compiled.into_inner())
+/// What is compiled, and by what.
+#[derive(Debug, Clone, Copy)]
+pub struct Compiler<'a> {
+    /// The interpreter.
+    pub python: &'a Utf8Path,
+    /// Its version.
+    pub version: (u8, u8),
+    /// The folder whose `.py` files are compiled.
+    pub site: &'a Utf8Path,
+    /// Where that folder will be when they are run: what tracebacks name.
+    pub known_as: &'a Utf8Path,
 }
 
-fn worker(
-    python: &Utf8Path,
-    site: &Utf8Path,
-    known_as: &Utf8Path,
-    files: &[Utf8PathBuf],
-    next: &AtomicUsize,
-    compiled: &AtomicUsize,
-    progress: &Progress,
-) -> Result<(), BytecodeError> {
-    let fail = |reason: String| BytecodeError::Interpreter {
-        python: python.to_owned(),
-        reason,
-    };
-    let io = |error: std::io::Error| fail(error.to_string());
-    let mut child = Command::new(python)
-        .args(["-I", "-S", "-B", "-c", SCRIPT])
-        .env("PYTHONHASHSEED", "0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(io)?;
-    let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(fail(String::from("it has no pipes")));
-    };
-    let mut answers = BufReader::new(from).lines();
-    while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let inner = file.strip_prefix(site).unwrap_or(file);
-        writeln!(to, "{file}\t{}", known_as.join(inner)).map_err(io)?;
-        match answers.next() {
-            Some(Ok(said)) if said.is_empty() => _ = compiled.fetch_add(1, Ordering::Relaxed),
-            Some(Ok(said)) => tracing::info!("{inner} is not compiled: {said}"),
-            _ => return Err(fail(format!("it ended at {inner}"))),
-        }
-        progress.advance(1);
+impl Compiler<'_> {
+    /// Compiles all. Returns how many were compiled; files that are no valid Python, templates
+    /// mostly, are passed over, as uv does.
+    ///
+    /// # Errors
+    /// When the interpreter fails, or a pyc cannot be written.
+    pub fn compile(&self, progress: &Progress) -> Result<usize, BytecodeError> {
+        let mut files = Vec::new();
+        sources(self.site, &mut files).map_err(|source| BytecodeError::List {
+            folder: self.site.to_owned(),
+            source,
+        })?;
+        files.sort();
+        progress.grow(files.len() as u64);
+        let (next, compiled) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores.min(files.len()))
+                .map(|_| scope.spawn(|| self.worker(&files, &next, &compiled, progress)))
+                .collect();
+            workers
+                .into_iter()
+                .try_for_each(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+        })?;
+        progress.done();
+        Ok(compiled.into_inner())
     }
-    drop(to);
-    child.wait().map_err(io)?;
-    Ok(())
+
+    fn worker(
+        &self,
+        files: &[Utf8PathBuf],
+        next: &AtomicUsize,
+        compiled: &AtomicUsize,
+        progress: &Progress,
+    ) -> Result<(), BytecodeError> {
+        let fail = |reason: String| BytecodeError::Interpreter {
+            python: self.python.to_owned(),
+            reason,
+        };
+        let io = |error: std::io::Error| fail(error.to_string());
+        let mut child = Command::new(self.python)
+            .args(["-s", "-S", "-B", "-c", SCRIPT])
+            // Isolated by hand: -I would ignore the seed as well, and sets in bytecode have an
+            // order. The script's own imports are not to come from where it happens to be run.
+            .env_clear()
+            .env("PYTHONHASHSEED", "0")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(io)?;
+        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(fail(String::from("it has no pipes")));
+        };
+        let mut answers = BufReader::new(from).lines();
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let inner = file.strip_prefix(self.site).unwrap_or(file);
+            writeln!(to, "{file}\t{}", self.known_as.join(inner)).map_err(io)?;
+            let Some(Ok(said)) = answers.next() else {
+                return Err(fail(format!("it ended at {inner}")));
+            };
+            match said.split_once('\t') {
+                Some(("made", pyc)) => {
+                    self.finish(Utf8Path::new(pyc)).map_err(io)?;
+                    compiled.fetch_add(1, Ordering::Relaxed);
+                }
+                _ => tracing::info!("{inner} is not compiled: {said}"),
+            }
+            progress.advance(1);
+        }
+        drop(to);
+        child.wait().map_err(io)?;
+        Ok(())
+    }
+
+    /// Makes a pyc's bytes and modes depend on nothing but its source.
+    fn finish(&self, pyc: &Utf8Path) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mut bytes = std::fs::read(pyc)?;
+        // The header (PEP 552) is 16 bytes long: magic number, flags, the source's hash.
+        let known = bytes
+            .get_mut(16..)
+            .and_then(|code| marshal::canonicalise(code, self.version));
+        if known.is_none() {
+            tracing::debug!("{pyc} is left as the interpreter wrote it");
+        }
+        std::fs::write(pyc, bytes)?;
+        std::fs::set_permissions(pyc, std::fs::Permissions::from_mode(0o644))?;
+        pyc.parent().map_or(Ok(()), |folder| {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+        })
+    }
 }
 
 fn sources(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) -> std::io::Result<()> {

@@ -4,6 +4,7 @@
 pub mod bytecode;
 pub mod installed;
 pub mod layout;
+mod marshal;
 mod metadata;
 mod record;
 pub mod scripts;
