@@ -130,15 +130,15 @@ impl Compiler<'_> {
     /// Makes a pyc's bytes and modes depend on nothing but its source.
     fn finish(&self, pyc: &Utf8Path) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let mut bytes = std::fs::read(pyc)?;
+        let bytes = std::fs::read(pyc)?;
         // The header (PEP 552) is 16 bytes long: magic number, flags, the source's hash.
-        let known = bytes
-            .get_mut(16..)
-            .and_then(|code| marshal::canonicalise(code, self.version));
-        if known.is_none() {
-            tracing::debug!("{pyc} is left as the interpreter wrote it");
+        let canonical = bytes.split_at_checked(16).and_then(|(header, code)| {
+            Some([header, &marshal::canonical(code, self.version)?].concat())
+        });
+        match canonical {
+            Some(canonical) => std::fs::write(pyc, canonical)?,
+            None => tracing::debug!("{pyc} is left as the interpreter wrote it"),
         }
-        std::fs::write(pyc, bytes)?;
         std::fs::set_permissions(pyc, std::fs::Permissions::from_mode(0o644))?;
         pyc.parent().map_or(Ok(()), |folder| {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
