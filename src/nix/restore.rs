@@ -56,6 +56,7 @@ pub fn restore(
         write(&bin.join(name), text.as_bytes(), 0o644)?;
     }
 
+    let first_lines = shebang(&layout);
     let mut made: BTreeSet<String> = BTreeSet::new();
     let mut more: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for record in records {
@@ -85,7 +86,9 @@ pub fn restore(
             let bytes = fs::read(&from).map_err(failed("read", &from))?;
             let first = [b"#!", PLACEHOLDER.as_bytes()].concat();
             let bytes = match bytes.strip_prefix(first.as_slice()) {
-                Some(rest) => [shebang(&layout).as_bytes(), rest].concat(),
+                Some(rest) => {
+                    [first_lines.as_bytes(), without_options(&first_lines, rest)].concat()
+                }
                 None => bytes,
             };
             put(name, &bytes)?;
@@ -110,6 +113,15 @@ pub fn restore(
         .replace(PLACEHOLDER, base);
     seal::replace(&config, restored.as_bytes())?;
     Ok(made.into_iter().collect())
+}
+
+/// What follows a script's interpreter; its options cannot follow one that `/bin/sh` hands over to.
+fn without_options<'a>(first_lines: &str, rest: &'a [u8]) -> &'a [u8] {
+    let end = rest.iter().position(|&byte| byte == b'\n');
+    match end {
+        Some(end) if first_lines.contains('\n') => rest.get(end..).unwrap_or_default(),
+        _ => rest,
+    }
 }
 
 /// The environment's layout, from where its packages are.

@@ -316,11 +316,14 @@ fn without_shebang(bytes: Vec<u8>, root: &Path, python: &str) -> Vec<u8> {
         Some(more) => {
             let mut lines = more.splitn(3, |&byte| byte == b'\n');
             let exec = lines.next().unwrap_or_default();
-            lines.next();
-            let after = lines.next().unwrap_or_default();
+            let after = lines.nth(1).unwrap_or_default();
             (exec, [b"\n", after].concat())
         }
-        None => (interpreter, rest.to_vec()),
+        None => {
+            let end = interpreter.iter().position(u8::is_ascii_whitespace);
+            let (path, options) = interpreter.split_at(end.unwrap_or(interpreter.len()));
+            (path, [options, rest].concat())
+        }
     };
     let named = String::from_utf8_lossy(interpreter);
     let own = root.join("bin").display().to_string();
