@@ -10,12 +10,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::network_args::NetworkArgs;
-use super::python_args::{SelectionArgs, TargetArgs};
+use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
 use crate::artifact::{Artifact, Location};
 use crate::fetch::{Summary, Want, fetch, vendor};
-use crate::lock::pyproject::ProjectSettings;
-use crate::lock::uv::UvLock;
 use crate::nix::nar;
 use crate::plan::{Install, PythonPlan};
 use crate::store::{Blob, Store};
@@ -89,11 +87,10 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut needed = Vec::new();
     let mut indexes = Vec::new();
     for path in &args.paths {
-        let file = super::find_lock(path)?;
-        let settings = ProjectSettings::beside(&file)?;
-        let plan = plan(args, &file, &settings, &store)?;
+        let project = args.selection.open(path)?;
+        let plan = plan(args, &project, &store)?;
         needed.extend(of_plan(plan));
-        indexes.extend(settings.indexes);
+        indexes.extend(project.settings.indexes);
     }
     let wants: Vec<Want<'_>> = needed
         .iter()
@@ -153,21 +150,14 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(
-    args: &FetchArgs,
-    file: &Utf8Path,
-    settings: &ProjectSettings,
-    store: &Store,
-) -> Result<PythonPlan, Failure> {
-    let lock = UvLock::load(file)?;
+fn plan(args: &FetchArgs, project: &Project, store: &Store) -> Result<PythonPlan, Failure> {
     let cache = store.root().join("interpreters");
-    let chosen = args.target.choose(&lock, Some(&cache))?;
-    let selection = args.selection.selection();
+    let chosen = args.target.choose(&project.lock, Some(&cache))?;
     Ok(PythonPlan::new(
-        &lock,
+        &project.lock,
         &chosen.target,
-        &selection,
-        settings,
+        &project.selection,
+        &project.settings,
     )?)
 }
 

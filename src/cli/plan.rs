@@ -8,8 +8,6 @@ use clap::Args;
 
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Outcome, print};
-use crate::lock::pyproject::ProjectSettings;
-use crate::lock::uv::UvLock;
 use crate::plan::{Install, PlannedPackage, PythonPlan};
 
 /// Say what `sync` would place: each package's version, file, size, digest, and why
@@ -29,18 +27,16 @@ pub struct PlanArgs {
 
 /// Runs the command.
 pub fn run(args: &PlanArgs) -> Outcome {
-    let file = super::find_lock(&args.path)?;
-    let lock = UvLock::load(&file)?;
-    let settings = ProjectSettings::beside(&file)?;
+    let project = args.selection.open(&args.path)?;
     let cache = crate::store::Store::default_root()
         .map(|root| root.join("interpreters"))
         .ok();
-    let chosen = args.target.choose(&lock, cache.as_deref())?;
+    let chosen = args.target.choose(&project.lock, cache.as_deref())?;
     let plan = PythonPlan::new(
-        &lock,
+        &project.lock,
         &chosen.target,
-        &args.selection.selection(),
-        &settings,
+        &project.selection,
+        &project.settings,
     )?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&plan)?)

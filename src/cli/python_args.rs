@@ -1,12 +1,14 @@
 //! Arguments that say which packages of a `uv.lock` are wanted and for which Python. Their names
 //! and meanings are uv's.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use pep508_rs::{ExtraName, PackageName};
 
-use crate::lock::uv::{GroupName, UvLock};
-use crate::plan::Selection;
+use crate::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::lock::uv::{GroupName, Source, UvLock};
+use crate::plan::{Dev, Selection};
 use crate::target::find::Search;
 use crate::target::probe::Interpreter;
 use crate::target::{Platform, PythonTarget};
@@ -18,10 +20,11 @@ use super::Failure;
 #[command(next_help_heading = "Which packages")]
 pub struct SelectionArgs {
     /// Include an optional dependency set (repeatable)
-    #[arg(long, value_name = "EXTRA", conflicts_with = "all_extras")]
+    #[arg(long, value_name = "EXTRA", value_delimiter = ',',
+          conflicts_with_all = ["all_extras", "only_group"])]
     extra: Vec<ExtraName>,
     /// Include all optional dependency sets
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only_group")]
     all_extras: bool,
     /// Leave an extra out of --all-extras (repeatable)
     #[arg(long, value_name = "EXTRA")]
@@ -29,26 +32,26 @@ pub struct SelectionArgs {
     /// Include the development group `dev`, as is the default
     #[arg(long, overrides_with = "no_dev")]
     dev: bool,
-    /// Leave the development group `dev` out
+    /// Leave the development group `dev` out [env: UV_NO_DEV=]
     #[arg(long, overrides_with = "dev")]
     no_dev: bool,
     /// Only the development group `dev`, without the project
     #[arg(long, conflicts_with_all = ["group", "all_groups", "no_dev"])]
     only_dev: bool,
     /// Include a dependency group (repeatable)
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["only_group", "only_dev"])]
     group: Vec<GroupName>,
     /// Leave a dependency group out, whatever includes it (repeatable)
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_delimiter = ' ', env = "UV_NO_GROUP")]
     no_group: Vec<GroupName>,
     /// Only a dependency group, without the project (repeatable)
     #[arg(long, value_name = "GROUP", conflicts_with_all = ["group", "dev", "all_groups"])]
     only_group: Vec<GroupName>,
     /// Include all dependency groups
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["only_group", "only_dev"])]
     all_groups: bool,
     /// Leave out what tool.uv.default-groups includes
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_DEFAULT_GROUPS", value_parser = FalseyValueParser::new())]
     no_default_groups: bool,
     /// A member of the workspace in the project's place (repeatable)
     #[arg(long, value_name = "NAME", conflicts_with = "all_packages")]
@@ -57,56 +60,159 @@ pub struct SelectionArgs {
     #[arg(long)]
     all_packages: bool,
     /// Install the project's dependencies, not the project
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_INSTALL_PROJECT", value_parser = FalseyValueParser::new())]
     no_install_project: bool,
     /// Install no member of the workspace, the project included
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_INSTALL_WORKSPACE", value_parser = FalseyValueParser::new())]
     no_install_workspace: bool,
     /// Install no package of this machine: project, workspace and path dependencies
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_INSTALL_LOCAL", value_parser = FalseyValueParser::new())]
     no_install_local: bool,
     /// Do not install this package; its dependencies are (repeatable)
     #[arg(long, value_name = "NAME")]
     no_install_package: Vec<PackageName>,
+    /// Install the project alone, nothing that it needs
+    #[arg(long, conflicts_with = "no_install_project")]
+    only_install_project: bool,
+    /// Install the members of the workspace alone
+    #[arg(long, conflicts_with = "no_install_workspace")]
+    only_install_workspace: bool,
+    /// Install the packages of this machine alone
+    #[arg(long, conflicts_with = "no_install_local")]
+    only_install_local: bool,
+    /// Install this package alone (repeatable)
+    #[arg(long, value_name = "NAME", conflicts_with = "no_install_package")]
+    only_install_package: Vec<PackageName>,
     /// Install editable dependencies as ordinary packages
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_EDITABLE", value_parser = FalseyValueParser::new(),
+          overrides_with = "editable")]
     no_editable: bool,
+    #[arg(long, hide = true, overrides_with = "no_editable")]
+    editable: bool,
     /// Install this editable dependency as an ordinary package (repeatable)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_delimiter = ' ')]
     no_editable_package: Vec<PackageName>,
     /// Use no wheels: build everything
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_BINARY", value_parser = FalseyValueParser::new(),
+          overrides_with = "binary")]
     no_binary: bool,
+    #[arg(long, hide = true, overrides_with = "no_binary")]
+    binary: bool,
     /// Use no wheel of this package: build it (repeatable)
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ' ',
+        env = "UV_NO_BINARY_PACKAGE"
+    )]
     no_binary_package: Vec<PackageName>,
     /// Build nothing: wheels alone
-    #[arg(long)]
+    #[arg(long, env = "UV_NO_BUILD", value_parser = FalseyValueParser::new(),
+          overrides_with = "build")]
     no_build: bool,
+    #[arg(long, hide = true, overrides_with = "no_build")]
+    build: bool,
     /// Do not build this package (repeatable)
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ' ',
+        env = "UV_NO_BUILD_PACKAGE"
+    )]
     no_build_package: Vec<PackageName>,
+    /// Refuse a lock that does not fit pyproject.toml any more, instead of warning
+    #[arg(long, env = "UV_LOCKED", value_parser = FalseyValueParser::new())]
+    locked: bool,
+    /// Do not look whether the lock still fits pyproject.toml
+    #[arg(long, env = "UV_FROZEN", value_parser = FalseyValueParser::new(),
+          conflicts_with = "locked")]
+    frozen: bool,
+}
+
+/// A project as the command line means it.
+#[derive(Debug)]
+pub struct Project {
+    /// Its lock.
+    pub lock: UvLock,
+    /// Its settings.
+    pub settings: ProjectSettings,
+    /// What is wanted of it.
+    pub selection: Selection,
 }
 
 impl SelectionArgs {
+    /// Reads a project: its lock, and what its files and the command line say of it.
+    ///
+    /// A member of a workspace has no lock of its own; the one above it is meant, and the member is
+    /// selected, as uv does. A lock that does not fit its project is warned of, or refused with
+    /// `--locked`.
+    ///
+    /// # Errors
+    /// When there is no lock, or a file cannot be read.
+    pub fn open(&self, path: &Utf8Path) -> Result<Project, Failure> {
+        let (file, member) = locate(path)?;
+        let lock = UvLock::load(&file)?;
+        let pyproject = Pyproject::beside(&file)?;
+        if let Some(pyproject) = pyproject.as_ref().filter(|_| !self.frozen) {
+            self.check(&lock, &lock.differences(pyproject))?;
+        }
+        let mut settings = pyproject.unwrap_or_default().settings;
+        let mut selection = self.selection();
+        let member = member.and_then(|folder| Some((member_at(&lock, &folder)?, folder)));
+        if let Some((name, folder)) = member {
+            if selection.packages.is_empty() && !selection.all_packages {
+                selection.packages.push(name);
+            }
+            let own = ProjectSettings::beside(&folder.join("uv.lock"))?;
+            settings.default_groups = own.default_groups;
+        }
+        Ok(Project {
+            lock,
+            settings,
+            selection,
+        })
+    }
+
+    fn check(&self, lock: &UvLock, differences: &[String]) -> Result<(), Failure> {
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let listed: String = (differences.iter())
+            .map(|difference| format!("\n  {difference}"))
+            .collect();
+        let message = format!(
+            "{} does not fit the pyproject.toml beside it; make it again with `uv lock`:{listed}",
+            lock.file
+        );
+        if self.locked {
+            return Err(message.into());
+        }
+        eprintln!("warning: {message}");
+        Ok(())
+    }
+
     /// What they mean.
     pub fn selection(&self) -> Selection {
-        let dev = || "dev".parse::<GroupName>().ok();
-        let with_dev = |groups: &[GroupName], is_wanted: bool| {
-            groups
-                .iter()
-                .cloned()
-                .chain(is_wanted.then(dev).flatten())
-                .collect()
-        };
+        // Both are there only where one is the environment's, which the command line outdoes.
+        let said = |yes: bool, no: bool| no.then_some(false).or(yes.then_some(true));
+        let no_dev = || std::env::var("UV_NO_DEV").is_ok_and(|value| is_true(&value));
         Selection {
             extras: self.extra.clone(),
             all_extras: self.all_extras,
             no_extras: self.no_extra.clone(),
-            groups: with_dev(&self.group, self.dev),
+            dev: if self.only_dev {
+                Some(Dev::Only)
+            } else if self.dev {
+                Some(Dev::Include)
+            } else if self.no_dev || no_dev() {
+                Some(Dev::Exclude)
+            } else {
+                None
+            },
+            groups: self.group.clone(),
             all_groups: self.all_groups,
-            no_groups: with_dev(&self.no_group, self.no_dev),
-            only_groups: with_dev(&self.only_group, self.only_dev),
+            no_groups: self.no_group.clone(),
+            only_groups: self.only_group.clone(),
             no_default_groups: self.no_default_groups,
             packages: self.package.clone(),
             all_packages: self.all_packages,
@@ -114,14 +220,63 @@ impl SelectionArgs {
             no_install_workspace: self.no_install_workspace,
             no_install_local: self.no_install_local,
             no_install_packages: self.no_install_package.clone(),
-            no_editable: self.no_editable,
+            only_install_project: self.only_install_project,
+            only_install_workspace: self.only_install_workspace,
+            only_install_local: self.only_install_local,
+            only_install_packages: self.only_install_package.clone(),
+            no_editable: self.no_editable && !self.editable,
             no_editable_packages: self.no_editable_package.clone(),
-            no_binary: self.no_binary,
+            no_binary: said(self.no_binary, self.binary),
             no_binary_packages: self.no_binary_package.clone(),
-            no_build: self.no_build,
+            no_build: said(self.no_build, self.build),
             no_build_packages: self.no_build_package.clone(),
         }
     }
+}
+
+/// The lock that is meant, and the project's folder where that is below the lock's.
+fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure> {
+    let not_here = match super::find_lock(path) {
+        Ok(file) => return Ok((file, None)),
+        Err(error) => error,
+    };
+    let start = camino::absolute_utf8(path)?;
+    let mut project = None;
+    for folder in start.ancestors().filter(|_| start.is_dir()) {
+        if project.is_none() && folder.join("pyproject.toml").is_file() {
+            project = Some(folder.to_owned());
+        }
+        let lock = folder.join("uv.lock");
+        // A lock far above that no project lies between is hardly the one that is meant.
+        if project.is_some() && lock.is_file() {
+            return Ok((lock, project.filter(|project| project != folder)));
+        }
+    }
+    Err(not_here)
+}
+
+/// The member of the workspace whose folder it is.
+fn member_at(lock: &UvLock, folder: &Utf8Path) -> Option<PackageName> {
+    let relative = folder.strip_prefix(lock.folder()).ok()?;
+    let is_there = |source: &Source| match source {
+        Source::Editable(path) | Source::Virtual(path) | Source::Directory(path) => {
+            path == relative
+        }
+        _ => false,
+    };
+    let found = lock
+        .packages
+        .iter()
+        .find(|package| is_there(&package.source));
+    found.map(|package| package.name.clone())
+}
+
+/// As clap reads a flag's environment variable.
+fn is_true(value: &str) -> bool {
+    !matches!(
+        value.to_lowercase().as_str(),
+        "" | "0" | "n" | "no" | "f" | "false" | "off"
+    )
 }
 
 /// For which Python.
@@ -133,7 +288,7 @@ pub struct TargetArgs {
     #[arg(short, long, value_name = "PYTHON", env = "UV_PYTHON")]
     python: Option<String>,
     /// Install for this Python, with no interpreter of it here: 3.14, 3.14.2, 3.14t
-    #[arg(long, value_name = "VERSION", conflicts_with = "python")]
+    #[arg(long, value_name = "VERSION")]
     python_version: Option<String>,
     /// Install for this platform: linux, macos, windows, a triple such as
     /// aarch64-unknown-linux-musl, or a floor such as x86_64-manylinux_2_28

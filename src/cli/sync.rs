@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
-use super::python_args::{Chosen, SelectionArgs, TargetArgs};
+use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
 use pep508_rs::PackageName;
@@ -20,8 +20,6 @@ use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
 use crate::build::{BuildError, Builder, Wheel};
 use crate::digest::{Algorithm, Digest};
-use crate::lock::pyproject::ProjectSettings;
-use crate::lock::uv::UvLock;
 use crate::plan::{Install, PythonPlan};
 use crate::python::bytecode::Compiler;
 use crate::python::venv::Venv;
@@ -123,19 +121,16 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         return sync_node::run(&args, global);
     }
     let start = Instant::now();
-    let file = super::find_lock(&args.path)?;
-    let lock = UvLock::load(&file)?;
-    let settings = ProjectSettings::beside(&file)?;
+    let Project {
+        lock,
+        settings,
+        selection,
+    } = args.selection.open(&args.path)?;
     let store = args.network.store()?;
     let chosen = args
         .target
         .choose(&lock, Some(&store.root().join("interpreters")))?;
-    let plan = PythonPlan::new(
-        &lock,
-        &chosen.target,
-        &args.selection.selection(),
-        &settings,
-    )?;
+    let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)?;
     let planned = start.elapsed();
 
     let dest = match &args.out {

@@ -4,12 +4,12 @@
 //! names have been parsed, references between packages lead somewhere, and a file name cannot
 //! leave the folder it is put in. Anything else is refused with its place in the file.
 
+pub mod fresh;
 pub mod npm;
 pub mod npm_order;
 pub mod npmrc;
 pub mod pyproject;
 pub mod uv;
-mod uv_raw;
 pub mod wheel_name;
 
 use crate::place::Place;
@@ -43,7 +43,7 @@ pub enum LockError {
         /// Which.
         file: camino::Utf8PathBuf,
         /// Its version.
-        found: i64,
+        found: String,
         /// What can be read.
         known: &'static str,
     },

@@ -3,7 +3,9 @@
 
 pub mod npm;
 pub mod python;
+mod roots;
 pub mod select;
+mod walk;
 
 pub use python::{BuildReason, DirectUrl, Install, PlanError, PlannedPackage, PythonPlan};
-pub use select::{SelectError, Selection};
+pub use select::{Dev, SelectError, Selection};

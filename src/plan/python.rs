@@ -326,6 +326,24 @@ fn shown(version: Option<&Version>) -> String {
     version.map_or_else(|| String::from("(version not known)"), Version::to_string)
 }
 
+/// What `--no-binary` or `--no-build` comes to.
+enum Ban<'a> {
+    Nothing,
+    Everything,
+    These(Vec<&'a PackageName>),
+}
+
+impl<'a> Ban<'a> {
+    fn new(all: Option<bool>, names: [&'a Vec<PackageName>; 2]) -> Self {
+        match all {
+            Some(true) => Self::Everything,
+            Some(false) => Self::Nothing,
+            None if names.iter().all(|names| names.is_empty()) => Self::Nothing,
+            None => Self::These(names.into_iter().flatten().collect()),
+        }
+    }
+}
+
 struct Chooser<'a> {
     lock: &'a UvLock,
     target: &'a PythonTarget,
@@ -394,19 +412,29 @@ impl Chooser<'_> {
     }
 
     /// Whether wheels and builds are disallowed for this package.
+    ///
+    /// Follows `uv-configuration/src/build_options.rs`: what is said of all wins over what is said
+    /// of one, except that "build all but these" and "build none but these" can be said by giving
+    /// both.
     fn allowed(&self) -> (bool, bool) {
         let name = &self.package.name;
         let (selection, settings) = (self.selection, self.settings);
-        (
-            selection.no_binary
-                || settings.no_binary
-                || selection.no_binary_packages.contains(name)
-                || settings.no_binary_package.contains(name),
-            selection.no_build
-                || settings.no_build
-                || selection.no_build_packages.contains(name)
-                || settings.no_build_package.contains(name),
-        )
+        let (binary, build) = (&selection.no_binary_packages, &selection.no_build_packages);
+        let no_binary = Ban::new(
+            selection.no_binary.or(settings.no_binary),
+            [binary, &settings.no_binary_package],
+        );
+        let no_build = Ban::new(
+            selection.no_build.or(settings.no_build),
+            [build, &settings.no_build_package],
+        );
+        let bans = |ban: &Ban, other: &Ban| match (ban, other) {
+            (Ban::Nothing, _) => false,
+            (Ban::Everything, Ban::These(others)) => !others.contains(&name),
+            (Ban::Everything, _) => true,
+            (Ban::These(names), _) => names.contains(&name),
+        };
+        (bans(&no_binary, &no_build), bans(&no_build, &no_binary))
     }
 
     fn rank(&self, wheel: &WheelFile) -> Option<crate::target::tags::Rank> {

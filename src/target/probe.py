@@ -27,6 +27,15 @@ def machine():
     return name
 
 
+def implementation_version():
+    # As PEP 508 writes it: 3.15.0rc1.
+    info = sys.implementation.version
+    version = "{}.{}.{}".format(info.major, info.minor, info.micro)
+    if info.releaselevel != "final":
+        version += info.releaselevel[0] + str(info.serial)
+    return version
+
+
 info = {
     "executable": sys.executable,
     "base_executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
@@ -34,8 +43,9 @@ info = {
     "base_prefix": sys.base_prefix,
     "stdlib": sysconfig.get_path("stdlib"),
     "implementation": sys.implementation.name,
-    "implementation_version": ".".join(map(str, sys.implementation.version[:3])),
-    "version": platform.python_version(),
+    "implementation_version": implementation_version(),
+    # Python built from a checkout says 3.15.0a1+, which is no version.
+    "version": platform.python_version().rstrip("+"),
     "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "sys_platform": sys.platform,
     "machine": machine(),

@@ -7,7 +7,8 @@
 //!
 //! The order of the pairs is uv's (`uv-platform-tags`, `Tags::from_env`):
 //! `cp314-cp314`, `cp314-abi3`, `cp314-none`, `cp313-abi3` … `cp32-abi3`, `py314-none`, `py3-none`,
-//! `py313-none` … `py30-none`; then the same `none`s with `any`.
+//! `py313-none` … `py30-none`; then the same `none`s with `any`. Without the GIL `abi3t` (PEP 803)
+//! stands in the places of `abi3`.
 
 use std::collections::HashMap;
 
@@ -37,11 +38,9 @@ impl Tags {
         let language = implementation.language_tag(version);
         native.push((language.clone(), implementation.abi_tag(version)));
         if let Implementation::CPython { free_threaded } = implementation {
+            let stable = if free_threaded { "abi3t" } else { "abi3" };
             for older in (2..=minor).rev() {
-                // The stable ABI of before PEP 803 is not there without the GIL.
-                if !free_threaded {
-                    native.push((format!("cp{major}{older}"), "abi3".into()));
-                }
+                native.push((format!("cp{major}{older}"), stable.into()));
                 if older == minor {
                     native.push((language.clone(), "none".into()));
                 }
@@ -90,6 +89,9 @@ impl Tags {
 
     /// The best rank that any combination of a wheel's tags has; `None`: it cannot be used.
     pub fn rank(&self, wheel: &WheelName) -> Option<Rank> {
+        if wheel.variant.is_some() {
+            return None;
+        }
         let platform = wheel
             .platform
             .iter()
@@ -191,12 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_gil_there_is_no_stable_abi() {
+    fn without_the_gil_the_stable_abi_is_another() {
         let tags = tags(true, "x86_64-manylinux_2_28");
         assert_order(
             &tags,
             &[
                 "cp314-cp314t-manylinux_2_28_x86_64",
+                "cp314-abi3t-manylinux_2_28_x86_64",
+                "cp313-abi3t-manylinux_2_28_x86_64",
                 "cp314-none-any",
                 "py3-none-any",
             ],

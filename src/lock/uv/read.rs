@@ -1,378 +1,25 @@
-//! `uv.lock`: the model that the rest of lockwright uses.
-//!
-//! [`UvLock::parse`] reads version 1 in all its revisions. Dependencies are turned into indices
-//! into [`UvLock::packages`] while reading, so that walking the graph cannot miss.
+//! From the file's own words to the checked model: names of files, paths and digests are looked
+//! through, and dependencies become indices.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use pep440_rs::{Version, VersionSpecifiers};
+use pep440_rs::Version;
 use pep508_rs::{ExtraName, MarkerTree, PackageName};
-use serde::Serialize;
 use url::Url;
 
-use super::uv_raw as raw;
-use super::{LockError, is_file_name};
-use crate::digest::Digest;
+use super::super::{LockError, is_file_name};
+use super::raw;
+use super::{
+    ConflictItem, ConflictKind, Dependency, FileLocation, GitSource, GroupName, Manifest, Metadata,
+    Options, Package, Requirement, Source, SourceFile, UvLock, Wanted, WheelFile,
+};
 use crate::place::Place;
 
-/// A dependency group's name; normalised as extras are (PEP 735 refers to PEP 685).
-pub type GroupName = ExtraName;
-
-/// A whole `uv.lock`.
-#[derive(Debug)]
-pub struct UvLock {
-    /// The file, for messages; relative paths in it are relative to its folder.
-    pub file: Utf8PathBuf,
-    /// The format's revision, from 0.
-    pub revision: u32,
-    /// The Python versions it was resolved for.
-    pub requires_python: Option<VersionSpecifiers>,
-    /// The environments that the resolver told apart.
-    pub resolution_markers: Vec<MarkerTree>,
-    /// The only environments it was resolved for (`tool.uv.environments`); any where empty.
-    pub supported_markers: Vec<MarkerTree>,
-    /// Environments that must have a wheel (`tool.uv.required-environments`).
-    pub required_markers: Vec<MarkerTree>,
-    /// Sets of extras and groups of which only one may be chosen.
-    pub conflicts: Vec<Vec<ConflictItem>>,
-    /// How it was resolved, as uv words it.
-    pub options: Options,
-    /// What was locked: the workspace.
-    pub manifest: Manifest,
-    /// Every package, in the lock's order (by name, then version).
-    pub packages: Vec<Package>,
-}
-
-/// One member of a conflict set.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConflictItem {
-    /// The package that has it.
-    pub package: PackageName,
-    /// Which of it.
-    pub kind: ConflictKind,
-}
-
-/// What of a package conflicts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConflictKind {
-    /// An extra.
-    Extra(ExtraName),
-    /// A dependency group.
-    Group(GroupName),
-    /// The package itself.
-    Project,
-}
-
-impl ConflictItem {
-    /// The name under which markers in the lock refer to it, e.g. `extra-7-project-cpu`.
-    ///
-    /// Follows `uv-resolver/src/universal_marker.rs`: kind, length of the package's name, package,
-    /// name.
-    pub fn marker_extra(&self) -> Option<ExtraName> {
-        let package = self.package.to_string();
-        let encoded = match &self.kind {
-            ConflictKind::Extra(extra) => format!("extra-{}-{package}-{extra}", package.len()),
-            ConflictKind::Group(group) => format!("group-{}-{package}-{group}", package.len()),
-            ConflictKind::Project => format!("project-{}-{package}", package.len()),
-        };
-        ExtraName::new(encoded).ok()
-    }
-}
-
-impl fmt::Display for ConflictItem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ConflictKind::Extra(extra) => write!(f, "extra `{extra}` of {}", self.package),
-            ConflictKind::Group(group) => write!(f, "group `{group}` of {}", self.package),
-            ConflictKind::Project => write!(f, "package {}", self.package),
-        }
-    }
-}
-
-/// `[options]`: how the lock was resolved.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
-    /// `highest` where absent.
-    pub resolution_mode: Option<String>,
-    /// `if-necessary-or-explicit` where absent.
-    pub prerelease_mode: Option<String>,
-    /// `requires-python` where absent.
-    pub fork_strategy: Option<String>,
-    /// A time or a span, as written.
-    pub exclude_newer: Option<String>,
-}
-
-/// `[manifest]`: what was locked.
-#[derive(Debug, Default)]
-pub struct Manifest {
-    /// The workspace's members; empty where the project is alone.
-    pub members: BTreeSet<PackageName>,
-    /// Requirements of a project without a package (a script, a virtual root's own).
-    pub requirements: Vec<Requirement>,
-    /// `tool.uv.constraint-dependencies`.
-    pub constraints: Vec<Requirement>,
-    /// `tool.uv.override-dependencies`.
-    pub overrides: Vec<Requirement>,
-    /// `tool.uv.build-constraint-dependencies`.
-    pub build_constraints: Vec<Requirement>,
-    /// Dependency groups of a workspace root that is no project.
-    pub dependency_groups: BTreeMap<GroupName, Vec<Requirement>>,
-}
-
-/// A requirement as a project states it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement {
-    /// Of what.
-    pub name: PackageName,
-    /// With which extras.
-    pub extras: Vec<ExtraName>,
-    /// Which versions, or where from (`url = …`, `git = …`), as the lock spells it.
-    pub what: String,
-    /// Where it applies.
-    pub marker: MarkerTree,
-}
-
-/// One locked package.
-#[derive(Debug)]
-pub struct Package {
-    /// Its name.
-    pub name: PackageName,
-    /// Absent for source trees whose version is only known once built.
-    pub version: Option<Version>,
-    /// Where it is had from.
-    pub source: Source,
-    /// Where this one of several versions applies; anywhere where empty.
-    pub resolution_markers: Vec<MarkerTree>,
-    /// What it needs.
-    pub dependencies: Vec<Dependency>,
-    /// What its extras need besides.
-    pub extras: BTreeMap<ExtraName, Vec<Dependency>>,
-    /// What its dependency groups need.
-    pub groups: BTreeMap<GroupName, Vec<Dependency>>,
-    /// Its sdist, if it has one; for a direct URL or path to a source archive, that archive.
-    pub sdist: Option<SourceFile>,
-    /// Its wheels, in the lock's order.
-    pub wheels: Vec<WheelFile>,
-    /// Its own statements, for packages of the workspace.
-    pub metadata: Metadata,
-    /// Where it begins in the file, in bytes.
-    pub offset: usize,
-}
-
-/// What a package of the workspace states in its pyproject.toml.
-#[derive(Debug, Default)]
-pub struct Metadata {
-    /// `project.dependencies`.
-    pub requires_dist: Vec<Requirement>,
-    /// `project.optional-dependencies`' names.
-    pub provides_extras: Vec<ExtraName>,
-    /// `dependency-groups`.
-    pub requires_dev: BTreeMap<GroupName, Vec<Requirement>>,
-}
-
-/// An edge of the graph.
-#[derive(Debug, Clone)]
-pub struct Dependency {
-    /// Index into [`UvLock::packages`].
-    pub package: usize,
-    /// The extras that are wanted of it.
-    pub extras: Vec<ExtraName>,
-    /// Where it applies.
-    pub marker: MarkerTree,
-}
-
-/// Where a package is had from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// An index (its URL), or a folder of files (a path).
-    Registry(String),
-    /// One archive.
-    Url {
-        /// The archive.
-        url: Url,
-        /// The package's folder in it.
-        subdirectory: Option<String>,
-    },
-    /// A git repository at one commit.
-    Git(GitSource),
-    /// One archive on this machine, relative to the lock's folder.
-    Path(Utf8PathBuf),
-    /// A source tree, relative to the lock's folder.
-    Directory(Utf8PathBuf),
-    /// A source tree that is used in place.
-    Editable(Utf8PathBuf),
-    /// A project that is no package: only what it needs is installed.
-    Virtual(Utf8PathBuf),
-}
-
-/// A git repository at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct GitSource {
-    /// The repository's URL, without query and fragment.
-    pub url: Url,
-    /// The full commit.
-    pub commit: String,
-    /// What was asked for: `rev`, `tag` or `branch`, and its value.
-    pub reference: Option<(String, String)>,
-    /// The package's folder in it.
-    pub subdirectory: Option<String>,
-    /// Whether LFS objects were asked for.
-    pub lfs: bool,
-}
-
-impl Source {
-    /// Whether it is a source tree on this machine: the project, a member or a path dependency.
-    pub fn is_local(&self) -> bool {
-        matches!(
-            self,
-            Self::Path(_) | Self::Directory(_) | Self::Editable(_) | Self::Virtual(_)
-        )
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registry(index) => write!(f, "registry {index}"),
-            Self::Url { url, .. } => write!(f, "{url}"),
-            Self::Git(git) => write!(f, "git {}#{}", git.url, git.commit),
-            Self::Path(path) => write!(f, "path {path}"),
-            Self::Directory(path) => write!(f, "directory {path}"),
-            Self::Editable(path) => write!(f, "editable {path}"),
-            Self::Virtual(path) => write!(f, "virtual {path}"),
-        }
-    }
-}
-
-/// Where one file is had from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileLocation {
-    /// A URL.
-    Url(Url),
-    /// A path, relative to the lock's folder.
-    Path(Utf8PathBuf),
-}
-
-/// A source archive.
-#[derive(Debug, Clone)]
-pub struct SourceFile {
-    /// Its name: checked to be one.
-    pub file_name: String,
-    /// Where it is had from.
-    pub location: FileLocation,
-    /// What it must hash to.
-    pub digest: Option<Digest>,
-    /// Bytes.
-    pub size: Option<u64>,
-    /// When it was uploaded, as written.
-    pub upload_time: Option<String>,
-}
-
-/// A wheel.
-#[derive(Debug, Clone)]
-pub struct WheelFile {
-    /// The file itself; its name parses as a wheel's.
-    pub file: SourceFile,
-    /// Its name, taken apart.
-    pub name: super::wheel_name::WheelName,
-}
-
-impl UvLock {
-    /// Reads a lock from a file.
-    ///
-    /// # Errors
-    /// As [`Self::parse`], and when it cannot be read.
-    pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
-        let text = std::fs::read_to_string(file).map_err(|source| LockError::Read {
-            file: file.to_owned(),
-            source,
-        })?;
-        Self::parse(&text, file)
-    }
-
-    /// Reads a lock; `file` is for messages, and its folder is what relative paths refer to.
-    ///
-    /// # Errors
-    /// With file, line and column: bad TOML, a value that is not what its key takes, a version
-    /// that is not 1, a file name or path that could lead elsewhere, a dependency on a package that
-    /// is not in the lock or that could be several.
-    pub fn parse(text: &str, file: &Utf8Path) -> Result<Self, LockError> {
-        let syntax = |error: &toml::de::Error| LockError::Syntax {
-            place: Place::of_span(file, text, error.span()),
-            message: error.message().trim_end().to_owned(),
-        };
-        let header: raw::Header = toml::from_str(text).map_err(|error| syntax(&error))?;
-        if header.version != 1 {
-            return Err(LockError::Version {
-                file: file.to_owned(),
-                found: header.version,
-                known: "1",
-            });
-        }
-        let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
-        let mut unknown = BTreeSet::new();
-        let lock: raw::Lock = serde_ignored::deserialize(deserializer, |path| {
-            if unknown.len() < 20 {
-                unknown.insert(path.to_string());
-            }
-        })
-        .map_err(|error| syntax(&error))?;
-        unknown.remove("version");
-        for key in unknown {
-            tracing::info!(
-                "{file}: key `{key}` is not known to this lockwright and was passed over"
-            );
-        }
-        Reader { text, file }.lock(lock)
-    }
-
-    /// The lock's folder.
-    pub fn folder(&self) -> &Utf8Path {
-        self.file.parent().unwrap_or(Utf8Path::new(""))
-    }
-
-    /// Every package of a name (several where resolution forked).
-    pub fn named<'a>(
-        &'a self,
-        name: &'a PackageName,
-    ) -> impl Iterator<Item = (usize, &'a Package)> + 'a {
-        self.packages
-            .iter()
-            .enumerate()
-            .filter(move |(_, package)| package.name == *name)
-    }
-
-    /// The project whose folder is the lock's own: the root, where it is a project at all.
-    pub fn root(&self) -> Option<usize> {
-        self.packages
-            .iter()
-            .position(|package| match &package.source {
-                Source::Editable(path) | Source::Virtual(path) | Source::Directory(path) => {
-                    path == "." || path == ""
-                }
-                _ => false,
-            })
-    }
-
-    /// Whether a package is a member of the workspace that was locked.
-    pub fn is_member(&self, index: usize) -> bool {
-        self.packages.get(index).is_some_and(|package| {
-            if self.manifest.members.is_empty() {
-                self.root() == Some(index)
-            } else {
-                package.source.is_local() && self.manifest.members.contains(&package.name)
-            }
-        })
-    }
-}
-
 /// Turns the raw model into the checked one.
-struct Reader<'a> {
-    text: &'a str,
-    file: &'a Utf8Path,
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) file: &'a Utf8Path,
 }
 
 impl Reader<'_> {
@@ -383,28 +30,33 @@ impl Reader<'_> {
         }
     }
 
-    fn lock(&self, lock: raw::Lock) -> Result<UvLock, LockError> {
+    pub(super) fn lock(&self, lock: raw::Lock) -> Result<UvLock, LockError> {
         let mut packages = Vec::with_capacity(lock.packages.len());
         let mut pending = Vec::with_capacity(lock.packages.len());
         let mut by_name: HashMap<PackageName, Vec<usize>> = HashMap::new();
+        let mut seen = HashSet::new();
         for package in lock.packages {
             let (package, edges) = self.package(package)?;
-            let same = by_name.entry(package.name.clone()).or_default();
-            for &other in same.iter() {
-                let other: &Package = &packages[other];
-                if other.version == package.version && other.source == package.source {
-                    return Err(self.refuse(
-                        package.offset,
-                        format!(
-                            "package {} {} from {} is there twice; make the lock again with `uv lock`",
-                            package.name,
-                            shown(package.version.as_ref()),
-                            package.source
-                        ),
-                    ));
-                }
+            let id = (
+                package.name.clone(),
+                package.version.clone(),
+                package.source.clone(),
+            );
+            if !seen.insert(id) {
+                return Err(self.refuse(
+                    package.offset,
+                    format!(
+                        "package {} {} from {} is there twice; make the lock again with `uv lock`",
+                        package.name,
+                        shown(package.version.as_ref()),
+                        package.source
+                    ),
+                ));
             }
-            same.push(packages.len());
+            by_name
+                .entry(package.name.clone())
+                .or_default()
+                .push(packages.len());
             packages.push(package);
             pending.push(edges);
         }
@@ -433,9 +85,9 @@ impl Reader<'_> {
             file: self.file.to_owned(),
             revision: lock.revision,
             requires_python: lock.requires_python,
-            resolution_markers: lock.resolution_markers,
-            supported_markers: lock.supported_markers,
-            required_markers: lock.required_markers,
+            resolution_markers: trees(lock.resolution_markers),
+            supported_markers: trees(lock.supported_markers),
+            required_markers: trees(lock.required_markers),
             conflicts: lock
                 .conflicts
                 .into_iter()
@@ -466,6 +118,12 @@ impl Reader<'_> {
             return Err(self.refuse(offset, String::from("a package without a name")));
         }
         let source = self.source(package.source, &name, offset)?;
+        if package.version.is_none() && matches!(source, Source::Registry(_)) {
+            return Err(self.refuse(
+                offset,
+                format!("package {name} is from a registry and has no version"),
+            ));
+        }
         let file = |file, what| self.source_file(file, &source, &name, what, offset);
         let sdist = package
             .sdist
@@ -487,7 +145,7 @@ impl Reader<'_> {
             // A wheel under another package's name would be placed over that package.
             let same_version = package.version.as_ref().is_none_or(|version| {
                 wheel.name.version == *version
-                    || wheel.name.version.clone().without_local() == version.clone().without_local()
+                    || wheel.name.version.clone().without_local() == *version
             });
             if wheel.name.distribution != name || !same_version {
                 return Err(self.refuse(
@@ -507,7 +165,7 @@ impl Reader<'_> {
                 name,
                 version: package.version,
                 source,
-                resolution_markers: package.resolution_markers,
+                resolution_markers: trees(package.resolution_markers),
                 dependencies: Vec::new(),
                 extras: BTreeMap::new(),
                 groups: BTreeMap::new(),
@@ -545,7 +203,7 @@ impl Reader<'_> {
         let subdirectory = |sub: Option<String>| match sub {
             Some(sub) if !is_inner_path(&sub) => Err(self.refuse(
                 offset,
-                format!("package {name}: subdirectory `{sub}` leads out of its source"),
+                format!("package {name}: `{sub}` leads out of its source"),
             )),
             sub => Ok(sub),
         };
@@ -567,9 +225,7 @@ impl Reader<'_> {
             } => {
                 let mut git = url(&text)?;
                 let commit = git.fragment().unwrap_or_default().to_owned();
-                if !(commit.len() == 40 || commit.len() == 64)
-                    || !commit.bytes().all(|byte| byte.is_ascii_hexdigit())
-                {
+                if !is_commit(&commit) {
                     return Err(self.refuse(
                         offset,
                         format!(
@@ -578,25 +234,41 @@ impl Reader<'_> {
                         ),
                     ));
                 }
-                let (mut reference, mut sub, mut lfs) = (None, None, false);
+                let (mut reference, mut sub, mut lfs, mut inner) = (None, None, false, None);
                 for (key, value) in git.query_pairs() {
                     match &*key {
                         "rev" | "tag" | "branch" => {
                             reference = Some((key.into_owned(), value.into_owned()));
                         }
                         "subdirectory" => sub = Some(value.into_owned()),
-                        "lfs" => lfs = value == "true",
+                        "path" => inner = Some(value.into_owned()),
+                        "lfs" => lfs = value.eq_ignore_ascii_case("true"),
                         _ => {}
                     }
                 }
+                if let Some((kind, rev)) = &reference
+                    && kind == "rev"
+                    && is_commit(rev)
+                    && !rev.eq_ignore_ascii_case(&commit)
+                {
+                    return Err(self.refuse(
+                        offset,
+                        format!(
+                            "package {name} asks for commit {rev} and is pinned to {commit}; make \
+                             the lock again with `uv lock`"
+                        ),
+                    ));
+                }
                 git.set_fragment(None);
                 git.set_query(None);
+                let path = subdirectory(inner)?;
                 let subdirectory = subdirectory(sub)?;
                 Ok(Source::Git(GitSource {
                     url: git,
                     commit,
                     reference,
                     subdirectory,
+                    path,
                     lfs,
                 }))
             }
@@ -655,6 +327,13 @@ impl Reader<'_> {
             (None, Some(path), _) => from_path(in_registry(path)),
             (None, None, Source::Url { url, .. }) => from_url(url.clone()),
             (None, None, Source::Path(path)) => from_path(path.clone()),
+            (
+                None,
+                None,
+                Source::Git(GitSource {
+                    path: Some(path), ..
+                }),
+            ) => from_path(path.clone().into()),
             _ => {
                 return Err(self.refuse(
                     offset,
@@ -707,7 +386,7 @@ impl Reader<'_> {
         let mut candidates = by_name.get(&name).into_iter().flatten().filter(fits);
         match (candidates.next(), candidates.next()) {
             (Some(&package), None) => {
-                Ok(Dependency { package, extras: edge.extra, marker: edge.marker })
+                Ok(Dependency { package, extras: edge.extra, marker: edge.marker.0 })
             }
             (None, _) => Err(self.refuse(
                 offset,
@@ -749,7 +428,7 @@ fn conflict(item: raw::Conflict) -> ConflictItem {
 fn requirements(raw: Vec<raw::Requirement>) -> Vec<Requirement> {
     raw.into_iter()
         .map(|requirement| {
-            let source = [
+            let place = [
                 ("url", requirement.url),
                 ("git", requirement.git),
                 ("path", requirement.path),
@@ -758,15 +437,28 @@ fn requirements(raw: Vec<raw::Requirement>) -> Vec<Requirement> {
                 ("virtual", requirement.r#virtual),
             ]
             .into_iter()
-            .find_map(|(kind, value)| Some(format!("{kind} = {}", value?)));
+            .find_map(|(kind, value)| Some((kind, value?)));
             Requirement {
                 name: requirement.name,
                 extras: requirement.extras,
-                what: source.or(requirement.specifier).unwrap_or_default(),
-                marker: requirement.marker,
+                what: match (place, requirement.specifier) {
+                    (Some((kind, place)), _) => Wanted::From { kind, place },
+                    (None, Some(versions)) => Wanted::Versions(versions),
+                    (None, None) => Wanted::Any,
+                },
+                marker: requirement.marker.0,
             }
         })
         .collect()
+}
+
+fn trees(markers: Vec<raw::Marker>) -> Vec<MarkerTree> {
+    markers.into_iter().map(|marker| marker.0).collect()
+}
+
+/// Whether it is a full commit: SHA-1 or SHA-256, in hex.
+fn is_commit(text: &str) -> bool {
+    (text.len() == 40 || text.len() == 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn groups(
@@ -810,7 +502,3 @@ fn is_inner_path(path: &str) -> bool {
         )
     })
 }
-
-#[cfg(test)]
-#[path = "uv_tests.rs"]
-mod tests;

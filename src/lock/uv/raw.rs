@@ -5,27 +5,61 @@
 //! 4 package metadata may be absent, 5 `size` may be absent. Unknown keys are tolerated, which is
 //! uv's own promise for revisions (<https://docs.astral.sh/uv/concepts/resolution/#lockfile-versioning>).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerTree, PackageName};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::digest::Digest;
 
+/// Longer or deeper ones than any that uv writes could make the reader take for ever, or fall.
+const MARKER_LENGTH: usize = 256 * 1024;
+const MARKER_DEPTH: usize = 64;
+
+/// A marker, whose size is looked at before it is read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marker(pub(super) MarkerTree);
+
+impl<'de> Deserialize<'de> for Marker {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let mut depth = 0_usize;
+        let deepest = text.bytes().map(|byte| {
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth
+        });
+        if deepest.max().unwrap_or(0) > MARKER_DEPTH || text.len() > MARKER_LENGTH {
+            return Err(Error::custom(
+                "a marker that is longer or deeper than any uv writes",
+            ));
+        }
+        MarkerTree::from_str(&text).map(Self).map_err(Error::custom)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Lock {
+    #[serde(rename = "version")]
+    pub(super) _version: i64,
     #[serde(default)]
     pub(super) revision: u32,
     pub(super) requires_python: Option<VersionSpecifiers>,
     #[serde(default)]
-    pub(super) resolution_markers: Vec<MarkerTree>,
+    pub(super) resolution_markers: Vec<Marker>,
     #[serde(default)]
-    pub(super) supported_markers: Vec<MarkerTree>,
+    pub(super) supported_markers: Vec<Marker>,
     #[serde(default)]
-    pub(super) required_markers: Vec<MarkerTree>,
+    pub(super) required_markers: Vec<Marker>,
     #[serde(default)]
     pub(super) conflicts: Vec<Vec<Conflict>>,
     #[serde(default)]
@@ -34,12 +68,6 @@ pub(super) struct Lock {
     pub(super) manifest: Manifest,
     #[serde(default, rename = "package", alias = "distribution")]
     pub(super) packages: Vec<Package>,
-}
-
-/// Only the version: so that a newer lock is refused by its number, whatever else it holds.
-#[derive(Debug, Deserialize)]
-pub(super) struct Header {
-    pub(super) version: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -89,9 +117,9 @@ pub(super) struct Requirement {
     pub(super) name: PackageName,
     #[serde(default)]
     pub(super) extras: Vec<ExtraName>,
-    pub(super) specifier: Option<String>,
+    pub(super) specifier: Option<VersionSpecifiers>,
     #[serde(default)]
-    pub(super) marker: MarkerTree,
+    pub(super) marker: Marker,
     pub(super) url: Option<String>,
     pub(super) git: Option<String>,
     pub(super) path: Option<String>,
@@ -113,7 +141,7 @@ pub(super) struct Package {
     pub(super) version: Option<Version>,
     pub(super) source: Source,
     #[serde(default)]
-    pub(super) resolution_markers: Vec<MarkerTree>,
+    pub(super) resolution_markers: Vec<Marker>,
     #[serde(default)]
     pub(super) dependencies: Vec<Dependency>,
     #[serde(default)]
@@ -147,7 +175,7 @@ pub(super) struct Dependency {
     #[serde(default)]
     pub(super) extra: Vec<ExtraName>,
     #[serde(default)]
-    pub(super) marker: MarkerTree,
+    pub(super) marker: Marker,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +186,7 @@ pub(super) struct File {
     pub(super) filename: Option<Spanned<String>>,
     pub(super) hash: Option<Digest>,
     pub(super) size: Option<u64>,
+    #[serde(alias = "upload_time")]
     pub(super) upload_time: Option<toml::Value>,
     #[serde(rename = "zstd")]
     pub(super) _zstd: Option<toml::Value>,
@@ -170,6 +199,6 @@ pub(super) struct Metadata {
     pub(super) requires_dist: Vec<Requirement>,
     #[serde(default)]
     pub(super) provides_extras: Vec<ExtraName>,
-    #[serde(default)]
+    #[serde(default, alias = "dependency-groups")]
     pub(super) requires_dev: BTreeMap<ExtraName, Vec<Requirement>>,
 }

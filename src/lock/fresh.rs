@@ -1,0 +1,248 @@
+//! Whether a lock still fits the `pyproject.toml` beside it.
+//!
+//! A lock keeps what the project stated when it was made (`[package.metadata]`). Where the two
+//! differ the lock is out of date, and what is installed from it is not what the project asks for.
+//! uv finds out by resolving again; this finds out by comparing, which needs no network and misses
+//! only what the metadata does not show.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use pep440_rs::{Version, VersionSpecifiers, release_specifiers_to_ranges};
+use pep508_rs::{ExtraName, MarkerTree, PackageName, VerbatimUrl, VersionOrUrl};
+
+use super::pyproject::{GroupEntry, Pyproject, Stated};
+use super::uv::{GroupName, Requirement, UvLock, Wanted};
+
+/// One statement, in a form in which those of the project and those of the lock compare.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Fact {
+    name: PackageName,
+    /// Nothing but the name counts where it is had from a place of its own: how the project and
+    /// the lock spell that differs.
+    rest: Option<(BTreeSet<ExtraName>, String, String)>,
+}
+
+impl UvLock {
+    /// What the project states and the lock does not know of, or the other way round, each in a
+    /// sentence. Nothing where the lock fits, or does not say what it was made for.
+    ///
+    /// Only the root is looked at, not the other members of its workspace.
+    pub fn differences(&self, pyproject: &Pyproject) -> Vec<String> {
+        let stated = &pyproject.stated;
+        let mut found = Vec::new();
+        if let Some(project) = &stated.project {
+            let wanted = project.requires_python.as_deref();
+            let wanted = wanted.and_then(|text| VersionSpecifiers::from_str(text).ok());
+            // A workspace's is the narrowest of all its members'.
+            if self.manifest.members.is_empty()
+                && let (Some(wanted), Some(locked)) = (&wanted, &self.requires_python)
+                && bounds(wanted) != bounds(locked)
+            {
+                found.push(format!(
+                    "the project requires Python {wanted}, and the lock was made for {locked}"
+                ));
+            }
+        }
+        let Some(root) = self.root().and_then(|root| self.packages.get(root)) else {
+            return found;
+        };
+        let metadata = &root.metadata;
+        // Metadata may be absent altogether from revision 4 on.
+        let says_nothing = metadata.requires_dist.is_empty() && metadata.requires_dev.is_empty();
+        if says_nothing && self.revision >= 4 {
+            return found;
+        }
+        let reader = Reader {
+            stated,
+            python: self.requires_python.as_ref(),
+            own: &root.name,
+        };
+        if let Some(theirs) = reader.requires_dist() {
+            let ours = reader.facts(&metadata.requires_dist);
+            compare("", &theirs, &ours, &mut found);
+        }
+        if let Some(groups) = reader.dependency_groups() {
+            let ours: BTreeMap<&GroupName, BTreeSet<Fact>> = (metadata.requires_dev.iter())
+                .map(|(name, group)| (name, reader.facts(group)))
+                .collect();
+            let nothing = BTreeSet::new();
+            for name in groups
+                .keys()
+                .chain(ours.keys().copied())
+                .collect::<BTreeSet<_>>()
+            {
+                let place = format!(" (group `{name}`)");
+                let theirs = groups.get(name).unwrap_or(&nothing);
+                let ours = ours.get(name).unwrap_or(&nothing);
+                compare(&place, theirs, ours, &mut found);
+            }
+        }
+        found
+    }
+}
+
+fn compare(place: &str, theirs: &BTreeSet<Fact>, ours: &BTreeSet<Fact>, found: &mut Vec<String>) {
+    let names = |facts: &BTreeSet<Fact>| -> BTreeSet<PackageName> {
+        facts.iter().map(|fact| fact.name.clone()).collect()
+    };
+    let (stated, locked) = (names(theirs), names(ours));
+    let changed: BTreeSet<PackageName> = theirs
+        .symmetric_difference(ours)
+        .map(|fact| fact.name.clone())
+        .collect();
+    for name in changed {
+        found.push(match (stated.contains(&name), locked.contains(&name)) {
+            (true, false) => {
+                format!("the project requires {name}{place}, and the lock does not know of it")
+            }
+            (false, _) => {
+                format!("the lock was made with {name}{place}, which the project does not require")
+            }
+            (true, true) => {
+                format!("the project requires {name}{place} otherwise than when the lock was made")
+            }
+        });
+    }
+}
+
+/// Brings statements of both sides into the same form.
+struct Reader<'a> {
+    stated: &'a Stated,
+    python: Option<&'a VersionSpecifiers>,
+    /// The project's own name: `project[extra]` is had from itself.
+    own: &'a PackageName,
+}
+
+impl Reader<'_> {
+    /// The lock's statements.
+    fn facts(&self, requirements: &[Requirement]) -> BTreeSet<Fact> {
+        requirements
+            .iter()
+            .map(|requirement| {
+                let versions = match &requirement.what {
+                    Wanted::From { .. } => None,
+                    Wanted::Any => Some(String::new()),
+                    Wanted::Versions(versions) => Some(sorted(versions)),
+                };
+                self.fact(
+                    requirement.name.clone(),
+                    versions,
+                    requirement.extras.iter().cloned().collect(),
+                    &requirement.marker,
+                )
+            })
+            .collect()
+    }
+
+    /// `project.dependencies` and `project.optional-dependencies`; `None` where they cannot be
+    /// told from the file.
+    fn requires_dist(&self) -> Option<BTreeSet<Fact>> {
+        let project = self.stated.project.as_ref()?;
+        let is_dynamic = |name: &str| project.dynamic.iter().any(|dynamic| dynamic == name);
+        if is_dynamic("dependencies") || is_dynamic("optional-dependencies") {
+            return None;
+        }
+        let mut facts = BTreeSet::new();
+        for text in &project.dependencies {
+            facts.insert(self.stated_fact(text, None)?);
+        }
+        for (extra, texts) in &project.optional_dependencies {
+            for text in texts {
+                facts.insert(self.stated_fact(text, Some(extra))?);
+            }
+        }
+        // With a dynamic version the lock has what such extras come to, in their place.
+        let has_own = facts.iter().any(|fact| fact.name == *self.own);
+        (!(has_own && is_dynamic("version"))).then_some(facts)
+    }
+
+    /// `[dependency-groups]`, inclusions followed, and `tool.uv.dev-dependencies`.
+    fn dependency_groups(&self) -> Option<BTreeMap<GroupName, BTreeSet<Fact>>> {
+        // A group's own requires-python is put into its markers.
+        if self.stated.group_requires_python().next().is_some() {
+            return None;
+        }
+        let mut groups = BTreeMap::new();
+        for name in self.stated.dependency_groups.keys() {
+            let mut facts = BTreeSet::new();
+            let mut pending = vec![name];
+            let mut seen = BTreeSet::from([name]);
+            while let Some(name) = pending.pop() {
+                for entry in self.stated.dependency_groups.get(name)? {
+                    match entry {
+                        GroupEntry::Requirement(text) => {
+                            facts.insert(self.stated_fact(text, None)?);
+                        }
+                        GroupEntry::Include { group } if seen.insert(group) => pending.push(group),
+                        GroupEntry::Include { .. } => {}
+                        GroupEntry::Other(_) => return None,
+                    }
+                }
+            }
+            groups.insert(name.clone(), facts);
+        }
+        if let Some(legacy) = self.stated.dev_dependencies() {
+            let dev: &mut BTreeSet<Fact> = groups.entry("dev".parse().ok()?).or_default();
+            for text in legacy {
+                dev.insert(self.stated_fact(text, None)?);
+            }
+        }
+        Some(groups)
+    }
+
+    fn stated_fact(&self, text: &str, extra: Option<&ExtraName>) -> Option<Fact> {
+        let requirement = pep508_rs::Requirement::<VerbatimUrl>::from_str(text).ok()?;
+        let versions = match requirement.version_or_url {
+            Some(VersionOrUrl::Url(_)) => None,
+            None => Some(String::new()),
+            Some(VersionOrUrl::VersionSpecifier(versions)) => Some(sorted(&versions)),
+        };
+        let mut marker = requirement.marker;
+        if let Some(extra) = extra {
+            marker.and(MarkerTree::from_str(&format!("extra == '{extra}'")).ok()?);
+        }
+        let extras = requirement.extras.into_iter().collect();
+        Some(self.fact(requirement.name, versions, extras, &marker))
+    }
+
+    fn fact(
+        &self,
+        name: PackageName,
+        versions: Option<String>,
+        extras: BTreeSet<ExtraName>,
+        marker: &MarkerTree,
+    ) -> Fact {
+        let is_sourced = name == *self.own || self.stated.has_source(&name);
+        let rest = versions
+            .filter(|_| !is_sourced)
+            .map(|versions| (extras, versions, plain(marker, self.python)));
+        Fact { name, rest }
+    }
+}
+
+fn sorted(versions: &VersionSpecifiers) -> String {
+    let all: BTreeSet<String> = versions.iter().map(ToString::to_string).collect();
+    all.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// A marker as the lock writes it: without what its `requires-python` says already.
+fn plain(marker: &MarkerTree, python: Option<&VersionSpecifiers>) -> String {
+    let Some(python) = python else {
+        return marker.try_to_string().unwrap_or_default();
+    };
+    let ranges = release_specifiers_to_ranges(python.clone());
+    let Some((lower, upper)) = ranges.bounding_range() else {
+        return marker.try_to_string().unwrap_or_default();
+    };
+    let simple = marker.clone().simplify_python_versions(lower, upper);
+    simple.try_to_string().unwrap_or_default()
+}
+
+/// What a specifier allows, so that two spellings of the same compare equal.
+fn bounds(versions: &VersionSpecifiers) -> impl PartialEq + use<> {
+    release_specifiers_to_ranges(versions.clone())
+        .iter()
+        .map(|(lower, upper)| (lower.clone(), upper.clone()))
+        .collect::<Vec<(std::ops::Bound<Version>, std::ops::Bound<Version>)>>()
+}
