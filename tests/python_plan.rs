@@ -70,8 +70,11 @@ fn of_any_wheels_the_one_that_uv_takes_is_taken() {
 
 #[test]
 fn any_flags_choose_the_packages_that_uv_chooses() {
+    // More for a longer look: LOCKWRIGHT_TEST_SEEDS=1000.
+    let seeds = std::env::var("LOCKWRIGHT_TEST_SEEDS");
+    let seeds = seeds.map_or(60, |text| text.parse().unwrap());
     let (mut installed, mut asked) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..seeds {
         let project = oracle::random::workspace(seed, seed % 2 == 1);
         let mut rng = oracle::random::Rng(seed);
         for _ in 0..4 {

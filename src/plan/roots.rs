@@ -15,7 +15,7 @@ pub(super) enum Roots {
     Project([usize; 1]),
     /// The members that were named.
     Members(Vec<usize>),
-    /// The whole workspace. The project is there if it is the only member.
+    /// The whole workspace, and its root where that is a project.
     Workspace {
         members: Vec<usize>,
         project: Option<usize>,
@@ -79,7 +79,7 @@ impl Roots {
             .collect::<Result<_, _>>()?;
         Ok(Self::Workspace {
             members,
-            project: None,
+            project: root,
         })
     }
 

@@ -219,7 +219,9 @@ fn packages(plan: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value
 
 fn name_and_version(package: &serde_json::Value) -> String {
     let name = package["name"].as_str().unwrap();
-    match package["version"].as_str() {
+    // uv does not say the version of a source tree.
+    let is_tree = package["install"]["kind"] == "directory";
+    match package["version"].as_str().filter(|_| !is_tree) {
         Some(version) => format!("{name} {version}"),
         None => name.to_owned(),
     }
