@@ -20,6 +20,7 @@ use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
 use crate::build::{BuildError, Builder, Wheel};
 use crate::digest::{Algorithm, Digest};
+use crate::lock::pyproject::ProjectSettings;
 use crate::plan::{Install, PythonPlan};
 use crate::python::bytecode::Compiler;
 use crate::python::venv::Venv;
@@ -139,7 +140,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     };
     let layout = Layout::new(&chosen.target, &dest, args.relocatable);
     let venv = venv_of(args, &chosen)?;
-    let building = args.build.options(&file)?;
+    let building = args.build.options(&lock.file)?;
     let made_from = made_from(args, &plan, &layout, &venv, &building)?;
     let packages: Vec<String> = plan
         .packages

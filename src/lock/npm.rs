@@ -123,7 +123,7 @@ impl NpmLock {
             Some(found) => {
                 return Err(LockError::Version {
                     file: file.to_owned(),
-                    found,
+                    found: found.to_string(),
                     known: "2 or 3",
                 });
             }
