@@ -1,5 +1,7 @@
 //! Bytecode depends on its source and the interpreter alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use camino::{Utf8Path, Utf8PathBuf};
 use lockwright::python::bytecode::Compiler;
 use lockwright::ui::Progress;

@@ -1,6 +1,5 @@
 //! `lockwright sync` and `plan` as a stranger types them, on the lock that needs no network.
 
-// Helpers are not tests to clippy.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -271,7 +270,8 @@ fn refusals_are_sentences_and_leave_nothing() {
     );
     let said = scratch.fails(&[
         "plan",
-        "--no-build",
+        "--no-build-package",
+        "greeting-check",
         "--no-binary-package",
         "greeting-check",
         "--python-version",

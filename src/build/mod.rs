@@ -493,7 +493,7 @@ impl<'a> Builder<'a> {
             let map = format!("-ffile-prefix-map={seen}={}", sandbox::INSIDE);
             for name in ["CFLAGS", "CXXFLAGS"] {
                 let flags = all.entry(name.into()).or_default();
-                *flags = format!("{flags} {map}").trim().to_owned();
+                *flags = String::from(format!("{flags} {map}").trim());
             }
         }
         all.into_iter().collect()
@@ -550,7 +550,7 @@ impl<'a> Builder<'a> {
     ) -> Result<(), BuildError> {
         let markers = &self.interpreter.target.markers;
         let lock = self.lock.as_ref().map(|(lock, _)| lock.file.clone());
-        project::check(requires, markers, needs.iter().map(|(need, ..)| need)).map_err(|wrong| {
+        project::check(requires, markers, &needs.iter().map(|(need, ..)| need)).map_err(|wrong| {
             BuildError::Requirement {
                 package: package.label(),
                 group: package.name.to_string(),

@@ -77,7 +77,7 @@ impl Project {
 pub(super) fn check<'a>(
     requires: &[String],
     markers: &MarkerEnvironment,
-    there: impl Iterator<Item = &'a PlannedPackage> + Clone,
+    there: &(impl Iterator<Item = &'a PlannedPackage> + Clone),
 ) -> Result<(), String> {
     for text in requires {
         let requirement: Requirement<VerbatimUrl> = text

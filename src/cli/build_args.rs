@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 #[command(next_help_heading = "How sources are built")]
 pub struct BuildArgs {
     /// The uv.lock with the build requirements, a dependency group for each package [default:
-    /// `lock` in [build] of the lockwright.toml beside the lock]
+    /// `lock` in `[build]` of the lockwright.toml beside the lock]
     #[arg(long, value_name = "FILE")]
     build_lock: Option<Utf8PathBuf>,
     /// An environment variable for the build of a package (repeatable)

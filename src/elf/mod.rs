@@ -1,8 +1,8 @@
 //! ELF files as models: read with every claim checked, edited, laid out anew; and a tree of them
 //! patched at once.
 //!
-//! [`autopatch`] gives every file of a tree the RUNPATH that its NEEDED entries ask for, [`edit`] the
-//! same edit to each, and [`show`] tells what they are. Below that, on bytes alone:
+//! [`autopatch()`] gives every file of a tree the RUNPATH that its NEEDED entries ask for, [`edit`] the
+//! same edit to each, and [`show()`] tells what they are. Below that, on bytes alone:
 //!
 //! [`Facts::read`] tells what a file is and what it needs. [`patch`] takes a file's bytes and an
 //! [`Edit`] (another RUNPATH, another interpreter, NEEDED entries under other names) and returns the

@@ -100,6 +100,8 @@ struct Tool {
     uv: Uv,
 }
 
+// Of some tables only the names are asked for.
+#[allow(clippy::zero_sized_map_values)]
 #[derive(Debug, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 struct Uv {

@@ -168,7 +168,7 @@ pub fn workspace(seed: u64, conflicts: bool) -> Project {
     };
     if conflicts {
         lock.push_str("conflicts = [");
-        for _ in 0..1 + rng.below(2) {
+        for _ in 0..=rng.below(2) {
             let (one, other) = (conflict(&mut rng, members), conflict(&mut rng, members));
             if one != other {
                 let _ = write!(lock, "[{one}, {other}], ");
