@@ -18,7 +18,7 @@ use super::Limits;
 use crate::tree::{PathError, TreePath};
 
 /// Members above this size are unpacked piece by piece.
-const WHOLE: u64 = 16 << 20;
+pub(crate) const WHOLE: u64 = 16 << 20;
 
 /// A zip archive whose members have been checked.
 pub struct Zip<'a> {
