@@ -70,7 +70,15 @@ impl Member<'_> {
                 .and_then(|rest| rest.split_once('/'))
                 .map(|(_, rest)| rest);
         }
-        rest.map(TreePath::new).transpose()
+        // `./` says nothing, and some packers write it anywhere in a name.
+        let plain = |rest: &str| {
+            let parts = rest.split('/').filter(|part| *part != ".");
+            parts.collect::<Vec<_>>().join("/")
+        };
+        rest.map(plain)
+            .filter(|rest| !rest.is_empty())
+            .map(TreePath::new)
+            .transpose()
     }
 }
 

@@ -260,6 +260,8 @@ fn members_are_placed_below_what_is_stripped() {
         place("./package/a", 1).unwrap().as_deref(),
         Some("package/a")
     );
+    assert_eq!(place("package/./a/.", 1).unwrap().as_deref(), Some("a"));
+    assert_eq!(place("package/.", 1).unwrap(), None);
     assert_eq!(place("package/", 1).unwrap(), None);
     assert_eq!(place("package", 1).unwrap(), None);
     assert_eq!(place("a/d/", 0).unwrap().as_deref(), Some("a/d"));

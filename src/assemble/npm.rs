@@ -159,11 +159,10 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let plan = request.plan;
     let trees = Trees::stage(request)?;
     let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
-    let mut bundles: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut bundles: HashMap<&str, Vec<&PlannedNpm>> = HashMap::new();
     for package in &plan.packages {
         if let NpmSource::Bundle(bundler) = &package.source {
-            let place = package.location.as_str();
-            bundles.entry(bundler.as_str()).or_default().push(place);
+            bundles.entry(bundler.as_str()).or_default().push(package);
         }
     }
     // One tarball may go to several places; it is fetched and unpacked once.
@@ -239,7 +238,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
 struct Placer<'a> {
     trees: &'a Trees,
     programs: &'a HashSet<&'a str>,
-    bundles: &'a HashMap<&'a str, Vec<&'a str>>,
+    bundles: &'a HashMap<&'a str, Vec<&'a PlannedNpm>>,
     limits: Limits,
 }
 
@@ -268,13 +267,13 @@ impl Placer<'_> {
             for planned in group {
                 let place = planned.location.as_str();
                 for bundled in self.bundles.get(place).into_iter().flatten() {
-                    let inner = bundled.get(place.len() + 1..).unwrap_or_default();
-                    if !package.bundles(inner) {
-                        return Err(PackageError::Bundle {
-                            archive: file_name.to_owned(),
-                            missing: inner.to_owned(),
-                        });
-                    }
+                    let inner = bundled.location.as_str().get(place.len() + 1..);
+                    let expected = Expected {
+                        archive: file_name,
+                        name: &bundled.name,
+                        version: bundled.version.as_deref(),
+                    };
+                    package.bundles(inner.unwrap_or_default(), &expected)?;
                 }
                 let Some((tree, prefix, at)) = self.trees.find(place) else {
                     continue;

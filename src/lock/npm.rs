@@ -5,7 +5,7 @@
 //! what is there. npm reads leniently; here, what two readers could understand differently is
 //! refused with its line: a key that is there twice, the marks of a merge, a byte-order mark.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +18,26 @@ use crate::digest::Digest;
 use crate::place::Place;
 use crate::tree::TreePath;
 
+/// What a lock takes from a package.json.
+const RECORDED: [&str; 16] = [
+    "version",
+    "dependencies",
+    "peerDependencies",
+    "peerDependenciesMeta",
+    "optionalDependencies",
+    "bundleDependencies",
+    "acceptDependencies",
+    "funding",
+    "engines",
+    "os",
+    "cpu",
+    "libc",
+    "license",
+    "bin",
+    "deprecated",
+    "workspaces",
+];
+
 /// A lock.
 #[derive(Debug, Clone)]
 pub struct NpmLock {
@@ -25,7 +45,7 @@ pub struct NpmLock {
     pub file: Utf8PathBuf,
     /// What stands beside `packages`, but for the older form of it.
     pub header: Map<String, Value>,
-    /// How deep it is indented a level.
+    /// How deep the project's package.json is indented a level.
     pub indent: String,
     /// How its lines end.
     pub newline: &'static str,
@@ -83,8 +103,8 @@ pub struct Manifest {
     pub cpu: Vec<String>,
     /// `libc`.
     pub libc: Vec<String>,
-    /// Names that `overrides` speaks of.
-    pub overrides: BTreeSet<String>,
+    /// Names that `overrides` speaks of, and what it puts in the place of their ranges.
+    pub overrides: BTreeMap<String, Vec<String>>,
     /// Whether it has scripts that npm would run on installing it.
     pub has_install_script: bool,
 }
@@ -192,7 +212,12 @@ impl NpmLock {
                 return Err(refuse(file, text, at, why));
             }
         }
-        let (indent, newline) = format_of(text);
+        // npm writes as the project's package.json is written.
+        let beside = file.with_file_name("package.json");
+        let (indent, newline) = match std::fs::read_to_string(beside) {
+            Ok(text) => format_of(&text),
+            Err(_) => format_of(text),
+        };
         Ok(Self {
             file: file.to_owned(),
             header,
@@ -210,15 +235,34 @@ impl NpmLock {
 }
 
 impl Manifest {
-    /// Reads the package.json of a folder; `None` where there is none.
+    /// Reads the package.json of a folder, and what a lock would say of it; `None` where there is
+    /// none.
     ///
     /// # Errors
     /// When it is not JSON, or says something twice.
-    pub fn beside(folder: &Utf8Path) -> Result<Option<Self>, LockError> {
+    pub fn beside(folder: &Utf8Path) -> Result<Option<(Self, Map<String, Value>)>, LockError> {
         let file = folder.join("package.json");
         match std::fs::read_to_string(&file) {
             Ok(text) => match json(&file, &text)? {
-                Value::Object(raw) => Ok(Some(Self::of(&raw, folder.file_name()))),
+                Value::Object(raw) => {
+                    let about = Self::of(&raw, folder.file_name());
+                    let called = match folder.parent().and_then(Utf8Path::file_name) {
+                        Some(scope) if scope.starts_with('@') => {
+                            format!("{scope}/{}", folder.file_name().unwrap_or_default())
+                        }
+                        _ => folder.file_name().unwrap_or_default().to_owned(),
+                    };
+                    let mut recorded = about.recorded(&raw, &called);
+                    if let Some(Value::String(url)) = recorded.get("funding") {
+                        let url = serde_json::json!({ "url": url });
+                        recorded.insert("funding".into(), url);
+                    }
+                    if let Some(dev) = raw.get("devDependencies").filter(|_| !about.dev.is_empty())
+                    {
+                        recorded.insert("devDependencies".into(), dev.clone());
+                    }
+                    Ok(Some((about, recorded)))
+                }
                 _ => Err(refuse(
                     &file,
                     &text,
@@ -229,6 +273,50 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(LockError::Read { file, source }),
         }
+    }
+
+    /// What npm's own record takes from a package.json or a lock (arborist's `metaFromNode`).
+    /// `called` is the name that follows from where it is.
+    pub fn recorded(&self, raw: &Map<String, Value>, called: &str) -> Map<String, Value> {
+        let mut all = Map::new();
+        for key in RECORDED {
+            let value = match (key, raw.get(key)) {
+                ("license", Some(Value::Object(license))) if license.contains_key("type") => {
+                    license.get("type").cloned()
+                }
+                ("bundleDependencies", _) => Some(self.bundle.clone().into()),
+                ("bin", _) => Some(
+                    self.bin
+                        .iter()
+                        .map(|(name, file)| (name.clone(), Value::from(file.clone())))
+                        .collect::<Map<_, _>>()
+                        .into(),
+                ),
+                ("dependencies", Some(Value::Object(ranges))) => {
+                    let mut ranges = ranges.clone();
+                    ranges.retain(|name, _| !self.optional.contains_key(name));
+                    Some(ranges.into())
+                }
+                (_, value) => value.cloned(),
+            };
+            let is_empty = match &value {
+                None | Some(Value::Null | Value::Bool(false)) => true,
+                Some(Value::Object(map)) => map.is_empty(),
+                Some(Value::Array(list)) => list.is_empty(),
+                Some(Value::String(text)) => text.is_empty(),
+                Some(_) => false,
+            };
+            if let Some(value) = value.filter(|_| !is_empty) {
+                all.insert(key.to_owned(), value);
+            }
+        }
+        if self.has_install_script {
+            all.insert("hasInstallScript".into(), true.into());
+        }
+        if let Some(name) = self.name.as_ref().filter(|name| *name != called) {
+            all.insert("name".into(), name.clone().into());
+        }
+        all
     }
 
     /// `called` is the name of a package that does not say its own.
@@ -267,7 +355,11 @@ impl Manifest {
             os: list(raw.get("os")),
             cpu: list(raw.get("cpu")),
             libc: list(raw.get("libc")),
-            overrides: names_in(raw.get("overrides")),
+            overrides: {
+                let mut all = BTreeMap::new();
+                overrides(raw.get("overrides"), &mut all);
+                all
+            },
             has_install_script: scripts
                 || raw.get("hasInstallScript").and_then(Value::as_bool) == Some(true),
             name,
@@ -366,21 +458,19 @@ fn list(value: Option<&Value>) -> Vec<String> {
 }
 
 /// Every name in `overrides`, at whatever depth, without its range.
-fn names_in(overrides: Option<&Value>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (key, value) in overrides.and_then(Value::as_object).into_iter().flatten() {
+fn overrides(value: Option<&Value>, all: &mut BTreeMap<String, Vec<String>>) {
+    for (key, value) in value.and_then(Value::as_object).into_iter().flatten() {
         let end = key
             .get(1..)
             .and_then(|rest| rest.find('@'))
-            .map(|at| at + 1);
-        names.insert(
-            key.get(..end.unwrap_or(key.len()))
-                .unwrap_or(key)
-                .to_owned(),
-        );
-        names.extend(names_in(Some(value)));
+            .map_or(key.len(), |at| at + 1);
+        let name = key.get(..end).unwrap_or(key);
+        let ranges = all.entry(name.to_owned()).or_default();
+        // `.` is the package itself, beside those that it needs.
+        let own = value.get(".").unwrap_or(value);
+        ranges.extend(own.as_str().map(str::to_owned));
+        overrides(Some(value), all);
     }
-    names
 }
 
 /// The indentation and line end that npm infers from a file (json-parse-even-better-errors).

@@ -1,11 +1,11 @@
 //! A package out of its tarball, by the rules of pacote and node-tar: the first part of every name
-//! is left out, whatever it is; links and devices are dropped; of members that are there twice the
+//! is left out, whatever it is; folders, links and devices are dropped; of members that are there twice the
 //! last one's bytes count and the first one's mode; `.gitignore` becomes `.npmignore`.
 //!
 //! npm warns and goes on where a member cannot be placed, and never looks whether a tarball is the
 //! package that the lock names. Here both are refused.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
@@ -16,7 +16,6 @@ use crate::tree::{Owner, Tree, TreeError, TreePath};
 /// A tarball's contents, ready to be placed any number of times.
 pub struct Package<'a> {
     files: IndexMap<String, File<'a>>,
-    folders: BTreeSet<String>,
 }
 
 struct File<'a> {
@@ -86,7 +85,6 @@ impl<'a> Package<'a> {
     ) -> Result<Self, PackageError> {
         let archive = expected.archive;
         let mut files: IndexMap<String, File<'a>> = IndexMap::new();
-        let mut folders = BTreeSet::new();
         let mut ignores = HashSet::new();
         for member in Tar::new(bytes, archive, limits) {
             let member = member?;
@@ -95,10 +93,7 @@ impl<'a> Package<'a> {
             let Some(place) = place else { continue };
             let mut path = place.as_str().to_owned();
             match member.kind {
-                Kind::Symlink(_) | Kind::Hardlink(_) | Kind::Device => {}
-                Kind::Folder => {
-                    folders.insert(path);
-                }
+                Kind::Folder | Kind::Symlink(_) | Kind::Hardlink(_) | Kind::Device => {}
                 Kind::File => {
                     match place.file_name() {
                         ".npmignore" => {
@@ -127,9 +122,6 @@ impl<'a> Package<'a> {
         }
         for path in files.keys() {
             let mut above = path.as_str();
-            if folders.contains(above) {
-                return Err(TarError::member(archive, path, "it is a file and a folder").into());
-            }
             while let Some((folder, _)) = above.rsplit_once('/') {
                 if files.contains_key(folder) {
                     let why = "it is a file, and others are in it";
@@ -138,16 +130,16 @@ impl<'a> Package<'a> {
                 above = folder;
             }
         }
-        let package = Self { files, folders };
-        package.check(expected)?;
+        let package = Self { files };
+        package.check("package.json", expected)?;
         Ok(package)
     }
 
-    /// The tarball's own package.json against the lock.
-    fn check(&self, expected: &Expected<'_>) -> Result<(), PackageError> {
+    /// A package.json of the tarball against the lock.
+    fn check(&self, file: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
         let about = self
             .files
-            .get("package.json")
+            .get(file)
             .map(|file| {
                 file.bytes
                     .strip_prefix(b"\xef\xbb\xbf")
@@ -191,9 +183,6 @@ impl<'a> Package<'a> {
     ) -> Result<(), PackageError> {
         let path = |rest: &str| at.join(rest).map_err(TreeError::from);
         tree.folder(owner, at)?;
-        for folder in &self.folders {
-            tree.folder(owner, &path(folder)?)?;
-        }
         for (rest, file) in &self.files {
             let path = path(rest)?;
             if is_program(path.as_str()) {
@@ -207,8 +196,18 @@ impl<'a> Package<'a> {
     }
 
     /// Whether it brings a package at a place in itself.
-    pub fn bundles(&self, place: &str) -> bool {
-        self.files.contains_key(&format!("{place}/package.json"))
+    ///
+    /// # Errors
+    /// When nothing is there, or another package than the lock says.
+    pub fn bundles(&self, place: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
+        let file = format!("{place}/package.json");
+        if !self.files.contains_key(&file) {
+            return Err(PackageError::Bundle {
+                archive: expected.archive.to_owned(),
+                missing: place.to_owned(),
+            });
+        }
+        self.check(&file, expected)
     }
 }
 

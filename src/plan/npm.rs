@@ -180,6 +180,8 @@ struct Node<'a> {
     location: &'a str,
     entry: Option<&'a Entry>,
     about: Manifest,
+    /// What its package.json on disk says, in a lock's words, if it is a folder of the project.
+    recorded: Option<serde_json::Map<String, serde_json::Value>>,
     /// Of a link, what it leads to.
     target: Option<usize>,
     edges: Vec<Edge>,
@@ -229,18 +231,19 @@ impl NpmPlan {
 impl<'a> Graph<'a> {
     fn new(lock: &'a NpmLock) -> Result<Self, NpmPlanError> {
         let folder = lock.folder();
-        let root = Manifest::beside(folder)?.unwrap_or_else(|| lock.root.clone());
-        let node = |location, entry, about| Node {
+        let root = Manifest::beside(folder)?.map_or_else(|| lock.root.clone(), |(root, _)| root);
+        let node = |location, entry, about, recorded| Node {
             location,
             entry,
             about,
+            recorded,
             target: None,
             edges: Vec::new(),
             into: Vec::new(),
             flags: Flags::all(true),
             inert: false,
         };
-        let mut nodes = vec![node("", None, root)];
+        let mut nodes = vec![node("", None, root, None)];
         let mut at = HashMap::from([("", ROOT)]);
         let links: HashSet<&str> = lock
             .entries
@@ -248,13 +251,18 @@ impl<'a> Graph<'a> {
             .filter_map(|entry| entry.link.as_deref())
             .collect();
         for (location, entry) in &lock.entries {
-            let mut about = entry.about.clone();
-            if links.contains(location.as_str()) && !location.contains("node_modules/") {
-                // The project's own folders may have changed since.
-                about = Manifest::beside(&folder.join(location))?.unwrap_or(about);
-            }
+            let is_own = links.contains(location.as_str()) && !location.contains("node_modules/");
+            // The project's own folders may have changed since.
+            let on_disk = match is_own {
+                true => Manifest::beside(&folder.join(location))?,
+                false => None,
+            };
+            let (about, recorded) = match on_disk {
+                Some((about, recorded)) => (about, Some(recorded)),
+                None => (entry.about.clone(), None),
+            };
             at.insert(location.as_str(), nodes.len());
-            nodes.push(node(location.as_str(), Some(entry), about));
+            nodes.push(node(location.as_str(), Some(entry), about, recorded));
         }
         let mut graph = Self { lock, nodes, at };
         for index in 0..graph.nodes.len() {
@@ -487,7 +495,7 @@ impl<'a> Graph<'a> {
                 let found = &self.nodes[self.nodes[to].target.unwrap_or(to)];
                 let version = found.about.version.as_deref();
                 if own
-                    && !overrides.contains(&edge.name)
+                    && !overrides.contains_key(&edge.name)
                     && let Some(version) = version
                     && edge.range.parse::<node_semver::Range>().is_ok()
                     && !satisfies(version, &edge.range)
@@ -631,7 +639,7 @@ impl<'a> Graph<'a> {
                 version: node.about.version.clone(),
                 source: self.source(node, entry, npmrc)?,
                 has_install_script: node.about.has_install_script,
-                recorded: Self::recorded(node, entry, npmrc),
+                recorded: self.recorded(node, entry, npmrc),
             });
         }
         Ok(NpmPlan {
@@ -710,22 +718,25 @@ impl<'a> Graph<'a> {
 
     /// What npm writes of it into `.package-lock.json`: the lock's own words, the flags anew.
     fn recorded(
+        &self,
         node: &Node<'_>,
         entry: &Entry,
         npmrc: &Npmrc,
     ) -> serde_json::Map<String, serde_json::Value> {
-        let mut all = entry.raw.clone();
         if entry.link.is_some() {
-            return all;
+            return entry.raw.clone();
         }
-        if npmrc.is_set("omit-lockfile-registry-resolved")
-            && entry.about.version.is_some()
-            && entry
-                .resolved
-                .as_ref()
-                .is_some_and(|url| url.starts_with("http"))
-        {
-            all.shift_remove("resolved");
+        let called = name_of(node.location).unwrap_or_default();
+        let from_lock = || entry.about.recorded(&entry.raw, called);
+        let mut all = node.recorded.clone().unwrap_or_else(from_lock);
+        let omits = npmrc.is_set("omit-lockfile-registry-resolved") && self.is_of_registry(node);
+        for key in ["resolved", "integrity", "inBundle", "hasShrinkwrap"] {
+            if let Some(value) = entry.raw.get(key)
+                && !(key == "resolved" && omits)
+                && *value != serde_json::Value::Bool(false)
+            {
+                all.insert(key.to_owned(), value.clone());
+            }
         }
         let flags = &node.flags;
         for (key, on) in [
@@ -736,14 +747,30 @@ impl<'a> Graph<'a> {
                 "devOptional",
                 flags.dev_optional && !flags.dev && !flags.optional,
             ),
-            ("extraneous", false),
         ] {
-            all.shift_remove(key);
             if on {
                 all.insert(key.to_owned(), true.into());
             }
         }
         all
+    }
+
+    /// Whether all who need a package ask for it by a version, a range or a tag.
+    fn is_of_registry(&self, node: &Node<'_>) -> bool {
+        let mut asked = node
+            .into
+            .iter()
+            .map(|&(from, edge)| (&self.nodes[from], edge))
+            .filter(|(from, _)| !from.flags.extraneous)
+            .map(|(from, edge)| from.edges[edge].range.as_str())
+            .peekable();
+        // Which of the overrides of a name counts where is not asked: seldom does any lead elsewhere.
+        let name = name_of(node.location).unwrap_or_default();
+        let overrides = &self.nodes[ROOT].about.overrides;
+        let mut instead = overrides.get(name).into_iter().flatten();
+        asked.peek().is_some()
+            && asked.all(is_of_registry)
+            && instead.all(|range| is_of_registry(range))
     }
 
     /// Dependencies first and links second, each by depth and then by path: the first to claim a
@@ -766,8 +793,9 @@ impl<'a> Graph<'a> {
             let node = &self.nodes[index];
             let name = name_of(node.location).unwrap_or_default();
             let modules = node.location.trim_end_matches(name);
-            let about = &self.nodes[node.target.unwrap_or(index)].about;
-            for (bin, file) in &about.bin {
+            // A workspace's as the lock has them, even where its package.json has changed.
+            let entry = self.nodes[node.target.unwrap_or(index)].entry;
+            for (bin, file) in entry.into_iter().flat_map(|entry| &entry.about.bin) {
                 let link = TreePath::new(format!("{modules}.bin/{bin}"))?;
                 if taken.insert(link.clone()) {
                     bins.push(PlannedBin {
@@ -791,6 +819,15 @@ impl Node<'_> {
                 || flags.optional && has(Omit::Optional)
                 || flags.dev_optional && has(Omit::Optional) && has(Omit::Dev))
     }
+}
+
+/// Whether what is asked for is a version, a range or a tag, by whatever name: no URL, path or file
+/// (npm-package-arg).
+fn is_of_registry(range: &str) -> bool {
+    let is_archive = [".tgz", ".tar.gz", ".tar"]
+        .iter()
+        .any(|end| range.to_ascii_lowercase().ends_with(end));
+    range.starts_with("npm:") || !(range.contains([':', '/']) || is_archive)
 }
 
 /// Whether a place is one in a `node_modules`.

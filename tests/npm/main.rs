@@ -1,0 +1,13 @@
+//! `node_modules` beside the real npm's: entry by entry and by NAR hash, on the fixtures, on crafted packages, and on
+//! everything that npm lets pass and lockwright does not.
+
+// Helpers are not tests to clippy.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod crafted;
+mod peers;
+mod refusals;
+mod registry;
