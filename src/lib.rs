@@ -16,6 +16,7 @@ pub mod artifact;
 pub mod assemble;
 pub mod build;
 pub mod cli;
+pub mod component;
 pub mod digest;
 pub mod elf;
 pub mod fetch;

@@ -416,6 +416,7 @@ impl<'a> Builder<'a> {
                 } => vec![path.clone()],
                 _ => Vec::new(),
             },
+            shown: Vec::new(),
             command: vec![
                 seen.join("env/bin/python").into(),
                 "-I".into(),

@@ -64,12 +64,25 @@ pub struct Job {
     pub readable: Vec<Utf8PathBuf>,
     /// Folders that it may write to, at their own paths.
     pub writable: Vec<Utf8PathBuf>,
+    /// Folders and files that it finds at other paths than their own.
+    pub shown: Vec<Shown>,
     /// The command.
     pub command: Vec<String>,
     /// Where it is run.
     pub current: Utf8PathBuf,
     /// Its whole environment.
     pub environment: Vec<(String, String)>,
+}
+
+/// Something of this machine that a contained command finds elsewhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shown {
+    /// What it is here.
+    pub from: Utf8PathBuf,
+    /// Where it is there.
+    pub to: Utf8PathBuf,
+    /// Whether it may be written to.
+    pub writable: bool,
 }
 
 impl Job {
@@ -152,6 +165,7 @@ pub fn is_possible(this: &Utf8Path) -> Result<(), String> {
             folder: folder.clone(),
             readable: Vec::new(),
             writable: Vec::new(),
+            shown: Vec::new(),
             command: vec!["/bin/true".into()],
             current: "/".into(),
             environment: Vec::new(),
@@ -262,6 +276,13 @@ fn inner(job: &Job) -> io::Result<u8> {
     read_only(inside("/proc/sys").as_str())?;
     mount_bind(job.folder.join("tmp").as_str(), inside("/tmp")).map_err(said("bind /tmp"))?;
     mount_bind(job.folder.as_str(), inside(INSIDE)).map_err(said("bind the build's folder"))?;
+    for shown in &job.shown {
+        show_at(
+            &shown.from,
+            &inside(shown.to.as_str()).into(),
+            shown.writable,
+        )?;
+    }
 
     std::env::set_current_dir(&root)?;
     match pivot_root(".", ".") {
@@ -318,6 +339,21 @@ fn show(root: &Utf8Path, path: &Utf8Path, is_read_only: bool) -> io::Result<()> 
         remount(&place)
     } else {
         Ok(())
+    }
+}
+
+/// Shows something at another place than its own.
+fn show_at(from: &Utf8Path, place: &Utf8PathBuf, writable: bool) -> io::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(place)?;
+    } else if place.symlink_metadata().is_err() {
+        fs::create_dir_all(place.parent().unwrap_or(place))?;
+        fs::write(place, "")?;
+    }
+    mount_bind_recursive(from.as_str(), place.as_str()).map_err(said("bind"))?;
+    match writable {
+        true => Ok(()),
+        false => remount(place),
     }
 }
 

@@ -80,23 +80,35 @@ impl BuildArgs {
         } else {
             crate::manifest::BuildDefaults::default()
         };
-        let mut environment: BTreeMap<PackageName, BTreeMap<String, String>> = BTreeMap::new();
+        let mut options = self.own()?;
         for (name, build) in said.packages {
             let name: PackageName = name
                 .parse()
                 .map_err(|_| format!("{beside}: [build.{name}] is not named after a package"))?;
-            environment.entry(name).or_default().extend(build.env);
+            let own = options.environment.entry(name).or_default();
+            for (variable, value) in build.env {
+                own.entry(variable).or_insert(value);
+            }
         }
+        if options.lock.is_none() {
+            options.lock = said.lock.map(|file| beside.with_file_name("").join(file));
+        }
+        Ok(options)
+    }
+
+    /// What they mean by themselves, whatever a lockwright.toml says.
+    ///
+    /// # Errors
+    /// When the current folder, or this program, cannot be found.
+    pub fn own(&self) -> Result<Options, Failure> {
+        let mut environment: BTreeMap<PackageName, BTreeMap<String, String>> = BTreeMap::new();
         for variable in self.build_env.iter().cloned() {
             let own = environment.entry(variable.package).or_default();
             own.insert(variable.name, variable.value);
         }
-        let own = self.build_lock.as_deref().map(camino::absolute_utf8);
+        let lock = self.build_lock.as_deref().map(camino::absolute_utf8);
         Ok(Options {
-            lock: match own.transpose()? {
-                Some(file) => Some(file),
-                None => said.lock.map(|file| beside.with_file_name("").join(file)),
-            },
+            lock: lock.transpose()?,
             environment,
             sandbox: match self.sandbox {
                 When::Require => Mode::Require,

@@ -1,6 +1,7 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod build;
 mod build_args;
 mod elf;
 mod fetch;
@@ -57,6 +58,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Sync(sync::SyncArgs),
+    Build(build::ComponentArgs),
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
     start_log(&cli.global);
     let outcome = match &cli.command {
         Command::Sync(args) => sync::run(args, &cli.global),
+        Command::Build(args) => build::run(args, &cli.global),
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),

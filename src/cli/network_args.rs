@@ -107,6 +107,11 @@ impl NetworkArgs {
         self.store.open()
     }
 
+    /// The mirrors, after some that are known already.
+    pub fn mirrors(&self, known: Vec<Mirror>) -> Mirrors {
+        Mirrors::new(known.into_iter().chain(self.mirror.iter().cloned()))
+    }
+
     /// How things are fetched. `indexes` are the names and URLs of the indexes that the project
     /// knows: uv's variables give logins for them by name.
     pub fn options(&self, indexes: &[(String, Url)]) -> Options {

@@ -49,9 +49,29 @@ pub enum GraphError {
     },
 }
 
+impl GraphError {
+    /// Which component says what is wrong, and the text by which it is found there.
+    pub(super) fn said(&self) -> (&str, String) {
+        match self {
+            Self::Undefined {
+                component,
+                placeholder,
+                ..
+            } => (component, placeholder.clone()),
+            Self::Cycle(circle) => {
+                let first = circle.first().map_or("", String::as_str);
+                let next = circle.get(1).cloned().unwrap_or_default();
+                (first, Placeholder::Component(next).to_string())
+            }
+            Self::Name(name) => (name, name.clone()),
+            Self::NoComponent { name, .. } => (name, String::new()),
+        }
+    }
+}
+
 impl Component {
     /// Every template in it that may hold a placeholder.
-    fn templates(&self) -> Vec<&Parsed> {
+    pub fn templates(&self) -> Vec<&Parsed> {
         let mut all: Vec<&Parsed> = Vec::new();
         all.extend(self.base.iter().map(|t| &**t));
         all.extend(self.python.iter().map(|python| &*python.lock));

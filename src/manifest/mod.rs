@@ -4,6 +4,7 @@
 //! made). [`Manifest::parse`] reads it and checks every reference in it, so that what is built
 //! later cannot fail for a misspelt name; [`Manifest::order`] says which component comes first.
 
+mod document;
 mod graph;
 mod model;
 mod template;
@@ -12,6 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::place::Place;
 
+pub use document::Document;
 pub use graph::{GraphError, Needs};
 pub use model::{
     BuildDefaults, Component, Copy, Diff, Elf, Install, Manifest, Migration, Node, Origin,
@@ -44,10 +46,10 @@ pub enum ManifestError {
         source: std::io::Error,
     },
     /// A reference leads nowhere, or round in a circle.
-    #[error("{file}: {source}")]
+    #[error("{place}: {source}\n{}", .place.snippet())]
     Graph {
-        /// The manifest.
-        file: Utf8PathBuf,
+        /// Where.
+        place: Box<Place>,
         /// Which.
         source: GraphError,
     },
@@ -73,9 +75,12 @@ impl Manifest {
     pub fn parse(text: &str, file: &Utf8Path) -> Result<Self, ManifestError> {
         let manifest: Self =
             toml::from_str(text).map_err(|error| syntax_error(&error, text, file))?;
-        manifest.order().map_err(|source| ManifestError::Graph {
-            file: file.to_owned(),
-            source,
+        manifest.order().map_err(|source| {
+            let (component, said) = source.said();
+            ManifestError::Graph {
+                place: Box::new(document::place(file, text, component, &said)),
+                source,
+            }
         })?;
         Ok(manifest)
     }
@@ -107,10 +112,7 @@ fn meant(message: &str) -> Option<&str> {
 }
 
 /// The candidate that is most like `wrong`, if any is like it at all.
-pub(crate) fn nearest<'a>(
-    wrong: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))

@@ -151,6 +151,14 @@ impl Parsed {
         Ok(text)
     }
 
+    /// The component that it begins with, as in `{component:deps}/lib`.
+    pub fn component(&self) -> Option<&str> {
+        match self.parts.first() {
+            Some(Part::Hole(Placeholder::Component(name))) => Some(name),
+            _ => None,
+        }
+    }
+
     /// As it was written.
     pub fn as_written(&self) -> &str {
         &self.source

@@ -21,6 +21,11 @@ impl Staged {
         Self { tree }
     }
 
+    /// Goes back to writing, under the tree's own rules of collision.
+    pub fn reopen(self) -> Tree {
+        self.tree
+    }
+
     /// The folder. What is changed in it by other means than this value's methods is found by
     /// [`Self::rescan`].
     pub fn root(&self) -> Utf8PathBuf {

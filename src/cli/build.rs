@@ -1,0 +1,268 @@
+//! `lockwright build`: the components of a lockwright.toml.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::Serialize;
+
+use super::build_args::BuildArgs;
+use super::network_args::NetworkArgs;
+use super::{Failure, Global, Outcome, print};
+use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
+use crate::fetch::mirrors::Mirror;
+use crate::manifest::{Document, FILE_NAME};
+
+/// Make the components of a lockwright.toml: each from its locks, sources and phases, none twice
+///
+/// Prints name, NAR hash and place of each.
+#[derive(Debug, Args)]
+#[command(mut_arg("find_links", |arg| arg.short(None)))]
+pub struct ComponentArgs {
+    /// The components, with what they need [default: all]
+    #[arg(value_name = "COMPONENT")]
+    names: Vec<String>,
+    /// The manifest
+    #[arg(long, short = 'f', value_name = "FILE", default_value = FILE_NAME)]
+    file: Utf8PathBuf,
+    /// Where the component goes; of several, the folder that each has one in [default: `out` beside
+    /// the manifest]
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+    /// Where it will live; of several, the folder that they will live in [default: where it goes]
+    #[arg(long, value_name = "PATH")]
+    prefix: Option<Utf8PathBuf>,
+    /// The interpreter: a path, a command or a version [default: the manifest's version]
+    #[arg(short, long, value_name = "PYTHON", env = "UV_PYTHON")]
+    python: Option<String>,
+    /// A folder in the place of a source (repeatable)
+    #[arg(long, value_name = "NAME=PATH")]
+    source: Vec<Named>,
+    /// A tree in the place of a component that others need (repeatable)
+    #[arg(long, value_name = "NAME=PATH")]
+    component: Vec<Named>,
+    /// Replace what is there, whatever it is
+    #[arg(long)]
+    clear: bool,
+    /// Say what would be made, in which order, and why; make nothing
+    #[arg(long)]
+    explain: bool,
+    /// Print a JSON report
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// `NAME=PATH`.
+#[derive(Debug, Clone)]
+struct Named {
+    name: String,
+    path: Utf8PathBuf,
+}
+
+impl std::str::FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok(Self {
+                name: name.into(),
+                path: path.into(),
+            }),
+            _ => Err("it is not of the form NAME=PATH, as in app=../app".into()),
+        }
+    }
+}
+
+/// What `--json` reports of a component.
+#[derive(Serialize)]
+struct Report<'a> {
+    component: &'a str,
+    verdict: &'static str,
+    changes: &'a [Change],
+    needs: &'a [String],
+    path: Option<&'a Utf8Path>,
+    prefix: Option<&'a Utf8Path>,
+    hash: Option<&'a str>,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
+    let document = Document::open(&args.file)?;
+    let store = args.network.store()?;
+    let mut fetch = args.network.options(&[]);
+    let said = document.manifest.mirrors.iter();
+    let mirrors: Result<Vec<Mirror>, _> = said.map(|(from, to)| Mirror::new(from, to)).collect();
+    // Of two for one beginning the later wins: the command line's.
+    fetch.mirrors = args.network.mirrors(mirrors?);
+    let settings = Settings {
+        document: &document,
+        store: &store,
+        fetch: &fetch,
+        python: args.python.as_deref(),
+        sources: folders(&args.source)?,
+        given: folders(&args.component)?,
+        build: args.build.own()?,
+        wanted: wanted(args, &document)?,
+        clear: args.clear,
+    };
+    if args.explain {
+        let outcomes = component::explain(&settings)?;
+        return report(args, &outcomes, explained);
+    }
+    let say = |name: &str, verdict: &Verdict| {
+        if !global.quiet {
+            eprintln!("{name}: {}", why(verdict));
+        }
+    };
+    let outcomes = component::make(&settings, &say)?;
+    if !global.quiet && !args.json {
+        for outcome in &outcomes {
+            if outcome.verdict == Verdict::Unchanged {
+                eprintln!("{}: unchanged", outcome.name);
+            }
+        }
+    }
+    let is_asked = |outcome: &Built| settings.wanted.iter().any(|one| one.name == outcome.name);
+    report(args, &outcomes, |outcomes| {
+        let mut text = String::new();
+        for outcome in outcomes.iter().filter(|outcome| is_asked(outcome)) {
+            if let Some(made) = &outcome.made {
+                let _ = writeln!(text, "{} {} {}", outcome.name, made.hash, made.path);
+            }
+        }
+        text
+    })
+}
+
+/// The components that are asked for, with their places.
+fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Failure> {
+    let names: Vec<String> = match args.names.is_empty() {
+        false => args.names.clone(),
+        true => document.manifest.component.keys().cloned().collect(),
+    };
+    // One that is named has DIR to itself.
+    let alone = args.names.len() == 1;
+    let out = args.out.as_deref().map(camino::absolute_utf8).transpose()?;
+    let prefix = args
+        .prefix
+        .as_deref()
+        .map(camino::absolute_utf8)
+        .transpose()?;
+    let place = |folder: &Utf8Path, name: &str| match alone {
+        true => folder.to_owned(),
+        false => folder.join(name),
+    };
+    let own = document.folder().join("out");
+    Ok(names
+        .into_iter()
+        .map(|name| {
+            let out = match &out {
+                Some(out) => place(out, &name),
+                None => own.join(&name),
+            };
+            let prefix = prefix.as_ref().map(|prefix| place(prefix, &name));
+            Wanted {
+                prefix: prefix.unwrap_or_else(|| out.clone()),
+                out,
+                name,
+            }
+        })
+        .collect())
+}
+
+fn folders(named: &[Named]) -> Result<BTreeMap<String, Utf8PathBuf>, Failure> {
+    let absolute = |one: &Named| Ok((one.name.clone(), camino::absolute_utf8(&one.path)?));
+    named.iter().map(absolute).collect()
+}
+
+fn report(
+    args: &ComponentArgs,
+    outcomes: &[Built],
+    text: impl FnOnce(&[Built]) -> String,
+) -> Outcome {
+    let text = match args.json {
+        false => text(outcomes),
+        true => {
+            let all: Vec<Report<'_>> = outcomes.iter().map(of).collect();
+            format!("{}\n", serde_json::to_string_pretty(&all)?)
+        }
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of(outcome: &Built) -> Report<'_> {
+    let (verdict, changes): (_, &[Change]) = match &outcome.verdict {
+        Verdict::Unchanged => ("unchanged", &[]),
+        Verdict::Given => ("given", &[]),
+        Verdict::New => ("new", &[]),
+        Verdict::Touched => ("touched", &[]),
+        Verdict::Changed(changes) => ("changed", changes),
+        Verdict::After(_, changes) => ("after", changes),
+    };
+    let made = outcome.made.as_ref();
+    Report {
+        component: &outcome.name,
+        verdict,
+        changes,
+        needs: &outcome.needs,
+        path: made.map(|made| &*made.path),
+        prefix: made.map(|made| &*made.prefix),
+        hash: made.map(|made| made.hash.as_str()),
+        seconds: outcome.took.as_secs_f64(),
+    }
+}
+
+/// Why a component is made, in a few words.
+fn why(verdict: &Verdict) -> String {
+    const SHOWN: usize = 8;
+    let listed = |changes: &[Change]| {
+        let mut all: Vec<String> = changes
+            .iter()
+            .take(SHOWN)
+            .map(ToString::to_string)
+            .collect();
+        if changes.len() > SHOWN {
+            all.push(format!("and {} more", changes.len() - SHOWN));
+        }
+        all.join(", ")
+    };
+    match verdict {
+        Verdict::Unchanged => "unchanged".into(),
+        Verdict::Given => "given".into(),
+        Verdict::New => "made for the first time".into(),
+        Verdict::Touched => "made again: someone has changed its tree".into(),
+        Verdict::Changed(changes) if changes.is_empty() => "made again, elsewhere".into(),
+        Verdict::Changed(changes) => format!("made again: {}", listed(changes)),
+        Verdict::After(first, changes) => {
+            let also = match changes.is_empty() {
+                true => String::new(),
+                false => format!("; besides: {}", listed(changes)),
+            };
+            format!(
+                "made again if {} comes out different{also}",
+                first.join(" or ")
+            )
+        }
+    }
+}
+
+/// The graph, one component a line, each after those it needs.
+fn explained(outcomes: &[Built]) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        let needs = match outcome.needs.is_empty() {
+            true => String::new(),
+            false => format!(" (needs {})", outcome.needs.join(", ")),
+        };
+        let _ = writeln!(text, "{}{needs}: {}", outcome.name, why(&outcome.verdict));
+    }
+    text
+}

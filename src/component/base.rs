@@ -1,0 +1,140 @@
+//! What a component starts from: another one's tree, taken over file by file. An environment in its
+//! fixed-output form is restored for the place where it will live; any other is brought into that
+//! form first, since its scripts name the place where the other one lives.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+
+use super::context::Context;
+use super::error::{Cause, ComponentError};
+use crate::nix::reference::Search;
+use crate::nix::restore::restore;
+use crate::nix::seal::{PLACEHOLDER, fixed_output};
+use crate::tree::{Content, Facts, LinkMode, Options, Provenance, Tree, TreePath};
+use crate::walk::{Node, walk};
+
+const PHASE: &str = "base";
+
+/// How files are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Their bytes: the other tree stays.
+    Copy,
+    /// The files themselves: the other tree goes.
+    Share,
+}
+
+/// Puts the base in the tree, ready to be used at `prefix`.
+///
+/// # Errors
+/// When it is no tree, or cannot be restored.
+pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tree, ComponentError> {
+    let Some(base) = &context.component.base else {
+        return Ok(tree);
+    };
+    let said = base.as_written();
+    let from = context.reading(base, None)?;
+    if !from.is_dir() {
+        return Err(context.refuse(said, format!("there is no folder {from} to start from")));
+    }
+    take_over(&tree, &from, None, How::Copy, said).map_err(context.failed(said, PHASE))?;
+    let config = tree.root().join("pyvenv.cfg");
+    let Ok(text) = std::fs::read_to_string(&config) else {
+        return Ok(tree);
+    };
+    let root = tree.root();
+    if !text.contains(PLACEHOLDER) {
+        // No store has this name, so nothing is stripped.
+        let none = Search::every("/.lockwright-no-store", &[]);
+        fixed_output(root.as_std_path(), &none).map_err(context.failed(said, PHASE))?;
+    }
+    let python = context.python()?.path();
+    let made = restore(root.as_std_path(), &python, prefix);
+    let made = made.map_err(context.failed(said, PHASE))?;
+    tracing::info!("{}: restored, with {} scripts", context.name, made.len());
+    let staged = tree.finish();
+    let owner = staged.owner("lockwright");
+    staged.rescan(owner).map_err(context.failed(said, PHASE))?;
+    Ok(staged.reopen())
+}
+
+/// Takes all of a tree over, into a folder of another or its top. Who brought which file is taken
+/// over as well where that is recorded; else it is `owner`.
+///
+/// # Errors
+/// When a file cannot be read or placed.
+pub fn take_over(
+    tree: &Tree,
+    from: &Utf8Path,
+    below: Option<&TreePath>,
+    how: How,
+    owner: &str,
+) -> Result<(), Cause> {
+    let known = Provenance::of_tree(from)?;
+    let mut facts: HashMap<&str, (Facts, usize)> = HashMap::new();
+    for entry in known.iter().flat_map(|known| &known.entries) {
+        if let Content::File(file) = &entry.content {
+            facts.insert(entry.path.as_str(), (*file, entry.owner));
+        }
+    }
+    let owners: Vec<_> = known.iter().flat_map(|known| &known.owners).collect();
+    let owners: Vec<_> = owners.iter().map(|name| tree.owner(name, 0)).collect();
+    let other = tree.owner(owner, 0);
+    let mut entries: Vec<(String, &Node)> = Vec::new();
+    let walked = walk(from.as_std_path())?;
+    walked.each(&mut |path: &Path, node| {
+        if let Some(path) = path.to_str().filter(|path| !path.is_empty()) {
+            entries.push((path.to_owned(), node));
+        }
+    });
+    entries.par_iter().try_for_each(|(inside, node)| {
+        let path = match below {
+            Some(below) => TreePath::new(format!("{below}/{inside}"))?,
+            None => TreePath::new(inside)?,
+        };
+        let source: Utf8PathBuf = from.join(inside);
+        match node {
+            Node::Folder(inside) if inside.is_empty() => tree.folder(other, &path)?,
+            Node::Folder(_) => {}
+            Node::Link(target) => {
+                let target = target.to_string_lossy();
+                tree.link_anywhere(other, &path, &target)?;
+            }
+            Node::File(file) => {
+                let mode = if file.is_executable() { 0o755 } else { 0o644 };
+                let recorded = facts.get(inside.as_str());
+                match recorded.filter(|(facts, _)| facts.size == file.size) {
+                    Some((facts, by)) => {
+                        let owner = owners.get(*by).copied().unwrap_or(other);
+                        let link = match how {
+                            How::Copy => LinkMode::Reflink,
+                            How::Share => LinkMode::Hardlink,
+                        };
+                        let facts = Facts { mode, ..*facts };
+                        tree.link(owner, &path, facts, &source, link)?;
+                    }
+                    None => {
+                        tree.copy(other, &path, Some(mode.into()), &source)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How a component's tree is staged.
+pub fn options(clear: bool) -> Options {
+    use crate::tree::{Record, Replace};
+    Options {
+        replace: if clear {
+            Replace::Anything
+        } else {
+            Replace::Ours
+        },
+        record: Record::Beside,
+    }
+}

@@ -1,0 +1,355 @@
+//! Commands that run in the tree while it is made: contained as builds are, without network, and
+//! with the tree where it will live, so that what they write down is true later.
+//!
+//! Where commands cannot be contained, or the place where the tree will live cannot be made, they
+//! see the tree where it is; scripts that name the other place are then started by its interpreter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Settings;
+use super::context::Context;
+use super::error::{Cause, CommandFailure, ComponentError};
+use crate::build::sandbox::{self, INSIDE, Job, Mode, Shown};
+use crate::manifest::Placeholder;
+
+/// How many lines of what a command said last are shown.
+const LAST: usize = 30;
+/// The time that commands believe it is, as builds do.
+const EPOCH: &str = "315532800";
+
+/// Whether commands are contained in this run; tried when the first asks.
+pub struct Containment<'a> {
+    settings: &'a Settings<'a>,
+    is_possible: OnceLock<Result<bool, String>>,
+}
+
+impl<'a> Containment<'a> {
+    /// Not tried yet.
+    pub fn new(settings: &'a Settings<'a>) -> Self {
+        Self {
+            settings,
+            is_possible: OnceLock::new(),
+        }
+    }
+
+    fn get(&self) -> Result<bool, ComponentError> {
+        let build = &self.settings.build;
+        let found = self.is_possible.get_or_init(|| match build.sandbox {
+            Mode::Off => Ok(false),
+            mode => match sandbox::is_possible(&build.this) {
+                Ok(()) => Ok(true),
+                Err(why) if mode == Mode::Require => Err(why),
+                Err(why) => {
+                    eprintln!("warning: commands are not contained here: {why}");
+                    Ok(false)
+                }
+            },
+        });
+        found.clone().map_err(ComponentError::Sandbox)
+    }
+}
+
+/// Where commands see things.
+pub struct Stage<'a> {
+    context: &'a Context<'a>,
+    /// The tree, where it is.
+    root: &'a Utf8Path,
+    /// Where it will live.
+    prefix: &'a Utf8Path,
+    is_contained: bool,
+    /// Where commands see it.
+    pub seat: Utf8PathBuf,
+}
+
+/// A command.
+pub struct Ask<'a> {
+    /// What it is called in messages.
+    pub what: String,
+    /// The manifest's text that asks for it.
+    pub said: &'a str,
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// Variables, over the usual ones.
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs.
+    pub current: Utf8PathBuf,
+    /// What else it may read.
+    pub readable: Vec<Utf8PathBuf>,
+    /// Whether it may write to the tree.
+    pub writes: bool,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl<'a> Stage<'a> {
+    /// Finds out how commands are run.
+    ///
+    /// # Errors
+    /// When they must be contained, and cannot be.
+    pub fn new(
+        context: &'a Context<'a>,
+        root: &'a Utf8Path,
+        prefix: &'a Utf8Path,
+    ) -> Result<Self, ComponentError> {
+        let is_contained = context.containment.get()?;
+        // In the system's folders, which are shown as they are, no place can be made.
+        let system = [
+            "/usr",
+            "/bin",
+            "/sbin",
+            "/lib",
+            "/lib64",
+            "/nix/store",
+            "/gnu/store",
+        ];
+        let can_be_made = prefix.is_dir() || !system.iter().any(|top| prefix.starts_with(top));
+        let seat = match (is_contained, can_be_made) {
+            (true, true) => prefix.to_owned(),
+            (true, false) => Utf8Path::new(INSIDE).join("tree"),
+            (false, _) => root.to_owned(),
+        };
+        Ok(Self {
+            context,
+            root,
+            prefix,
+            is_contained,
+            seat,
+        })
+    }
+
+    /// A text of the manifest, as commands see it.
+    ///
+    /// # Errors
+    /// When a source cannot be had.
+    pub fn fill(&self, template: &crate::manifest::Parsed) -> Result<String, ComponentError> {
+        let context = self.context;
+        let said = template.as_written();
+        template.fill(|hole| match hole {
+            Placeholder::Source(name) => {
+                let folder = context.sources.folder(name)?;
+                Ok(match self.is_contained {
+                    true => source_inside(name),
+                    false => folder.into_string(),
+                })
+            }
+            Placeholder::Component(name) => {
+                let made = context.made(name, said)?;
+                Ok(match self.is_contained {
+                    true => made.prefix.to_string(),
+                    false => made.path.to_string(),
+                })
+            }
+            Placeholder::Out | Placeholder::Prefix => Ok(self.seat.to_string()),
+            Placeholder::Site => Ok(self.seat.join(context.site()?).into_string()),
+            Placeholder::Python => Ok(context.python()?.path().into_string()),
+        })
+    }
+
+    /// Runs a command to its successful end.
+    ///
+    /// # Errors
+    /// When it fails, with what it said last.
+    pub fn run(&self, ask: &Ask<'_>) -> Result<(), ComponentError> {
+        let disk = |error| {
+            let cause = Cause::io("prepare the run of", Utf8Path::new(&ask.what))(error);
+            ComponentError::from(cause)
+        };
+        let held = tempfile::Builder::new()
+            .prefix("lockwright-run-")
+            .tempdir()
+            .map_err(disk)?;
+        let folder = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
+        for name in ["root", "tmp", "home"] {
+            fs::create_dir(folder.join(name)).map_err(disk)?;
+        }
+        let log_path = folder.join("log");
+        let log = fs::File::create(&log_path).map_err(disk)?;
+        let job = Job {
+            folder: folder.clone(),
+            readable: self.readable(ask),
+            writable: Vec::new(),
+            shown: self.shown(ask)?,
+            command: self.command(&ask.words),
+            current: ask.current.clone(),
+            environment: self.environment(ask, &folder),
+        };
+        let stdin = fs::File::open("/dev/null").map_err(disk)?;
+        let started = job.start(
+            self.is_contained,
+            &self.context.settings.build.this,
+            stdin,
+            &log,
+        );
+        let ended = match started {
+            Err(error) => format!("cannot be started: {error}"),
+            Ok(mut child) => match sandbox::wait(&mut child, ask.limit).map_err(disk)? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => match status.code() {
+                    Some(code) => format!("ended with exit code {code}"),
+                    None => format!("was ended ({status})"),
+                },
+                None => format!("took longer than {} s and was ended", ask.limit.as_secs()),
+            },
+        };
+        Err(self.failure(ask, ended, &log_path))
+    }
+
+    /// What a command left in its log, which is kept.
+    fn failure(&self, ask: &Ask<'_>, ended: String, log: &Utf8Path) -> ComponentError {
+        let bytes = fs::read(log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(LAST)..);
+        let kept = tempfile::Builder::new()
+            .prefix("lockwright-")
+            .suffix(".log")
+            .tempfile();
+        let kept = kept.and_then(|mut file| {
+            std::io::Write::write_all(&mut file, &bytes)?;
+            let (_, path) = file.keep()?;
+            Ok(path)
+        });
+        ComponentError::Command(Box::new(CommandFailure {
+            place: self.context.place(ask.said),
+            what: ask.what.clone(),
+            ended,
+            log: match kept {
+                Ok(path) => format!("; its log is {}", path.display()),
+                Err(_) => String::new(),
+            },
+            last: last
+                .unwrap_or_default()
+                .iter()
+                .map(|line| format!("\n  {line}"))
+                .collect(),
+        }))
+    }
+
+    /// Folders of this machine that a command sees at their own places.
+    fn readable(&self, ask: &Ask<'_>) -> Vec<Utf8PathBuf> {
+        let mut all: BTreeSet<Utf8PathBuf> = ask.readable.iter().cloned().collect();
+        if let Ok(chosen) = self.context.pythons.get()
+            && let Some(found) = &chosen.interpreter
+        {
+            all.extend([found.about.base_prefix.clone(), found.about.stdlib.clone()]);
+        }
+        if let Some(elf) = &self.context.component.elf {
+            let search = elf.search.iter();
+            all.extend(
+                search
+                    .filter_map(|template| self.context.living(template, self.prefix).ok())
+                    .map(Utf8PathBuf::from),
+            );
+        }
+        let mut all: Vec<_> = all.into_iter().collect();
+        all.retain(|path| path.is_absolute() && !path.starts_with("/usr") && path.exists());
+        all
+    }
+
+    /// The tree, the sources and the components that the component speaks of, where a contained
+    /// command finds them.
+    fn shown(&self, ask: &Ask<'_>) -> Result<Vec<Shown>, ComponentError> {
+        let mut shown = Vec::new();
+        for (name, made) in &self.context.made {
+            tracing::debug!("{}: component {name} is shown", self.context.name);
+            shown.push(Shown {
+                from: made.path.clone(),
+                to: made.prefix.clone(),
+                writable: false,
+            });
+        }
+        if ask.writes {
+            let holes = self.context.component.run.iter().flat_map(|run| {
+                let words = run
+                    .command
+                    .iter()
+                    .chain(&run.inputs)
+                    .chain(run.env.values());
+                words.flat_map(|template| template.placeholders())
+            });
+            let sources: BTreeSet<&String> = holes
+                .filter_map(|hole| match hole {
+                    Placeholder::Source(name) => Some(name),
+                    _ => None,
+                })
+                .collect();
+            for name in sources {
+                shown.push(Shown {
+                    from: self.context.sources.folder(name)?,
+                    to: source_inside(name).into(),
+                    writable: false,
+                });
+            }
+        }
+        shown.push(Shown {
+            from: self.root.to_owned(),
+            to: self.seat.clone(),
+            writable: ask.writes,
+        });
+        // What is inside another is shown after it.
+        shown.sort_by(|one, other| one.to.cmp(&other.to));
+        Ok(shown)
+    }
+
+    /// The command, with its program found: one of the tree's where it is only named, and through
+    /// the tree's interpreter where its first line leads to where the tree is not yet.
+    fn command(&self, words: &[String]) -> Vec<String> {
+        let mut words = words.to_vec();
+        let Some(program) = words.first_mut() else {
+            return words;
+        };
+        let own = self.root.join("bin").join(&*program);
+        if !program.contains('/') && own.exists() {
+            *program = self.seat.join("bin").join(&*program).into_string();
+        }
+        let Some(inside) = super::below(Utf8Path::new(program), &self.seat) else {
+            return words;
+        };
+        let bytes = fs::read(self.root.join(inside)).unwrap_or_default();
+        let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
+        let head = String::from_utf8_lossy(head);
+        let is_python = head
+            .lines()
+            .take(2)
+            .any(|line| line.contains("bin/python") && line.contains(self.prefix.as_str()));
+        if self.seat != self.prefix && head.starts_with("#!") && is_python {
+            words.insert(0, self.seat.join("bin/python").into_string());
+        }
+        words
+    }
+
+    fn environment(&self, ask: &Ask<'_>, folder: &Utf8Path) -> Vec<(String, String)> {
+        let work = match self.is_contained {
+            true => Utf8Path::new(INSIDE),
+            false => folder,
+        };
+        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
+        let usual = [
+            ("PATH", format!("{}/bin:{path}", self.seat)),
+            ("HOME", work.join("home").into_string()),
+            ("TMPDIR", work.join("tmp").into_string()),
+            ("LANG", "C.UTF-8".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TZ", "UTC".into()),
+            ("SOURCE_DATE_EPOCH", EPOCH.into()),
+            ("PYTHONHASHSEED", "0".into()),
+            ("PYTHONDONTWRITEBYTECODE", "1".into()),
+            ("PYTHONNOUSERSITE", "1".into()),
+        ];
+        let mut all: BTreeMap<String, String> = usual
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        all.extend(ask.environment.clone());
+        all.into_iter().collect()
+    }
+}
+
+fn source_inside(name: &str) -> String {
+    format!("{INSIDE}/sources/{name}")
+}

@@ -1,0 +1,65 @@
+//! ELF patching of the whole tree: every NEEDED entry met, or a refusal that names it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use camino::Utf8Path;
+
+use super::context::Context;
+use super::error::ComponentError;
+use crate::elf::{Action, AddRpath, Glob, Options, autopatch};
+use crate::manifest::PathTemplate;
+
+const PHASE: &str = "elf";
+
+/// Patches the tree at `root`, if the component asks for it; returns which files it changed.
+///
+/// # Errors
+/// When a library is missing, or a file cannot be patched.
+pub fn make(
+    context: &Context<'_>,
+    root: &Utf8Path,
+    prefix: &Utf8Path,
+) -> Result<BTreeSet<PathBuf>, ComponentError> {
+    let Some(elf) = &context.component.elf else {
+        return Ok(BTreeSet::new());
+    };
+    let folder = |template: &PathTemplate| context.living(template, prefix);
+    let mut options = Options {
+        ignore_missing: elf
+            .ignore_missing
+            .iter()
+            .map(|glob| Glob::new(glob))
+            .collect(),
+        ..Options::default()
+    };
+    for template in &elf.search {
+        let path = folder(template)?;
+        if !Utf8Path::new(&path).is_dir() {
+            let what = format!("there is no folder {path} to look for libraries in");
+            return Err(context.refuse(template.as_written(), what));
+        }
+        options.search.push(path.into());
+    }
+    options.interpreter = elf.interpreter.as_ref().map(folder).transpose()?;
+    for (files, folders) in &elf.add_rpath {
+        for entry in folders {
+            options.add_rpath.push(AddRpath {
+                files: (files != "*").then(|| Glob::new(files)),
+                entry: folder(entry)?,
+            });
+        }
+    }
+    let report = autopatch(&[root.to_owned()], &options).map_err(context.failed("elf", PHASE))?;
+    for note in &report.notes {
+        eprintln!("note: {}: {note}", context.name);
+    }
+    let changed = report
+        .files
+        .iter()
+        .filter(|file| matches!(file.action, Action::Patched { .. }));
+    let names = changed.flat_map(|file| std::iter::once(&file.path).chain(&file.links));
+    Ok(names
+        .filter_map(|path| Some(path.strip_prefix(root).ok()?.as_std_path().to_owned()))
+        .collect())
+}

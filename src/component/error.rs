@@ -1,0 +1,190 @@
+//! Why a component was not made.
+
+use camino::Utf8PathBuf;
+
+use crate::assemble::npm::NpmAssembleError;
+use crate::assemble::python::AssembleError;
+use crate::build::BuildError;
+use crate::elf::ElfError;
+use crate::fetch::FetchError;
+use crate::lock::LockError;
+use crate::manifest::GraphError;
+use crate::nix::nar::NarError;
+use crate::nix::seal::SealError;
+use crate::patch::migration::MigrationError;
+use crate::patch::substitute::SubstituteError;
+use crate::patch::unified::UnifiedError;
+use crate::place::Place;
+use crate::plan::PlanError;
+use crate::plan::npm::NpmPlanError;
+use crate::python::installed::RecordError;
+use crate::source::{ArchiveError, GitError};
+use crate::store::StoreError;
+use crate::target::find::FindError;
+use crate::tree::{PathError, TreeError};
+use crate::walk::WalkError;
+
+/// Why a component was not made. Nothing of it is at its destination then.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// What the manifest says cannot be done.
+    #[error("{place}: {what}\n{}", .place.snippet())]
+    Manifest {
+        /// Where it says so.
+        place: Box<Place>,
+        /// Why not, and what to do.
+        what: String,
+    },
+    /// The same, because another room refuses.
+    #[error("{place}: component `{component}`, {phase}\n{}", .place.snippet())]
+    Phase {
+        /// Where the manifest asks for it.
+        place: Box<Place>,
+        /// Which component.
+        component: String,
+        /// In which phase.
+        phase: &'static str,
+        /// What is wrong.
+        source: Box<Cause>,
+    },
+    /// A source cannot be had.
+    #[error("source `{name}` cannot be had")]
+    Source {
+        /// Which.
+        name: String,
+        /// Why.
+        source: Box<Cause>,
+    },
+    /// A source is another than the manifest says.
+    #[error(
+        "source `{name}` is not what its hash says\n  expected {expected}\n       got {got}\nif the \
+         new one is meant, put its hash into {file}"
+    )]
+    Hash {
+        /// Which.
+        name: String,
+        /// What the manifest says.
+        expected: String,
+        /// What it is.
+        got: String,
+        /// The manifest.
+        file: Utf8PathBuf,
+    },
+    /// A name on the command line that the manifest does not have.
+    #[error("{file} has no {what} `{name}`{hint}")]
+    NoSuch {
+        /// The manifest.
+        file: Utf8PathBuf,
+        /// `source` or `component`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What there is.
+        hint: String,
+    },
+    /// A component that does not exist, or needs one.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A command failed.
+    #[error(transparent)]
+    Command(Box<CommandFailure>),
+    /// Commands must be contained, and cannot be.
+    #[error("commands must be contained (--sandbox=require), and cannot be here: {0}")]
+    Sandbox(String),
+    /// What is at a destination belongs to someone else, or another thing on a disk.
+    #[error(transparent)]
+    Cause(Box<Cause>),
+}
+
+impl From<Cause> for ComponentError {
+    fn from(cause: Cause) -> Self {
+        Self::Cause(Box::new(cause))
+    }
+}
+
+/// A run step or a smoke test that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {what} {ended}{log}{last}\n{}", .place.snippet())]
+pub struct CommandFailure {
+    /// Where the manifest says it.
+    pub place: Place,
+    /// The command, or the module that was imported.
+    pub what: String,
+    /// How it ended.
+    pub ended: String,
+    /// Where its log is.
+    pub log: String,
+    /// What it said last.
+    pub last: String,
+}
+
+/// What another room says.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // they speak for themselves
+pub enum Cause {
+    #[error("{0}")]
+    Said(String),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    NpmAssemble(#[from] NpmAssembleError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Find(#[from] FindError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    #[error(transparent)]
+    Nar(#[from] NarError),
+    #[error(transparent)]
+    NpmPlan(#[from] NpmPlanError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Substitute(#[from] SubstituteError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Unified(#[from] UnifiedError),
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    #[error("cannot {doing} {path}")]
+    Io {
+        doing: &'static str,
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Cause {
+    /// What the system says, for `map_err`.
+    pub(super) fn io(
+        doing: &'static str,
+        path: &camino::Utf8Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Making a component: the phases, in their order, into a staged tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use camino::Utf8Path;
+
+use super::context::Context;
+use super::error::{Cause, ComponentError};
+use super::prepare::Prepared;
+use super::record::{self, Record};
+use super::{base, copy, elf, keep, links, node, patch, python, run, smoke, workspace, wrap};
+use crate::manifest;
+use crate::nix::nar;
+use crate::nix::reference::Search;
+use crate::nix::seal::{Seal, fixed_output, seal};
+use crate::python::installed::{self, Line};
+use crate::tree::Tree;
+use crate::walk::walk;
+
+/// The time of every sealed file, as in a Nix store.
+const SEALED: i64 = 1;
+
+/// Makes the component at `out`, where nothing is changed unless all of it succeeds.
+///
+/// # Errors
+/// With the phase that failed, and where the manifest asks for it.
+pub fn make(
+    context: &Context<'_>,
+    prepared: &Prepared,
+    out: &Utf8Path,
+    prefix: &Utf8Path,
+) -> Result<Record, ComponentError> {
+    let component = context.component;
+    let clear = context.settings.clear;
+    let tree = Tree::stage(out, base::options(clear)).map_err(context.failed("", "staging"))?;
+    let tree = base::place(context, tree, prefix)?;
+    if let Some(prepared) = &prepared.python {
+        python::place(context, prepared, &tree, prefix)?;
+    }
+    if let Some(prepared) = &prepared.node {
+        node::place(context, prepared, &tree)?;
+    }
+    workspace::place(context, &prepared.workspace, &tree, prefix)?;
+    copy::place(context, &tree)?;
+    links::place(context, &tree, prefix)?;
+    let collisions = tree.settle(false).map_err(context.failed("", "copy"))?;
+    let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
+    for collision in &collisions {
+        eprintln!("warning: {}: {collision}", context.name);
+        changed.insert(collision.path.as_str().into());
+    }
+
+    let staged = tree.finish();
+    let root = staged.root();
+    changed.extend(patch::make(context, &staged, prefix)?);
+    run::make(context, &root, prefix)?;
+    keep::make(context, &root)?;
+    wrap::make(context, &staged, prefix)?;
+    changed.extend(elf::make(context, &root, prefix)?);
+    links::check(context, &root)?;
+    keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
+    sealed(context, &root)?;
+    smoke::check(context, &root, prefix)?;
+
+    let is_touched = !changed.is_empty()
+        || !component.run.is_empty()
+        || !component.keep.is_empty()
+        || component.seal == manifest::Seal::FixedOutput;
+    if is_touched {
+        let owner = staged.owner(&format!("component {}", context.name));
+        staged.rescan(owner).map_err(context.failed("", "seal"))?;
+    }
+    let hash = nar::hash_path(&root).map_err(context.failed("", "seal"))?;
+    let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
+    let (files, bytes) = record::count(&walked);
+    let record = Record {
+        component: context.name.to_owned(),
+        key: prepared.ingredients.key(),
+        hash: hash.sri(),
+        files,
+        bytes,
+        ingredients: prepared.ingredients.clone(),
+    };
+    // A folder that may not be written to cannot be renamed by its owner.
+    let mode = mode_of(&root);
+    set_mode(&root, 0o755);
+    let placed = staged.commit().map_err(context.failed("", "placing"))?;
+    set_mode(&placed, mode);
+    record.write(&placed)?;
+    Ok(record)
+}
+
+fn mode_of(folder: &Utf8Path) -> u32 {
+    let meta = std::fs::metadata(folder);
+    meta.map_or(0o755, |meta| meta.permissions().mode() & 0o777)
+}
+
+/// Best effort: a mode that cannot be set shows when the folder is used.
+fn set_mode(folder: &Utf8Path, mode: u32) {
+    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode));
+}
+
+/// The RECORDs of packages whose files were changed.
+fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(), Cause> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let root = root.as_std_path();
+    let tree = walk(root)?;
+    let decide = |path: &Path| {
+        if !changed.contains(path) {
+            Line::Keep
+        } else if root.join(path).is_file() {
+            Line::Rehash
+        } else {
+            Line::Drop
+        }
+    };
+    installed::update(root, &tree, decide, &BTreeMap::new())?;
+    Ok(())
+}
+
+fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
+    let how = context.component.seal;
+    if how == manifest::Seal::None {
+        return Ok(());
+    }
+    if how == manifest::Seal::FixedOutput {
+        let store = std::env::var("NIX_STORE_DIR").unwrap_or_else(|_| "/nix/store".into());
+        fixed_output(root.as_std_path(), &Search::every(&store, &[]))
+            .map_err(context.failed("seal", "seal"))?;
+    }
+    let how = Seal {
+        writable: how != manifest::Seal::ReadOnly,
+        mtime: SEALED,
+    };
+    seal(root.as_std_path(), &how).map_err(context.failed("seal", "seal"))
+}

@@ -1,0 +1,145 @@
+//! The inputs of a `node_modules`: planned from a `package-lock.json`, placed in the tree.
+
+use std::collections::BTreeSet;
+
+use super::base;
+use super::context::Context;
+use super::error::{Cause, ComponentError};
+use super::ingredients::Ingredients;
+use super::prepare::lock_file;
+use crate::archive::Limits;
+use crate::assemble::npm::{Request, assemble};
+use crate::lock::npm::NpmLock;
+use crate::lock::npmrc::Npmrc;
+use crate::plan::npm::{NpmPlan, NpmSource, Omit};
+use crate::target::node::NodeTarget;
+use crate::target::platform::Arch;
+use crate::target::{Os, Platform};
+use crate::tree::{Tree, TreePath};
+
+const PHASE: &str = "node";
+
+/// A planned `node_modules`.
+pub struct PreparedNode {
+    lock: NpmLock,
+    plan: NpmPlan,
+}
+
+/// Plans it, and writes down what shapes it.
+///
+/// # Errors
+/// When the lock cannot be read or planned.
+pub fn prepare(
+    context: &Context<'_>,
+    all: &mut Ingredients,
+) -> Result<Option<PreparedNode>, ComponentError> {
+    let Some(node) = &context.component.node else {
+        return Ok(None);
+    };
+    let said = node.lock.as_written();
+    let file = lock_file(context, &node.lock)?;
+    let lock = NpmLock::load(&file).map_err(context.failed(said, PHASE))?;
+    let mut omit = BTreeSet::new();
+    for kind in &node.omit {
+        omit.insert(match kind.as_str() {
+            "dev" => Omit::Dev,
+            "optional" => Omit::Optional,
+            "peer" => Omit::Peer,
+            _ => {
+                let what = format!("`{kind}` cannot be left out: there are dev, optional and peer");
+                return Err(context.refuse(kind, what));
+            }
+        });
+    }
+    let target = target(context).map_err(context.failed(said, PHASE))?;
+    let npmrc = Npmrc::read(lock.folder());
+    let plan = NpmPlan::new(&lock, &target, &omit, &npmrc).map_err(context.failed(said, PHASE))?;
+    all.add("node target", plan.target.clone());
+    for package in &plan.packages {
+        let version = package.version.as_deref().unwrap_or_default();
+        let value = match &package.source {
+            NpmSource::Tarball(artifact) => {
+                let digest = artifact.digest.as_ref().map(ToString::to_string);
+                digest.unwrap_or_else(|| artifact.location.to_string())
+            }
+            other => format!("{other:?}"),
+        };
+        all.add(package.location.to_string(), format!("{version} {value}"));
+    }
+    for bin in &plan.bins {
+        all.add(format!("program {}", bin.link), bin.file.as_str());
+    }
+    all.add("collect", node.collect.as_deref().unwrap_or("."));
+    Ok(Some(PreparedNode { lock, plan }))
+}
+
+/// The machine it is for: the manifest's, this one where that says nothing.
+fn target(context: &Context<'_>) -> Result<NodeTarget, Cause> {
+    let wanted = &context.settings.document.manifest.target;
+    let mut target = NodeTarget::host();
+    if let Some(platform) = &wanted.platform {
+        let platform: Platform = platform
+            .parse()
+            .map_err(|error: crate::target::PlatformError| Cause::Said(error.to_string()))?;
+        let (os, libc) = match platform.os {
+            Os::Manylinux(..) => ("linux", Some("glibc")),
+            Os::Musllinux(..) => ("linux", Some("musl")),
+            Os::Macos(..) => ("darwin", None),
+            Os::Windows => ("win32", None),
+        };
+        os.clone_into(&mut target.os);
+        target.libc = libc.map(str::to_owned);
+        let cpu = match platform.arch {
+            Arch::X86_64 => "x64",
+            Arch::Aarch64 => "arm64",
+            Arch::X86 => "ia32",
+            Arch::Armv6l | Arch::Armv7l => "arm",
+            Arch::Ppc64 | Arch::Ppc64le => "ppc64",
+            Arch::S390x => "s390x",
+            Arch::Riscv64 => "riscv64",
+            Arch::Loongarch64 => "loong64",
+        };
+        cpu.clone_into(&mut target.cpu);
+    }
+    if let Some(node) = &wanted.node {
+        target.node = Some(node.trim_start_matches('v').to_owned());
+    }
+    Ok(target)
+}
+
+/// Puts it in the tree.
+///
+/// # Errors
+/// When a package cannot be had or placed.
+pub fn place(
+    context: &Context<'_>,
+    prepared: &PreparedNode,
+    tree: &Tree,
+) -> Result<(), ComponentError> {
+    let Some(node) = &context.component.node else {
+        return Ok(());
+    };
+    let said = node.lock.as_written();
+    let collect = node.collect.as_deref().unwrap_or(".");
+    let below = match collect.trim_start_matches("./").trim_end_matches('/') {
+        "" | "." => None,
+        path => Some(TreePath::new(path).map_err(context.failed(collect, PHASE))?),
+    };
+    // Assembled beside the tree, on its disk, and moved over name by name.
+    let beside = tree.root().with_file_name("node");
+    let done = assemble(&Request {
+        plan: &prepared.plan,
+        lock: &prepared.lock,
+        store: context.settings.store,
+        fetch: context.settings.fetch,
+        limits: Limits::default(),
+        out: Some(&beside),
+        clear: true,
+        hidden_lockfile: true,
+    });
+    done.map_err(context.failed(said, PHASE))?;
+    let placed = base::take_over(tree, &beside, below.as_ref(), base::How::Share, "node");
+    placed.map_err(context.failed(said, PHASE))?;
+    let removed = std::fs::remove_dir_all(&beside);
+    removed.map_err(|error| context.failed(said, PHASE)(Cause::io("remove", &beside)(error)))
+}

@@ -1,0 +1,275 @@
+//! The inputs of a Python environment: planned from a `uv.lock`, built where there is no wheel,
+//! placed in the tree.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use pep508_rs::PackageName;
+
+use super::context::Context;
+use super::error::{Cause, ComponentError};
+use super::ingredients::Ingredients;
+use super::prepare::{digest_of, lock_file};
+use crate::archive::Limits;
+use crate::assemble::python::{Request, assemble};
+use crate::build::sandbox::Mode;
+use crate::build::{self, BuildError, Builder, Wheel};
+use crate::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::lock::uv::UvLock;
+use crate::manifest::{self, BuildDefaults};
+use crate::plan::{Install, PythonPlan, Selection};
+use crate::python::Layout;
+use crate::python::venv::{self, Venv};
+use crate::tree::Tree;
+use crate::ui::Progress;
+
+const PHASE: &str = "python";
+
+/// A planned environment.
+pub struct PreparedPython {
+    plan: PythonPlan,
+    settings: ProjectSettings,
+    selection: Selection,
+    building: build::Options,
+}
+
+/// Plans the environment, and writes down what shapes it.
+///
+/// # Errors
+/// When the lock cannot be read or planned.
+pub fn prepare(
+    context: &Context<'_>,
+    all: &mut Ingredients,
+) -> Result<Option<PreparedPython>, ComponentError> {
+    let Some(python) = &context.component.python else {
+        return Ok(None);
+    };
+    let said = python.lock.as_written();
+    let file = lock_file(context, &python.lock)?;
+    let lock = UvLock::load(&file).map_err(context.failed(said, PHASE))?;
+    let pyproject = Pyproject::beside(&file).map_err(context.failed(said, PHASE))?;
+    if let Some(pyproject) = &pyproject {
+        for difference in lock.differences(pyproject) {
+            eprintln!("warning: {file} does not fit the pyproject.toml beside it: {difference}");
+        }
+    }
+    let settings = pyproject.unwrap_or_default().settings;
+    let selection = selection(context, python)?;
+    let chosen = context.python()?;
+    let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)
+        .map_err(context.failed(said, PHASE))?;
+    let building = building(context)?;
+    for package in &plan.packages {
+        let value = match &package.install {
+            Install::Wheel { artifact } | Install::Sdist { artifact, .. } => {
+                let digest = artifact.digest.as_ref().map(ToString::to_string);
+                digest.unwrap_or_else(|| artifact.location.to_string())
+            }
+            Install::Git { source } => {
+                format!("{} {:?} sha256", source.commit, source.subdirectory)
+            }
+            Install::Directory { path, .. } => {
+                let digest = context.sources.digest(path);
+                digest.map_err(context.failed(said, PHASE))?
+            }
+        };
+        let version = package.version.as_ref().map(ToString::to_string);
+        let version = version.unwrap_or_default();
+        all.add(package.name.to_string(), format!("{version} {value}"));
+        if !matches!(package.install, Install::Wheel { .. })
+            && let Some(variables) = building.environment.get(&package.name)
+        {
+            let variables = serde_json::to_string(variables).unwrap_or_default();
+            all.add(format!("build environment of {}", package.name), variables);
+        }
+    }
+    let is_built = plan
+        .packages
+        .iter()
+        .any(|package| !matches!(package.install, Install::Wheel { .. }));
+    if let Some(lock) = building.lock.as_ref().filter(|_| is_built) {
+        let text = std::fs::read_to_string(lock);
+        let text =
+            text.map_err(|error| context.failed(said, PHASE)(Cause::io("read", lock)(error)))?;
+        all.add("build lock", digest_of(&text));
+        all.add(
+            "builds contained",
+            (building.sandbox != Mode::Off).to_string(),
+        );
+    }
+    Ok(Some(PreparedPython {
+        plan,
+        settings,
+        selection,
+        building,
+    }))
+}
+
+fn selection(
+    context: &Context<'_>,
+    python: &manifest::Python,
+) -> Result<Selection, ComponentError> {
+    fn parsed<T: std::str::FromStr>(
+        context: &Context<'_>,
+        names: &[String],
+        what: &str,
+    ) -> Result<Vec<T>, ComponentError> {
+        let parse = |name: &String| {
+            let wrong = || context.refuse(name, format!("`{name}` cannot be the name of {what}"));
+            name.parse().map_err(|_| wrong())
+        };
+        names.iter().map(parse).collect()
+    }
+    let only_needs = python.install == manifest::Install::Dependencies;
+    Ok(Selection {
+        extras: parsed(context, &python.extras, "an extra")?,
+        groups: parsed(
+            context,
+            python.groups.as_deref().unwrap_or_default(),
+            "a group",
+        )?,
+        no_default_groups: python.groups.is_some(),
+        no_install_project: only_needs,
+        no_install_workspace: only_needs,
+        no_install_packages: parsed(context, &python.exclude, "a package")?,
+        no_binary_packages: parsed(context, &python.no_binary, "a package")?,
+        // A finished tree does not lead back to its sources.
+        no_editable: true,
+        ..Selection::default()
+    })
+}
+
+/// How sources are built: as the command line says, then the component, then the manifest.
+fn building(context: &Context<'_>) -> Result<build::Options, ComponentError> {
+    let mut options = context.settings.build.clone();
+    let general = &context.settings.document.manifest.build;
+    let said = [&context.component.build, general];
+    let folder = context.settings.document.folder();
+    if options.lock.is_none() {
+        let lock = said.iter().find_map(|build| build.lock.as_ref());
+        options.lock = lock.map(|lock| folder.join(lock));
+    }
+    let mut environment: BTreeMap<PackageName, BTreeMap<String, String>> = BTreeMap::new();
+    let add = |build: &BuildDefaults, into: &mut BTreeMap<_, BTreeMap<String, String>>| {
+        for (name, package) in &build.packages {
+            let parsed: PackageName = name.parse().map_err(|_| {
+                context.refuse(name, format!("[build.{name}] is not named after a package"))
+            })?;
+            into.entry(parsed).or_default().extend(package.env.clone());
+        }
+        Ok::<_, ComponentError>(())
+    };
+    for build in said.iter().rev() {
+        add(build, &mut environment)?;
+    }
+    for (name, variables) in std::mem::take(&mut options.environment) {
+        environment.entry(name).or_default().extend(variables);
+    }
+    options.environment = environment;
+    Ok(options)
+}
+
+/// Puts the environment in the tree.
+///
+/// # Errors
+/// When a package cannot be had, built or placed.
+pub fn place(
+    context: &Context<'_>,
+    prepared: &PreparedPython,
+    tree: &Tree,
+    prefix: &Utf8Path,
+) -> Result<(), ComponentError> {
+    let said = context.component.python.as_ref();
+    let said = said.map_or("", |python| python.lock.as_written());
+    let layout = layout(context, prefix)?;
+    let chosen = context.python()?;
+    // No package may have its files in place of the environment's own.
+    let own = tree.owner("the environment", u64::MAX);
+    let venv = Venv {
+        interpreter: chosen.path(),
+        version: chosen.target.markers.python_full_version().to_string(),
+        prompt: None,
+        system_site_packages: false,
+    };
+    venv::write(tree, own, &layout, &chosen.target, &venv).map_err(context.failed(said, PHASE))?;
+    let built = built(context, prepared).map_err(context.failed(said, PHASE))?;
+    let done = assemble(
+        tree,
+        &Request {
+            plan: &prepared.plan,
+            layout: &layout,
+            store: context.settings.store,
+            fetch: context.settings.fetch,
+            limits: Limits::default(),
+            strict: false,
+            built: &built,
+        },
+    );
+    done.map_err(context.failed(said, PHASE))?;
+    Ok(())
+}
+
+/// The layout of the tree's environment.
+///
+/// # Errors
+/// When there is no Python that fits.
+pub fn layout(context: &Context<'_>, prefix: &Utf8Path) -> Result<Layout, ComponentError> {
+    Ok(Layout::new(&context.python()?.target, prefix, false))
+}
+
+/// Builds what the lock has no wheel of.
+fn built(
+    context: &Context<'_>,
+    prepared: &PreparedPython,
+) -> Result<BTreeMap<PackageName, Wheel>, Cause> {
+    let packages = &prepared.plan.packages;
+    let sources: Vec<_> = packages
+        .iter()
+        .filter(|package| !matches!(package.install, Install::Wheel { .. }))
+        .collect();
+    let mut built = BTreeMap::new();
+    let Some(first) = sources.first() else {
+        return Ok(built);
+    };
+    let chosen = context.pythons.get()?;
+    let interpreter = chosen.interpreter.as_ref();
+    let interpreter = interpreter.ok_or_else(|| BuildError::NoInterpreter(first.label()))?;
+    let mut no_binary = prepared.selection.no_binary_packages.clone();
+    no_binary.extend(prepared.settings.no_binary_package.iter().cloned());
+    let builder = Builder::new(
+        context.settings.store,
+        context.settings.fetch,
+        interpreter,
+        &prepared.building,
+        no_binary,
+    )?;
+    let progress = Progress::items("Building", sources.len() as u64);
+    for package in sources {
+        progress.working_on(package.name.to_string());
+        let wheel = builder.wheel(package, &progress)?;
+        progress.advance(1);
+        built.insert(package.name.clone(), wheel);
+    }
+    progress.done();
+    Ok(built)
+}
+
+/// The lock that a component's environment comes from, its own or its base's.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn lock_of(context: &Context<'_>) -> Result<Option<Utf8PathBuf>, ComponentError> {
+    let mut component = context.component;
+    // As long as the manifest's order was found, bases do not go round in a circle.
+    loop {
+        if let Some(python) = &component.python {
+            return lock_file(context, &python.lock).map(Some);
+        }
+        let base = component.base.as_ref().and_then(|base| base.component());
+        let manifest = &context.settings.document.manifest;
+        match base.and_then(|base| manifest.component.get(base)) {
+            Some(base) => component = base,
+            None => return Ok(None),
+        }
+    }
+}

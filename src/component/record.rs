@@ -1,0 +1,84 @@
+//! What is known of a component that was made, in a file beside its tree: what it was made from,
+//! and by which bytes it is known. `DIR.component.json`, for the tree `DIR`.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::error::Cause;
+use super::ingredients::Ingredients;
+use crate::digest::Digest;
+use crate::walk::{Node, walk};
+
+/// What is added to the tree's name.
+pub const BESIDE: &str = ".component.json";
+
+/// What a tree was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The component's name.
+    pub component: String,
+    /// The digest of its ingredients.
+    pub key: Digest,
+    /// The tree's NAR hash.
+    pub hash: String,
+    /// How many files and links it has.
+    pub files: u64,
+    /// How many bytes they hold.
+    pub bytes: u64,
+    /// What it was made from.
+    pub ingredients: Ingredients,
+}
+
+impl Record {
+    /// Where the record of a tree is.
+    pub fn place(tree: &Utf8Path) -> Utf8PathBuf {
+        format!("{tree}{BESIDE}").into()
+    }
+
+    /// The record of a tree, if there are both and it can be read. One that cannot is as good as
+    /// none: the component is made again.
+    pub fn of(tree: &Utf8Path) -> Option<Self> {
+        let bytes = std::fs::read(Self::place(tree)).ok()?;
+        let record = serde_json::from_slice(&bytes).ok()?;
+        tree.is_dir().then_some(record)
+    }
+
+    /// Whether the tree is still what was recorded, as far as names and lengths tell.
+    pub fn is_true(&self, tree: &Utf8Path) -> bool {
+        walk(tree.as_std_path()).is_ok_and(|node| count(&node) == (self.files, self.bytes))
+    }
+
+    /// Writes it, whole or not at all.
+    pub(super) fn write(&self, tree: &Utf8Path) -> Result<(), Cause> {
+        let place = Self::place(tree);
+        let write = || -> std::io::Result<()> {
+            let folder = place.parent().unwrap_or(Utf8Path::new("/"));
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            let mut file = tempfile::Builder::new()
+                .permissions(mode)
+                .tempfile_in(folder)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            std::io::Write::write_all(&mut file, b"\n")?;
+            file.persist(&place)?;
+            Ok(())
+        };
+        write().map_err(Cause::io("write", &place))
+    }
+}
+
+/// How many files and links there are, and how many bytes in them.
+pub(super) fn count(node: &Node) -> (u64, u64) {
+    let (mut files, mut bytes) = (0, 0);
+    node.each(&mut |_, node| match node {
+        Node::File(file) => {
+            files += 1;
+            bytes += file.size;
+        }
+        Node::Link(target) => {
+            files += 1;
+            bytes += target.len() as u64;
+        }
+        Node::Folder(_) => {}
+    });
+    (files, bytes)
+}

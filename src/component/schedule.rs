@@ -1,0 +1,327 @@
+//! Which components are made, when: each after those it needs, side by side otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::commands::Containment;
+use super::context::{Context, Pythons};
+use super::error::{Cause, ComponentError};
+use super::ingredients::Change;
+use super::prepare::prepare;
+use super::record::Record;
+use super::sources::{Sources, no_such};
+use super::{Made, Settings, make as phases};
+use crate::nix::nar;
+
+/// What becomes of a component, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A tree of the same key is there.
+    Unchanged,
+    /// It was named with `--component`.
+    Given,
+    /// There is none yet.
+    New,
+    /// There is one that was made from something else.
+    Changed(Vec<Change>),
+    /// There is one, and someone has changed it.
+    Touched,
+    /// A component that it needs is made again: it is too, if that one comes out different. With what
+    /// has changed besides.
+    After(Vec<String>, Vec<Change>),
+}
+
+/// A component that was seen to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Where it is; when it was only explained, and is not there, nothing.
+    pub made: Option<Made>,
+    /// The components that it needs.
+    pub needs: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Verdict {
+    /// Whether it is made.
+    pub fn is_made(&self) -> bool {
+        !matches!(self, Self::Unchanged | Self::Given)
+    }
+}
+
+/// What all components of a run share.
+struct Shared<'a> {
+    settings: &'a Settings<'a>,
+    sources: Sources<'a>,
+    pythons: Pythons<'a>,
+    containment: Containment<'a>,
+    order: Vec<&'a str>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(settings: &'a Settings<'a>) -> Result<Self, ComponentError> {
+        let manifest = &settings.document.manifest;
+        for (name, path) in &settings.given {
+            if !manifest.component.contains_key(name) {
+                return Err(no_such(
+                    settings,
+                    "component",
+                    name,
+                    manifest.component.keys(),
+                ));
+            }
+            if !path.is_dir() {
+                let what = format!("--component {name}={path}: there is no such folder");
+                return Err(Cause::Said(what).into());
+            }
+        }
+        let wanted: Vec<&str> = settings
+            .wanted
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        let all = manifest.order_of(wanted.iter().copied())?;
+        // What only a given component needs is not needed.
+        let mut needed: BTreeSet<String> = BTreeSet::new();
+        let mut next: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        while let Some(name) = next.pop() {
+            if needed.insert(name.clone())
+                && !settings.given.contains_key(&name)
+                && let Some(component) = manifest.component.get(&name)
+            {
+                next.extend(component.needs().components);
+            }
+        }
+        Ok(Self {
+            settings,
+            sources: Sources::new(settings)?,
+            pythons: Pythons::new(settings),
+            containment: Containment::new(settings),
+            order: all
+                .into_iter()
+                .filter(|name| needed.contains(*name))
+                .collect(),
+        })
+    }
+
+    fn needs(&self, name: &str) -> Vec<String> {
+        let component = self.settings.document.manifest.component.get(name);
+        let is_given = self.settings.given.contains_key(name);
+        let needs = component
+            .filter(|_| !is_given)
+            .map(|one| one.needs().components);
+        needs.into_iter().flatten().collect()
+    }
+
+    /// A component with what it needs.
+    fn context<'c>(
+        &'c self,
+        name: &'c str,
+        made: &BTreeMap<String, Made>,
+    ) -> Result<Context<'c>, ComponentError> {
+        let component = self.settings.document.manifest.component.get(name);
+        let needs = self.needs(name);
+        let known = self.settings.document.manifest.component.keys();
+        Ok(Context {
+            settings: self.settings,
+            sources: &self.sources,
+            pythons: &self.pythons,
+            containment: &self.containment,
+            name,
+            component: component.ok_or_else(|| no_such(self.settings, "component", name, known))?,
+            made: made
+                .iter()
+                .filter(|(name, _)| needs.contains(name))
+                .map(|(name, made)| (name.clone(), made.clone()))
+                .collect(),
+        })
+    }
+
+    /// Looks what becomes of a component, and makes it where `is_dry` is not set and it is to be.
+    fn see_to(
+        &self,
+        name: &str,
+        made: &BTreeMap<String, Made>,
+        is_dry: bool,
+        say: &(dyn Fn(&str, &Verdict) + Sync),
+    ) -> Result<Outcome, ComponentError> {
+        let start = Instant::now();
+        let outcome = |verdict, made| Outcome {
+            name: name.to_owned(),
+            verdict,
+            made,
+            needs: self.needs(name),
+            took: start.elapsed(),
+        };
+        if let Some(path) = self.settings.given.get(name) {
+            let hash = match Record::of(path) {
+                Some(record) => record.hash,
+                None => nar::hash_path(path).map_err(Cause::from)?.sri(),
+            };
+            let made = Made {
+                path: path.clone(),
+                prefix: path.clone(),
+                hash,
+            };
+            return Ok(outcome(Verdict::Given, Some(made)));
+        }
+        let context = self.context(name, made)?;
+        let wanted = self.settings.wanted(name);
+        let prepared = prepare(&context, wanted.map(|wanted| &*wanted.prefix))?;
+        let key = prepared.ingredients.key();
+        let (out, prefix) = match wanted {
+            Some(wanted) => (wanted.out.clone(), wanted.prefix.clone()),
+            None => {
+                let hex = key.hex();
+                let short = hex.get(..16).unwrap_or(&hex);
+                let out = self.settings.kept().join(format!("{name}-{short}"));
+                (out.clone(), out)
+            }
+        };
+        let there = Record::of(&out);
+        let known = there.clone().or_else(|| self.newest(name));
+        let verdict = match (&there, &known) {
+            (Some(there), _) if there.key == key && there.is_true(&out) => Verdict::Unchanged,
+            (Some(there), _) if there.key == key => Verdict::Touched,
+            (_, Some(known)) => Verdict::Changed(prepared.ingredients.changes(&known.ingredients)),
+            (_, None) => Verdict::New,
+        };
+        let here = |record: Record| Made {
+            path: out.clone(),
+            prefix: prefix.clone(),
+            hash: record.hash,
+        };
+        if is_dry || verdict == Verdict::Unchanged {
+            return Ok(outcome(verdict, there.map(here)));
+        }
+        say(name, &verdict);
+        let record = phases::make(&context, &prepared, &out, &prefix)?;
+        Ok(outcome(verdict, Some(here(record))))
+    }
+
+    /// The record of the component's last tree in the store.
+    fn newest(&self, name: &str) -> Option<Record> {
+        let entries = self.settings.kept().read_dir_utf8().ok()?;
+        let prefix = format!("{name}-");
+        let trees = entries.flatten().filter_map(|entry| {
+            let rest = entry.file_name().strip_prefix(&prefix)?;
+            let is_key = rest.len() == 16 && rest.chars().all(|c| c.is_ascii_hexdigit());
+            let record = Record::place(entry.path());
+            let time = std::fs::metadata(record).ok()?.modified().ok()?;
+            is_key.then(|| (time, entry.path().to_owned()))
+        });
+        let newest: Option<(_, Utf8PathBuf)> = trees.max();
+        newest.and_then(|(_, tree)| Record::of(Utf8Path::new(&tree)))
+    }
+}
+
+/// Makes the components that were asked for, and those they need. `say` hears of each that is made,
+/// when that begins.
+///
+/// # Errors
+/// The first, in the order of components, of what went wrong; those made before it stay.
+pub fn make(
+    settings: &Settings<'_>,
+    say: &(dyn Fn(&str, &Verdict) + Sync),
+) -> Result<Vec<Outcome>, ComponentError> {
+    let shared = Shared::new(settings)?;
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let mut done: BTreeMap<String, Made> = BTreeMap::new();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut failed: Vec<(usize, ComponentError)> = Vec::new();
+    let mut waiting: Vec<(usize, &str)> = shared.order.iter().copied().enumerate().collect();
+    thread::scope(|scope| {
+        let (tell, hear) = mpsc::channel();
+        let mut running = 0;
+        loop {
+            waiting.retain(|&(index, name)| {
+                let is_ready = shared
+                    .needs(name)
+                    .iter()
+                    .all(|need| done.contains_key(need));
+                if !is_ready || running == at_once || !failed.is_empty() {
+                    return true;
+                }
+                running += 1;
+                let (tell, made, shared) = (tell.clone(), done.clone(), &shared);
+                scope.spawn(move || {
+                    let outcome = shared.see_to(name, &made, false, say);
+                    // Nobody hears when the run has failed already.
+                    let _ = tell.send((index, outcome));
+                });
+                false
+            });
+            if running == 0 {
+                break;
+            }
+            let Ok((index, outcome)) = hear.recv() else {
+                break;
+            };
+            running -= 1;
+            match outcome {
+                Err(error) => failed.push((index, error)),
+                Ok(outcome) => {
+                    if let Some(made) = &outcome.made {
+                        done.insert(outcome.name.clone(), made.clone());
+                    }
+                    outcomes.push(outcome);
+                }
+            }
+        }
+    });
+    failed.sort_by_key(|(index, _)| *index);
+    if let Some((_, error)) = failed.into_iter().next() {
+        return Err(error);
+    }
+    outcomes.sort_by_key(|outcome| shared.order.iter().position(|name| *name == outcome.name));
+    Ok(outcomes)
+}
+
+/// Says what [`make`] would do, in the order of components, and makes nothing.
+///
+/// # Errors
+/// When a source or a lock cannot be had.
+pub fn explain(settings: &Settings<'_>) -> Result<Vec<Outcome>, ComponentError> {
+    let shared = Shared::new(settings)?;
+    let mut made: BTreeMap<String, Made> = BTreeMap::new();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for name in &shared.order {
+        let needs = shared.needs(name);
+        let before: Vec<String> = outcomes
+            .iter()
+            .filter(|one| one.verdict.is_made() && needs.contains(&one.name))
+            .map(|one| one.name.clone())
+            .collect();
+        let is_known = needs.iter().all(|need| made.contains_key(need));
+        let mut outcome = match is_known {
+            true => shared.see_to(name, &made, true, &|_, _| {})?,
+            false => Outcome {
+                name: (*name).to_owned(),
+                verdict: Verdict::New,
+                made: None,
+                needs: needs.clone(),
+                took: Duration::ZERO,
+            },
+        };
+        if !before.is_empty() {
+            outcome.verdict = match outcome.verdict {
+                Verdict::Unchanged => Verdict::After(before, Vec::new()),
+                Verdict::Changed(changes) => Verdict::After(before, changes),
+                other => other,
+            };
+        }
+        if let Some(one) = &outcome.made {
+            made.insert((*name).to_owned(), one.clone());
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
