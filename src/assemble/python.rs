@@ -1,14 +1,13 @@
 //! A Python environment: the wheels of a plan, into a tree.
+//!
+//! Fetching, building and placing go on at the same time: a wheel is placed as soon as it has
+//! arrived or was built, and a build begins as soon as what it needs is here.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::archive::Limits;
-use pep508_rs::PackageName;
-
-use crate::artifact::Artifact;
-use crate::build::Wheel;
+use crate::build::{BuildError, Builder, Wheel};
 use crate::fetch::{self, FetchError, Want};
 use crate::plan::{Install, PlannedPackage, PythonPlan};
 use crate::python::{Installed, Layout, WheelError, WheelSource, place_wheel};
@@ -30,8 +29,8 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// Whether different bytes for one path are an error.
     pub strict: bool,
-    /// The wheels of packages that the lock has none of.
-    pub built: &'a BTreeMap<PackageName, Wheel>,
+    /// Builds what the lock has no wheel of; without it, such packages are an error.
+    pub builder: Option<&'a Builder<'a>>,
 }
 
 /// What was done.
@@ -39,11 +38,15 @@ pub struct Request<'a> {
 pub struct Assembled {
     /// Where the artifacts came from.
     pub fetched: fetch::Summary,
+    /// How many wheels were built.
+    pub built: usize,
+    /// How many wheels had been built before, and were in the store.
+    pub built_before: usize,
     /// The packages, in the plan's order.
     pub installed: Vec<Installed>,
     /// Paths that several packages brought differently.
     pub collisions: Vec<Collision>,
-    /// Until the last artifact was there.
+    /// Until the last artifact was there, those built among them.
     pub fetching: Duration,
     /// From then until the last file was written.
     pub placing: Duration,
@@ -55,6 +58,9 @@ pub enum AssembleError {
     /// An artifact could not be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A wheel could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// A wheel could not be placed.
     #[error(transparent)]
     Wheel(#[from] WheelError),
@@ -69,85 +75,103 @@ pub enum AssembleError {
     Sources(Vec<String>),
 }
 
-/// Fetches and places the plan's wheels. `tree` has no file yet that a package could bring.
+/// Fetches, builds and places the plan's wheels. `tree` has no file yet that a package could bring.
 ///
 /// # Errors
 /// The first, in the plan's order, of what went wrong.
 pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assembled, AssembleError> {
-    let mut work: Vec<(Owner, usize, &PlannedPackage, &Artifact)> = Vec::new();
-    let (mut built, mut sources) = (Vec::new(), Vec::new());
-    for (rank, package) in request.plan.packages.iter().enumerate() {
+    let packages = &request.plan.packages;
+    let mut owners: Vec<(Owner, &PlannedPackage)> = Vec::new();
+    let (mut wheels, mut sources) = (Vec::new(), Vec::new());
+    for (rank, package) in packages.iter().enumerate() {
+        owners.push((tree.owner(&package.label(), rank as u64), package));
         match &package.install {
-            Install::Wheel { artifact } => {
-                work.push((
-                    tree.owner(&package.label(), rank as u64),
-                    rank,
-                    package,
-                    artifact,
-                ));
-            }
-            _ => match request.built.get(&package.name) {
-                Some(wheel) => built.push((
-                    tree.owner(&package.label(), rank as u64),
-                    rank,
-                    package,
-                    wheel,
-                )),
-                None => sources.push(format!("{} ({})", package.label(), package.reason)),
-            },
+            Install::Wheel { artifact } => wheels.push((rank, package, artifact)),
+            _ if request.builder.is_some_and(|builder| builder.builds(rank)) => {}
+            _ => sources.push(format!("{} ({})", package.label(), package.reason)),
         }
     }
     if !sources.is_empty() {
         return Err(AssembleError::Sources(sources));
     }
-    let wants: Vec<Want<'_>> = work
-        .iter()
-        .map(|(_, _, package, artifact)| Want {
-            package: package.name.to_string(),
-            artifact,
-        })
-        .collect();
-    let placing = Progress::items("Placing", (wants.len() + built.len()) as u64);
+    // What builds wait for comes first: they take the longest.
+    let mut wants = request.builder.map(Builder::wants).unwrap_or_default();
+    let inputs = wants.len();
+    wants.extend(wheels.iter().map(|(_, package, artifact)| Want {
+        package: package.name.to_string(),
+        artifact,
+    }));
+    let placing = Progress::items("Placing", packages.len() as u64);
     let fetching = Progress::bytes("Fetching", 0);
     let results: Mutex<Vec<(usize, Result<Installed, WheelError>)>> = Mutex::default();
+    let built: Mutex<Vec<Wheel>> = Mutex::default();
     let start = Instant::now();
     let mut fetched_after = Duration::ZERO;
-    let fetched = rayon::in_place_scope(|scope| {
-        let place =
-            |owner, rank: usize, package: &'a PlannedPackage, file_name: &'a str, blob: Blob| {
-                let (results, placing) = (&results, &placing);
-                scope.spawn(move |_| {
-                    let source = WheelSource {
-                        path: &blob.path,
-                        file_name,
-                        name: &package.name,
-                        version: package.version.as_ref(),
-                        direct_url: package.direct_url.as_ref().map(ToString::to_string),
-                    };
-                    placing.working_on(package.name.to_string());
-                    let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
-                    placing.advance(1);
-                    results
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .push((rank, placed));
-                });
+    let (fetched, building) = rayon::in_place_scope(|scope| {
+        let place = |rank: usize, file_name: String, blob: Blob| {
+            let Some(&(owner, package)) = owners.get(rank) else {
+                return;
             };
-        for &(owner, rank, package, wheel) in &built {
-            place(owner, rank, package, &wheel.file_name, wheel.blob.clone());
-        }
+            let (results, placing) = (&results, &placing);
+            scope.spawn(move |_| {
+                let source = WheelSource {
+                    path: &blob.path,
+                    file_name: &file_name,
+                    name: &package.name,
+                    version: package.version.as_ref(),
+                    direct_url: package.direct_url.as_ref().map(ToString::to_string),
+                };
+                placing.working_on(package.name.to_string());
+                let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
+                placing.advance(1);
+                lock(results).push((rank, placed));
+            });
+        };
         let on_ready = |index: usize, blob: Blob| {
-            if let Some(&(owner, rank, package, artifact)) = work.get(index) {
-                place(owner, rank, package, &artifact.file_name, blob);
+            if let Some((rank, _, artifact)) = index
+                .checked_sub(inputs)
+                .and_then(|index| wheels.get(index))
+            {
+                place(*rank, artifact.file_name.clone(), blob);
+            } else if let (Some(builder), Some(want)) = (request.builder, wants.get(index)) {
+                builder.arrived(want.artifact, blob);
             }
         };
-        let fetched = fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready);
+        let on_built = |rank: usize, wheel: Wheel| {
+            place(rank, wheel.file_name.clone(), wheel.blob.clone());
+            lock(&built).push(wheel);
+        };
+        let fetch = || {
+            let fetched = fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready);
+            if let Some(builder) = request.builder {
+                builder.all_arrived(fetched.is_ok());
+            }
+            fetched
+        };
+        let outcome = match request.builder.filter(|builder| !builder.is_empty()) {
+            None => (fetch(), Ok(())),
+            Some(builder) => std::thread::scope(|threads| {
+                let building = Progress::items("Building", builder.len() as u64);
+                let builds = threads.spawn(move || {
+                    let outcome = builder.run(&building, &on_built);
+                    building.done();
+                    outcome
+                });
+                let fetched = fetch();
+                let built = builds.join();
+                (
+                    fetched,
+                    built.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                )
+            }),
+        };
         fetched_after = start.elapsed();
-        fetched
+        outcome
     });
     placing.done();
     fetching.done();
     let fetched = fetched?;
+    building?;
     let mut results = results
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -157,11 +181,21 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         .map(|(_, result)| result)
         .collect::<Result<Vec<_>, WheelError>>()?;
     let collisions = tree.settle(request.strict)?;
+    let built = lock(&built);
+    let new = built.iter().filter(|wheel| wheel.is_new).count();
     Ok(Assembled {
         fetched,
+        built: new,
+        built_before: built.len() - new,
         installed,
         collisions,
         fetching: fetched_after,
         placing: start.elapsed().saturating_sub(fetched_after),
     })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,11 +1,7 @@
-//! What a source says of how it is built (PEP 517, PEP 518), and whether that is there.
+//! What a source says of how it is built (PEP 517, PEP 518).
 
 use camino::Utf8Path;
-use pep508_rs::{MarkerEnvironment, Requirement, VerbatimUrl, VersionOrUrl};
 use serde::Deserialize;
-
-use crate::plan::PlannedPackage;
-use crate::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
 
 /// The back end of projects that name none (PEP 517, "Source trees").
 const LEGACY: &str = "setuptools.build_meta:__legacy__";
@@ -16,12 +12,22 @@ pub(super) struct Project {
     pub(super) requires: Vec<String>,
     pub(super) backend: String,
     pub(super) backend_path: Vec<String>,
+    /// Whether all that it says of itself stands in its pyproject.toml.
+    pub(super) is_static: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Pyproject {
     build_system: Option<BuildSystem>,
+    project: Option<Metadata>,
+}
+
+/// `[project]`.
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    dynamic: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +57,9 @@ impl Project {
     fn parse(text: &str) -> Result<Self, String> {
         let project: Pyproject = toml::from_str(text)
             .map_err(|error| format!("its pyproject.toml cannot be read: {}", error.message()))?;
+        // Hooks of hatchling's, say, are code of the project's own.
+        let is_static =
+            project.project.is_some_and(|own| own.dynamic.is_empty()) && !text.contains("hooks");
         Ok(match project.build_system {
             None => Self::legacy(vec!["setuptools >= 40.8.0".into()]),
             Some(system) => match system.build_backend {
@@ -59,6 +68,7 @@ impl Project {
                     requires: system.requires,
                     backend,
                     backend_path: system.backend_path,
+                    is_static,
                 },
             },
         })
@@ -69,80 +79,9 @@ impl Project {
             requires,
             backend: LEGACY.into(),
             backend_path: Vec::new(),
+            is_static: false,
         }
     }
-}
-
-/// Whether every requirement that holds here is answered; the first that is not, as a sentence.
-pub(super) fn check<'a>(
-    requires: &[String],
-    markers: &MarkerEnvironment,
-    there: &(impl Iterator<Item = &'a PlannedPackage> + Clone),
-) -> Result<(), String> {
-    for text in requires {
-        let requirement: Requirement<VerbatimUrl> = text
-            .parse()
-            .map_err(|_| format!("`{text}`, which is no requirement"))?;
-        if !requirement.marker.evaluate(markers, &[]) {
-            continue;
-        }
-        let found = there
-            .clone()
-            .find(|package| package.name == requirement.name);
-        let Some(found) = found else {
-            return Err(format!("`{text}`, which is not there"));
-        };
-        if let (Some(VersionOrUrl::VersionSpecifier(wanted)), Some(version)) =
-            (&requirement.version_or_url, &found.version)
-            && !wanted.contains(version)
-        {
-            return Err(format!("`{text}`, and {version} is there"));
-        }
-    }
-    Ok(())
-}
-
-/// Copies a source tree of this machine, without what no build needs.
-pub(super) fn copy(from: &Utf8Path, into: &Utf8Path) -> Result<(), TreeError> {
-    let options = Options {
-        replace: Replace::Nothing,
-        record: Record::Nowhere,
-    };
-    let tree = Tree::stage(into, options)?;
-    let owner = tree.owner("the source", 0);
-    let mut folders = vec![from.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let reading = |source| TreeError::Io {
-            doing: "read",
-            path: folder.clone(),
-            source,
-        };
-        for entry in folder.read_dir_utf8().map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let kind = entry.file_type().map_err(reading)?;
-            let name = entry.file_name();
-            let is_left_out = matches!(
-                name,
-                ".git" | ".hg" | ".svn" | "node_modules" | "__pycache__" | ".venv"
-            ) || entry.path().join("pyvenv.cfg").is_file();
-            if kind.is_dir() && is_left_out {
-                continue;
-            }
-            let inside = entry.path().strip_prefix(from).unwrap_or(entry.path());
-            let path = TreePath::new(inside.as_str())?;
-            if kind.is_dir() {
-                tree.folder(owner, &path)?;
-                folders.push(entry.into_path());
-            } else if kind.is_symlink() {
-                let target = entry.path().read_link_utf8().map_err(reading)?;
-                tree.link_anywhere(owner, &path, target.as_str())?;
-            } else if kind.is_file() {
-                tree.copy(owner, &path, None, entry.path())?;
-            }
-        }
-    }
-    tree.finish().commit()?;
-    Ok(())
 }
 
 #[cfg(test)]

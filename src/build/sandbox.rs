@@ -9,7 +9,8 @@
 
 use std::fs;
 use std::io;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -109,16 +110,11 @@ impl Job {
         log: &fs::File,
     ) -> io::Result<Child> {
         use std::os::unix::process::CommandExt as _;
-        let mut command = if contain {
-            let about = self.folder.join("job.json");
-            fs::write(&about, serde_json::to_vec(self)?)?;
-            let mut command = Command::new(this);
-            command.args(["__sandbox", "outer", about.as_str()]);
-            command
-        } else {
-            self.program()
-        };
-        command
+        let about = self.folder.join("job.json");
+        fs::write(&about, serde_json::to_vec(self)?)?;
+        let stage = if contain { "outer" } else { "plain" };
+        Command::new(this)
+            .args(["__sandbox", stage, about.as_str()])
             .stdin(stdin)
             .stdout(log.try_clone()?)
             .stderr(log.try_clone()?)
@@ -127,28 +123,65 @@ impl Job {
     }
 }
 
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Itself(ExitStatus),
+    /// It took too long, and was killed.
+    TooLate,
+    /// It was killed because nobody wants its result any more.
+    Stopped,
+}
+
+impl Ended {
+    /// Whether it succeeded.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Itself(status) if status.success())
+    }
+}
+
 /// Waits for a process, but no longer than `limit`: then all of its group is killed. `None`: it was.
 ///
 /// # Errors
 /// When it cannot be waited for.
-pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    Ok(
+        match wait_while_wanted(child, limit, &AtomicBool::new(false))? {
+            Ended::Itself(status) => Some(status),
+            Ended::TooLate | Ended::Stopped => None,
+        },
+    )
+}
+
+/// [`wait`], but no longer than until `stop` is set either.
+///
+/// # Errors
+/// When it cannot be waited for.
+pub fn wait_while_wanted(
+    child: &mut Child,
+    limit: Duration,
+    stop: &AtomicBool,
+) -> io::Result<Ended> {
     let start = Instant::now();
-    loop {
+    let ended = loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(Ended::Itself(status));
+        }
+        if stop.load(Ordering::Relaxed) {
+            break Ended::Stopped;
         }
         if start.elapsed() > limit {
-            if let Some(group) = i32::try_from(child.id())
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-            {
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
-            }
-            child.wait()?;
-            return Ok(None);
+            break Ended::TooLate;
         }
         std::thread::sleep(Duration::from_millis(20));
+    };
+    let group = i32::try_from(child.id()).ok();
+    if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
+    child.wait()?;
+    Ok(ended)
 }
 
 /// Whether builds can be contained here; if not, why.
@@ -184,20 +217,26 @@ pub fn is_possible(this: &Utf8Path) -> Result<(), String> {
     }
 }
 
-/// `lockwright __sandbox outer|inner FILE`: the two stages.
+/// `lockwright __sandbox outer|inner FILE`: the two stages; `plain`: neither, only what holds for
+/// every build.
 pub fn stage(name: &str, about: &Utf8Path) -> ExitCode {
     let run = || -> io::Result<u8> {
         let job: Job = serde_json::from_slice(&fs::read(about)?)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         match name {
             "outer" => outer(about),
-            _ => inner(&job),
+            "inner" => inner(&job),
+            _ => {
+                use std::os::unix::process::CommandExt as _;
+                Err(job.program().exec())
+            }
         }
     };
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("the build cannot be contained: {error}");
+            eprintln!("the build cannot be started: {error}");
             ExitCode::from(125)
         }
     }
@@ -235,22 +274,29 @@ fn inner(job: &Job) -> io::Result<u8> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(said("make mounts private"))?;
-    let root = job.folder.join("root");
+    // As mountinfo will have it.
+    let root = job.folder.join("root").canonicalize_utf8()?;
     let plain = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", root.as_str(), "tmpfs", plain, c"mode=0755").map_err(said("mount a root"))?;
-    for path in SYSTEM
-        .iter()
-        .map(Utf8Path::new)
-        .chain(job.readable.iter().map(AsRef::as_ref))
-    {
-        show(&root, path, true)?;
-    }
-    for path in &job.writable {
-        show(&root, path, false)?;
-    }
     let inside = |path: &str| format!("{root}{path}");
     for folder in ["/proc", "/dev", "/dev/shm", "/tmp", "/etc", INSIDE] {
         fs::create_dir_all(inside(folder))?;
+    }
+    mount_bind(job.folder.join("tmp").as_str(), inside("/tmp")).map_err(said("bind /tmp"))?;
+    mount_bind(job.folder.as_str(), inside(INSIDE)).map_err(said("bind the build's folder"))?;
+    let system = SYSTEM.iter().map(Utf8Path::new);
+    let readable = system.chain(job.readable.iter().map(AsRef::as_ref));
+    let writable = job.writable.iter().map(|path| (path.as_path(), false));
+    let mut shown: Vec<(&Utf8Path, bool)> = readable.map(|path| (path, true)).collect();
+    shown.extend(writable);
+    // Folders before what is in them, which may be writable in one that is not.
+    shown.sort();
+    for (path, is_read_only) in shown {
+        show(&root, path, is_read_only)?;
+    }
+    for shown in &job.shown {
+        let place = Utf8PathBuf::from(inside(shown.to.as_str()));
+        show_at(&shown.from, &place, !shown.writable)?;
     }
     fs::write(
         inside("/etc/passwd"),
@@ -274,15 +320,6 @@ fn inner(job: &Job) -> io::Result<u8> {
     let none = plain | MountFlags::NOEXEC;
     mount("proc", inside("/proc"), "proc", none, None).map_err(said("mount /proc"))?;
     read_only(inside("/proc/sys").as_str())?;
-    mount_bind(job.folder.join("tmp").as_str(), inside("/tmp")).map_err(said("bind /tmp"))?;
-    mount_bind(job.folder.as_str(), inside(INSIDE)).map_err(said("bind the build's folder"))?;
-    for shown in &job.shown {
-        show_at(
-            &shown.from,
-            &inside(shown.to.as_str()).into(),
-            shown.writable,
-        )?;
-    }
 
     std::env::set_current_dir(&root)?;
     match pivot_root(".", ".") {
@@ -321,29 +358,19 @@ fn show(root: &Utf8Path, path: &Utf8Path, is_read_only: bool) -> io::Result<()> 
     };
     let place = Utf8PathBuf::from(format!("{root}{path}"));
     if let Some(parent) = place.parent() {
-        // Already shown with a folder above it.
-        if fs::create_dir_all(parent).is_err() || place.symlink_metadata().is_ok() {
-            return Ok(());
-        }
+        fs::create_dir_all(parent)?;
     }
     if meta.is_symlink() {
-        return std::os::unix::fs::symlink(fs::read_link(path)?, &place);
+        return match place.symlink_metadata() {
+            Ok(_) => Ok(()),
+            Err(_) => std::os::unix::fs::symlink(fs::read_link(path)?, &place),
+        };
     }
-    if meta.is_dir() {
-        fs::create_dir(&place)?;
-    } else {
-        fs::write(&place, "")?;
-    }
-    mount_bind_recursive(path.as_str(), place.as_str()).map_err(said("bind"))?;
-    if is_read_only {
-        remount(&place)
-    } else {
-        Ok(())
-    }
+    show_at(path, &place, is_read_only)
 }
 
-/// Shows something at another place than its own.
-fn show_at(from: &Utf8Path, place: &Utf8PathBuf, writable: bool) -> io::Result<()> {
+/// Shows something at a place of the new root, whose path is `place` for now.
+fn show_at(from: &Utf8Path, place: &Utf8Path, is_read_only: bool) -> io::Result<()> {
     if from.is_dir() {
         fs::create_dir_all(place)?;
     } else if place.symlink_metadata().is_err() {
@@ -351,10 +378,47 @@ fn show_at(from: &Utf8Path, place: &Utf8PathBuf, writable: bool) -> io::Result<(
         fs::write(place, "")?;
     }
     mount_bind_recursive(from.as_str(), place.as_str()).map_err(said("bind"))?;
-    match writable {
-        true => Ok(()),
-        false => remount(place),
+    if !is_read_only {
+        return Ok(());
     }
+    // What is mounted below it as well: a mount of its own keeps its own flags.
+    remount(place)?;
+    let below = format!("{place}/");
+    for mount in mounts()? {
+        if mount.as_str().starts_with(&below) {
+            remount(&mount)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where anything is mounted.
+fn mounts() -> io::Result<Vec<Utf8PathBuf>> {
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
+    let point = |line: &str| Some(Utf8PathBuf::from(unescaped(line.split(' ').nth(4)?)));
+    Ok(text.lines().filter_map(point).collect())
+}
+
+/// A path of mountinfo, in which spaces and the like are written as `\040` (proc(5)).
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part
+            .get(..3)
+            .and_then(|code| u8::from_str_radix(code, 8).ok());
+        match (code, part.get(3..)) {
+            (Some(code), Some(rest)) => {
+                plain.push(char::from(code));
+                plain.push_str(rest);
+            }
+            _ => {
+                plain.push('\\');
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 fn read_only(path: &str) -> io::Result<()> {

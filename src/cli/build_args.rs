@@ -10,6 +10,7 @@ use pep508_rs::PackageName;
 use super::Failure;
 use crate::build::Options;
 use crate::build::sandbox::Mode;
+use crate::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::manifest::Manifest;
 
 /// How sources are built.
@@ -29,6 +30,26 @@ pub struct BuildArgs {
     /// How many seconds a build may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     build_timeout: u64,
+    /// A command that builds instead: it is given the source's folder, the folder for the wheel and
+    /// a JSON file with the request [default: `hook` in `[build]` of the lockwright.toml]
+    #[arg(long, value_name = "CMD")]
+    build_hook: Option<String>,
+    /// Tell back ends something (repeatable)
+    #[arg(long, short = 'C', value_name = "KEY=VALUE", alias = "config-settings")]
+    config_setting: Vec<Setting>,
+    /// Tell the back end of one package something (repeatable)
+    #[arg(long, value_name = "NAME:KEY=VALUE", alias = "config-setting-package")]
+    config_settings_package: Vec<Variable>,
+    /// Build in the project's own environment
+    #[arg(long, env = "UV_NO_BUILD_ISOLATION",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    no_build_isolation: bool,
+    /// Build this package in the project's own environment (repeatable)
+    #[arg(long, value_name = "NAME")]
+    no_build_isolation_package: Vec<PackageName>,
+    /// Keep the folder of a build that failed
+    #[arg(long)]
+    keep_failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -48,6 +69,27 @@ struct Variable {
     package: PackageName,
     name: String,
     value: String,
+}
+
+/// `KEY=VALUE`.
+#[derive(Debug, Clone)]
+struct Setting {
+    key: String,
+    value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.into(),
+                value: value.into(),
+            }),
+            _ => Err("it is not of the form KEY=VALUE, as in editable_mode=compat".into()),
+        }
+    }
 }
 
 impl std::str::FromStr for Variable {
@@ -93,6 +135,7 @@ impl BuildArgs {
         if options.lock.is_none() {
             options.lock = said.lock.map(|file| beside.with_file_name("").join(file));
         }
+        options.hook = options.hook.or(said.hook);
         Ok(options)
     }
 
@@ -107,15 +150,33 @@ impl BuildArgs {
             own.insert(variable.name, variable.value);
         }
         let lock = self.build_lock.as_deref().map(camino::absolute_utf8);
+        let mut settings = BuildSettings {
+            no_build_isolation: self.no_build_isolation.then_some(true),
+            no_build_isolation_package: self.no_build_isolation_package.clone(),
+            ..BuildSettings::default()
+        };
+        for Setting { key, value } in &self.config_setting {
+            let value = ConfigValue::One(value.clone());
+            settings.config_settings.add(key, value);
+        }
+        for variable in &self.config_settings_package {
+            let package = variable.package.clone();
+            let own = settings.config_settings_package.entry(package).or_default();
+            own.add(&variable.name, ConfigValue::One(variable.value.clone()));
+        }
         Ok(Options {
             lock: lock.transpose()?,
             environment,
+            settings,
+            hook: self.build_hook.clone(),
             sandbox: match self.sandbox {
                 When::Require => Mode::Require,
                 When::Auto => Mode::Auto,
                 When::Off => Mode::Off,
             },
             limit: Duration::from_secs(self.build_timeout),
+            keep_failed: self.keep_failed,
+            quiet: false,
             this: Utf8PathBuf::try_from(std::env::current_exe()?)?,
         })
     }

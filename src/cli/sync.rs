@@ -1,6 +1,5 @@
 //! `lockwright sync`: fetch what a lock names, and assemble it.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,18 +13,15 @@ use super::node_args::NodeArgs;
 use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
-use pep508_rs::PackageName;
 
 use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
-use crate::build::{BuildError, Builder, Wheel};
+use crate::build::{self, Builder};
 use crate::digest::{Algorithm, Digest};
-use crate::lock::pyproject::ProjectSettings;
-use crate::plan::{Install, PythonPlan};
+use crate::plan::PythonPlan;
 use crate::python::bytecode::Compiler;
 use crate::python::venv::Venv;
 use crate::python::{Layout, venv};
-use crate::store::Store;
 use crate::target::Os;
 use crate::tree::{Options, Replace, Tree, TreePath};
 use crate::ui::{Progress, bytes};
@@ -105,6 +101,8 @@ struct Report<'a> {
     from_disk: usize,
     from_network: usize,
     bytes_fetched: u64,
+    built: usize,
+    built_before: usize,
     collisions: &'a [crate::tree::Collision],
 }
 
@@ -140,8 +138,20 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     };
     let layout = Layout::new(&chosen.target, &dest, args.relocatable);
     let venv = venv_of(args, &chosen)?;
-    let building = args.build.options(&lock.file)?;
-    let made_from = made_from(args, &plan, &layout, &venv, &building)?;
+    let mut building = args.build.options(&lock.file)?;
+    building.quiet = global.quiet;
+    let network = args.network.options(&settings.indexes);
+    let interpreter = chosen.interpreter.as_ref();
+    let builder = Builder::new(build::Request {
+        plan: &plan,
+        settings: &settings,
+        no_binary: &selection.no_binary_packages,
+        interpreter: interpreter.filter(|found| found.target.platform == chosen.target.platform),
+        store: &store,
+        fetch: &network,
+        options: &building,
+    })?;
+    let made_from = made_from(args, &plan, &layout, &venv, &builder)?;
     let packages: Vec<String> = plan
         .packages
         .iter()
@@ -158,19 +168,11 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         from_disk: 0,
         from_network: 0,
         bytes_fetched: 0,
+        built: 0,
+        built_before: 0,
         collisions: &[],
     };
-    // A folder that is built may have changed, which only building it tells.
-    let has_folders = plan.packages.iter().any(|package| {
-        matches!(
-            package.install,
-            Install::Directory {
-                editable: false,
-                ..
-            }
-        )
-    });
-    if !has_folders && is_current(&dest, &layout, &made_from) {
+    if is_current(&dest, &layout, &made_from) {
         return finish(args, global, &report, || {
             format!("{dest} is as the lock has it: {} packages", packages.len())
         });
@@ -190,8 +192,6 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     // No package may have its files in place of the environment's own.
     let own = tree.owner("the environment", u64::MAX);
     venv::write(&tree, own, &layout, &chosen.target, &venv)?;
-    let network = args.network.options(&settings.indexes);
-    let built = build(args, &plan, &store, &network, &chosen, &building, &settings)?;
     let done = assemble(
         &tree,
         &Request {
@@ -201,7 +201,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             fetch: &network,
             limits: Limits::default(),
             strict: args.strict,
-            built: &built,
+            builder: Some(&builder),
         },
     )?;
     for collision in &done.collisions {
@@ -238,16 +238,18 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     report.from_disk = fetched.from_disk;
     report.from_network = fetched.from_network;
     report.bytes_fetched = fetched.bytes;
+    (report.built, report.built_before) = (done.built, done.built_before);
     report.collisions = &done.collisions;
     finish(args, global, &report, || {
         let mut from = Vec::new();
         for (count, place) in [
-            (fetched.from_store, "the store"),
-            (fetched.from_disk, "this machine"),
-            (fetched.from_network, "the network"),
+            (fetched.from_store + done.built_before, "from the store"),
+            (fetched.from_disk, "from this machine"),
+            (fetched.from_network, "from the network"),
+            (done.built, "built"),
         ] {
             if count > 0 {
-                from.push(format!("{count} from {place}"));
+                from.push(format!("{count} {place}"));
             }
         }
         let from = if from.is_empty() {
@@ -275,44 +277,6 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             placing.as_secs_f64(),
         )
     })
-}
-
-/// Builds what the lock has no wheel of.
-fn build(
-    args: &SyncArgs,
-    plan: &PythonPlan,
-    store: &Store,
-    network: &crate::fetch::Options,
-    chosen: &Chosen,
-    options: &crate::build::Options,
-    settings: &ProjectSettings,
-) -> Result<BTreeMap<PackageName, Wheel>, Failure> {
-    let sources: Vec<_> = plan
-        .packages
-        .iter()
-        .filter(|package| !matches!(package.install, Install::Wheel { .. }))
-        .collect();
-    let mut built = BTreeMap::new();
-    let Some(first) = sources.first() else {
-        return Ok(built);
-    };
-    let interpreter = chosen
-        .interpreter
-        .as_ref()
-        .filter(|found| found.target.platform == chosen.target.platform)
-        .ok_or_else(|| BuildError::NoInterpreter(first.label()))?;
-    let mut no_binary = args.selection.selection().no_binary_packages;
-    no_binary.extend(settings.no_binary_package.iter().cloned());
-    let builder = Builder::new(store, network, interpreter, options, no_binary)?;
-    let progress = Progress::items("Building", sources.len() as u64);
-    for package in sources {
-        progress.working_on(package.name.to_string());
-        let wheel = builder.wheel(package, &progress)?;
-        progress.advance(1);
-        built.insert(package.name.clone(), wheel);
-    }
-    progress.done();
-    Ok(built)
 }
 
 fn finish(
@@ -363,7 +327,7 @@ fn made_from(
     plan: &PythonPlan,
     layout: &Layout,
     venv: &Venv,
-    building: &crate::build::Options,
+    builder: &Builder<'_>,
 ) -> Result<Digest, serde_json::Error> {
     let all = serde_json::json!({
         "lockwright": env!("CARGO_PKG_VERSION"),
@@ -371,10 +335,7 @@ fn made_from(
         "layout": format!("{layout:?}"),
         "venv": format!("{venv:?}"),
         "bytecode": args.compile_bytecode,
-        "build": [
-            building.lock.as_ref().and_then(|lock| std::fs::read_to_string(lock).ok()),
-            Some(format!("{:?}", building.environment)),
-        ],
+        "builds": builder.keys(),
     });
     Ok(Digest::of(Algorithm::Sha256, &serde_json::to_vec(&all)?))
 }

@@ -13,7 +13,7 @@ use super::prepare::{digest_of, lock_file};
 use crate::archive::Limits;
 use crate::assemble::python::{Request, assemble};
 use crate::build::sandbox::Mode;
-use crate::build::{self, BuildError, Builder, Wheel};
+use crate::build::{self, Builder};
 use crate::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::lock::uv::UvLock;
 use crate::manifest::{self, BuildDefaults};
@@ -21,7 +21,6 @@ use crate::plan::{Install, PythonPlan, Selection};
 use crate::python::Layout;
 use crate::python::venv::{self, Venv};
 use crate::tree::Tree;
-use crate::ui::Progress;
 
 const PHASE: &str = "python";
 
@@ -145,6 +144,9 @@ fn building(context: &Context<'_>) -> Result<build::Options, ComponentError> {
     let general = &context.settings.document.manifest.build;
     let said = [&context.component.build, general];
     let folder = context.settings.document.folder();
+    if options.hook.is_none() {
+        options.hook = said.iter().find_map(|build| build.hook.clone());
+    }
     if options.lock.is_none() {
         let lock = said.iter().find_map(|build| build.lock.as_ref());
         options.lock = lock.map(|lock| folder.join(lock));
@@ -192,7 +194,7 @@ pub fn place(
         system_site_packages: false,
     };
     venv::write(tree, own, &layout, &chosen.target, &venv).map_err(context.failed(said, PHASE))?;
-    let built = built(context, prepared).map_err(context.failed(said, PHASE))?;
+    let builder = builder(context, prepared).map_err(context.failed(said, PHASE))?;
     let done = assemble(
         tree,
         &Request {
@@ -202,7 +204,7 @@ pub fn place(
             fetch: context.settings.fetch,
             limits: Limits::default(),
             strict: false,
-            built: &built,
+            builder: Some(&builder),
         },
     );
     done.map_err(context.failed(said, PHASE))?;
@@ -218,40 +220,21 @@ pub fn layout(context: &Context<'_>, prefix: &Utf8Path) -> Result<Layout, Compon
 }
 
 /// Builds what the lock has no wheel of.
-fn built(
-    context: &Context<'_>,
-    prepared: &PreparedPython,
-) -> Result<BTreeMap<PackageName, Wheel>, Cause> {
-    let packages = &prepared.plan.packages;
-    let sources: Vec<_> = packages
-        .iter()
-        .filter(|package| !matches!(package.install, Install::Wheel { .. }))
-        .collect();
-    let mut built = BTreeMap::new();
-    let Some(first) = sources.first() else {
-        return Ok(built);
-    };
+fn builder<'a>(
+    context: &'a Context<'_>,
+    prepared: &'a PreparedPython,
+) -> Result<Builder<'a>, Cause> {
     let chosen = context.pythons.get()?;
-    let interpreter = chosen.interpreter.as_ref();
-    let interpreter = interpreter.ok_or_else(|| BuildError::NoInterpreter(first.label()))?;
-    let mut no_binary = prepared.selection.no_binary_packages.clone();
-    no_binary.extend(prepared.settings.no_binary_package.iter().cloned());
-    let builder = Builder::new(
-        context.settings.store,
-        context.settings.fetch,
-        interpreter,
-        &prepared.building,
-        no_binary,
-    )?;
-    let progress = Progress::items("Building", sources.len() as u64);
-    for package in sources {
-        progress.working_on(package.name.to_string());
-        let wheel = builder.wheel(package, &progress)?;
-        progress.advance(1);
-        built.insert(package.name.clone(), wheel);
-    }
-    progress.done();
-    Ok(built)
+    let builder = Builder::new(build::Request {
+        plan: &prepared.plan,
+        settings: &prepared.settings,
+        no_binary: &prepared.selection.no_binary_packages,
+        interpreter: chosen.interpreter.as_ref(),
+        store: context.settings.store,
+        fetch: context.settings.fetch,
+        options: &prepared.building,
+    });
+    Ok(builder?)
 }
 
 /// The lock that a component's environment comes from, its own or its base's.

@@ -4,6 +4,7 @@
 //! names have been parsed, references between packages lead somewhere, and a file name cannot
 //! leave the folder it is put in. Anything else is refused with its place in the file.
 
+pub mod build_settings;
 pub mod fresh;
 pub mod npm;
 pub mod npm_order;

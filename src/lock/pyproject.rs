@@ -14,6 +14,7 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use super::LockError;
+use super::build_settings::BuildSettings;
 use super::uv::GroupName;
 use crate::place::Place;
 
@@ -33,6 +34,8 @@ pub struct ProjectSettings {
     /// `[[tool.uv.index]]`: the names and URLs of those that have both. Their logins are given by
     /// name, in `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`.
     pub indexes: Vec<(String, Url)>,
+    /// How sources are built.
+    pub build: BuildSettings,
 }
 
 /// The groups that are installed where the command line does not say otherwise.
@@ -133,6 +136,8 @@ struct Settings {
     no_build: Option<bool>,
     #[serde(default)]
     no_build_package: Vec<PackageName>,
+    #[serde(flatten)]
+    build: BuildSettings,
 }
 
 #[derive(Debug, Deserialize)]
@@ -258,6 +263,7 @@ impl ProjectSettings {
         self.indexes = (settings.index.into_iter())
             .filter_map(Index::named)
             .collect();
+        self.build = settings.build;
     }
 }
 

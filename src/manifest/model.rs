@@ -175,6 +175,8 @@ pub struct BuildDefaults {
     /// The lock with the build requirements, relative to the manifest.
     #[schemars(with = "Option<String>")]
     pub lock: Option<Utf8PathBuf>,
+    /// A command that builds in the place of the PEP 517 front end; a shell reads it.
+    pub hook: Option<String>,
     /// Per package; `[build.NAME]`.
     #[serde(flatten)]
     pub packages: IndexMap<String, PackageBuild>,

@@ -18,6 +18,7 @@
 
 mod run;
 mod server;
+pub mod sources;
 mod tools;
 
 use std::fs;
@@ -27,8 +28,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use run::{Ran, Run, lockwright, lockwright_in_forky, run};
 pub use server::{Fault, Request, Server};
 pub use tools::{
-    bun, env_dir, forky_root, in_forky, mirrors, newer_nix, nix, nix_hash, node, npm, npx, on_path,
-    patchelf, pnpm, postgres, python, python314, shared_store, uv, wheels,
+    backends, bun, env_dir, forky_root, in_forky, mirrors, newer_nix, nix, nix_hash, node, npm,
+    npx, on_path, patchelf, pnpm, postgres, python, python314, shared_store, uv, wheels,
 };
 
 /// The project's root.

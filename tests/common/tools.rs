@@ -88,6 +88,12 @@ pub fn python314() -> Utf8PathBuf {
     tool("bin/python3.14")
 }
 
+/// A folder of wheels: build back ends, and what they need.
+pub fn backends() -> Utf8PathBuf {
+    tool("backends/.recipe");
+    tool("backends")
+}
+
 /// Wheels for a machine (`x86_64`, `aarch64`, …), unpacked into one folder.
 pub fn wheels(machine: &str) -> Utf8PathBuf {
     tool("wheels/.recipe");

@@ -1,0 +1,174 @@
+//! A wheel that a hook made, written anew so that its bytes follow from its contents alone.
+//!
+//! Back ends differ in what they let into an archive: the order of the file system, the umask, the
+//! clock, the zlib at hand. None of that is the wheel's contents. Members are sorted here, with the
+//! `.dist-info` folder last, as the specification recommends
+//! (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/>).
+
+use std::io::{Cursor, Write as _};
+
+use camino::Utf8Path;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::error::BuildError;
+use crate::archive::Limits;
+use crate::archive::zip::{Member, Zip};
+use crate::lock::wheel_name::WheelName;
+use crate::plan::PlannedPackage;
+
+/// From this size on, a member is marked as one that may not fit in 32 bits.
+const LARGE: u64 = u32::MAX as u64;
+
+/// Checks that a wheel is what was to be built, and returns it in its canonical form.
+///
+/// # Errors
+/// When it is another package's, or no wheel.
+pub(super) fn canonical(
+    package: &PlannedPackage,
+    file_name: &str,
+    path: &Utf8Path,
+) -> Result<Vec<u8>, BuildError> {
+    let refuse = |reason: String| BuildError::Project {
+        package: package.label(),
+        reason,
+    };
+    let name: WheelName = file_name
+        .parse()
+        .map_err(|error| refuse(format!("the build made {error}")))?;
+    if name.distribution != package.name {
+        return Err(refuse(format!(
+            "the build made {file_name}, which is another package"
+        )));
+    }
+    if let Some(version) = &package.version
+        && name.version != *version
+    {
+        return Err(refuse(format!(
+            "the build made {file_name}, and the lock says {version}: lock it again with `uv lock`, \
+             or give the version in its build environment"
+        )));
+    }
+    let disk = |source| BuildError::Disk {
+        package: package.label(),
+        source,
+    };
+    let bytes = std::fs::read(path).map_err(disk)?;
+    let zip = Zip::new(&bytes, file_name, &Limits::default())?;
+    write(&zip).map_err(|error| match error {
+        Failure::Zip(error) => error.into(),
+        Failure::Write(error) => disk(error),
+    })
+}
+
+enum Failure {
+    Zip(crate::archive::zip::ZipError),
+    Write(std::io::Error),
+}
+
+impl From<crate::archive::zip::ZipError> for Failure {
+    fn from(error: crate::archive::zip::ZipError) -> Self {
+        Self::Zip(error)
+    }
+}
+
+fn write(zip: &Zip<'_>) -> Result<Vec<u8>, Failure> {
+    let failed = |error: zip::result::ZipError| Failure::Write(error.into());
+    let mut members: Vec<&Member> = zip.members().iter().collect();
+    members.sort_by_key(|member| order(member.path.as_str()));
+    let mut out = ZipWriter::new(Cursor::new(Vec::new()));
+    for member in members {
+        let mode = if member.executable { 0o755 } else { 0o644 };
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .last_modified_time(DateTime::default())
+            .large_file(member.size >= LARGE)
+            .unix_permissions(mode);
+        if member.is_folder {
+            let options = options.unix_permissions(0o755);
+            out.add_directory(member.path.as_str(), options)
+                .map_err(failed)?;
+            continue;
+        }
+        out.start_file(member.path.as_str(), options)
+            .map_err(failed)?;
+        zip.unpack(member, &mut |piece| {
+            out.write_all(piece).map_err(Failure::Write)
+        })?;
+    }
+    Ok(out.finish().map_err(failed)?.into_inner())
+}
+
+/// `.dist-info` after all else, and in it RECORD after all else.
+fn order(path: &str) -> (bool, bool, &str) {
+    let top = path.split('/').next().unwrap_or_default();
+    let is_info = top.ends_with(".dist-info");
+    (is_info, is_info && path.ends_with("/RECORD"), path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn package() -> PlannedPackage {
+        PlannedPackage {
+            name: "thing".parse().unwrap(),
+            version: Some("1.0".parse().unwrap()),
+            install: crate::plan::Install::Directory {
+                path: "/nowhere".into(),
+                editable: false,
+            },
+            required_by: Vec::new(),
+            reason: String::new(),
+            direct_url: None,
+        }
+    }
+
+    fn wheel(names: &[&str], stored: bool, year: u16) -> (tempfile::TempDir, camino::Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("w.whl");
+        let mut out = ZipWriter::new(std::fs::File::create(&path).unwrap());
+        let method = if stored {
+            CompressionMethod::Stored
+        } else {
+            CompressionMethod::Deflated
+        };
+        for name in names {
+            let options = SimpleFileOptions::default()
+                .compression_method(method)
+                .last_modified_time(DateTime::from_date_and_time(year, 2, 3, 4, 5, 6).unwrap())
+                .unix_permissions(if stored { 0o600 } else { 0o664 });
+            out.start_file(*name, options).unwrap();
+            out.write_all(name.as_bytes()).unwrap();
+        }
+        out.finish().unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn order_clock_modes_and_compression_do_not_show() {
+        let info = ["thing-1.0.dist-info/RECORD", "thing-1.0.dist-info/METADATA"];
+        let (_a, one) = wheel(&[info[0], "thing/b.py", info[1], "thing/a.py"], true, 1999);
+        let (_b, other) = wheel(&["thing/a.py", "thing/b.py", info[1], info[0]], false, 2026);
+        let name = "thing-1.0-py3-none-any.whl";
+        let bytes = canonical(&package(), name, &one).unwrap();
+        assert_eq!(bytes, canonical(&package(), name, &other).unwrap());
+        let zip = Zip::new(&bytes, name, &Limits::default()).unwrap();
+        let paths: Vec<&str> = zip.members().iter().map(|m| m.path.as_str()).collect();
+        assert_eq!(paths, ["thing/a.py", "thing/b.py", info[1], info[0]]);
+    }
+
+    #[test]
+    fn another_wheel_than_was_planned_is_refused() {
+        let (_folder, path) = wheel(&["thing/a.py"], false, 2026);
+        for (name, why) in [
+            ("other-1.0-py3-none-any.whl", "which is another package"),
+            ("thing-1.1-py3-none-any.whl", "and the lock says 1.0"),
+            ("thing.whl", "not the name of a wheel"),
+        ] {
+            let said = canonical(&package(), name, &path).unwrap_err().to_string();
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}
