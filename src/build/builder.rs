@@ -543,8 +543,12 @@ impl<'a> Kitchen<'a> {
             settings.extra_build_variables.get(&package.name),
             request.options.environment.get(&package.name),
         ];
-        let environment: BTreeMap<String, String> =
-            own.into_iter().flatten().cloned().flatten().collect();
+        let environment: BTreeMap<String, String> = own
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
         let mut recipe = Recipe {
             source: source_of(package)?,
             package: package.clone(),

@@ -77,16 +77,15 @@ pub enum ConfigValue {
 impl ConfigSettings {
     /// Adds a value: what was said before stays, and comes first.
     pub fn add(&mut self, key: &str, value: ConfigValue) {
-        let before = match self.0.remove(key) {
-            None => {
-                self.0.insert(key.to_owned(), value);
-                return;
+        let value = match self.0.remove(key) {
+            None => value,
+            Some(before) => {
+                let mut all = before.list();
+                all.extend(value.list());
+                ConfigValue::Several(all)
             }
-            Some(before) => before,
         };
-        let mut all = before.list();
-        all.extend(value.list());
-        self.0.insert(key.to_owned(), ConfigValue::Several(all));
+        self.0.insert(key.to_owned(), value);
     }
 
     /// Adds all of another's.
