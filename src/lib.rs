@@ -17,6 +17,7 @@ pub mod assemble;
 pub mod build;
 pub mod cli;
 pub mod component;
+pub mod diff;
 pub mod digest;
 pub mod elf;
 pub mod fetch;

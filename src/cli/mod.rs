@@ -3,6 +3,8 @@
 
 mod build;
 mod build_args;
+mod diff;
+mod diff_input;
 mod elf;
 mod fetch;
 mod hash;
@@ -62,6 +64,7 @@ enum Command {
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
     Plan(plan::PlanArgs),
+    Diff(Box<diff::DiffArgs>),
     Refs(refs::RefsArgs),
     Patch(patch::PatchArgs),
     Seal(seal::SealArgs),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Refs(args) => refs::run(args),
         Command::Patch(args) => patch::run(args),
         Command::Seal(args) => seal::run(args),

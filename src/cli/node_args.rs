@@ -48,6 +48,12 @@ enum Kind {
 }
 
 impl NodeArgs {
+    /// Whether the command line names a machine, or leaves something out.
+    pub fn is_given(&self) -> bool {
+        let named = [&self.os, &self.cpu, &self.libc, &self.node_version];
+        !self.omit.is_empty() || named.iter().any(|name| name.is_some())
+    }
+
     /// What is left out.
     pub fn omit(&self) -> BTreeSet<Omit> {
         let mut omit = self.omit.clone();

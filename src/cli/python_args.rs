@@ -306,6 +306,20 @@ pub struct Chosen {
 }
 
 impl TargetArgs {
+    /// Whether the command line names a target. A variable alone does not: it is set for other
+    /// tools too.
+    pub fn is_given(&self) -> bool {
+        let variable = std::env::var("UV_PYTHON").ok();
+        self.python_version.is_some()
+            || self.python_platform.is_some()
+            || (self.python.is_some() && self.python != variable)
+    }
+
+    /// The version of `--python-version`.
+    pub fn version(&self) -> Option<&str> {
+        self.python_version.as_deref()
+    }
+
     /// Finds the target: by name alone, or by asking an interpreter.
     ///
     /// # Errors

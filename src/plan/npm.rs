@@ -211,11 +211,31 @@ impl NpmPlan {
         omit: &BTreeSet<Omit>,
         npmrc: &Npmrc,
     ) -> Result<Self, NpmPlanError> {
-        let mut graph = Graph::new(lock)?;
+        let mut graph = Graph::new(lock, true)?;
         graph.find_flags();
         let warnings = graph.check(target, omit)?;
         graph.rule_out(target);
         graph.plan(target, omit, npmrc, warnings)
+    }
+
+    /// The places that a lock alone fills on a machine, whatever the package.json files beside it
+    /// say: what two locks are compared by.
+    ///
+    /// # Errors
+    /// Never, in fact: nothing is read.
+    pub fn places<'a>(
+        lock: &'a NpmLock,
+        target: &NodeTarget,
+        omit: &BTreeSet<Omit>,
+    ) -> Result<Vec<&'a str>, NpmPlanError> {
+        let mut graph = Graph::new(lock, false)?;
+        graph.find_flags();
+        graph.rule_out(target);
+        let kept = graph.kept(omit);
+        Ok(kept
+            .iter()
+            .map(|index| graph.nodes[*index].location)
+            .collect())
     }
 
     /// The tarballs, each with the index of its package.
@@ -229,9 +249,14 @@ impl NpmPlan {
 }
 
 impl<'a> Graph<'a> {
-    fn new(lock: &'a NpmLock) -> Result<Self, NpmPlanError> {
+    /// `on_disk`: what the project and its workspaces ask for is read from their package.json files.
+    fn new(lock: &'a NpmLock, on_disk: bool) -> Result<Self, NpmPlanError> {
         let folder = lock.folder();
-        let root = Manifest::beside(folder)?.map_or_else(|| lock.root.clone(), |(root, _)| root);
+        let beside = |folder: &camino::Utf8Path| match on_disk {
+            true => Manifest::beside(folder),
+            false => Ok(None),
+        };
+        let root = beside(folder)?.map_or_else(|| lock.root.clone(), |(root, _)| root);
         let node = |location, entry, about, recorded| Node {
             location,
             entry,
@@ -254,7 +279,7 @@ impl<'a> Graph<'a> {
             let is_own = links.contains(location.as_str()) && !location.contains("node_modules/");
             // The project's own folders may have changed since.
             let on_disk = match is_own {
-                true => Manifest::beside(&folder.join(location))?,
+                true => beside(&folder.join(location))?,
                 false => None,
             };
             let (about, recorded) = match on_disk {
@@ -604,6 +629,25 @@ impl<'a> Graph<'a> {
         all
     }
 
+    /// What is neither left out nor inside of what is.
+    fn kept(&self, omit: &BTreeSet<Omit>) -> Vec<usize> {
+        let mut placed: HashSet<&str> = HashSet::new();
+        let mut kept = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let left_out = node.flags.extraneous || node.inert || node.is_omitted(omit);
+            let parent = above(node.location);
+            let homeless = !is_top(node.location)
+                && is_package(parent)
+                && self.at.contains_key(parent)
+                && !placed.contains(parent);
+            if node.entry.is_some() && !left_out && !homeless {
+                placed.insert(node.location);
+                kept.push(index);
+            }
+        }
+        kept
+    }
+
     fn plan(
         &self,
         target: &NodeTarget,
@@ -611,23 +655,11 @@ impl<'a> Graph<'a> {
         npmrc: &Npmrc,
         warnings: Vec<String>,
     ) -> Result<NpmPlan, NpmPlanError> {
-        let mut placed: HashSet<&str> = HashSet::new();
         let mut packages = Vec::new();
-        let mut indexes = Vec::new();
-        for (index, node) in self.nodes.iter().enumerate() {
+        let indexes = self.kept(omit);
+        for index in &indexes {
+            let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };
-            let left_out = node.flags.extraneous || node.inert || node.is_omitted(omit);
-            // Nor is anything placed inside of what is not.
-            let parent = above(node.location);
-            let homeless = !is_top(node.location)
-                && is_package(parent)
-                && self.at.contains_key(parent)
-                && !placed.contains(parent);
-            if left_out || homeless {
-                continue;
-            }
-            placed.insert(node.location);
-            indexes.push(index);
             packages.push(PlannedNpm {
                 location: TreePath::new(node.location)?,
                 name: node

@@ -14,7 +14,7 @@ use crate::lock::uv::{GroupName, Source, UvLock};
 use crate::target::PythonTarget;
 
 /// What is wanted of a lock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// `--extra`.
     pub extras: Vec<ExtraName>,

@@ -97,7 +97,7 @@ impl<'a> Repository<'a> {
     }
 }
 
-fn program() -> Command {
+pub(super) fn program() -> Command {
     let mut git = Command::new("git");
     // Variables that would lead it to another repository, another index, another everything.
     for (name, _) in std::env::vars_os() {
@@ -141,7 +141,7 @@ fn hermetic(git: &mut Command) {
         .env("GIT_NO_LAZY_FETCH", "1");
 }
 
-fn run(mut git: Command, doing: &'static str) -> Result<Vec<u8>, GitError> {
+pub(super) fn run(mut git: Command, doing: &'static str) -> Result<Vec<u8>, GitError> {
     let output = git.output().map_err(GitError::Program)?;
     if output.status.success() {
         return Ok(output.stdout);

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod git;
 mod git_program;
 mod packed;
+pub mod show;
 
 pub use archive::{ArchiveError, Shape, Unpacked, unpack};
 pub use git::{GitError, GitTree, Revision};

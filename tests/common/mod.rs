@@ -29,7 +29,8 @@ pub use run::{Ran, Run, lockwright, lockwright_in_forky, run};
 pub use server::{Fault, Request, Server};
 pub use tools::{
     backends, bun, env_dir, forky_root, in_forky, mirrors, newer_nix, nix, nix_hash, node, npm,
-    npx, on_path, patchelf, pnpm, postgres, python, python314, shared_store, uv, wheels,
+    npx, on_path, patchelf, pnpm, postgres, python, python314, shared_store, uv, validators,
+    wheels,
 };
 
 /// The project's root.

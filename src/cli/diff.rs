@@ -1,0 +1,390 @@
+//! `lockwright diff`: what a bump changed.
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
+use pep440_rs::Version;
+
+use super::diff_input::{Given, Lock, What};
+use super::node_args::NodeArgs;
+use super::python_args::{SelectionArgs, TargetArgs};
+use super::{Failure, Outcome, print};
+use crate::diff::compare::compare;
+use crate::diff::facts::Facts;
+use crate::diff::model::{LockDiff, Severity};
+use crate::diff::report::{html, json, markdown, text};
+use crate::diff::{npm, python, targets};
+use crate::lock::pyproject::ProjectSettings;
+use crate::lock::uv::UvLock;
+use crate::plan::{PythonPlan, Selection};
+use crate::target::find::satisfies;
+use crate::target::node::NodeTarget;
+use crate::target::{Platform, PythonTarget};
+
+/// Say what a lock bump changed: versions, sources, files, and what should not have changed
+///
+/// Exit code 0, whatever changed, unless --fail-on says otherwise.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The old lock and the new one: each a file, a folder that has one, or a git revision's as
+    /// REV:path
+    #[arg(value_name = "OLD NEW", required_unless_present = "schema", num_args = 1..=9)]
+    locks: Vec<String>,
+    /// How it is reported
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// As --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Leave nothing out of the text: files, tags, notes, every package
+    #[arg(long)]
+    detail: bool,
+    /// Write the report to a file
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<Utf8PathBuf>,
+    /// Exit with 1 when there is an alarm; a warning or an alarm; any change
+    #[arg(long, value_enum, value_name = "WHAT")]
+    fail_on: Option<FailOn>,
+    /// What changes on this target: a platform as for --python-platform, before it a Python if
+    /// wanted, as 3.14@aarch64-manylinux_2_28; of an npm lock, linux-x64, darwin-arm64 or
+    /// linux-x64-musl. Repeatable: each change then says where it applies
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    target: Vec<String>,
+    /// Print the schema of --format json
+    #[arg(long, exclusive = true)]
+    schema: bool,
+    /// Print one lock as lines, a package each: for git config diff.lockwright.textconv
+    #[arg(long, conflicts_with_all = ["format", "json", "fail_on", "git"])]
+    textconv: bool,
+    /// Take the arguments that git gives: for git config diff.lockwright.command
+    #[arg(long)]
+    git: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    python: TargetArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// For a pull request's comment
+    Markdown,
+    /// For machines
+    Json,
+    /// One page for a browser, which needs nothing else
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// What no honest bump does
+    Alarm,
+    /// What deserves a look
+    Warning,
+    /// Any change
+    Change,
+}
+
+/// Runs the command.
+pub fn run(args: &DiffArgs) -> Outcome {
+    if args.schema {
+        print(&json::schema()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (old, new) = match &args.locks[..] {
+        [lock] if args.textconv => return textconv(lock),
+        // git: path, old file, its hash and mode, new file, its hash and mode; of a rename more.
+        [path, old, _, _, new, _, _, ..] if args.git => {
+            let Some(both) = of_git(path, old, new)? else {
+                return Ok(ExitCode::SUCCESS);
+            };
+            both
+        }
+        [old, new] if !args.textconv && !args.git => {
+            let (old, new) = rayon::join(|| Given::open(old, false), || Given::open(new, false));
+            match (old?, new?) {
+                (Given::Lock(old), Given::Lock(new)) => (old, new),
+                (Given::Tree(path), _) | (_, Given::Tree(path)) => {
+                    return Err(format!("{path} has no lock").into());
+                }
+            }
+        }
+        _ if args.textconv => return Ok(usage("--textconv takes one lock")),
+        _ if args.git => {
+            return Ok(usage(
+                "--git takes the arguments that git gives: let git run it",
+            ));
+        }
+        _ => return Ok(usage("give an old lock and a new one")),
+    };
+    let diff = compare_locks(args, &old, &new)?;
+    let report = match args.format {
+        _ if args.json => json::render(&diff)?,
+        Format::Text => text::render(&diff, args.detail),
+        Format::Markdown => markdown::render(&diff),
+        Format::Json => json::render(&diff)?,
+        Format::Html => html::render(&diff),
+    };
+    write(args, &report)?;
+    let fails = match args.fail_on {
+        None => false,
+        Some(FailOn::Alarm) => diff.of_severity(Severity::Alarm).next().is_some(),
+        Some(FailOn::Warning) => diff.summary.alarms + diff.summary.warnings > 0,
+        Some(FailOn::Change) => !diff.changes.is_empty() || !diff.findings.is_empty(),
+    };
+    Ok(ExitCode::from(u8::from(fails)))
+}
+
+fn usage(message: &str) -> ExitCode {
+    eprintln!("error: {message}; see lockwright diff --help");
+    ExitCode::from(2)
+}
+
+/// A lock as git compares it line by line.
+fn textconv(path: &str) -> Outcome {
+    let Given::Lock(lock) = Given::open(path, false)? else {
+        return Err(format!("{path} has no lock").into());
+    };
+    print(&text::lines(&whole(&lock)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+type Both = (Box<Lock>, Box<Lock>);
+
+/// The two files that git gives of one path; nothing where one of them is none.
+fn of_git(path: &str, old: &str, new: &str) -> Result<Option<Both>, Failure> {
+    let open = |file: &str| -> Result<Option<Box<Lock>>, Failure> {
+        match file {
+            "/dev/null" => Ok(None),
+            file => match Given::open(file, false)? {
+                Given::Lock(lock) => Ok(Some(lock)),
+                Given::Tree(_) => Err(format!("{file} has no lock").into()),
+            },
+        }
+    };
+    match (open(old)?, open(new)?) {
+        (Some(mut old), Some(mut new)) => {
+            old.label = format!("a/{path}");
+            new.label = format!("b/{path}");
+            Ok(Some((old, new)))
+        }
+        (None, Some(new)) => {
+            print(&format!(
+                "{path} is new, with {} packages\n",
+                whole(&new).each().count()
+            ))?;
+            Ok(None)
+        }
+        _ => {
+            print(&format!("{path} is gone\n"))?;
+            Ok(None)
+        }
+    }
+}
+
+fn write(args: &DiffArgs, report: &str) -> Result<(), Failure> {
+    match &args.out {
+        None => print(report)?,
+        Some(out) => std::fs::write(out, report)
+            .map_err(|error| format!("cannot write the report {out}: {error}"))?,
+    }
+    Ok(())
+}
+
+fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Failure> {
+    if old.what.ecosystem() != new.what.ecosystem() {
+        return Err(format!(
+            "{} and {} are locks of different tools, and cannot be compared",
+            old.label, new.label
+        )
+        .into());
+    }
+    let targets = Targets::meant(args, old, new)?;
+    let one = |target: &Target| -> Result<LockDiff, Failure> {
+        let (old, new) = rayon::join(|| facts(old, target), || facts(new, target));
+        Ok(compare(&old?, &new?))
+    };
+    match &targets {
+        Targets::All => {
+            let (old, new) = rayon::join(|| whole(old), || whole(new));
+            Ok(compare(&old, &new))
+        }
+        Targets::These(targets) => {
+            let diffs = (targets.iter())
+                .map(|target| Ok((target.label.clone(), one(target)?)))
+                .collect::<Result<Vec<_>, Failure>>()?;
+            targets::merge(diffs).ok_or_else(|| "no target is named".into())
+        }
+    }
+}
+
+fn whole(lock: &Lock) -> Facts {
+    match &lock.what {
+        What::Python(uv, _) => python::of_lock(uv, &lock.label),
+        What::Npm(npm) => npm::of_lock(npm, &lock.label),
+    }
+}
+
+fn facts(lock: &Lock, target: &Target) -> Result<Facts, Failure> {
+    match (&lock.what, &target.machine) {
+        (What::Python(uv, settings), Machine::Python(python, selection)) => {
+            of_plan(uv, settings, python, selection, &lock.label)
+        }
+        (What::Npm(npm), Machine::Node(node, omit)) => {
+            Ok(npm::of_target(npm, node, omit, &lock.label)?)
+        }
+        _ => Err(format!("{} cannot be compared for {}", lock.label, target.label).into()),
+    }
+}
+
+fn of_plan(
+    lock: &UvLock,
+    settings: &ProjectSettings,
+    target: &PythonOf,
+    selection: &Selection,
+    label: &str,
+) -> Result<Facts, Failure> {
+    let target = match target {
+        PythonOf::This(target) => target.as_ref().clone(),
+        PythonOf::Named(version, platform) => {
+            let version = match version {
+                Some(version) => version.clone(),
+                None => lowest_python(lock).ok_or_else(|| {
+                    format!("{label} asks for no Python that is known here: name one with --target 3.14@PLATFORM")
+                })?,
+            };
+            PythonTarget::named(&version, *platform)?
+        }
+    };
+    let plan = PythonPlan::new(lock, &target, selection, settings)?;
+    Ok(python::of_plan(lock, &plan, label))
+}
+
+/// The lowest Python that a lock was made for.
+fn lowest_python(lock: &UvLock) -> Option<String> {
+    let fits = |minor: u64| {
+        let version = Version::new([3, minor, 0]);
+        (lock.requires_python.as_ref()).is_none_or(|wanted| satisfies(wanted, &version))
+    };
+    (8..=20)
+        .find(|&minor| fits(minor))
+        .map(|minor| format!("3.{minor}"))
+}
+
+/// What is compared.
+enum Targets {
+    /// The whole locks.
+    All,
+    /// What is chosen for these.
+    These(Vec<Target>),
+}
+
+struct Target {
+    label: String,
+    machine: Machine,
+}
+
+enum Machine {
+    Python(PythonOf, Selection),
+    Node(
+        NodeTarget,
+        std::collections::BTreeSet<crate::plan::npm::Omit>,
+    ),
+}
+
+enum PythonOf {
+    This(Box<PythonTarget>),
+    /// A version, or the lowest of each lock.
+    Named(Option<String>, Platform),
+}
+
+impl Targets {
+    /// What the command line means: the whole locks where it names neither target nor selection.
+    fn meant(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<Self, Failure> {
+        let target = |label: &str, machine| Target {
+            label: label.to_owned(),
+            machine,
+        };
+        match (&old.what, &new.what) {
+            (What::Npm(_), _) => {
+                let omit = args.node.omit();
+                if args.target.is_empty() && !args.node.is_given() {
+                    return Ok(Self::All);
+                }
+                if args.target.is_empty() {
+                    let node = args.node.target();
+                    let label = node.to_string();
+                    return Ok(Self::These(vec![target(&label, Machine::Node(node, omit))]));
+                }
+                let all = args.target.iter().map(|spec| {
+                    let node = node_target(spec, &args.node)?;
+                    Ok(target(spec, Machine::Node(node, omit.clone())))
+                });
+                all.collect::<Result<_, Failure>>().map(Self::These)
+            }
+            (What::Python(..), what) => {
+                let selection = args.selection.selection();
+                if !args.target.is_empty() {
+                    let all = args.target.iter().map(|spec| {
+                        let python = python_target(spec, args.python.version())?;
+                        Ok(target(spec, Machine::Python(python, selection.clone())))
+                    });
+                    return all.collect::<Result<_, Failure>>().map(Self::These);
+                }
+                if !args.python.is_given() && selection == Selection::default() {
+                    return Ok(Self::All);
+                }
+                let What::Python(lock, _) = what else {
+                    return Ok(Self::All);
+                };
+                let cache = crate::store::Store::default_root().ok();
+                let cache = cache.map(|root| root.join("interpreters"));
+                let chosen = args.python.choose(lock, cache.as_deref())?;
+                let label = chosen.target.to_string();
+                let python = PythonOf::This(Box::new(chosen.target));
+                Ok(Self::These(vec![target(
+                    &label,
+                    Machine::Python(python, selection),
+                )]))
+            }
+        }
+    }
+}
+
+fn python_target(spec: &str, version: Option<&str>) -> Result<PythonOf, Failure> {
+    let (version, platform) = match spec.split_once('@') {
+        Some((version, platform)) => (Some(version), platform),
+        None => (version, spec),
+    };
+    Ok(PythonOf::Named(
+        version.map(str::to_owned),
+        platform.parse()?,
+    ))
+}
+
+fn node_target(spec: &str, node: &NodeArgs) -> Result<NodeTarget, Failure> {
+    let parts: Vec<&str> = spec.split('-').collect();
+    let (os, cpu, libc) = match parts[..] {
+        [os, cpu] => (os, cpu, (os == "linux").then_some("glibc")),
+        [os, cpu, libc @ ("glibc" | "musl")] => (os, cpu, Some(libc)),
+        _ => {
+            return Err(format!(
+                "`{spec}` is no target of an npm lock: give os and cpu as npm names them, as in \
+                 linux-x64, darwin-arm64, win32-x64 or linux-x64-musl"
+            )
+            .into());
+        }
+    };
+    Ok(NodeTarget {
+        os: os.to_owned(),
+        cpu: cpu.to_owned(),
+        libc: libc.map(str::to_owned),
+        // Not the Node on PATH: a report must not depend on it.
+        node: node.is_given().then(|| node.target().node).flatten(),
+    })
+}

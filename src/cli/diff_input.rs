@@ -1,0 +1,158 @@
+//! What `lockwright diff` is given: a lock, a folder that has one, a revision's, or a tree.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Failure;
+use crate::diff::facts::Ecosystem;
+use crate::lock::npm::NpmLock;
+use crate::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::lock::uv::UvLock;
+use crate::source::show::show;
+
+/// One side of a diff.
+pub enum Given {
+    /// A lock.
+    Lock(Box<Lock>),
+    /// A folder without one.
+    Tree(Utf8PathBuf),
+}
+
+/// A lock, as it is called and as it is.
+pub struct Lock {
+    /// As it was given.
+    pub label: String,
+    /// What stands in it.
+    pub what: What,
+}
+
+/// A lock of either kind.
+pub enum What {
+    /// A `uv.lock`, and what the pyproject.toml beside it says.
+    Python(Box<UvLock>, Box<ProjectSettings>),
+    /// A `package-lock.json`.
+    Npm(Box<NpmLock>),
+}
+
+impl What {
+    /// Of which kind.
+    pub fn ecosystem(&self) -> Ecosystem {
+        match self {
+            Self::Python(..) => Ecosystem::Python,
+            Self::Npm(_) => Ecosystem::Npm,
+        }
+    }
+}
+
+/// The names of locks, in the order they are looked for in a folder.
+const NAMES: [&str; 3] = ["uv.lock", "npm-shrinkwrap.json", "package-lock.json"];
+
+impl Given {
+    /// Reads what is meant by an argument.
+    ///
+    /// # Errors
+    /// When there is nothing of that name, or it is no lock.
+    pub fn open(argument: &str, as_tree: bool) -> Result<Self, Failure> {
+        let path = Utf8Path::new(argument);
+        if !path.exists() {
+            return match argument.split_once(':') {
+                Some((revision, path)) if !as_tree && !revision.is_empty() => {
+                    at_revision(argument, revision, path)
+                }
+                _ => Err(format!(
+                    "there is no {argument}: give a lock, a folder that has one, a revision and a \
+                     path as REV:path, or two trees"
+                )
+                .into()),
+            };
+        }
+        let absolute = camino::absolute_utf8(path)?;
+        if absolute.is_dir() {
+            let lock = NAMES
+                .iter()
+                .map(|name| absolute.join(name))
+                .find(|lock| lock.is_file());
+            return match lock {
+                Some(lock) if !as_tree => {
+                    if lock.file_name() == Some("uv.lock")
+                        && absolute.join("package-lock.json").is_file()
+                    {
+                        eprintln!(
+                            "note: {path} has a package-lock.json too, which is not compared; give \
+                             it by its own path"
+                        );
+                    }
+                    of_file(
+                        path.join(lock.file_name().unwrap_or_default()).as_str(),
+                        &lock,
+                    )
+                }
+                _ => Ok(Self::Tree(path.to_owned())),
+            };
+        }
+        if as_tree {
+            return Ok(Self::Tree(path.to_owned()));
+        }
+        of_file(argument, &absolute)
+    }
+}
+
+fn of_file(label: &str, file: &Utf8Path) -> Result<Given, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("cannot read the lock {file}: {error}"))?;
+    let what = parse(&text, file, || {
+        Ok(Pyproject::beside(file)?.unwrap_or_default().settings)
+    })?;
+    Ok(Given::Lock(Box::new(Lock {
+        label: label.to_owned(),
+        what,
+    })))
+}
+
+fn at_revision(argument: &str, revision: &str, path: &str) -> Result<Given, Failure> {
+    let folder = path.trim_end_matches('/');
+    let inside = |name: &str| match folder {
+        "" => format!("{revision}:{name}"),
+        folder => format!("{revision}:{folder}/{name}"),
+    };
+    let (label, bytes) = match show(argument) {
+        Ok(bytes) if !path.is_empty() => (argument.to_owned(), bytes),
+        first => {
+            let found = NAMES.iter().find_map(|name| {
+                let object = inside(name);
+                show(&object).ok().map(|bytes| (object, bytes))
+            });
+            match (found, first) {
+                (Some(found), _) => found,
+                (None, Err(error)) => return Err(error.into()),
+                (None, Ok(_)) => return Err(format!("there is no lock at {argument}").into()),
+            }
+        }
+    };
+    let text = String::from_utf8(bytes).map_err(|_| format!("{label} is not UTF-8"))?;
+    let what = parse(&text, Utf8Path::new(&label), || {
+        let beside = label
+            .strip_suffix("uv.lock")
+            .map(|start| format!("{start}pyproject.toml"));
+        let beside = beside.and_then(|object| Some((show(&object).ok()?, object)));
+        let Some((bytes, object)) = beside else {
+            return Ok(ProjectSettings::default());
+        };
+        let text = String::from_utf8(bytes).map_err(|_| format!("{object} is not UTF-8"))?;
+        Ok(Pyproject::parse(&text, Utf8Path::new(&object))?.settings)
+    })?;
+    Ok(Given::Lock(Box::new(Lock { label, what })))
+}
+
+/// Reads a lock of either kind: JSON begins with a brace, whatever the file is called.
+fn parse(
+    text: &str,
+    file: &Utf8Path,
+    settings: impl FnOnce() -> Result<ProjectSettings, Failure>,
+) -> Result<What, Failure> {
+    if text.trim_start().starts_with('{') {
+        Ok(What::Npm(Box::new(NpmLock::parse(file, text)?)))
+    } else {
+        let lock = UvLock::parse(text, file)?;
+        Ok(What::Python(Box::new(lock), Box::new(settings()?)))
+    }
+}

@@ -1,0 +1,386 @@
+//! Pairs the packages of two locks, and says what became of each.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::facts::{Facts, File, FileKind, Package, without_password};
+use super::findings;
+use super::model::{
+    Change, ChangeKind, FileChange, FileFacts, Finding, LockDiff, Locked, Requirement, Setting,
+    Severity, Side, Source, Summary, VERSION,
+};
+use super::version::Step;
+
+/// What belongs together of two locks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<'a> {
+    pub(super) name: &'a str,
+    pub(super) old: Option<&'a Package>,
+    pub(super) new: Option<&'a Package>,
+}
+
+/// Compares two locks.
+pub fn compare(old: &Facts, new: &Facts) -> LockDiff {
+    let pairs = pairs(old, new);
+    let findings = findings::find(old, new, &pairs);
+    let mut changes: Vec<Change> = pairs.iter().filter_map(|pair| change(pair, new)).collect();
+    changes.sort_by(|one, other| one.name.cmp(&other.name));
+    let unchanged = pairs.len() - changes.len();
+    let mut diff = LockDiff {
+        version: VERSION,
+        ecosystem: new.ecosystem,
+        old: side(old),
+        new: side(new),
+        targets: Vec::new(),
+        summary: Summary {
+            unchanged,
+            ..Summary::default()
+        },
+        findings,
+        settings: settings(old, new),
+        requirements: requirements(old, new),
+        changes,
+    };
+    diff.count();
+    diff
+}
+
+impl LockDiff {
+    /// Counts anew what there is of what, and how much each change matters.
+    pub(super) fn count(&mut self) {
+        let mut worst: HashMap<&str, Severity> = HashMap::new();
+        for finding in &self.findings {
+            for label in &finding.packages {
+                let known = worst.entry(label).or_insert(finding.severity);
+                *known = (*known).min(finding.severity);
+            }
+        }
+        for change in &mut self.changes {
+            change.worst = worst.get(change.label().as_str()).copied();
+        }
+        let severe = |severity| {
+            let all = self.findings.iter();
+            all.filter(|finding| finding.severity == severity).count()
+        };
+        let of = |kind| {
+            self.changes
+                .iter()
+                .filter(|change| change.kind == kind)
+                .count()
+        };
+        let ups = |step| {
+            let all = self
+                .changes
+                .iter()
+                .filter(|change| change.kind == ChangeKind::Up);
+            all.filter(|change| change.step == Some(step)).count()
+        };
+        self.summary = Summary {
+            alarms: severe(Severity::Alarm),
+            warnings: severe(Severity::Warning),
+            notes: severe(Severity::Note),
+            added: of(ChangeKind::Added),
+            removed: of(ChangeKind::Removed),
+            up: of(ChangeKind::Up),
+            major: ups(Step::Major),
+            minor: ups(Step::Minor),
+            patch: ups(Step::Patch),
+            label: ups(Step::Label),
+            down: of(ChangeKind::Down),
+            moved: of(ChangeKind::Moved),
+            altered: of(ChangeKind::Altered),
+            relocated: of(ChangeKind::Relocated),
+            unchanged: self.summary.unchanged,
+        };
+    }
+
+    /// The findings of a severity.
+    pub fn of_severity(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.severity == severity)
+    }
+}
+
+impl Change {
+    /// `name version`, as findings name it.
+    pub fn label(&self) -> String {
+        let locked = self.new.as_ref().or(self.old.as_ref());
+        label(
+            &self.name,
+            locked.and_then(|locked| locked.version.as_deref()),
+        )
+    }
+}
+
+pub(super) fn label(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{name} {version}"),
+        None => name.to_owned(),
+    }
+}
+
+fn side(facts: &Facts) -> Side {
+    Side {
+        label: facts.label.clone(),
+        packages: facts.each().count(),
+        bytes: facts.each().filter_map(|(_, package)| package.size()).sum(),
+    }
+}
+
+/// Every package of both locks, in order of name.
+fn pairs<'a>(old: &'a Facts, new: &'a Facts) -> Vec<Pair<'a>> {
+    let names: BTreeSet<&str> = (old.packages.keys().chain(new.packages.keys()))
+        .map(String::as_str)
+        .collect();
+    let mut pairs = Vec::with_capacity(names.len());
+    for name in names {
+        let of = |facts: &'a Facts| facts.packages.get(name).map_or(&[][..], Vec::as_slice);
+        pair(name, of(old), of(new), &mut pairs);
+    }
+    pairs
+}
+
+/// Pairs the versions of one name: equal ones first, of those one source first; then what has one
+/// major version; then the rest. The highest versions first.
+fn pair<'a>(name: &'a str, old: &'a [Package], new: &'a [Package], pairs: &mut Vec<Pair<'a>>) {
+    let mut old: Vec<&Package> = old.iter().rev().collect();
+    let mut new: Vec<&Package> = new.iter().rev().collect();
+    let rules: [fn(&Package, &Package) -> bool; 4] = [
+        |one, other| one.number == other.number && one.origin == other.origin,
+        |one, other| one.number == other.number,
+        |one, other| one.number.major() == other.number.major(),
+        |_, _| true,
+    ];
+    for belongs in rules {
+        old.retain(|one| {
+            let Some(at) = new.iter().position(|other| belongs(one, other)) else {
+                return true;
+            };
+            pairs.push(Pair {
+                name,
+                old: Some(one),
+                new: Some(new.remove(at)),
+            });
+            false
+        });
+    }
+    pairs.extend(old.into_iter().map(|one| Pair {
+        name,
+        old: Some(one),
+        new: None,
+    }));
+    pairs.extend(new.into_iter().map(|one| Pair {
+        name,
+        old: None,
+        new: Some(one),
+    }));
+}
+
+fn change(pair: &Pair<'_>, new_lock: &Facts) -> Option<Change> {
+    let kind = match (pair.old, pair.new) {
+        (None, None) => return None,
+        (None, Some(_)) => ChangeKind::Added,
+        (Some(_), None) => ChangeKind::Removed,
+        (Some(old), Some(new)) => kind_of(old, new)?,
+    };
+    let step = match (pair.old, pair.new) {
+        (Some(old), Some(new)) => old.number.step_to(&new.number),
+        _ => None,
+    };
+    let (mut files, mut tags) = (Vec::new(), [Vec::new(), Vec::new()]);
+    if let (Some(old), Some(new)) = (pair.old, pair.new) {
+        let one_each = old.files.len() <= 1 && new.files.len() <= 1;
+        if kind == ChangeKind::Altered || one_each && kind != ChangeKind::Relocated {
+            files = file_changes(old, new);
+        } else {
+            tags = [tags_without(old, new), tags_without(new, old)];
+        }
+    }
+    let [tags_gone, tags_new] = tags;
+    Some(Change {
+        name: pair.name.to_owned(),
+        kind,
+        step,
+        old: pair.old.map(locked),
+        new: pair.new.map(locked),
+        why: pair
+            .new
+            .or(pair.old)
+            .map(|one| one.why.clone())
+            .unwrap_or_default(),
+        beside: match kind {
+            ChangeKind::Added | ChangeKind::Removed => others(pair, new_lock),
+            _ => Vec::new(),
+        },
+        files,
+        tags_gone,
+        tags_new,
+        targets: Vec::new(),
+        worst: None,
+    })
+}
+
+/// The other versions of a package in the new lock.
+fn others(pair: &Pair<'_>, new_lock: &Facts) -> Vec<String> {
+    let all = new_lock.packages.get(pair.name).into_iter().flatten();
+    let own = pair.new.map(|new| &new.number);
+    all.filter(|other| Some(&other.number) != own)
+        .filter_map(|other| other.version.clone())
+        .collect()
+}
+
+/// What became of a package that both locks have; nothing where it is as it was.
+fn kind_of(old: &Package, new: &Package) -> Option<ChangeKind> {
+    if old.number != new.number {
+        let comparable = old.number.step_to(&new.number).is_some();
+        return Some(match old.number.cmp(&new.number) {
+            _ if !comparable => ChangeKind::Moved,
+            Ordering::Less => ChangeKind::Up,
+            _ => ChangeKind::Down,
+        });
+    }
+    let same = old.origin == new.origin
+        && is_same(&old.files, &new.files)
+        && old.license == new.license
+        && old.install_script == new.install_script
+        && old.native == new.native
+        && old.deprecated == new.deprecated
+        && old.engines == new.engines;
+    if !same {
+        return Some(ChangeKind::Altered);
+    }
+    (old.places != new.places).then_some(ChangeKind::Relocated)
+}
+
+/// Whether the files are the same ones; when one was published is of no account.
+fn is_same(old: &[File], new: &[File]) -> bool {
+    let key = |file: &File| {
+        (
+            file.name.clone(),
+            file.location.clone(),
+            file.digest.clone(),
+        )
+    };
+    let set = |files: &[File]| files.iter().map(key).collect::<BTreeSet<_>>();
+    old == new || set(old) == set(new)
+}
+
+fn file_changes(old: &Package, new: &Package) -> Vec<FileChange> {
+    let named = |package: &'_ Package| -> BTreeMap<String, Vec<File>> {
+        let mut all: BTreeMap<String, Vec<File>> = BTreeMap::new();
+        for file in &package.files {
+            all.entry(file.name.clone()).or_default().push(file.clone());
+        }
+        all
+    };
+    let (old, mut new) = (named(old), named(new));
+    let mut changes = Vec::new();
+    for (name, before) in old {
+        let after = new.remove(&name).unwrap_or_default();
+        let longest = before.len().max(after.len());
+        for at in 0..longest {
+            push(&mut changes, before.get(at), after.get(at));
+        }
+    }
+    for after in new.values().flatten() {
+        push(&mut changes, None, Some(after));
+    }
+    // Of another version the names differ: the one file belongs to the other.
+    if let [one, other] = &changes[..]
+        && one.new.is_none()
+        && other.old.is_none()
+    {
+        return vec![FileChange {
+            old: one.old.clone(),
+            new: other.new.clone(),
+        }];
+    }
+    changes
+}
+
+fn push(changes: &mut Vec<FileChange>, old: Option<&File>, new: Option<&File>) {
+    let key = |file: &File| (file.location.clone(), file.digest.clone());
+    if old.map(key) != new.map(key) {
+        changes.push(FileChange {
+            old: old.map(file_facts),
+            new: new.map(file_facts),
+        });
+    }
+}
+
+fn file_facts(file: &File) -> FileFacts {
+    FileFacts {
+        name: file.name.clone(),
+        kind: file.kind,
+        tags: file.tags.clone(),
+        location: without_password(&file.location),
+        digest: file.digest.as_ref().map(ToString::to_string),
+        size: file.size,
+    }
+}
+
+fn tags_without(one: &Package, other: &Package) -> Vec<String> {
+    let tags = |package: &Package| -> BTreeSet<String> {
+        package
+            .files
+            .iter()
+            .filter_map(|file| file.tags.clone())
+            .collect()
+    };
+    tags(one).difference(&tags(other)).cloned().collect()
+}
+
+fn locked(package: &Package) -> Locked {
+    let wheels = package
+        .files
+        .iter()
+        .filter(|file| file.kind == FileKind::Wheel);
+    Locked {
+        version: package.version.clone(),
+        source: Source {
+            kind: package.origin.kind,
+            place: without_password(&package.origin.place),
+            commit: package.origin.commit.clone(),
+        },
+        size: package.size(),
+        license: package.license.clone(),
+        native: package.native,
+        install_script: package.install_script,
+        wheels: wheels.count(),
+        sdist: package.has(FileKind::Sdist),
+        places: package.places.iter().cloned().collect(),
+    }
+}
+
+fn settings(old: &Facts, new: &Facts) -> Vec<Setting> {
+    differing(&old.settings, &new.settings)
+        .map(|(name, old, new)| Setting {
+            name: name.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+        })
+        .collect()
+}
+
+fn requirements(old: &Facts, new: &Facts) -> Vec<Requirement> {
+    differing(&old.requirements, &new.requirements)
+        .map(|((project, name), old, new)| Requirement {
+            project: project.clone(),
+            name: name.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+        })
+        .collect()
+}
+
+/// The keys whose values differ.
+fn differing<'a, K: Ord, V: PartialEq>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, Option<&'a V>, Option<&'a V>)> {
+    let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
+    keys.into_iter()
+        .map(|key| (key, old.get(key), new.get(key)))
+        .filter(|(_, old, new)| old != new)
+}

@@ -1,0 +1,33 @@
+//! What a bump changed: two locks in, one change model out, and reports of it.
+//!
+//! ```text
+//! uv.lock ───────────▶ python ─┐                       ┌─▶ report/text
+//!                              ├▶ Facts ×2 ─▶ LockDiff ┼─▶ report/markdown
+//! package-lock.json ─▶ npm ────┘   compare, findings   ├─▶ report/json, with a schema
+//!                                                      └─▶ report/html
+//! ```
+//!
+//! - [`facts`]: what a lock says, the same for both ecosystems; of the whole lock, or of what a plan
+//!   chooses of it for one target.
+//! - [`compare`]: pairs the packages of two locks. Of a name that is there in several versions,
+//!   equal versions belong together, then those of one major version, then the rest, the highest
+//!   first.
+//! - [`findings`]: what a reviewer must see, in three severities. An *alarm* is what no honest bump
+//!   does: other bytes for the same file, another host, a wheel that became source.
+//! - [`targets`]: diffs for several targets as one, each change knowing where it applies.
+//!
+//! Everything here is pure; `cli/` reads the files.
+
+pub mod compare;
+pub mod facts;
+pub mod findings;
+pub mod lookalike;
+pub mod model;
+pub mod npm;
+pub mod python;
+pub mod report;
+pub mod targets;
+pub mod version;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! The change model as JSON, and the schema that it follows.
+
+use schemars::schema_for;
+use serde::Serialize;
+
+use crate::diff::model::LockDiff;
+
+/// The report.
+///
+/// # Errors
+/// Never, in fact: the model has nothing that JSON has not.
+pub fn render(report: &impl Serialize) -> serde_json::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(report)?))
+}
+
+/// The schema of what [`render`] writes of two locks.
+///
+/// # Errors
+/// As there.
+pub fn schema() -> serde_json::Result<String> {
+    render(&schema_for!(LockDiff))
+}

@@ -1,0 +1,22 @@
+//! One file of a revision, out of the repository that the current folder is in.
+
+use super::GitError;
+use super::git_program::{program, run};
+
+/// The bytes of `REVISION:PATH`, in git's own words; a PATH that begins with `./` is relative to the
+/// current folder, any other to the repository's.
+///
+/// # Errors
+/// When there is no such revision, or no such file in it.
+pub fn show(object: &str) -> Result<Vec<u8>, GitError> {
+    if object.starts_with('-') {
+        return Err(GitError::Refused {
+            what: "the revision",
+            text: object.to_owned(),
+            why: "it begins with a dash, as options do",
+        });
+    }
+    let mut git = program();
+    git.args(["cat-file", "blob", object]);
+    run(git, "cat-file")
+}

@@ -1,0 +1,431 @@
+//! `lockwright diff` as it is typed: against a script that counts by itself, from revisions, in every format.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use common::{Ran, Run, Temp};
+use serde_json::Value;
+
+fn diff(temp: &Temp, old: &Utf8Path, new: &Utf8Path, more: &[&str]) -> Ran {
+    common::lockwright(temp)
+        .arg("diff")
+        .args([old, new])
+        .args(more)
+        .run()
+}
+
+/// Pairs of locks: our own, and those of real releases where they are at hand.
+fn bumps() -> Vec<(Utf8PathBuf, Utf8PathBuf)> {
+    let mut all = vec![
+        (
+            common::fixture("bump/old/uv.lock"),
+            common::fixture("bump/new/uv.lock"),
+        ),
+        (
+            common::fixture("bump-npm/old/package-lock.json"),
+            common::fixture("bump-npm/new/package-lock.json"),
+        ),
+        (
+            common::fixture("forks/uv.lock"),
+            common::fixture("heavy/uv.lock"),
+        ),
+        (
+            common::fixture("sources/uv.lock"),
+            common::fixture("bump/new/uv.lock"),
+        ),
+        (
+            common::fixture("npm-aliases-bundled/package-lock.json"),
+            common::fixture("bump-npm/new/package-lock.json"),
+        ),
+    ];
+    let Some(shared) = common::shared() else {
+        return all;
+    };
+    let releases = shared.join("fixtures/authentik");
+    for (old, new) in [
+        ("2025.12.4", "2026.2.0"),
+        ("2026.2.0", "2026.2.2"),
+        ("2025.12.4", "2026.2.2"),
+    ] {
+        for lock in ["uv.lock", "package-lock.json", "web/package-lock.json"] {
+            all.push((releases.join(old).join(lock), releases.join(new).join(lock)));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_change_is_the_one_that_a_plain_script_finds() {
+    let temp = Temp::new();
+    let script = common::project().join("tests/oracle/lock_changes.py");
+    for (old, new) in bumps()
+        .into_iter()
+        .flat_map(|(a, b)| [(a.clone(), b.clone()), (b, a)])
+    {
+        let plain = common::run(
+            common::python(),
+            [script.as_str(), old.as_str(), new.as_str()],
+        );
+        let plain: Value = serde_json::from_str(&plain).unwrap();
+        let ours = diff(&temp, &old, &new, &["--json"]).ok().json();
+        let word = |change: &Value| match change["kind"].as_str().unwrap() {
+            "up" => change["step"].as_str().unwrap().to_owned(),
+            other => other.to_owned(),
+        };
+        let version = |side: &Value| side["version"].as_str().unwrap_or("-").to_owned();
+        let mut changes: Vec<String> = (ours["changes"].as_array().unwrap().iter())
+            .map(|change| {
+                let name = change["name"].as_str().unwrap();
+                let (old, new) = (version(&change["old"]), version(&change["new"]));
+                format!("{} {name} {old} {new}", word(change))
+            })
+            .collect();
+        changes.sort();
+        let theirs: Vec<&str> = plain["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line.as_str().unwrap())
+            .collect();
+        assert_eq!(changes, theirs, "{old} → {new}");
+        for kind in [
+            "added",
+            "removed",
+            "major",
+            "minor",
+            "patch",
+            "label",
+            "down",
+            "altered",
+            "relocated",
+            "unchanged",
+        ] {
+            let count = plain["counts"][kind].as_u64().unwrap_or(0);
+            assert_eq!(ours["summary"][kind], count, "{kind} of {old} → {new}");
+        }
+    }
+}
+
+/// A lock of our own with one thing changed in it that nobody should change.
+fn swapped(temp: &Temp, lock: &Utf8Path, from: &str, to: &str) -> Utf8PathBuf {
+    let text = std::fs::read_to_string(lock).unwrap();
+    assert!(text.contains(from), "{lock} has no {from}");
+    temp.write(lock.file_name().unwrap(), text.replacen(from, to, 1))
+}
+
+#[test]
+fn a_planted_swap_is_the_first_thing_that_every_report_says() {
+    let temp = Temp::new();
+    let uv = common::fixture("bump/new/uv.lock");
+    let npm = common::fixture("bump-npm/new/package-lock.json");
+    let text = std::fs::read_to_string(&uv).unwrap();
+    let of_requests = text
+        .split("[[package]]\nname = \"requests\"")
+        .nth(1)
+        .unwrap();
+    let of_requests = of_requests.split("[[package]]").next().unwrap();
+    let between = |text: &str, from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).unwrap();
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let digest = between(of_requests, "sha256:", "\"");
+    let url = between(of_requests, "url = \"", "\"");
+    let wheels = format!("wheels = [{}]\n", between(of_requests, "wheels = [", "]\n"));
+    let express = between(
+        &std::fs::read_to_string(&npm).unwrap(),
+        "\"node_modules/express\": {",
+        "}",
+    );
+    let integrity = between(&express, "\"integrity\": \"sha512-", "\"");
+    let resolved = between(&express, "\"resolved\": \"", "\"");
+    let altered = |text: &str| {
+        let first = if text.starts_with('0') { "1" } else { "0" };
+        format!("{first}{}", text.get(1..).unwrap())
+    };
+    for (lock, package, from, to) in [
+        (&uv, "requests", digest.clone(), altered(&digest)),
+        (&uv, "requests", url.clone(), url.replace("pypi", "pypl")),
+        (&uv, "requests", wheels, String::new()),
+        (&npm, "express", integrity.clone(), altered(&integrity)),
+        (
+            &npm,
+            "express",
+            resolved.clone(),
+            resolved.replace("npm.example", "npn.example"),
+        ),
+    ] {
+        let new = swapped(&temp, lock, &from, &to);
+        let label = format!("{package} ");
+        let said = diff(&temp, lock, &new, &["--fail-on", "alarm"])
+            .exit(1)
+            .stdout;
+        assert!(said.starts_with(&format!("ALARM   {label}")), "{said}");
+        let said = diff(&temp, lock, &new, &["--format", "markdown"])
+            .ok()
+            .stdout;
+        let first = said.lines().find(|line| line.starts_with("- ")).unwrap();
+        assert!(
+            first.starts_with(&format!("- 🚨 **ALARM** `{label}")),
+            "{said}"
+        );
+        let said = diff(&temp, lock, &new, &["--json"]).ok().json();
+        assert_eq!(said["findings"][0]["severity"], "alarm");
+        assert!(
+            said["findings"][0]["packages"][0]
+                .as_str()
+                .unwrap()
+                .starts_with(&label),
+            "{said}"
+        );
+        let page = diff(&temp, lock, &new, &["--format", "html"]).ok().stdout;
+        let alarm = page.find("<li class=\"alarm\">").unwrap();
+        assert!(
+            page[alarm..].starts_with(&format!("<li class=\"alarm\"><b>alarm</b><code>{label}"))
+        );
+        assert!(alarm < page.find("<table>").unwrap() && alarm < page.find("<svg").unwrap());
+        // And it says nothing of the kind of the lock itself.
+        diff(&temp, lock, lock, &["--fail-on", "change"]).ok();
+    }
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_published_and_reports_follow_it() {
+    let temp = Temp::new();
+    let printed = common::lockwright(&temp)
+        .args(["diff", "--schema"])
+        .run()
+        .ok()
+        .stdout;
+    let published = common::project().join("docs/schema/diff.schema.json");
+    let text = std::fs::read_to_string(&published).unwrap();
+    assert_eq!(
+        printed, text,
+        "write it anew: lockwright diff --schema > {published}"
+    );
+    let check = "import json, sys, jsonschema\n\
+                 schema = json.load(open(sys.argv[1]))\n\
+                 jsonschema.Draft202012Validator.check_schema(schema)\n\
+                 for line in sys.argv[2:]: jsonschema.validate(json.load(open(line)), schema)\n";
+    let mut reports = Vec::new();
+    for (at, (old, new)) in bumps().into_iter().enumerate() {
+        let report = diff(&temp, &old, &new, &["--json"]).ok().stdout;
+        reports.push(temp.write(&format!("{at}.json"), report).into_string());
+    }
+    let mut args = vec!["-c".to_owned(), check.to_owned(), published.into_string()];
+    args.extend(reports);
+    common::run(common::validators(), args);
+}
+
+#[test]
+fn targets_are_compared_beside_each_other() {
+    let temp = Temp::new();
+    let (old, new) = (common::fixture("bump/old"), common::fixture("bump/new"));
+    let targets = [
+        "--target",
+        "3.13@x86_64-manylinux_2_28",
+        "--target",
+        "3.13@windows",
+        "--no-dev",
+    ];
+    let said = diff(&temp, &old, &new, &targets).ok().stdout;
+    assert!(
+        said.contains("for 3.13@x86_64-manylinux_2_28, 3.13@windows"),
+        "{said}"
+    );
+    // uvicorn[standard] needs uvloop everywhere but there.
+    let line = said.lines().find(|line| line.contains("uvloop"));
+    assert!(!said.contains("pytest"), "development is left out: {said}");
+    assert!(line.is_some(), "{said}");
+    let json = diff(&temp, &old, &new, &[&targets[..], &["--json"]].concat())
+        .ok()
+        .json();
+    let changes = json["changes"].as_array().unwrap();
+    let of = |name: &str| {
+        changes
+            .iter()
+            .find(|change| change["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(
+        of("uvloop")["targets"],
+        serde_json::json!(["3.13@x86_64-manylinux_2_28"])
+    );
+    // Of another version, the one file of each target.
+    assert_eq!(of("cryptography")["files"].as_array().unwrap().len(), 2);
+    let (old, new) = (
+        common::fixture("bump-npm/old"),
+        common::fixture("bump-npm/new"),
+    );
+    let targets = [
+        "--target",
+        "linux-x64",
+        "--target",
+        "darwin-arm64",
+        "--json",
+        "--omit",
+        "dev",
+    ];
+    let json = diff(&temp, &old, &new, &targets).ok().json();
+    let changes = json["changes"].as_array().unwrap();
+    let of = |name: &str| {
+        changes
+            .iter()
+            .find(|change| change["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(
+        of("@esbuild/linux-x64")["targets"],
+        serde_json::json!(["linux-x64"])
+    );
+    assert!(of("express")["targets"].is_null());
+    assert!(!changes.iter().any(|change| change["name"] == "eslint"));
+}
+
+#[test]
+fn locks_are_taken_from_revisions_and_shown_by_git() {
+    let temp = Temp::new();
+    let repo = temp.join("repo");
+    std::fs::create_dir(&repo).unwrap();
+    let git = |args: &[&str]| {
+        std::process::Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example"])
+            .args(args)
+            .current_dir(&repo)
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}",
+                    Utf8Path::new(env!("CARGO_BIN_EXE_lockwright"))
+                        .parent()
+                        .unwrap(),
+                    std::env::var("PATH").unwrap()
+                ),
+            )
+            .run()
+            .ok()
+            .stdout
+    };
+    git(&["init", "--quiet"]);
+    for (side, tag) in [("old", "v1"), ("new", "v2")] {
+        for name in ["uv.lock", "pyproject.toml"] {
+            std::fs::copy(
+                common::fixture(&format!("bump/{side}")).join(name),
+                repo.join(name),
+            )
+            .unwrap();
+        }
+        std::fs::create_dir_all(repo.join("web")).unwrap();
+        std::fs::copy(
+            common::fixture(&format!("bump-npm/{side}/package-lock.json")),
+            repo.join("web/package-lock.json"),
+        )
+        .unwrap();
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "-m", side]);
+        git(&["tag", tag]);
+    }
+    let ran = |args: &[&str]| {
+        common::lockwright(&temp)
+            .arg("diff")
+            .args(args)
+            .current_dir(&repo)
+            .run()
+    };
+    let by_file = diff(
+        &temp,
+        &common::fixture("bump/old"),
+        &common::fixture("bump/new"),
+        &["--json"],
+    )
+    .ok()
+    .json();
+    for (old, new) in [
+        ("v1:uv.lock", "v2:uv.lock"),
+        ("v1:", "v2:"),
+        ("HEAD~1:./uv.lock", "."),
+        ("v1:", "uv.lock"),
+    ] {
+        let by_revision = ran(&[old, new, "--json"]).ok().json();
+        assert_eq!(by_revision["changes"], by_file["changes"], "{old} {new}");
+    }
+    let with_groups = ran(&["v1:", "v2:", "--target", "3.13@linux", "--json"])
+        .ok()
+        .json();
+    assert!(
+        with_groups["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|change| change["name"] == "ruff")
+    );
+    let web = ran(&["v1:web", "v2:web"]).ok().stdout;
+    assert!(web.starts_with("warning sharp"), "{web}");
+    let said = ran(&["v1:uv.lock", "v1:web"]).exit(1).stderr;
+    assert!(said.contains("locks of different tools"), "{said}");
+    let said = ran(&["v3:uv.lock", "v1:uv.lock"]).exit(1).stderr;
+    assert!(said.contains("git cat-file failed"), "{said}");
+    ran(&["--output=x:uv.lock", "v1:uv.lock"]).exit(2);
+
+    // As the documentation has it.
+    std::fs::write(
+        repo.join(".gitattributes"),
+        "uv.lock diff=lockwright\npackage-lock.json diff=lockwright\n",
+    )
+    .unwrap();
+    let settings = ["-c", "diff.lockwright.textconv=lockwright diff --textconv"];
+    let shown = git(&[&settings[..], &["diff", "v1", "v2", "--", "uv.lock"]].concat());
+    assert!(
+        shown.contains("\n-requests 2.32.3") && shown.contains("\n+requests "),
+        "{shown}"
+    );
+    assert!(shown.lines().count() < 400, "{shown}");
+    let settings = ["-c", "diff.lockwright.command=lockwright diff --git"];
+    let shown = git(&[&settings[..], &["diff", "v1", "v2", "--ext-diff"]].concat());
+    assert!(
+        shown.contains("Up, major")
+            && shown.contains("uv.lock")
+            && shown.contains("web/package-lock.json"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_no_lock_is_told_in_a_sentence() {
+    let temp = Temp::new();
+    let lock = common::fixture("bump/old");
+    for (name, text, sentence) in [
+        ("uv.lock", "version = 2\n", "lock version 2"),
+        (
+            "uv.lock",
+            "version = 1\n[[package]]\nname = 1\n",
+            "uv.lock:3:8",
+        ),
+        ("package-lock.json", "{\"lockfileVersion\": 1}", "version 1"),
+    ] {
+        let file = temp.write(name, text);
+        let said = diff(&temp, &lock, &file, &[]).exit(1).stderr;
+        assert!(said.contains(sentence), "{said}");
+    }
+    let said = diff(&temp, &lock, Utf8Path::new("nowhere"), &[])
+        .exit(1)
+        .stderr;
+    assert!(said.contains("there is no nowhere"), "{said}");
+    let said = diff(&temp, &lock, &lock, &["--target", "nonsense"])
+        .exit(1)
+        .stderr;
+    assert!(said.contains("is no platform"), "{said}");
+}
+
+#[test]
+fn a_report_is_the_same_each_time() {
+    let temp = Temp::new();
+    for (old, new) in bumps() {
+        for format in ["text", "markdown", "json", "html"] {
+            let one = diff(&temp, &old, &new, &["--format", format]).ok().stdout;
+            let other = diff(&temp, &old, &new, &["--format", format]).ok().stdout;
+            assert!(one == other, "{format} of {old} → {new}");
+        }
+    }
+}
