@@ -12,10 +12,8 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::Limits;
-use crate::tree::{PathError, TreePath};
+use crate::tree::{PathError, TreePath, fold};
 
 /// Members above this size are unpacked piece by piece.
 pub(crate) const WHOLE: u64 = 16 << 20;
@@ -175,14 +173,19 @@ impl<'a> Zip<'a> {
                 std::cell::RefCell::new((libdeflater::Decompressor::new(), Vec::new()));
         }
         SCRATCH.with_borrow_mut(|(inflate, buffer)| {
-            buffer.resize(usize::try_from(member.size).map_err(|_| damaged())?, 0);
+            let size = usize::try_from(member.size).map_err(|_| damaged())?;
+            // Never made smaller: making it larger again would write zeros over all of it.
+            if buffer.len() < size {
+                buffer.resize(size, 0);
+            }
+            let whole = buffer.get_mut(..size).ok_or_else(damaged)?;
             let written = inflate
-                .deflate_decompress(packed, buffer)
+                .deflate_decompress(packed, whole)
                 .map_err(|_| damaged())?;
-            if written as u64 != member.size || crc32(buffer) != member.crc {
+            if written != size || crc32(whole) != member.crc {
                 return Err(damaged());
             }
-            take(buffer)
+            take(whole)
         })
     }
 
@@ -227,78 +230,76 @@ fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
     }
     let directory = archive.central_directory_start();
     let mut members = Vec::with_capacity(archive.len());
-    let mut extents: Vec<(u64, u64, String)> = Vec::with_capacity(archive.len());
-    let mut folded: HashMap<String, String> = HashMap::with_capacity(archive.len());
+    let mut extents: Vec<(u64, u64, usize)> = Vec::with_capacity(archive.len());
+    let mut folded: HashMap<String, usize> = HashMap::with_capacity(archive.len());
     let mut total: u64 = 0;
     for index in 0..archive.len() {
         let file = archive
             .by_index_raw(index)
             .map_err(|error| Reason::NotZip(error.to_string()))?;
-        let raw = file.name_raw().to_vec();
-        let name = String::from_utf8(raw.clone())
-            .map_err(|_| Reason::Name(String::from_utf8_lossy(&raw).escape_debug().to_string()))?;
-        let shown = name.escape_debug().to_string();
+        let raw = file.name_raw();
+        let name = std::str::from_utf8(raw)
+            .map_err(|_| Reason::Name(String::from_utf8_lossy(raw).escape_debug().to_string()))?;
+        let shown = || name.escape_debug().to_string();
         if file.encrypted() {
-            return Err(Reason::Encrypted(shown));
+            return Err(Reason::Encrypted(shown()));
         }
         let local = Local::read(bytes, file.header_start())
-            .ok_or_else(|| Reason::Header(shown.clone(), file.header_start()))?;
+            .ok_or_else(|| Reason::Header(shown(), file.header_start()))?;
         if local.name != raw {
-            return Err(Reason::Differs("the name", shown));
+            return Err(Reason::Differs("the name", shown()));
         }
         let method = match file.compression() {
             ::zip::CompressionMethod::Stored => 0,
             ::zip::CompressionMethod::Deflated => 8,
-            _ => return Err(Reason::Method(shown, local.method)),
+            _ => return Err(Reason::Method(shown(), local.method)),
         };
         if local.method != method {
-            return Err(Reason::Differs("the method", shown));
+            return Err(Reason::Differs("the method", shown()));
         }
         let (packed, size, crc) = (file.compressed_size(), file.size(), file.crc32());
         if local.flags & 1 != 0 {
-            return Err(Reason::Encrypted(shown));
+            return Err(Reason::Encrypted(shown()));
         }
         // With a data descriptor the header may leave size and checksum at zero, or state them.
         let streamed = local.flags & 8 != 0;
         let says = |found: u64, should: u64| found == should || (streamed && found == 0);
         if !says(local.packed, packed) || !says(local.size, size) {
-            return Err(Reason::Differs("the size", shown));
+            return Err(Reason::Differs("the size", shown()));
         }
         if !says(u64::from(local.crc), u64::from(crc)) {
-            return Err(Reason::Differs("the checksum", shown));
+            return Err(Reason::Differs("the checksum", shown()));
         }
         if method == 0 && packed != size {
-            return Err(Reason::Differs("the size", shown));
+            return Err(Reason::Differs("the size", shown()));
         }
         if size > limits.member || (size > limits.ratio_from && size / packed.max(1) > limits.ratio)
         {
-            return Err(Reason::Bomb(shown, size));
+            return Err(Reason::Bomb(shown(), size));
         }
         total = total.saturating_add(size);
         if total > limits.total {
             return Err(Reason::Big(total));
         }
         let mode = file.unix_mode().unwrap_or(0);
-        let is_folder = name.ends_with('/');
         match mode & 0o170_000 {
             0 | 0o100_000 | 0o040_000 => {}
-            0o120_000 => return Err(Reason::Link(shown)),
-            _ => return Err(Reason::Special(shown, mode)),
+            0o120_000 => return Err(Reason::Link(shown())),
+            _ => return Err(Reason::Special(shown(), mode)),
         }
         let path = TreePath::new(name.trim_end_matches('/'))
-            .map_err(|error| Reason::Path(shown.clone(), error))?;
-        let key: String = path.as_str().nfc().flat_map(char::to_lowercase).collect();
-        if let Some(other) = folded.insert(key, shown.clone()) {
-            return Err(Reason::Twice(other, shown));
+            .map_err(|error| Reason::Path(shown(), error))?;
+        if let Some(other) = folded.insert(fold(&path), index) {
+            return Err(Reason::Twice(called(&members, other), shown()));
         }
         let end = local
             .data
             .checked_add(packed)
-            .ok_or_else(|| Reason::Overlap(shown.clone()))?;
-        extents.push((file.header_start(), end, shown));
+            .ok_or_else(|| Reason::Overlap(shown()))?;
+        extents.push((file.header_start(), end, index));
         members.push(Member {
+            is_folder: name.ends_with('/'),
             path,
-            is_folder,
             executable: mode & 0o111 != 0,
             size,
             packed,
@@ -307,8 +308,14 @@ fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
             deflated: method == 8,
         });
     }
-    check_extents(bytes, extents, directory)?;
+    check_extents(bytes, extents, &members, directory)?;
     Ok(members)
+}
+
+/// What a member is called in messages.
+fn called(members: &[Member], index: usize) -> String {
+    let path = members.get(index).map(|member| member.path.as_str());
+    path.unwrap_or_default().escape_debug().to_string()
 }
 
 /// The end must be the end: one end-of-directory record, its comment the archive's last bytes.
@@ -340,14 +347,15 @@ fn check_end(bytes: &[u8]) -> Result<(), Reason> {
 /// Members follow each other without overlap, and what lies between is no member.
 fn check_extents(
     bytes: &[u8],
-    mut extents: Vec<(u64, u64, String)>,
+    mut extents: Vec<(u64, u64, usize)>,
+    members: &[Member],
     directory: u64,
 ) -> Result<(), Reason> {
-    extents.sort();
+    extents.sort_unstable();
     let mut at = 0;
-    for (start, end, name) in extents {
+    for (start, end, index) in extents {
         if start < at || end > directory {
-            return Err(Reason::Overlap(name));
+            return Err(Reason::Overlap(called(members, index)));
         }
         check_gap(bytes, at, start)?;
         at = end;
@@ -358,10 +366,13 @@ fn check_extents(
 fn check_gap(bytes: &[u8], from: u64, to: u64) -> Result<(), Reason> {
     let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(0);
     let gap = bytes.get(range).unwrap_or_default();
+    if gap.is_empty() {
+        return Ok(());
+    }
     match memchr::memmem::find(gap, LOCAL) {
         Some(at) => Err(Reason::Hidden(from + at as u64)),
         // At the very start nothing may stand but a member.
-        None if from == 0 && !gap.is_empty() => Err(Reason::Prefix(to)),
+        None if from == 0 => Err(Reason::Prefix(to)),
         None => Ok(()),
     }
 }

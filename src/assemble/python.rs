@@ -119,10 +119,14 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
                     file_name: &file_name,
                     name: &package.name,
                     version: package.version.as_ref(),
+                    checked: request.store.is_checked(&blob.digest),
                     direct_url: package.direct_url.as_ref().map(ToString::to_string),
                 };
                 placing.working_on(package.name.to_string());
                 let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
+                if placed.is_ok() && !source.checked {
+                    request.store.mark_checked(&blob.digest);
+                }
                 placing.advance(1);
                 lock(results).push((rank, placed));
             });

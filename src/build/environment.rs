@@ -49,6 +49,7 @@ pub(super) fn assemble(
     venv::write(&tree, own, &layout, target, &venv)?;
     for (rank, need) in needs.iter().enumerate() {
         let source = WheelSource {
+            checked: false,
             path: &need.blob.path,
             file_name: &need.file_name,
             name: &need.package.name,

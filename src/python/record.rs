@@ -1,21 +1,22 @@
 //! RECORD: what a wheel says it holds, and what an installation says it put where
 //! (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 
 use crate::digest::{Algorithm, Digest};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
+pub(super) struct Entry<'a> {
     /// The path, relative to site-packages.
-    pub(super) path: String,
+    pub(super) path: Cow<'a, str>,
     /// As written: `sha256=<base64>`, or nothing.
-    pub(super) hash: String,
+    pub(super) hash: Cow<'a, str>,
     /// Bytes, as written, or nothing.
-    pub(super) size: String,
+    pub(super) size: Cow<'a, str>,
 }
 
 /// The hash of bytes, as RECORD spells it.
@@ -43,6 +44,17 @@ pub(super) fn is_hash(written: &str, digest: &Digest) -> bool {
             || value.eq_ignore_ascii_case(&HEXLOWER.encode(digest.bytes())))
 }
 
+/// The SHA-256 that a hash as written is, if it is one.
+pub(super) fn sha256(written: &str) -> Option<[u8; 32]> {
+    let value = written.strip_prefix("sha256=")?;
+    let bytes = if value.len() == 64 {
+        HEXLOWER_PERMISSIVE.decode(value.as_bytes())
+    } else {
+        BASE64URL_NOPAD.decode(value.trim_end_matches('=').as_bytes())
+    };
+    bytes.ok()?.try_into().ok()
+}
+
 /// The algorithm that a hash as written names.
 pub(super) fn algorithm(written: &str) -> Option<Algorithm> {
     let name = written.split_once('=')?.0;
@@ -51,13 +63,13 @@ pub(super) fn algorithm(written: &str) -> Option<Algorithm> {
         .find(|algorithm| algorithm.name() == name)
 }
 
-impl Entry {
+impl Entry<'_> {
     /// A line for a file with these bytes.
     pub(super) fn of(path: impl Into<String>, bytes: &[u8]) -> Self {
         Self {
-            path: path.into(),
-            hash: hash(bytes),
-            size: bytes.len().to_string(),
+            path: path.into().into(),
+            hash: hash(bytes).into(),
+            size: bytes.len().to_string().into(),
         }
     }
 }
@@ -66,14 +78,15 @@ impl Entry {
 ///
 /// # Errors
 /// With the line's number, when it has not three fields.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, usize> {
+pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
-        let mut fields = fields(line).into_iter();
-        match (fields.next(), fields.next(), fields.next(), fields.next()) {
+        let mut rest = Some(line);
+        let mut next = || rest.take().map(|line| field(line, &mut rest));
+        match (next(), next(), next(), next()) {
             (Some(path), Some(hash), Some(size), None) if !path.is_empty() => {
                 entries.push(Entry { path, hash, size });
             }
@@ -83,28 +96,38 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, usize> {
     Ok(entries)
 }
 
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = Vec::new();
+/// The first field of a line; what follows its comma becomes the rest.
+fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Cow<'a, str> {
+    match line.split_once(',') {
+        Some((first, more)) if !first.contains('"') => {
+            *rest = Some(more);
+            return first.into();
+        }
+        None if !line.contains('"') => return line.into(),
+        _ => {}
+    }
     let mut field = String::new();
     let mut quoted = false;
-    let mut chars = line.chars().peekable();
+    let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
+            '"' if quoted && chars.as_str().starts_with('"') => {
                 chars.next();
                 field.push('"');
             }
             '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            ',' if !quoted => {
+                *rest = Some(chars.as_str());
+                break;
+            }
             c => field.push(c),
         }
     }
-    fields.push(field);
-    fields
+    field.into()
 }
 
 /// Writes the lines, sorted, fields in quotes only where they must be.
-pub(super) fn write(mut entries: Vec<Entry>) -> String {
+pub(super) fn write(mut entries: Vec<Entry<'_>>) -> String {
     entries.sort();
     let mut text = String::new();
     for Entry { path, hash, size } in entries {
@@ -113,7 +136,9 @@ pub(super) fn write(mut entries: Vec<Entry>) -> String {
         } else {
             text.push_str(&path);
         }
-        let _ = writeln!(text, ",{hash},{size}");
+        for part in [",", &hash, ",", &size, "\n"] {
+            text.push_str(part);
+        }
     }
     text
 }
@@ -141,12 +166,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_written_is_read_back(paths in proptest::collection::btree_set("[^\r\n]{1,12}", 0..8)) {
-            let entries: Vec<Entry> = paths
+            let entries: Vec<Entry<'_>> = paths
                 .into_iter()
                 .filter(|path| !path.trim().is_empty())
                 .map(|path| Entry::of(path, b"x"))
                 .collect();
-            proptest::prop_assert_eq!(parse(&write(entries.clone())).unwrap(), entries);
+            let text = write(entries.clone());
+            proptest::prop_assert_eq!(parse(&text).unwrap(), entries);
         }
     }
 }

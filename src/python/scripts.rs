@@ -12,18 +12,23 @@ const LONGEST: usize = 127;
 /// hands over at once, by lines that are a string for Python, as pip and uv do. A relocatable
 /// environment finds the interpreter beside the script in the same way.
 pub fn shebang(layout: &Layout) -> String {
+    first_line(layout, "")
+}
+
+/// The same with options for the interpreter, which begin with a blank where there are any.
+fn first_line(layout: &Layout, options: &str) -> String {
     if layout.relocatable {
-        return String::from(
-            "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''",
+        return format!(
+            "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python'{options} \"$0\" \"$@\"\n' '''",
         );
     }
     let python = layout.python();
-    let plain = format!("#!{python}");
+    let plain = format!("#!{python}{options}");
     if plain.len() < LONGEST && !python.as_str().contains([' ', '\t']) {
         return plain;
     }
     let quoted = python.as_str().replace('\'', "'\"'\"'");
-    format!("#!/bin/sh\n'''exec' '{quoted}' \"$0\" \"$@\"\n' '''")
+    format!("#!/bin/sh\n'''exec' '{quoted}'{options} \"$0\" \"$@\"\n' '''")
 }
 
 /// The launcher of an entry point; the text is uv's, so that RECORDs agree.
@@ -52,7 +57,10 @@ pub(super) fn rewritten(layout: &Layout, script: &[u8]) -> Option<Vec<u8>> {
     let rest = script
         .strip_prefix(b"#!pythonw")
         .or_else(|| script.strip_prefix(b"#!python"))?;
-    Some([shebang(layout).as_bytes(), rest].concat())
+    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    let (options, rest) = rest.split_at(end);
+    let options = str::from_utf8(options).ok()?.trim_end();
+    Some([first_line(layout, options).as_bytes(), rest].concat())
 }
 
 #[cfg(test)]
@@ -94,6 +102,14 @@ mod tests {
             Some(&b"#!/v/bin/python -u\n"[..])
         );
         assert_eq!(rewritten(&layout, b"#!/usr/bin/python\n"), None);
+        let blank = Layout {
+            prefix: "/a b".into(),
+            ..layout.clone()
+        };
+        assert_eq!(
+            rewritten(&blank, b"#!python -I\nx\n").as_deref(),
+            Some(&b"#!/bin/sh\n'''exec' '/a b/bin/python' -I \"$0\" \"$@\"\n' '''\nx\n"[..])
+        );
         assert_eq!(rewritten(&layout, b"\x7fELF"), None);
     }
 }

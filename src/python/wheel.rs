@@ -5,6 +5,7 @@
 //! A wheel is held to what it says of itself: its name and version are those of the plan, its
 //! RECORD names every member and each of them once, and the hashes in it are right.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 
@@ -18,7 +19,7 @@ use super::record::{self, Entry};
 use super::{metadata, scripts};
 use crate::archive::Limits;
 use crate::archive::zip::{self, Member, Zip, ZipError};
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Hasher};
 use crate::tree::{Owner, Tree, TreeError, TreePath};
 
 /// A wheel that is to be placed.
@@ -32,6 +33,9 @@ pub struct WheelSource<'a> {
     pub name: &'a PackageName,
     /// The version that it must be, where the plan knows one.
     pub version: Option<&'a Version>,
+    /// Whether a run before has held all of its members against its RECORD, which then is taken at
+    /// its word: the file is what it was, or the store would not have it under its digest.
+    pub checked: bool,
     /// `direct_url.json`, for what does not come from an index.
     pub direct_url: Option<String>,
 }
@@ -96,7 +100,9 @@ pub fn place_wheel(
     #[allow(unsafe_code)]
     let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(read)?;
     let zip = Zip::new(&bytes, source.file_name, limits)?;
-    let wheel = Wheel::read(&zip, source)?;
+    let about = About::new(&zip, source)?;
+    let record = about.text("RECORD")?;
+    let wheel = Wheel::read(&about, record.as_deref())?;
     Placing {
         tree,
         layout,
@@ -108,31 +114,59 @@ pub fn place_wheel(
     .place()
 }
 
+/// A wheel's `.dist-info` folder.
+struct About<'a> {
+    zip: &'a Zip<'a>,
+    source: &'a WheelSource<'a>,
+    folder: String,
+}
+
+impl<'a> About<'a> {
+    fn new(zip: &'a Zip<'a>, source: &'a WheelSource<'a>) -> Result<Self, WheelError> {
+        let folder = dist_info(zip, source).map_err(|reason| refused(source, reason))?;
+        Ok(Self {
+            zip,
+            source,
+            folder,
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, WheelError> {
+        let Some(member) = self.zip.find(&format!("{}/{name}", self.folder)) else {
+            return Ok(None);
+        };
+        String::from_utf8(self.zip.read(member)?)
+            .map(Some)
+            .map_err(|_| refused(self.source, format!("its {name} is not UTF-8")))
+    }
+
+    fn required(&self, name: &str) -> Result<String, WheelError> {
+        self.text(name)?
+            .ok_or_else(|| refused(self.source, format!("it has no {name}")))
+    }
+}
+
+fn refused(source: &WheelSource<'_>, reason: String) -> WheelError {
+    WheelError::Format {
+        wheel: source.file_name.into(),
+        reason,
+    }
+}
+
 /// What a wheel says of itself.
-struct Wheel {
+struct Wheel<'a> {
     version: Version,
-    dist_info: String,
+    dist_info: &'a str,
     data: String,
-    record: HashMap<String, Entry>,
+    record: HashMap<Cow<'a, str>, Entry<'a>>,
     scripts: Vec<metadata::EntryPoint>,
 }
 
-impl Wheel {
-    fn read(zip: &Zip<'_>, source: &WheelSource<'_>) -> Result<Self, WheelError> {
-        let refuse = |reason: String| WheelError::Format {
-            wheel: source.file_name.into(),
-            reason,
-        };
-        let dist_info = dist_info(zip, source).map_err(refuse)?;
-        let text = |name: &str| -> Result<Option<String>, WheelError> {
-            let Some(member) = zip.find(&format!("{dist_info}/{name}")) else {
-                return Ok(None);
-            };
-            String::from_utf8(zip.read(member)?)
-                .map(Some)
-                .map_err(|_| refuse(format!("its {name} is not UTF-8")))
-        };
-        let required = |name: &str| text(name)?.ok_or_else(|| refuse(format!("it has no {name}")));
+impl<'a> Wheel<'a> {
+    fn read(dist_info: &'a About<'a>, record: Option<&'a str>) -> Result<Self, WheelError> {
+        let source = dist_info.source;
+        let refuse = |reason: String| refused(source, reason);
+        let required = |name: &str| dist_info.required(name);
 
         let about = required("WHEEL")?;
         let format = metadata::field(&about, "Wheel-Version").unwrap_or_default();
@@ -162,19 +196,21 @@ impl Wheel {
                 "its METADATA says it is version {version}, and the lock says {wanted}"
             )));
         }
-        let record = record::parse(&required("RECORD")?)
+        let record = record.ok_or_else(|| refuse(String::from("it has no RECORD")))?;
+        let record = record::parse(record)
             .map_err(|line| refuse(format!("line {line} of its RECORD has not three fields")))?;
-        let scripts = match text("entry_points.txt")? {
+        let scripts = match dist_info.text("entry_points.txt")? {
             Some(text) => metadata::scripts(&text).map_err(|line| {
                 refuse(format!("its entry point `{line}` cannot be made a script"))
             })?,
             None => Vec::new(),
         };
-        let data = format!("{}.data", dist_info.trim_end_matches(".dist-info"));
-        let record = listed(zip, &dist_info, record).map_err(refuse)?;
+        let folder = dist_info.folder.as_str();
+        let data = format!("{}.data", folder.trim_end_matches(".dist-info"));
+        let record = listed(dist_info.zip, folder, record).map_err(refuse)?;
         Ok(Self {
             version,
-            dist_info,
+            dist_info: folder,
             data,
             record,
             scripts,
@@ -214,11 +250,11 @@ fn dist_info(zip: &Zip<'_>, source: &WheelSource<'_>) -> Result<String, String> 
 }
 
 /// RECORD by path, once it is known that it names every file of the archive and no other.
-fn listed(
+fn listed<'a>(
     zip: &Zip<'_>,
     dist_info: &str,
-    record: Vec<Entry>,
-) -> Result<HashMap<String, Entry>, String> {
+    record: Vec<Entry<'a>>,
+) -> Result<HashMap<Cow<'a, str>, Entry<'a>>, String> {
     let mut by_path = HashMap::with_capacity(record.len());
     for entry in record {
         if let Some(twice) = by_path.insert(entry.path.clone(), entry) {
@@ -239,7 +275,9 @@ fn listed(
         files += 1;
         match by_path.get(path) {
             None => return Err(format!("it holds {path}, which its RECORD does not name")),
-            Some(entry) if !entry.size.is_empty() && entry.size != member.size.to_string() => {
+            Some(entry)
+                if !entry.size.is_empty() && entry.size.parse::<u64>() != Ok(member.size) =>
+            {
                 return Err(format!(
                     "its RECORD says that {path} has {} bytes, and it has {}",
                     entry.size, member.size
@@ -266,10 +304,10 @@ struct Placing<'a> {
     owner: Owner,
     source: &'a WheelSource<'a>,
     zip: &'a Zip<'a>,
-    wheel: &'a Wheel,
+    wheel: &'a Wheel<'a>,
 }
 
-impl Placing<'_> {
+impl<'a> Placing<'a> {
     fn place(&self) -> Result<Installed, WheelError> {
         let mut entries = self
             .zip
@@ -277,7 +315,7 @@ impl Placing<'_> {
             .par_iter()
             .with_min_len(32)
             .map(|member| self.member(member))
-            .collect::<Result<Vec<Option<Entry>>, WheelError>>()?
+            .collect::<Result<Vec<Option<Entry<'a>>>, WheelError>>()?
             .into_iter()
             .flatten()
             .collect::<Vec<_>>();
@@ -308,9 +346,9 @@ impl Placing<'_> {
             add("direct_url.json", json.as_bytes())?;
         }
         entries.push(Entry {
-            path: format!("{dist_info}/RECORD"),
-            hash: String::new(),
-            size: String::new(),
+            path: format!("{dist_info}/RECORD").into(),
+            hash: Cow::default(),
+            size: Cow::default(),
         });
         let inner = format!("{dist_info}/RECORD");
         let place = tree_path(format!("{}/{inner}", self.layout.site))?;
@@ -324,11 +362,11 @@ impl Placing<'_> {
             .file(self.owner, &place, mode, record::write(entries).as_bytes())?;
         Ok(Installed {
             version: self.wheel.version.clone(),
-            dist_info: dist_info.clone(),
+            dist_info: (*dist_info).to_owned(),
         })
     }
 
-    fn member(&self, member: &Member) -> Result<Option<Entry>, WheelError> {
+    fn member(&self, member: &'a Member) -> Result<Option<Entry<'a>>, WheelError> {
         let path = member.path.as_str();
         let Some((place, recorded, is_script)) = self.scheme(path)? else {
             return Ok(None);
@@ -337,7 +375,7 @@ impl Placing<'_> {
             self.tree.folder(self.owner, &tree_path(place)?)?;
             return Ok(None);
         }
-        let own = path.strip_prefix(self.wheel.dist_info.as_str());
+        let own = path.strip_prefix(self.wheel.dist_info);
         // What says how it was installed is ours to write.
         if matches!(
             own,
@@ -358,9 +396,9 @@ impl Placing<'_> {
             .get(path)
             .cloned()
             .unwrap_or_else(|| Entry {
-                path: path.to_owned(),
-                hash: String::new(),
-                size: String::new(),
+                path: path.into(),
+                hash: Cow::default(),
+                size: Cow::default(),
             });
         let place = tree_path(place)?;
         if is_script {
@@ -370,7 +408,7 @@ impl Placing<'_> {
             let bytes = rewritten.as_deref().unwrap_or(&bytes);
             self.tree.file(self.owner, &place, 0o755, bytes)?;
             return Ok(Some(if rewritten.is_some() {
-                Entry::of(recorded, bytes)
+                Entry::of(recorded.into_owned(), bytes)
             } else {
                 Entry {
                     path: recorded,
@@ -379,33 +417,43 @@ impl Placing<'_> {
             }));
         }
         let mode = if member.executable { 0o755 } else { 0o644 };
-        if member.size <= zip::WHOLE && record::algorithm(&entry.hash) == Some(Algorithm::Sha256) {
-            // All of it comes in one piece, and the tree hashes what it writes: once is enough.
+        let said = record::sha256(&entry.hash);
+        let known = said.filter(|_| self.source.checked);
+        // The tree hashes what it writes, with what RECORD most often has: once is enough.
+        let facts = if member.size <= zip::WHOLE {
+            let mut facts = None;
             self.zip
                 .unpack(member, &mut |bytes| -> Result<(), WheelError> {
-                    let facts = self.tree.file(self.owner, &place, mode, bytes)?;
-                    let digest = Digest::new(Algorithm::Sha256, &facts.sha256);
-                    match digest.is_ok_and(|digest| record::is_hash(&entry.hash, &digest)) {
-                        true => Ok(()),
-                        false => Err(self.lies(&entry)),
+                    if said.is_none() {
+                        self.check(&entry, &mut hasher(&entry), bytes)?;
                     }
+                    let (tree, owner) = (self.tree, self.owner);
+                    facts = Some(match known {
+                        Some(sha256) => tree.file_of_digest(owner, &place, mode, bytes, sha256)?,
+                        None => tree.file(owner, &place, mode, bytes)?,
+                    });
+                    Ok(())
                 })?;
-            return Ok(Some(Entry {
-                path: recorded,
-                ..entry
-            }));
+            facts
+        } else {
+            let mut open = match known {
+                Some(sha256) => self.tree.open_of_digest(self.owner, &place, mode, sha256)?,
+                None => self.tree.open(self.owner, &place, mode)?,
+            };
+            let mut hash = hasher(&entry).filter(|_| said.is_none());
+            self.zip
+                .unpack(member, &mut |piece| -> Result<(), WheelError> {
+                    if let Some(hash) = &mut hash {
+                        hash.update(piece);
+                    }
+                    Ok(open.write(piece)?)
+                })?;
+            self.check(&entry, &mut hash, &[])?;
+            Some(open.finish()?)
+        };
+        if said.is_some() && said != facts.map(|facts| facts.sha256) {
+            return Err(self.lies(&entry));
         }
-        let mut open = self.tree.open(self.owner, &place, mode)?;
-        let mut hash = hasher(&entry);
-        self.zip
-            .unpack(member, &mut |piece| -> Result<(), WheelError> {
-                if let Some(hash) = &mut hash {
-                    hash.update(piece);
-                }
-                Ok(open.write(piece)?)
-            })?;
-        self.check(&entry, &mut hash, &[])?;
-        open.finish()?;
         Ok(Some(Entry {
             path: recorded,
             ..entry
@@ -413,9 +461,9 @@ impl Placing<'_> {
     }
 
     /// Where a member goes, how RECORD names it there, and whether it is a script.
-    fn scheme(&self, path: &str) -> Result<Option<(String, String, bool)>, WheelError> {
+    fn scheme(&self, path: &'a str) -> Result<Option<(String, Cow<'a, str>, bool)>, WheelError> {
         let layout = self.layout;
-        let site = |rest: &str| (format!("{}/{rest}", layout.site), rest.to_owned(), false);
+        let site = |rest: &'a str| ([&layout.site, "/", rest].concat(), rest.into(), false);
         let Some(rest) = path.strip_prefix(self.wheel.data.as_str()) else {
             return Ok(Some(site(path)));
         };
@@ -432,7 +480,7 @@ impl Placing<'_> {
         };
         let outside = |place: String, is_script| {
             let recorded = format!("{}/{place}", layout.site_to_top());
-            Some((place, recorded, is_script))
+            Some((place, recorded.into(), is_script))
         };
         match scheme {
             "purelib" | "platlib" => Ok(Some(site(rest))),
@@ -456,7 +504,7 @@ impl Placing<'_> {
     /// Refuses a member whose bytes are not what RECORD says.
     fn check(
         &self,
-        entry: &Entry,
+        entry: &Entry<'_>,
         hash: &mut Option<Hasher>,
         bytes: &[u8],
     ) -> Result<(), WheelError> {
@@ -470,7 +518,7 @@ impl Placing<'_> {
         Err(self.lies(entry))
     }
 
-    fn lies(&self, entry: &Entry) -> WheelError {
+    fn lies(&self, entry: &Entry<'_>) -> WheelError {
         WheelError::Format {
             wheel: self.source.file_name.to_owned(),
             reason: format!(
@@ -486,7 +534,7 @@ fn tree_path(path: String) -> Result<TreePath, WheelError> {
 }
 
 /// What a line's hash is checked with; nothing where it has none, or of an unknown algorithm.
-fn hasher(entry: &Entry) -> Option<Hasher> {
+fn hasher(entry: &Entry<'_>) -> Option<Hasher> {
     let algorithm: Algorithm = record::algorithm(&entry.hash)?;
     Some(Hasher::new(algorithm))
 }

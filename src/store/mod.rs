@@ -5,6 +5,7 @@
 //! <root>/v1/
 //!   files/sha256/3f/3fc9…        the bytes, read-only; the path is the digest
 //!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
+//!   checked/wheel/sha256-3fc9…   empty: that wheel's members were all held against its RECORD once
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
@@ -24,6 +25,7 @@
 //! else in here depends on a clock.
 
 mod built;
+mod checked;
 mod entries;
 mod error;
 mod gc;

@@ -38,6 +38,12 @@ impl TreePath {
         }
     }
 
+    /// What stands in a folder, of two parts that were checked.
+    pub(super) fn within(folder: &str, name: &str) -> Self {
+        let slash = if folder.is_empty() { "" } else { "/" };
+        Self([folder, slash, name].concat().into_boxed_str())
+    }
+
     /// A path below this one.
     ///
     /// # Errors
@@ -134,13 +140,12 @@ fn flaw(path: &str) -> Option<&'static str> {
             _ => {}
         }
     }
-    for c in path.chars() {
-        if c == '\\' {
-            return Some("it has a backslash, which separates folders on Windows");
-        }
-        if c.is_control() {
-            return Some("it has a control character");
-        }
+    if path.contains('\\') {
+        return Some("it has a backslash, which separates folders on Windows");
+    }
+    // Beyond ASCII, the control characters are U+0080 to U+009F: 0xC2 and one more byte.
+    if path.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2) && path.contains(char::is_control) {
+        return Some("it has a control character");
     }
     // `C:` and `C:/x` are absolute on Windows.
     let mut start = path.bytes();

@@ -13,13 +13,14 @@
 //! One line an entry, sorted by path; owners sorted by name; digests are SHA-256 in unpadded
 //! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use camino::Utf8Path;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
-use super::table::Table;
+use super::table::{Owner, Table};
 use super::{Content, Facts, TreeError, TreePath};
 
 /// Where it is inside a tree.
@@ -64,23 +65,19 @@ enum RawEntry {
 impl Provenance {
     pub(super) fn of(table: &Table) -> Self {
         let nodes = table.entries();
-        let mut owners: Vec<String> = nodes
+        let held: BTreeSet<Owner> = nodes.iter().map(|(_, node)| node.owner).collect();
+        let names: BTreeSet<&str> = held.iter().map(|owner| table.name(*owner)).collect();
+        let number: HashMap<Owner, usize> = held
             .iter()
-            .map(|(_, node)| table.name(node.owner).to_owned())
+            .map(|owner| (*owner, names.range(..table.name(*owner)).count()))
             .collect();
-        owners.sort_unstable();
-        owners.dedup();
+        let owners = names.into_iter().map(str::to_owned).collect();
         let entries = nodes
             .into_iter()
-            .filter_map(|(path, node)| {
-                let name = table.name(node.owner);
-                Some(Entry {
-                    path: TreePath::new(path).ok()?,
-                    owner: owners
-                        .binary_search_by(|owner| owner.as_str().cmp(name))
-                        .ok()?,
-                    content: node.content.clone(),
-                })
+            .map(|(path, node)| Entry {
+                path,
+                owner: number.get(&node.owner).copied().unwrap_or_default(),
+                content: node.content.clone(),
             })
             .collect();
         Self { owners, entries }
@@ -91,7 +88,7 @@ impl Provenance {
     /// # Errors
     /// Those of the writer.
     pub fn write(&self, to: impl Write) -> io::Result<()> {
-        let mut to = io::BufWriter::new(to);
+        let mut to = io::BufWriter::with_capacity(1 << 18, to);
         let owners = serde_json::to_string(&self.owners)?;
         write!(
             to,

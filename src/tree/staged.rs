@@ -143,7 +143,7 @@ impl Staged {
         let gone: Vec<_> = table
             .entries()
             .into_iter()
-            .filter_map(|(path, _)| TreePath::new(path).ok())
+            .map(|(path, _)| path)
             .filter(|path| !seen.contains(path))
             .collect();
         for path in gone {

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use rayon::slice::ParallelSliceMut as _;
+
 use super::TreeError;
 use super::path::{TreePath, fold};
 
@@ -329,18 +331,17 @@ impl Table {
     }
 
     /// Every file and link, sorted by the bytes of its whole path.
-    pub(super) fn entries(&self) -> Vec<(String, &Node)> {
+    pub(super) fn entries(&self) -> Vec<(TreePath, &Node)> {
         let mut entries: Vec<_> = self
             .folders
             .iter()
             .flat_map(|(folder, held)| {
-                held.entries.iter().map(move |(name, node)| {
-                    let slash = if folder.is_empty() { "" } else { "/" };
-                    (format!("{folder}{slash}{name}"), node)
-                })
+                held.entries
+                    .iter()
+                    .map(move |(name, node)| (TreePath::within(folder, name), node))
             })
             .collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
         entries
     }
 }

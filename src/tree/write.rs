@@ -40,10 +40,26 @@ impl Tree {
         mode: u32,
         bytes: &[u8],
     ) -> Result<Facts, TreeError> {
+        let sha256 = Sha256::digest(bytes).into();
+        self.file_of_digest(owner, path, mode, bytes, sha256)
+    }
+
+    /// Puts a file there whose digest is known, which is not computed again.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn file_of_digest(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        bytes: &[u8],
+        sha256: [u8; 32],
+    ) -> Result<Facts, TreeError> {
         let facts = Facts {
             mode: (mode & 0o777) as u16,
             size: bytes.len() as u64,
-            sha256: Sha256::digest(bytes).into(),
+            sha256,
         };
         match self.claim(owner, path, &Content::File(facts))? {
             Claim::Nothing => {}
@@ -70,6 +86,30 @@ impl Tree {
     /// # Errors
     /// When no file can be made.
     pub fn open(&self, owner: Owner, path: &TreePath, mode: u32) -> Result<Open<'_>, TreeError> {
+        self.begin(owner, path, mode, Hashing::Running(Sha256::new()))
+    }
+
+    /// Begins a file whose digest is known, which is not computed again.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_of_digest(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        sha256: [u8; 32],
+    ) -> Result<Open<'_>, TreeError> {
+        self.begin(owner, path, mode, Hashing::Known(sha256))
+    }
+
+    fn begin(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        hashing: Hashing,
+    ) -> Result<Open<'_>, TreeError> {
         let mode = (mode & 0o777) as u16;
         let (temporary, file) = self.temporary(mode)?;
         Ok(Open {
@@ -78,7 +118,7 @@ impl Tree {
             path: path.clone(),
             temporary,
             file: File::from(file),
-            hasher: Sha256::new(),
+            hashing,
             mode,
             size: 0,
         })
@@ -337,6 +377,13 @@ impl Tree {
     }
 }
 
+/// Where a file's digest comes from.
+#[derive(Debug)]
+enum Hashing {
+    Running(Sha256),
+    Known([u8; 32]),
+}
+
 /// A file on its way into a tree. Dropped before [`Self::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct Open<'a> {
@@ -345,7 +392,7 @@ pub struct Open<'a> {
     path: TreePath,
     temporary: String,
     file: File,
-    hasher: Sha256,
+    hashing: Hashing,
     mode: u16,
     size: u64,
 }
@@ -356,7 +403,9 @@ impl Open<'_> {
     /// # Errors
     /// When they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), TreeError> {
-        self.hasher.update(bytes);
+        if let Hashing::Running(hasher) = &mut self.hashing {
+            hasher.update(bytes);
+        }
         self.size += bytes.len() as u64;
         self.file
             .write_all(bytes)
@@ -371,7 +420,10 @@ impl Open<'_> {
         let facts = Facts {
             mode: self.mode,
             size: self.size,
-            sha256: self.hasher.finalize().into(),
+            sha256: match self.hashing {
+                Hashing::Running(hasher) => hasher.finalize().into(),
+                Hashing::Known(sha256) => sha256,
+            },
         };
         let content = Content::File(facts);
         match self.tree.claim(self.owner, &self.path, &content)? {
