@@ -7,13 +7,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
 
 use crate::archive::{Limits, tar};
 use crate::fetch::{self, FetchError, Want};
 use crate::lock::npm::NpmLock;
 use crate::npm::hidden;
-use crate::npm::package::{Expected, Package, PackageError};
-use crate::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
+use crate::npm::package::{Expected, Form, Package, PackageError};
+use crate::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
+use crate::source::git::{self, GitError, Revision};
 use crate::store::{Blob, Store};
 use crate::tree::{Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath};
 use crate::ui::Progress;
@@ -53,6 +55,8 @@ pub struct Assembled {
     pub bytes: u64,
     /// The folders that were made.
     pub folders: Vec<Utf8PathBuf>,
+    /// Git dependencies whose `prepare` scripts were not run.
+    pub unprepared: Vec<String>,
 }
 
 /// Why a `node_modules` could not be assembled.
@@ -61,6 +65,14 @@ pub enum NpmAssembleError {
     /// A tarball could not be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A commit could not be had.
+    #[error("{package}: {source}")]
+    Git {
+        /// The package.
+        package: String,
+        /// Why.
+        source: GitError,
+    },
     /// A package could not be placed.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -186,43 +198,60 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
             group.push(package);
         }
     }
+    let commits = of_commits(plan);
     let placer = Placer {
         trees: &trees,
         programs: &programs,
         bundles: &bundles,
         limits: request.limits,
+        unprepared: Mutex::default(),
     };
-    let placing = Progress::items("Placing", wants.len() as u64);
+    let placing = Progress::items("Placing", (wants.len() + commits.len()) as u64);
     let fetching = Progress::bytes("Fetching", 0);
-    let failures: Mutex<Vec<(usize, PackageError)>> = Mutex::default();
+    let failures: Mutex<Vec<(usize, NpmAssembleError)>> = Mutex::default();
+    let fail = |index: usize, error: NpmAssembleError| {
+        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push((index, error));
+    };
+    let commits = &commits;
     let fetched = rayon::in_place_scope(|scope| {
         let on_ready = |index: usize, blob: Blob| {
             let (Some(group), Some(want)) = (groups.get(index), wants.get(index)) else {
                 return;
             };
-            let (placer, placing, failures) = (&placer, &placing, &failures);
+            let (placer, placing, fail) = (&placer, &placing, &fail);
             scope.spawn(move |_| {
                 placing.working_on(want.package.clone());
-                if let Err(error) = placer.place(&blob.path, &want.artifact.file_name, group) {
-                    failures
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((index, error));
+                let name = &want.artifact.file_name;
+                if let Err(error) = placer.place(&blob.path, name, Form::Tarball, group) {
+                    fail(index, error.into());
                 }
                 placing.advance(1);
             });
         };
+        for (index, (commit, group)) in commits.iter().enumerate() {
+            let (placer, placing, fail) = (&placer, &placing, &fail);
+            scope.spawn(move |_| {
+                if let Err(error) = placer.place_commit(request, commit, group) {
+                    fail(usize::MAX - commits.len() + index, error);
+                }
+                placing.advance(1);
+            });
+        }
         fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready)
     });
     placing.done();
     fetching.done();
     let fetched = fetched?;
-    let failures = failures
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, error)) = failures.into_iter().min_by_key(|(index, _)| *index) {
-        return Err(error.into());
+    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    if let Some((_, error)) = failures.pop() {
+        return Err(error);
     }
+    drop(failures);
+    let unprepared = placer.unprepared.into_inner();
+    let mut unprepared = unprepared.unwrap_or_else(PoisonError::into_inner);
+    unprepared.sort();
     make_links(request, &trees)?;
     if request.hidden_lockfile
         && !plan.packages.is_empty()
@@ -232,7 +261,9 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
-    commit(request, trees, fetched)
+    let mut done = commit(request, trees, fetched)?;
+    done.unprepared = unprepared;
+    Ok(done)
 }
 
 struct Placer<'a> {
@@ -240,14 +271,43 @@ struct Placer<'a> {
     programs: &'a HashSet<&'a str>,
     bundles: &'a HashMap<&'a str, Vec<&'a PlannedNpm>>,
     limits: Limits,
+    unprepared: Mutex<Vec<String>>,
+}
+
+/// The packages that come from git, by commit.
+fn of_commits(plan: &NpmPlan) -> Vec<(&GitPackage, Vec<&PlannedNpm>)> {
+    let mut groups: IndexMap<(&GitPackage, &str), Vec<&PlannedNpm>> = IndexMap::new();
+    for package in &plan.packages {
+        if let NpmSource::Git(commit) = &package.source {
+            let group = groups.entry((commit, package.name.as_str()));
+            group.or_default().push(package);
+        }
+    }
+    let groups = groups.into_iter();
+    groups.map(|((commit, _), group)| (commit, group)).collect()
 }
 
 impl Placer<'_> {
+    /// Brings a commit into the store, and places what npm would pack of it.
+    fn place_commit(
+        &self,
+        request: &Request<'_>,
+        commit: &GitPackage,
+        group: &[&PlannedNpm],
+    ) -> Result<(), NpmAssembleError> {
+        let name = group.first().map_or("", |package| &package.name);
+        let tree = fetch_commit(request.store, name, commit, request.fetch)?;
+        let label = format!("{name} of {}#{}", commit.url, commit.commit);
+        let form = Form::Checkout(&commit.folder);
+        Ok(self.place(&tree.path, &label, form, group)?)
+    }
+
     /// Unpacks a tarball once, and places it wherever it goes.
     fn place(
         &self,
         blob: &Utf8Path,
         file_name: &str,
+        form: Form<'_>,
         group: &[&PlannedNpm],
     ) -> Result<(), PackageError> {
         let Some(first) = group.first() else {
@@ -263,7 +323,14 @@ impl Placer<'_> {
             version: first.version.as_deref(),
         };
         tar::unpack(&packed, file_name, &self.limits, |bytes| {
-            let package = Package::read(bytes, &expected, &self.limits)?;
+            let package = Package::read(bytes, form, &expected, &self.limits)?;
+            if package.has_prepare {
+                let mut all = self
+                    .unprepared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                all.extend(group.iter().map(|planned| planned.location.to_string()));
+            }
             for planned in group {
                 let place = planned.location.as_str();
                 for bundled in self.bundles.get(place).into_iter().flatten() {
@@ -286,6 +353,29 @@ impl Placer<'_> {
             Ok(())
         })
     }
+}
+
+/// The files of a commit, in the store.
+///
+/// # Errors
+/// When they cannot be had.
+pub fn fetch_commit(
+    store: &Store,
+    package: &str,
+    commit: &GitPackage,
+    options: &fetch::Options,
+) -> Result<Blob, NpmAssembleError> {
+    let revision = Revision {
+        url: commit.url.clone(),
+        rev: commit.commit.clone(),
+        submodules: true,
+    };
+    git::fetch(store, &revision, options)
+        .map(|tree| tree.archive)
+        .map_err(|source| NpmAssembleError::Git {
+            package: package.to_owned(),
+            source,
+        })
 }
 
 /// What is deeper wins: a package of the lock over what another one's tarball brings for its place.
@@ -348,6 +438,7 @@ fn commit(
         files: 0,
         bytes: 0,
         folders: Vec::new(),
+        unprepared: Vec::new(),
     };
     let in_place = !trees.collected;
     let kept: HashSet<String> = trees.trees.keys().cloned().collect();

@@ -10,11 +10,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::network_args::NetworkArgs;
+use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
 use crate::artifact::{Artifact, Location};
+use crate::assemble::npm::fetch_commit;
 use crate::fetch::{Summary, Want, fetch, vendor};
 use crate::nix::nar;
+use crate::plan::npm::NpmSource;
 use crate::plan::{Install, PythonPlan};
 use crate::store::{Blob, Store};
 use crate::tree::{Options, Record, Replace, Tree, TreePath};
@@ -40,6 +43,8 @@ pub struct FetchArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    node: NodeArgs,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -86,11 +91,33 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let store = args.network.store()?;
     let mut needed = Vec::new();
     let mut indexes = Vec::new();
+    let mut npm = Vec::new();
     for path in &args.paths {
+        if let Some(lock) = super::find_npm_lock(path)? {
+            npm.push(args.node.open(&lock)?);
+            continue;
+        }
         let project = args.selection.open(path)?;
         let plan = plan(args, &project, &store)?;
         needed.extend(of_plan(plan));
         indexes.extend(project.settings.indexes);
+    }
+    let mut options = args.network.options(&indexes);
+    for project in &npm {
+        options = project.options(options);
+        for package in &project.plan.packages {
+            match &package.source {
+                NpmSource::Tarball(artifact) => needed.push(Needed {
+                    package: package.name.clone(),
+                    version: package.version.clone().unwrap_or_default(),
+                    artifact: artifact.clone(),
+                }),
+                NpmSource::Git(commit) => {
+                    fetch_commit(&store, &package.name, commit, &options)?;
+                }
+                _ => {}
+            }
+        }
     }
     let wants: Vec<Want<'_>> = needed
         .iter()
@@ -105,18 +132,12 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     } else {
         Progress::bytes("Fetching", 0)
     };
-    let summary = fetch(
-        &store,
-        &wants,
-        &args.network.options(&indexes),
-        &progress,
-        &|index, blob| {
-            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = blobs.get_mut(index) {
-                *place = Some(blob);
-            }
-        },
-    );
+    let summary = fetch(&store, &wants, &options, &progress, &|index, blob| {
+        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = blobs.get_mut(index) {
+            *place = Some(blob);
+        }
+    });
     progress.done();
     let summary = summary?;
     let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -3,10 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use camino::Utf8Path;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use crate::plan::npm::Omit;
+use super::Failure;
+use crate::digest::Digest;
+use crate::fetch;
+use crate::fetch::credentials::{Credential, Login};
+use crate::lock::npm::NpmLock;
+use crate::lock::npmrc::{Auth, Npmrc};
+use crate::plan::npm::{NpmPlan, Omit, Wanted};
 use crate::target::node::NodeTarget;
 
 /// Which packages, where from and for what.
@@ -20,6 +27,12 @@ pub struct NodeArgs {
     /// Keep what --omit or NODE_ENV leave out (repeatable)
     #[arg(long, value_name = "KIND")]
     include: Vec<Kind>,
+    /// Only what this workspace needs, told by its name or folder (repeatable)
+    #[arg(long, short, value_name = "NAME")]
+    workspace: Vec<String>,
+    /// With --workspace: what the project itself needs, too
+    #[arg(long, requires = "workspace")]
+    include_workspace_root: bool,
     /// The system it is for: linux, darwin, win32, … [default: this one]
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -34,7 +47,7 @@ pub struct NodeArgs {
     node_version: Option<String>,
     /// The registry for packages whose place the lock does not say [default: .npmrc's]
     #[arg(long, value_name = "URL")]
-    pub registry: Option<Url>,
+    registry: Option<Url>,
     /// Do not write node_modules/.package-lock.json, npm's own record
     #[arg(long)]
     pub no_hidden_lockfile: bool,
@@ -47,11 +60,72 @@ enum Kind {
     Peer,
 }
 
+/// A lock, and what is to be placed of it.
+pub struct NodeProject {
+    /// The lock.
+    pub lock: NpmLock,
+    /// The plan.
+    pub plan: NpmPlan,
+    npmrc: Npmrc,
+}
+
+impl NodeProject {
+    /// How its packages are fetched: as the command line says, and with the logins of `.npmrc`.
+    pub fn options(&self, mut options: fetch::Options) -> fetch::Options {
+        for (url, auth) in self.npmrc.logins() {
+            let credential = match auth {
+                Auth::Token(token) => Credential::Bearer(token),
+                Auth::Login { user, password } => Credential::Basic(Login {
+                    user,
+                    password: Some(password),
+                }),
+            };
+            options.credentials.add(&url, credential);
+        }
+        options
+    }
+
+    /// Packages that the lock has no digest of, or but one that can be forged.
+    pub fn weak(&self) -> Vec<String> {
+        let tarballs = self.plan.tarballs();
+        let weak = tarballs.filter_map(|(_, package, artifact)| {
+            match artifact.digest.as_ref().map(Digest::algorithm) {
+                None => Some(format!("{} (no digest)", package.location)),
+                Some(algorithm) if algorithm.is_weak() => {
+                    Some(format!("{} ({algorithm})", package.location))
+                }
+                Some(_) => None,
+            }
+        });
+        weak.collect()
+    }
+}
+
 impl NodeArgs {
     /// Whether the command line names a machine, or leaves something out.
     pub fn is_given(&self) -> bool {
         let named = [&self.os, &self.cpu, &self.libc, &self.node_version];
         !self.omit.is_empty() || named.iter().any(|name| name.is_some())
+    }
+
+    /// Reads a lock and plans it.
+    ///
+    /// # Errors
+    /// When it cannot be read or planned.
+    pub fn open(&self, file: &Utf8Path) -> Result<NodeProject, Failure> {
+        let lock = NpmLock::load(file)?;
+        let npmrc = Npmrc::read(lock.folder()).with_registry(self.registry.as_ref());
+        let plan = NpmPlan::new(&lock, &self.target(), &self.wanted(), &npmrc)?;
+        Ok(NodeProject { lock, plan, npmrc })
+    }
+
+    /// Which part of it is wanted.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            omit: self.omit(),
+            workspaces: self.workspace.clone(),
+            workspace_root: self.include_workspace_root,
+        }
     }
 
     /// What is left out.

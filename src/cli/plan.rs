@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Outcome, print};
 use crate::plan::{Install, PlannedPackage, PythonPlan};
@@ -23,10 +24,15 @@ pub struct PlanArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    node: NodeArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &PlanArgs) -> Outcome {
+    if let Some(lock) = super::find_npm_lock(&args.path)? {
+        return super::plan_node::run(&lock, &args.node, args.json);
+    }
     let project = args.selection.open(&args.path)?;
     let cache = crate::store::Store::default_root()
         .map(|root| root.join("interpreters"))

@@ -386,7 +386,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// `20G`, `500M`, `500MiB`: powers of 1024, as `lockwright` shows sizes.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let (count, unit) = number(text)?;
     let unit = unit.to_ascii_uppercase();
     let shift = match unit.trim_end_matches('B').trim_end_matches('I') {

@@ -8,13 +8,13 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::build_args::BuildArgs;
+use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
 
-use crate::archive::Limits;
 use crate::assemble::python::{Assembled, Request, assemble};
 use crate::build::{self, Builder};
 use crate::digest::{Algorithm, Digest};
@@ -68,6 +68,8 @@ pub struct SyncArgs {
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
@@ -115,6 +117,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             clear: args.clear,
             json: args.json,
             node: &args.node,
+            limits: &args.limits,
             network: &args.network,
         };
         return sync_node::run(&args, global);
@@ -199,7 +202,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             layout: &layout,
             store: &store,
             fetch: &network,
-            limits: Limits::default(),
+            limits: args.limits.limits(),
             strict: args.strict,
             builder: Some(&builder),
         },

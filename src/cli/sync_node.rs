@@ -6,15 +6,11 @@ use std::time::Instant;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::{Global, Outcome, print};
-use crate::archive::Limits;
 use crate::assemble::npm::{Request, assemble};
-use crate::fetch::credentials::Credential;
-use crate::lock::npm::NpmLock;
-use crate::lock::npmrc::Npmrc;
-use crate::plan::npm::NpmPlan;
 use crate::ui::bytes;
 
 /// What of `sync`'s arguments matters here.
@@ -24,6 +20,7 @@ pub struct NodeSync<'a> {
     pub clear: bool,
     pub json: bool,
     pub node: &'a NodeArgs,
+    pub limits: &'a LimitArgs,
     pub network: &'a NetworkArgs,
 }
 
@@ -41,31 +38,31 @@ struct Report<'a> {
     from_network: usize,
     bytes_fetched: u64,
     scripts_not_run: Vec<String>,
+    /// Git dependencies that were placed as they are, without what their `prepare` would make.
+    not_prepared: &'a [String],
+    /// Packages whose bytes nothing, or a digest that can be forged, vouches for.
+    weak: Vec<String>,
     warnings: &'a [String],
 }
 
 /// Runs the command.
 pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let start = Instant::now();
-    let lock = NpmLock::load(args.lock)?;
-    let npmrc = Npmrc::read(lock.folder()).with_registry(args.node.registry.as_ref());
-    let plan = NpmPlan::new(&lock, &args.node.target(), &args.node.omit(), &npmrc)?;
+    let project = args.node.open(args.lock)?;
+    let plan = &project.plan;
     let planned = start.elapsed();
     for warning in &plan.warnings {
         tracing::info!("{warning}");
     }
-    let mut options = args.network.options(&[]);
-    for (url, token) in npmrc.tokens() {
-        options.credentials.add(&url, Credential::Bearer(token));
-    }
+    let options = project.options(args.network.options(&[]));
     let out = args.out.map(camino::absolute_utf8).transpose()?;
     let store = args.network.store()?;
     let done = assemble(&Request {
-        plan: &plan,
-        lock: &lock,
+        plan,
+        lock: &project.lock,
         store: &store,
         fetch: &options,
-        limits: Limits::default(),
+        limits: args.limits.limits(),
         out: out.as_deref(),
         clear: args.clear,
         hidden_lockfile: !args.node.no_hidden_lockfile,
@@ -88,8 +85,22 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         from_network: done.fetched.from_network,
         bytes_fetched: done.fetched.bytes,
         scripts_not_run: scripts,
+        not_prepared: &done.unprepared,
+        weak: project.weak(),
         warnings: &plan.warnings,
     };
+    if !report.weak.is_empty() {
+        eprintln!(
+            "warning: nothing that cannot be forged vouches for {}",
+            report.weak.join(", ")
+        );
+    }
+    if !report.not_prepared.is_empty() {
+        eprintln!(
+            "warning: from git, without what their prepare scripts would make: {}",
+            report.not_prepared.join(", ")
+        );
+    }
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else if !global.quiet {

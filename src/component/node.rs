@@ -11,7 +11,7 @@ use crate::archive::Limits;
 use crate::assemble::npm::{Request, assemble};
 use crate::lock::npm::NpmLock;
 use crate::lock::npmrc::Npmrc;
-use crate::plan::npm::{NpmPlan, NpmSource, Omit};
+use crate::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
 use crate::target::node::NodeTarget;
 use crate::target::platform::Arch;
 use crate::target::{Os, Platform};
@@ -53,7 +53,12 @@ pub fn prepare(
     }
     let target = target(context).map_err(context.failed(said, PHASE))?;
     let npmrc = Npmrc::read(lock.folder());
-    let plan = NpmPlan::new(&lock, &target, &omit, &npmrc).map_err(context.failed(said, PHASE))?;
+    let wanted = Wanted {
+        omit,
+        ..Wanted::default()
+    };
+    let plan =
+        NpmPlan::new(&lock, &target, &wanted, &npmrc).map_err(context.failed(said, PHASE))?;
     all.add("node target", plan.target.clone());
     for package in &plan.packages {
         let version = package.version.as_deref().unwrap_or_default();

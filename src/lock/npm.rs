@@ -391,6 +391,13 @@ fn check_name(location: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The files of a package.json's programs.
+pub fn programs(about: &Map<String, Value>) -> Vec<String> {
+    let name = about.get("name").and_then(Value::as_str);
+    let bins = bins(about.get("bin"), name).into_iter();
+    bins.map(|(_, file)| file).collect()
+}
+
 /// What npm-normalize-package-bin makes of it: names without folders, files that stay inside.
 fn bins(bin: Option<&Value>, name: Option<&str>) -> Vec<(String, String)> {
     let base = |path: &str| {

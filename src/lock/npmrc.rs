@@ -15,24 +15,58 @@ pub struct Npmrc {
     values: BTreeMap<String, String>,
 }
 
+/// Who we say we are at a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// `_authToken`.
+    Token(String),
+    /// `_auth`, or `username` and `_password`.
+    Login {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+// Secrets never get into a log.
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(****)",
+            Self::Login { .. } => "Login(****)",
+        })
+    }
+}
+
 impl Npmrc {
     /// Reads the user's and the project's files, and npm's variables.
     pub fn read(project: &Utf8Path) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let mut all = Self::default();
-        let user = variable("npm_config_userconfig")
-            .or_else(|| variable("HOME").map(|home| format!("{home}/.npmrc")));
-        let project = project.join(".npmrc");
-        for file in user.iter().map(String::as_str).chain([project.as_str()]) {
+        let mut variables: Vec<(String, String)> = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
+                && let Some(key) = key_of_variable(&name)
+                && !value.is_empty()
+            {
+                variables.push((key, value));
+            }
+        }
+        let said = |key: &str| {
+            let found = variables.iter().find(|(own, _)| own == key);
+            found.map(|(_, value)| value.clone())
+        };
+        let user =
+            said("userconfig").or_else(|| variable("HOME").map(|home| format!("{home}/.npmrc")));
+        let project = project.join(".npmrc").into_string();
+        for file in [said("globalconfig"), user, Some(project)].iter().flatten() {
             if let Ok(text) = std::fs::read_to_string(file) {
                 all.add(&text, variable);
             }
         }
-        for name in ["npm_config_registry", "NPM_CONFIG_REGISTRY"] {
-            if let Some(registry) = variable(name) {
-                all.values.insert("registry".into(), registry);
-            }
-        }
+        variables.sort();
+        all.values.extend(variables);
         all
     }
 
@@ -52,7 +86,9 @@ impl Npmrc {
                 continue;
             }
             if let Some((key, value)) = line.split_once('=') {
-                let value = value.trim().trim_matches('"');
+                let value = value.trim();
+                let quoted = |mark| value.strip_prefix(mark).and_then(|v| v.strip_suffix(mark));
+                let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
                 self.values
                     .insert(key.trim().to_owned(), substituted(value, &variable));
             }
@@ -75,21 +111,65 @@ impl Npmrc {
         Url::parse(&format!("{base}/{name}/-/{last}-{version}.tgz")).ok()
     }
 
-    /// The tokens, by the URLs that they are for.
-    pub fn tokens(&self) -> Vec<(Url, String)> {
-        let mut tokens = Vec::new();
-        for (key, token) in &self.values {
-            let Some(place) = key.strip_suffix(":_authToken") else {
+    /// Who we are, by the URLs that it is said to.
+    pub fn logins(&self) -> Vec<(Url, Auth)> {
+        let mut logins = Vec::new();
+        let decoded = |text: &String| {
+            let text = text.trim_end_matches('=').as_bytes();
+            let bytes = data_encoding::BASE64_NOPAD.decode(text).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        for (key, value) in &self.values {
+            let Some((place, kind)) = key
+                .rsplit_once(':')
+                .filter(|(place, _)| place.starts_with("//"))
+            else {
                 continue;
             };
+            let other = |kind: &str| self.values.get(&format!("{place}:{kind}"));
+            let auth =
+                match kind {
+                    "_authToken" => Some(Auth::Token(value.clone())),
+                    // npm takes a token before any of these.
+                    _ if other("_authToken").is_some() => None,
+                    "_auth" => decoded(value).and_then(|both| {
+                        let (user, password) = both.split_once(':')?;
+                        Some(Auth::Login {
+                            user: user.to_owned(),
+                            password: password.to_owned(),
+                        })
+                    }),
+                    "username" if other("_auth").is_none() => other("_password")
+                        .and_then(decoded)
+                        .map(|password| Auth::Login {
+                            user: value.clone(),
+                            password,
+                        }),
+                    _ => None,
+                };
+            let Some(auth) = auth else { continue };
             for scheme in ["https:", "http:"] {
                 if let Ok(url) = Url::parse(&format!("{scheme}{place}")) {
-                    tokens.push((url, token.clone()));
+                    logins.push((url, auth.clone()));
                 }
             }
         }
-        tokens
+        logins
     }
+}
+
+/// `npm_config_fetch_retries` sets `fetch-retries`; what begins with `//` stays as it is.
+fn key_of_variable(name: &str) -> Option<String> {
+    let start = name.get(.."npm_config_".len())?;
+    let key = name.get(start.len()..).filter(|key| !key.is_empty())?;
+    if !start.eq_ignore_ascii_case("npm_config_") {
+        return None;
+    }
+    if key.starts_with("//") {
+        return Some(key.to_owned());
+    }
+    let (first, rest) = key.split_at(key.chars().next()?.len_utf8());
+    Some(format!("{first}{}", rest.replace('_', "-")).to_lowercase())
 }
 
 /// `${NAME}` is replaced by the variable; `${NAME?}` by nothing where there is none.
@@ -134,9 +214,47 @@ mod tests {
             "https://s.example/npm/@s/a/-/a-1.0.0.tgz"
         );
         assert_eq!(npmrc.values["x"], "y${NONE}");
-        let tokens = npmrc.tokens();
-        assert_eq!(tokens[0].0.as_str(), "https://s.example/npm/");
-        assert_eq!(tokens[0].1, "secret");
+        let logins = npmrc.logins();
+        assert_eq!(logins[0].0.as_str(), "https://s.example/npm/");
+        assert_eq!(logins[0].1, Auth::Token("secret".into()));
         assert!(Npmrc::default().tarball("a", "1.0.0").is_none());
+    }
+    #[test]
+    fn logins_come_in_three_forms() {
+        let mut npmrc = Npmrc::default();
+        npmrc.add(
+            "//a.example/:_auth=dXNlcjpwYXNzOndvcmQ=\n\
+             //b.example/x/:username='me'\n//b.example/x/:_password=c2VjcmV0\n\
+             //c.example/:_auth=dXNlcjpw\n//c.example/:_authToken=t\n//d.example/:_auth=%%\n",
+            |_| None,
+        );
+        let login = |user: &str, password: &str| Auth::Login {
+            user: user.into(),
+            password: password.into(),
+        };
+        let https: Vec<_> = npmrc
+            .logins()
+            .into_iter()
+            .filter(|(url, _)| url.scheme() == "https")
+            .map(|(url, auth)| (url.to_string(), auth))
+            .collect();
+        assert_eq!(
+            https,
+            [
+                ("https://a.example/".to_owned(), login("user", "pass:word")),
+                ("https://b.example/x/".to_owned(), login("me", "secret")),
+                ("https://c.example/".to_owned(), Auth::Token("t".into())),
+            ]
+        );
+        assert_eq!(
+            key_of_variable("NPM_CONFIG_FETCH_RETRIES").as_deref(),
+            Some("fetch-retries")
+        );
+        let token = "npm_config_//a.example/:_authToken";
+        assert_eq!(
+            key_of_variable(token).as_deref(),
+            Some("//a.example/:_authToken")
+        );
+        assert_eq!(key_of_variable("npm_confi"), None);
     }
 }

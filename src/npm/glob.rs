@@ -42,7 +42,10 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self, &'static str> {
         let marks = text.chars().take_while(|c| *c == '!').count();
         let body = text.get(marks..).unwrap_or_default();
-        if ["?(", "*(", "+(", "@(", "!("].iter().any(|mark| body.contains(mark)) {
+        if ["?(", "*(", "+(", "@(", "!("]
+            .iter()
+            .any(|mark| body.contains(mark))
+        {
             return Err("it has an extended glob");
         }
         let mut alternatives = Vec::new();
@@ -81,10 +84,12 @@ impl Pattern {
         let path = path.to_lowercase();
         let parts = split(&path);
         let last = parts.iter().rev().find(|part| !part.is_empty());
-        self.alternatives.iter().any(|pattern| match (pattern.as_slice(), last) {
-            ([_], Some(last)) => matches(&[last], pattern, partial),
-            _ => matches(&parts, pattern, partial),
-        })
+        self.alternatives
+            .iter()
+            .any(|pattern| match (pattern.as_slice(), last) {
+                ([_], Some(last)) => matches(&[last], pattern, partial),
+                _ => matches(&parts, pattern, partial),
+            })
     }
 }
 

@@ -5,9 +5,12 @@
 //! npm warns and goes on where a member cannot be placed, and never looks whether a tarball is the
 //! package that the lock names. Here both are refused.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::packlist::{self, PackError};
 
 use crate::archive::Limits;
 use crate::archive::tar::{Kind, Tar, TarError};
@@ -16,6 +19,17 @@ use crate::tree::{Owner, Tree, TreeError, TreePath};
 /// A tarball's contents, ready to be placed any number of times.
 pub struct Package<'a> {
     files: IndexMap<String, File<'a>>,
+    /// Whether it has a `prepare` script, which npm would run on a git dependency.
+    pub has_prepare: bool,
+}
+
+/// What an archive holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Form<'a> {
+    /// A package, below a folder of whatever name.
+    Tarball,
+    /// The files of a commit, of which those below this folder that `npm pack` takes are a package.
+    Checkout(&'a str),
 }
 
 struct File<'a> {
@@ -63,6 +77,14 @@ pub enum PackageError {
         /// What the lock says.
         expected: String,
     },
+    /// A git dependency cannot be packed.
+    #[error("{archive} cannot be packed as npm packs it: {source}")]
+    Pack {
+        /// The archive.
+        archive: String,
+        /// Why.
+        source: PackError,
+    },
     /// What it should hold is not in it.
     #[error("{archive} should bundle {missing}, as the lock says, and does not")]
     Bundle {
@@ -74,51 +96,44 @@ pub enum PackageError {
 }
 
 impl<'a> Package<'a> {
-    /// Reads an unpacked tarball.
+    /// Reads an unpacked archive.
     ///
     /// # Errors
     /// When its members cannot all be placed, or it is not what is expected.
     pub fn read(
         bytes: &'a [u8],
+        form: Form<'_>,
         expected: &Expected<'_>,
         limits: &Limits,
     ) -> Result<Self, PackageError> {
         let archive = expected.archive;
+        let members = match form {
+            Form::Tarball => members(bytes, archive, limits)?,
+            Form::Checkout(folder) => packed(bytes, folder, archive, limits)?,
+        };
         let mut files: IndexMap<String, File<'a>> = IndexMap::new();
         let mut ignores = HashSet::new();
-        for member in Tar::new(bytes, archive, limits) {
-            let member = member?;
-            let refuse = |why: String| TarError::member(archive, &member.path, why);
-            let place = member.place(1).map_err(|error| refuse(error.to_string()))?;
-            let Some(place) = place else { continue };
+        for (place, mode, bytes) in members {
             let mut path = place.as_str().to_owned();
-            match member.kind {
-                Kind::Folder | Kind::Symlink(_) | Kind::Hardlink(_) | Kind::Device => {}
-                Kind::File => {
-                    match place.file_name() {
-                        ".npmignore" => {
-                            ignores.insert(path.clone());
-                        }
-                        ".gitignore" => {
-                            path.truncate(path.len() - ".gitignore".len());
-                            path.push_str(".npmignore");
-                            if ignores.contains(&path) {
-                                continue;
-                            }
-                        }
-                        _ => {}
-                    }
-                    // Bits pass one by one, all that umask 022 leaves; no set-user-id.
-                    let mode = ((member.mode | 0o666) & !0o022 & 0o777) | 0o600;
-                    files
-                        .entry(path)
-                        .and_modify(|file| file.bytes = member.bytes)
-                        .or_insert(File {
-                            mode,
-                            bytes: member.bytes,
-                        });
+            match place.file_name() {
+                ".npmignore" => {
+                    ignores.insert(path.clone());
                 }
+                ".gitignore" => {
+                    path.truncate(path.len() - ".gitignore".len());
+                    path.push_str(".npmignore");
+                    if ignores.contains(&path) {
+                        continue;
+                    }
+                }
+                _ => {}
             }
+            // Bits pass one by one, all that umask 022 leaves; no set-user-id.
+            let mode = ((mode | 0o666) & !0o022 & 0o777) | 0o600;
+            files
+                .entry(path)
+                .and_modify(|file| file.bytes = bytes)
+                .or_insert(File { mode, bytes });
         }
         for path in files.keys() {
             let mut above = path.as_str();
@@ -130,22 +145,28 @@ impl<'a> Package<'a> {
                 above = folder;
             }
         }
-        let package = Self { files };
+        let mut package = Self {
+            files,
+            has_prepare: false,
+        };
         package.check("package.json", expected)?;
+        if let Form::Checkout(_) = form {
+            let scripts = package.about("package.json");
+            package.has_prepare = scripts
+                .as_ref()
+                .and_then(|about| about.get("scripts")?.get("prepare"))
+                .is_some();
+        }
         Ok(package)
+    }
+
+    fn about(&self, file: &str) -> Option<Value> {
+        read_json(self.files.get(file)?.bytes)
     }
 
     /// A package.json of the tarball against the lock.
     fn check(&self, file: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
-        let about = self
-            .files
-            .get(file)
-            .map(|file| {
-                file.bytes
-                    .strip_prefix(b"\xef\xbb\xbf")
-                    .unwrap_or(file.bytes)
-            })
-            .and_then(|text| serde_json::from_slice::<serde_json::Value>(text).ok());
+        let about = self.about(file);
         let said = |key: &str| Some(about.as_ref()?.get(key)?.as_str()?.trim().to_owned());
         let (name, version) = (said("name"), said("version"));
         let bare = |version: &str| {
@@ -209,6 +230,103 @@ impl<'a> Package<'a> {
         }
         self.check(&file, expected)
     }
+}
+
+/// A file to be: its place, mode and bytes.
+type Placed<'a> = (TreePath, u32, &'a [u8]);
+
+/// The files of a tarball, in its order.
+fn members<'a>(
+    bytes: &'a [u8],
+    archive: &str,
+    limits: &Limits,
+) -> Result<Vec<Placed<'a>>, TarError> {
+    let mut files = Vec::new();
+    for member in Tar::new(bytes, archive, limits) {
+        let member = member?;
+        let place = member.place(1);
+        let place =
+            place.map_err(|error| TarError::member(archive, &member.path, error.to_string()))?;
+        if let (Kind::File, Some(place)) = (&member.kind, place) {
+            files.push((place, member.mode, member.bytes));
+        }
+    }
+    Ok(files)
+}
+
+/// The files of a commit that `npm pack` would take, in its order.
+fn packed<'a>(
+    bytes: &'a [u8],
+    folder: &str,
+    archive: &str,
+    limits: &Limits,
+) -> Result<Vec<Placed<'a>>, PackageError> {
+    let mut entries = BTreeMap::new();
+    let mut files: HashMap<String, Placed<'a>> = HashMap::new();
+    for member in Tar::new(bytes, archive, limits) {
+        let member = member?;
+        let refuse = |why: String| TarError::member(archive, &member.path, why);
+        let place = member.place(0).map_err(|error| refuse(error.to_string()))?;
+        let Some(place) = place else { continue };
+        let inside = match folder {
+            "" => Some(place.as_str()),
+            folder => place
+                .as_str()
+                .strip_prefix(folder)
+                .and_then(|rest| rest.strip_prefix('/')),
+        };
+        let Some(inside) = inside.map(str::to_owned) else {
+            continue;
+        };
+        let kind = match member.kind {
+            Kind::File => packlist::Kind::File,
+            Kind::Folder => packlist::Kind::Folder,
+            _ => packlist::Kind::Other,
+        };
+        if kind == packlist::Kind::File {
+            let place = TreePath::new(inside.as_str()).map_err(TreeError::from)?;
+            files.insert(inside.clone(), (place, member.mode, member.bytes));
+        }
+        // git knows no folders without files.
+        if kind != packlist::Kind::Folder {
+            entries.insert(inside, kind);
+        }
+    }
+    let about = files
+        .get("package.json")
+        .and_then(|(_, _, text)| read_json(text))
+        .unwrap_or_default();
+    let programs: Vec<String> = about
+        .as_object()
+        .map(|about| crate::lock::npm::programs(about))
+        .unwrap_or_default();
+    let source = packlist::Source {
+        entries,
+        read: &|path| files.get(path).map(|(_, _, bytes)| *bytes),
+        about: &about,
+        programs: programs.clone(),
+    };
+    let selected = packlist::select(&source).map_err(|source| PackageError::Pack {
+        archive: archive.to_owned(),
+        source,
+    })?;
+    let is_program = |path: &str| {
+        // As npm asks: without the first folder, if there is one.
+        let path = path.split_once('/').map_or(path, |(_, rest)| rest);
+        programs.iter().any(|program| program == path)
+    };
+    let mut placed = Vec::with_capacity(selected.len());
+    for path in selected {
+        if let Some((place, mode, bytes)) = files.remove(&path) {
+            let executable = if is_program(&path) { 0o111 } else { 0 };
+            placed.push((place, mode | executable, bytes));
+        }
+    }
+    Ok(placed)
+}
+
+fn read_json(text: &[u8]) -> Option<Value> {
+    serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)).ok()
 }
 
 /// The bytes without the CR at the end of their `#!` line, which no kernel understands.

@@ -41,7 +41,7 @@ fn expected() -> Expected<'static> {
 }
 
 fn read(bytes: &[u8]) -> Result<Package<'_>, PackageError> {
-    Package::read(bytes, &expected(), &Limits::default())
+    Package::read(bytes, Form::Tarball, &expected(), &Limits::default())
 }
 
 #[test]

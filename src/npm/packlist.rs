@@ -156,7 +156,11 @@ fn top(
     if let Some(files) = about.get("files").and_then(Value::as_array) {
         let mut included = vec!["*".to_owned()];
         for file in files.iter().filter_map(Value::as_str) {
-            let mut file = file.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(file).to_owned();
+            let mut file = file
+                .strip_prefix('.')
+                .filter(|rest| rest.starts_with('/'))
+                .unwrap_or(file)
+                .to_owned();
             if file.ends_with("/*") {
                 file.push('*');
             }
@@ -328,13 +332,12 @@ impl Walker<'_> {
                     rule.matches(&rooted, false) || rule.matches(path, false),
                     rule.matches(&format!("{rooted}/"), false)
                         || rule.matches(&folder, false)
-                        || rule.negated && (rule.matches(&rooted, true) || rule.matches(path, true)),
+                        || rule.negated
+                            && (rule.matches(&rooted, true) || rule.matches(path, true)),
                 )
             };
             let (whole, part) = hits(entry);
-            let by_last = || {
-                rule.is_one_name && last.is_some_and(|last| hits(last).1)
-            };
+            let by_last = || rule.is_one_name && last.is_some_and(|last| hits(last).1);
             if whole || partial && (part || by_last()) {
                 included = rule.negated;
             }

@@ -69,12 +69,25 @@ pub struct PlannedNpm {
 pub enum NpmSource {
     /// Out of a tarball.
     Tarball(Artifact),
+    /// Out of a git repository, packed as `npm pack` does.
+    Git(GitPackage),
     /// Out of the tarball of the package at this place.
     Bundle(TreePath),
     /// As a link to this folder of the project.
     Link(TreePath),
     /// It is a folder of the project.
     Folder,
+}
+
+/// A commit that a package is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct GitPackage {
+    /// The repository.
+    pub url: String,
+    /// The commit, in full.
+    pub commit: String,
+    /// The folder in it that the package is; empty for all of it.
+    pub folder: String,
 }
 
 /// A program.
@@ -110,12 +123,22 @@ pub enum NpmPlanError {
         /// Why.
         why: String,
     },
+    /// There is no such workspace.
+    #[error("{lock} has no workspace `{name}`; it has {known}")]
+    Workspace {
+        /// The lock.
+        lock: camino::Utf8PathBuf,
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// A tarball whose URL nobody says.
     #[error(
         "the lock does not say where {0} is had from, and no registry is known: set `registry` in .npmrc, npm_config_registry or --registry"
     )]
     NoRegistry(String),
-    /// Something that is not done yet.
+    /// It cannot be told where a package comes from.
     #[error("{package} comes from {from}, {why}")]
     Source {
         /// The package.
@@ -199,6 +222,50 @@ struct Graph<'a> {
     at: HashMap<&'a str, usize>,
 }
 
+impl GitPackage {
+    /// Reads `git+ssh://git@forge.example/a/b.git#COMMIT`. What a well-known forge has is had over
+    /// https, as npm tries first: ssh would ask for a key that nobody needs.
+    fn read(resolved: &str) -> Option<Self> {
+        let url = resolved.strip_prefix("git+").unwrap_or(resolved);
+        let is_git = resolved.starts_with("git+") || resolved.starts_with("git:");
+        let (url, fragment) = url.split_once('#').filter(|_| is_git)?;
+        let (mut commit, mut folder) = ("", "");
+        for part in fragment.split("::") {
+            match part.strip_prefix("path:") {
+                Some(path) => folder = path.trim_matches('/'),
+                None => commit = part,
+            }
+        }
+        let is_full =
+            matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let known = ["github.com", "gitlab.com", "bitbucket.org", "git.sr.ht"];
+        let over_https = url
+            .strip_prefix("ssh://git@")
+            .filter(|rest| {
+                known
+                    .iter()
+                    .any(|host| rest.starts_with(&format!("{host}/")))
+            })
+            .map(|rest| format!("https://{rest}"));
+        is_full.then(|| Self {
+            url: over_https.unwrap_or_else(|| url.to_owned()),
+            commit: commit.to_ascii_lowercase(),
+            folder: folder.to_owned(),
+        })
+    }
+}
+
+/// Which part of a lock is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// What is left out.
+    pub omit: BTreeSet<Omit>,
+    /// The workspaces, by name or folder, that alone are wanted; none: all of it.
+    pub workspaces: Vec<String>,
+    /// Whether what the project itself needs is wanted beside them.
+    pub workspace_root: bool,
+}
+
 impl NpmPlan {
     /// Plans a lock for a machine.
     ///
@@ -208,14 +275,15 @@ impl NpmPlan {
     pub fn new(
         lock: &NpmLock,
         target: &NodeTarget,
-        omit: &BTreeSet<Omit>,
+        wanted: &Wanted,
         npmrc: &Npmrc,
     ) -> Result<Self, NpmPlanError> {
         let mut graph = Graph::new(lock, true)?;
         graph.find_flags();
-        let warnings = graph.check(target, omit)?;
+        let warnings = graph.check(target, &wanted.omit)?;
         graph.rule_out(target);
-        graph.plan(target, omit, npmrc, warnings)
+        let chosen = graph.choose(wanted)?;
+        graph.plan(target, &wanted.omit, chosen.as_ref(), npmrc, warnings)
     }
 
     /// The places that a lock alone fills on a machine, whatever the package.json files beside it
@@ -231,7 +299,7 @@ impl NpmPlan {
         let mut graph = Graph::new(lock, false)?;
         graph.find_flags();
         graph.rule_out(target);
-        let kept = graph.kept(omit);
+        let kept = graph.kept(omit, None);
         Ok(kept
             .iter()
             .map(|index| graph.nodes[*index].location)
@@ -630,11 +698,14 @@ impl<'a> Graph<'a> {
     }
 
     /// What is neither left out nor inside of what is.
-    fn kept(&self, omit: &BTreeSet<Omit>) -> Vec<usize> {
+    fn kept(&self, omit: &BTreeSet<Omit>, chosen: Option<&HashSet<usize>>) -> Vec<usize> {
         let mut placed: HashSet<&str> = HashSet::new();
         let mut kept = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let left_out = node.flags.extraneous || node.inert || node.is_omitted(omit);
+            let left_out = node.flags.extraneous
+                || node.inert
+                || node.is_omitted(omit)
+                || chosen.is_some_and(|chosen| !chosen.contains(&index));
             let parent = above(node.location);
             let homeless = !is_top(node.location)
                 && is_package(parent)
@@ -648,15 +719,64 @@ impl<'a> Graph<'a> {
         kept
     }
 
+    /// What the wanted workspaces reach; `None` where all is wanted.
+    fn choose(&self, wanted: &Wanted) -> Result<Option<HashSet<usize>>, NpmPlanError> {
+        if wanted.workspaces.is_empty() {
+            return Ok(None);
+        }
+        let edges = &self.nodes[ROOT].edges;
+        let all: Vec<(usize, &str, &str)> = edges
+            .iter()
+            .filter(|edge| edge.kind == Kind::Workspace)
+            .filter_map(|edge| Some((edge.to?, edge.name.as_str(), edge.range.as_str())))
+            .collect();
+        let mut chosen = Vec::new();
+        for asked in &wanted.workspaces {
+            let path = asked.trim_start_matches("./").trim_end_matches('/');
+            let before = chosen.len();
+            chosen.extend(all.iter().filter_map(|(to, name, folder)| {
+                let is_below = folder
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.starts_with('/'));
+                (name == asked || *folder == path || is_below).then_some(*to)
+            }));
+            if chosen.len() == before {
+                let known: Vec<&str> = all.iter().map(|(_, name, _)| *name).collect();
+                return Err(NpmPlanError::Workspace {
+                    lock: self.lock.file.clone(),
+                    name: asked.clone(),
+                    known: match known.is_empty() {
+                        true => "none".to_owned(),
+                        false => known.join(", "),
+                    },
+                });
+            }
+        }
+        if wanted.workspace_root {
+            let own = edges.iter().filter(|edge| edge.kind != Kind::Workspace);
+            chosen.extend(own.filter_map(|edge| edge.to));
+        }
+        let mut reached: HashSet<usize> = HashSet::new();
+        while let Some(index) = chosen.pop() {
+            if reached.insert(index) {
+                let node = &self.nodes[index];
+                chosen.extend(node.target);
+                chosen.extend(node.edges.iter().filter_map(|edge| edge.to));
+            }
+        }
+        Ok(Some(reached))
+    }
+
     fn plan(
         &self,
         target: &NodeTarget,
         omit: &BTreeSet<Omit>,
+        chosen: Option<&HashSet<usize>>,
         npmrc: &Npmrc,
         warnings: Vec<String>,
     ) -> Result<NpmPlan, NpmPlanError> {
         let mut packages = Vec::new();
-        let indexes = self.kept(omit);
+        let indexes = self.kept(omit, chosen);
         for index in &indexes {
             let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };
@@ -726,12 +846,15 @@ impl<'a> Graph<'a> {
                 })?)
             }
             Some(other) => {
-                return Err(NpmPlanError::Source {
-                    package: label,
-                    from: other.to_owned(),
-                    why: "and packages from git are not made by this lockwright yet: publish it \
-                          as a tarball, or use npm for this lock",
-                });
+                return match GitPackage::read(other) {
+                    Some(git) => Ok(NpmSource::Git(git)),
+                    None => Err(NpmPlanError::Source {
+                        package: label,
+                        from: other.to_owned(),
+                        why: "which is neither a tarball nor a git repository with a full commit: \
+                              let npm make the lock again",
+                    }),
+                };
             }
             None => Location::Url(
                 version

@@ -25,12 +25,11 @@ fn plan_for(
     std::fs::write(folder.join("package.json"), root).unwrap();
     let text = format!("{{\"lockfileVersion\": 3, \"packages\": {{\"\": {root}{packages}}}}}");
     let lock = NpmLock::parse(&folder.join("package-lock.json"), &text).unwrap();
-    NpmPlan::new(
-        &lock,
-        target,
-        &omit.iter().copied().collect(),
-        &Npmrc::default(),
-    )
+    let wanted = Wanted {
+        omit: omit.iter().copied().collect(),
+        ..Wanted::default()
+    };
+    NpmPlan::new(&lock, target, &wanted, &Npmrc::default())
 }
 
 fn places(plan: &NpmPlan) -> Vec<&str> {
@@ -211,6 +210,27 @@ fn what_is_bundled_comes_out_of_its_parent() {
 }
 
 #[test]
+fn git_packages_name_a_full_commit() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let read = |text: &str| GitPackage::read(&format!("{text}{commit}"));
+    let found = read("git+ssh://git@github.com/a/b.git#").unwrap();
+    assert_eq!(found.url, "https://github.com/a/b.git");
+    let found = read("git+ssh://git@forge.example/a/b.git#path:x/y::").unwrap();
+    assert_eq!(
+        (found.url.as_str(), found.folder.as_str()),
+        ("ssh://git@forge.example/a/b.git", "x/y")
+    );
+    assert_eq!(found.commit, commit);
+    for odd in [
+        "https://forge.example/a#",
+        "git+https://forge.example/a#v1",
+        "a/b#",
+    ] {
+        assert_eq!(read(odd), None, "{odd}");
+    }
+}
+
+#[test]
 fn a_tarball_that_nobody_can_place_is_an_error() {
     let root = r#"{"dependencies": {"a": "*"}}"#;
     for (entry, why) in [
@@ -220,7 +240,7 @@ fn a_tarball_that_nobody_can_place_is_an_error() {
         ),
         (
             r#", "node_modules/a": {"version": "1.0.0", "resolved": "git+ssh://git@forge.example/a.git#0"}"#,
-            "from git are not made",
+            "with a full commit",
         ),
         (
             r#", "node_modules/a": {"version": "1.0.0", "resolved": "file:../a.tgz"}"#,

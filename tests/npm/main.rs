@@ -7,7 +7,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod commands;
 mod crafted;
+mod git;
 mod peers;
 mod refusals;
 mod registry;

@@ -1,0 +1,63 @@
+//! `lockwright plan` of a package-lock.json.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use camino::Utf8Path;
+
+use super::node_args::NodeArgs;
+use super::{Outcome, print};
+use crate::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
+
+/// Runs the command.
+pub fn run(lock: &Utf8Path, node: &NodeArgs, json: bool) -> Outcome {
+    let plan = node.open(lock)?.plan;
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string_pretty(&plan)?),
+        false => table(&plan),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(plan: &NpmPlan) -> String {
+    let rows: Vec<[String; 4]> = plan.packages.iter().map(row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let (first, second, third) = (width(0), width(1), width(2));
+    let mut text = String::new();
+    for [place, version, source, digest] in &rows {
+        let line = format!("{place:<first$}  {version:<second$}  {source:<third$}  {digest}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "note: {warning}");
+    }
+    let _ = writeln!(
+        text,
+        "{} packages and {} programs for {}",
+        plan.packages.len(),
+        plan.bins.len(),
+        plan.target,
+    );
+    text
+}
+
+fn row(package: &PlannedNpm) -> [String; 4] {
+    let version = package.version.clone().unwrap_or_default();
+    let (source, digest) = match &package.source {
+        NpmSource::Tarball(artifact) => (
+            artifact.location.to_string(),
+            artifact.digest.as_ref().map(ToString::to_string),
+        ),
+        NpmSource::Git(git) => (format!("{}#{}", git.url, git.commit), None),
+        NpmSource::Bundle(bundler) => (format!("bundled in {bundler}"), None),
+        NpmSource::Link(folder) => (format!("link to {folder}"), None),
+        NpmSource::Folder => ("a folder of the project".to_owned(), None),
+    };
+    let place = package.location.to_string();
+    [place, version, source, digest.unwrap_or_default()]
+}

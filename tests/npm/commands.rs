@@ -1,0 +1,194 @@
+//! What else can be typed: workspaces, logins, `plan` and `fetch`.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::common::{self, Run as _};
+use crate::registry::{Project, REGISTRY};
+
+fn with_workspaces() -> Project {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0",
+        "workspaces": ["packages/*"], "dependencies": { "own": "^1.0.0" },
+    }));
+    project
+        .file(
+            "packages/one/package.json",
+            &json!({ "name": "one", "version": "1.0.0",
+            "dependencies": { "a": "^1.0.0", "two": "^1.0.0" } })
+            .to_string(),
+        )
+        .file(
+            "packages/two/package.json",
+            &json!({ "name": "two", "version": "1.0.0",
+            "dependencies": { "b": "^1.0.0" } })
+            .to_string(),
+        )
+        .file(
+            "packages/three/package.json",
+            &json!({ "name": "three", "version": "1.0.0",
+            "dependencies": { "c": "^1.0.0" } })
+            .to_string(),
+        );
+    for (name, needs) in [
+        ("one", json!({ "a": "^1.0.0", "two": "^1.0.0" })),
+        ("two", json!({ "b": "^1.0.0" })),
+        ("three", json!({ "c": "^1.0.0" })),
+    ] {
+        let folder = format!("packages/{name}");
+        project.entry(
+            &format!("node_modules/{name}"),
+            json!({ "resolved": folder, "link": true }),
+        );
+        project.entry(
+            &folder,
+            json!({ "version": "1.0.0", "dependencies": needs }),
+        );
+    }
+    project
+        .simple("a", json!({ "bin": { "a": "index.js" } }))
+        .simple("b", json!({ "dependencies": { "d": "^1.0.0" } }))
+        .simple("c", json!({}))
+        .simple("d", json!({}))
+        .simple("own", json!({}));
+    project
+}
+
+#[test]
+fn workspaces_alone() {
+    let project = with_workspaces();
+    for args in [
+        &["--workspace", "two"][..],
+        &["-w", "one"],
+        &["--workspace", "packages/three"],
+        &["--workspace", "two", "--include-workspace-root"],
+    ] {
+        project.is_as_npm_has_it(args);
+        fs::remove_dir_all(project.temp.join("ours")).unwrap();
+        fs::remove_dir_all(project.temp.join("theirs")).unwrap();
+    }
+    let said = project
+        .lockwright(&project.write("ours"), &["-w", "four"])
+        .exit(1)
+        .stderr;
+    assert!(
+        said.contains("no workspace `four`; it has one, three, two"),
+        "{said}"
+    );
+}
+
+#[test]
+fn registries_and_logins_of_npmrc() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "@s/a": "^1.0.0" },
+    }));
+    project.simple("@s/a", json!({ "resolved": null }));
+    let path = "/@s/a/-/a-1.0.0.tgz";
+    let old = "/@s/a/-/@s-a-1.0.0.tgz";
+    let bytes = ureq_like(&project, old);
+    project.server.put(path, bytes);
+    project.server.require_auth("me", "secret");
+    let ours = project.write("ours");
+    let run = |lines: &str| {
+        let base = project.server.url("/");
+        let place = base.trim_start_matches("http:");
+        fs::write(
+            ours.join(".npmrc"),
+            format!("@s:registry={base}\n{}", lines.replace("HERE", place)),
+        )
+        .unwrap();
+        fs::remove_dir_all(project.temp.join("store")).ok();
+        common::lockwright(&project.temp)
+            .args(["sync", ours.as_str()])
+            .env("PASS", "c2VjcmV0")
+            .run()
+    };
+    let said = run("").exit(1).stderr;
+    assert!(said.contains("401"), "{said}");
+    run("HERE:_auth=bWU6c2VjcmV0\n").ok();
+    run("HERE:username=me\nHERE:_password=${PASS}\n").ok();
+    run("HERE:_authToken=wrong\nHERE:_auth=bWU6c2VjcmV0\n").exit(1);
+    let asked = project.server.requests_of(path);
+    assert_eq!(
+        asked.last().unwrap().headers["authorization"],
+        "Bearer wrong"
+    );
+}
+
+/// The bytes that the project's server has at a path.
+fn ureq_like(project: &Project, path: &str) -> Vec<u8> {
+    use std::io::{Read as _, Write as _};
+    let mut stream =
+        std::net::TcpStream::connect((project.server.host(), project.server.port())).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let head = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    all.split_off(head + 4)
+}
+
+#[test]
+fn plan_says_what_would_be_placed_and_fetch_brings_it_in() {
+    let mut project = with_workspaces();
+    project.simple("mac", json!({ "optional": true, "os": ["darwin"] }));
+    project.root["optionalDependencies"] = json!({ "mac": "*" });
+    let folder = project.write("ours");
+    let run = |args: &[&str]| {
+        let mirror = format!("{REGISTRY}={}", project.server.url("/"));
+        let mut command = common::lockwright(&project.temp);
+        command.args(args).arg(&folder);
+        if args[0] != "plan" {
+            command.args(["--mirror", &mirror]);
+        }
+        command.run()
+    };
+    let text = run(&[
+        "plan",
+        "--os",
+        "linux",
+        "--cpu",
+        "x64",
+        "--libc",
+        "glibc",
+        "--node-version",
+        "24.1.0",
+    ])
+    .ok()
+    .stdout;
+    assert!(
+        text.ends_with("11 packages and 1 programs for linux-x64-glibc, node 24.1.0\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("node_modules/one    1.0.0  link to packages/one"),
+        "{text}"
+    );
+    let plan = run(&["plan", "--json", "--os", "darwin"]).ok().json();
+    let places: Vec<_> = plan["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["location"].as_str().unwrap())
+        .collect();
+    assert!(places.contains(&"node_modules/mac"), "{places:?}");
+    assert!(!folder.join("node_modules").exists());
+
+    let said = run(&["fetch"]).ok().stderr;
+    assert!(
+        said.starts_with("Fetched 5 artifacts: 5 from the network"),
+        "{said}"
+    );
+    run(&["sync", "--offline"]).ok();
+    let vendor = project.temp.join("vendor");
+    run(&["fetch", "--vendor", vendor.as_str()]).ok();
+    fs::remove_dir_all(project.temp.join("store")).unwrap();
+    fs::remove_dir_all(folder.join("node_modules")).unwrap();
+    run(&["sync", "--offline", "--find-links", vendor.as_str()]).ok();
+    assert!(folder.join("node_modules/a/index.js").is_file());
+}
