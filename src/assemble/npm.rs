@@ -66,12 +66,12 @@ pub enum NpmAssembleError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A commit could not be had.
-    #[error("{package}: {source}")]
+    #[error("{package}: {why}")]
     Git {
         /// The package.
         package: String,
         /// Why.
-        source: GitError,
+        why: GitError,
     },
     /// A package could not be placed.
     #[error(transparent)]
@@ -372,9 +372,9 @@ pub fn fetch_commit(
     };
     git::fetch(store, &revision, options)
         .map(|tree| tree.archive)
-        .map_err(|source| NpmAssembleError::Git {
+        .map_err(|why| NpmAssembleError::Git {
             package: package.to_owned(),
-            source,
+            why,
         })
 }
 

@@ -83,8 +83,10 @@ impl Mirror {
             to,
             reason: error.to_string(),
         })?;
-        // As `Url` spells it where it is one: the host in lower case, no default port.
-        let from = Url::parse(from).map_or_else(|_| from.to_owned(), String::from);
+        // As `Url` spells it where it is one: the host in lower case, no default port; a user in it
+        // decides nothing.
+        let spelt = |url: Url| without_login(&url).to_string();
+        let from = Url::parse(from).map_or_else(|_| from.to_owned(), spelt);
         let bare = |text: &str| text.trim_end_matches('/').to_owned();
         Ok(Self {
             from: bare(&from),

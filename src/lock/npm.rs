@@ -18,6 +18,9 @@ use crate::digest::Digest;
 use crate::place::Place;
 use crate::tree::TreePath;
 
+/// What a lock says of a package.
+pub type Recorded = Map<String, Value>;
+
 /// What a lock takes from a package.json.
 const RECORDED: [&str; 16] = [
     "version",
@@ -240,7 +243,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When it is not JSON, or says something twice.
-    pub fn beside(folder: &Utf8Path) -> Result<Option<(Self, Map<String, Value>)>, LockError> {
+    pub fn beside(folder: &Utf8Path) -> Result<Option<(Self, Recorded)>, LockError> {
         let file = folder.join("package.json");
         match std::fs::read_to_string(&file) {
             Ok(text) => match json(&file, &text)? {

@@ -109,7 +109,7 @@ fn split(path: &str) -> Vec<&str> {
 
 fn matches(path: &[&str], pattern: &[Part], partial: bool) -> bool {
     match (path, pattern) {
-        ([], []) | ([""], []) => true,
+        ([] | [""], []) => true,
         ([], _) => partial,
         (_, []) => false,
         (_, [Part::Any]) => path.iter().all(|name| !matches!(*name, "." | "..")),

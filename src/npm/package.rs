@@ -78,12 +78,12 @@ pub enum PackageError {
         expected: String,
     },
     /// A git dependency cannot be packed.
-    #[error("{archive} cannot be packed as npm packs it: {source}")]
+    #[error("{archive} cannot be packed as npm packs it: {why}")]
     Pack {
         /// The archive.
         archive: String,
         /// Why.
-        source: PackError,
+        why: PackError,
     },
     /// What it should hold is not in it.
     #[error("{archive} should bundle {missing}, as the lock says, and does not")]
@@ -298,7 +298,7 @@ fn packed<'a>(
         .unwrap_or_default();
     let programs: Vec<String> = about
         .as_object()
-        .map(|about| crate::lock::npm::programs(about))
+        .map(crate::lock::npm::programs)
         .unwrap_or_default();
     let source = packlist::Source {
         entries,
@@ -306,9 +306,9 @@ fn packed<'a>(
         about: &about,
         programs: programs.clone(),
     };
-    let selected = packlist::select(&source).map_err(|source| PackageError::Pack {
+    let selected = packlist::select(&source).map_err(|why| PackageError::Pack {
         archive: archive.to_owned(),
-        source,
+        why,
     })?;
     let is_program = |path: &str| {
         // As npm asks: without the first folder, if there is one.

@@ -165,8 +165,16 @@ fn top(
                 file.push('*');
             }
             let inverse = format!("!{file}");
-            let parts = file.trim_start_matches('!').split('/');
-            let plain: Vec<&str> = parts.filter(|part| !matches!(*part, "" | ".")).collect();
+            let mut plain: Vec<&str> = Vec::new();
+            for part in file.trim_start_matches('!').split('/') {
+                match part {
+                    "" | "." => {}
+                    ".." => {
+                        plain.pop();
+                    }
+                    part => plain.push(part),
+                }
+            }
             let plain = plain.join("/");
             let kind = match folders.contains_key(plain.as_str()) {
                 true => Some(Kind::Folder),

@@ -104,6 +104,7 @@ impl Project {
         self.package(place, &members, entry)
     }
 
+    #[allow(clippy::needless_pass_by_value)] // as its callers have it
     pub fn publish(&mut self, name: &str, place: &str, bytes: &[u8], entry: Value) -> &mut Self {
         let path = format!("{}/-/{}-1.0.0.tgz", name, place.replace('/', "-"));
         self.server.put(&format!("/{path}"), bytes);
