@@ -12,6 +12,7 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::{Failure, Global, Outcome, print};
 use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
+use crate::fetch::Options;
 use crate::fetch::mirrors::Mirror;
 use crate::manifest::{Document, FILE_NAME};
 
@@ -60,7 +61,7 @@ pub struct ComponentArgs {
 
 /// `NAME=PATH`.
 #[derive(Debug, Clone)]
-struct Named {
+pub struct Named {
     name: String,
     path: Utf8PathBuf,
 }
@@ -96,11 +97,7 @@ struct Report<'a> {
 pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
     let document = Document::open(&args.file)?;
     let store = args.network.store()?;
-    let mut fetch = args.network.options(&[]);
-    let said = document.manifest.mirrors.iter();
-    let mirrors: Result<Vec<Mirror>, _> = said.map(|(from, to)| Mirror::new(from, to)).collect();
-    // Of two for one beginning the later wins: the command line's.
-    fetch.mirrors = args.network.mirrors(mirrors?);
+    let fetch = network(&args.network, &document)?;
     let settings = Settings {
         document: &document,
         store: &store,
@@ -141,6 +138,22 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
     })
 }
 
+/// How things are fetched: the manifest's mirrors, and the command line's over them.
+pub fn network(args: &NetworkArgs, document: &Document) -> Result<Options, Failure> {
+    let mut options = args.options(&[]);
+    // Of two for one beginning the later wins.
+    options.mirrors = args.mirrors(mirrors(document)?);
+    Ok(options)
+}
+
+/// The manifest's own mirrors.
+pub fn mirrors(document: &Document) -> Result<Vec<Mirror>, Failure> {
+    let said = document.manifest.mirrors.iter();
+    Ok(said
+        .map(|(from, to)| Mirror::new(from, to))
+        .collect::<Result<_, _>>()?)
+}
+
 /// The components that are asked for, with their places.
 fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Failure> {
     let names: Vec<String> = match args.names.is_empty() {
@@ -177,7 +190,7 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Fail
         .collect())
 }
 
-fn folders(named: &[Named]) -> Result<BTreeMap<String, Utf8PathBuf>, Failure> {
+pub fn folders(named: &[Named]) -> Result<BTreeMap<String, Utf8PathBuf>, Failure> {
     let absolute = |one: &Named| Ok((one.name.clone(), camino::absolute_utf8(&one.path)?));
     named.iter().map(absolute).collect()
 }

@@ -1,6 +1,6 @@
 //! `lockwright fetch`: the network phase alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -9,16 +9,23 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::build::{self, Named};
+use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
 use crate::artifact::{Artifact, Location};
 use crate::assemble::npm::fetch_commit;
+use crate::component::vendor::needs;
+use crate::component::{Settings, Wanted};
 use crate::fetch::{Summary, Want, fetch, vendor};
+use crate::manifest::Document;
 use crate::nix::nar;
 use crate::plan::npm::NpmSource;
 use crate::plan::{Install, PythonPlan};
+use crate::source::Revision;
+use crate::source::git::{self, GitTree};
 use crate::store::{Blob, Store};
 use crate::tree::{Options, Record, Replace, Tree, TreePath};
 use crate::ui::{self, Progress};
@@ -26,9 +33,13 @@ use crate::ui::{self, Progress};
 /// Fetch the artifacts that a lock names into the store, and place nothing
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Projects' folders, or their locks
+    /// Projects' folders, their locks, or a lockwright.toml: then all that its components need, and
+    /// what building them needs
     #[arg(default_value = ".")]
     paths: Vec<Utf8PathBuf>,
+    /// A folder in the place of a lockwright.toml's source (repeatable)
+    #[arg(long, value_name = "NAME=PATH")]
+    source: Vec<Named>,
     /// Write a plain folder of the artifacts too, for `--find-links OUT --offline` elsewhere, and
     /// print its NAR hash
     #[arg(long, value_name = "OUT")]
@@ -92,7 +103,16 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut needed = Vec::new();
     let mut indexes = Vec::new();
     let mut npm = Vec::new();
+    let (mut trees, mut mirrors) = (Trees::new(), Vec::new());
     for path in &args.paths {
+        if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
+            let document = Document::open(path)?;
+            mirrors.extend(build::mirrors(&document)?);
+            let (artifacts, git) = of_manifest(args, &document, &store)?;
+            needed.extend(artifacts);
+            trees.extend(git);
+            continue;
+        }
         if let Some(lock) = super::find_npm_lock(path)? {
             npm.push(args.node.open(&lock)?);
             continue;
@@ -103,6 +123,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         indexes.extend(project.settings.indexes);
     }
     let mut options = args.network.options(&indexes);
+    options.mirrors = args.network.mirrors(mirrors);
     for project in &npm {
         options = project.options(options);
         for package in &project.plan.packages {
@@ -151,7 +172,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         None => None,
         Some(out) => {
             let out = camino::absolute_utf8(out)?;
-            let hash = write_vendor(&out, &all, args.clear)?;
+            let hash = write_vendor(&out, &all, &trees, args.clear)?;
             Some((out, hash))
         }
     };
@@ -169,6 +190,52 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Git trees that are in the store, and what was asked for.
+type Trees = Vec<(Revision, GitTree)>;
+
+/// What the components of a manifest need: files to be fetched, and git trees, which are there.
+fn of_manifest(
+    args: &FetchArgs,
+    document: &Document,
+    store: &Store,
+) -> Result<(Vec<Needed>, Trees), Failure> {
+    let fetch = build::network(&args.network, document)?;
+    let settings = Settings {
+        document,
+        store,
+        fetch: &fetch,
+        python: args.target.python(),
+        sources: build::folders(&args.source)?,
+        given: BTreeMap::new(),
+        build: BuildArgs::default().own()?,
+        wanted: document
+            .manifest
+            .component
+            .keys()
+            .map(|name| Wanted {
+                name: name.clone(),
+                out: store.root().to_owned(),
+                prefix: store.root().to_owned(),
+            })
+            .collect(),
+        clear: false,
+    };
+    let needs = needs(&settings)?;
+    let mut trees = Trees::new();
+    for revision in needs.revisions {
+        if trees.iter().all(|(known, _)| *known != revision) {
+            let tree = git::fetch(store, &revision, &fetch)?;
+            trees.push((revision, tree));
+        }
+    }
+    let artifacts = needs.artifacts.into_iter().map(|needed| Needed {
+        package: needed.package,
+        version: needed.version,
+        artifact: needed.artifact,
+    });
+    Ok((artifacts.collect(), trees))
 }
 
 fn plan(args: &FetchArgs, project: &Project, store: &Store) -> Result<PythonPlan, Failure> {
@@ -206,7 +273,12 @@ fn of_plan(plan: PythonPlan) -> Vec<Needed> {
 
 /// Writes the folder and returns its NAR hash. Its provenance goes beside it: the folder holds the
 /// artifacts and nothing else.
-fn write_vendor(out: &Utf8Path, all: &[(&Needed, Blob)], clear: bool) -> Result<String, Failure> {
+fn write_vendor(
+    out: &Utf8Path,
+    all: &[(&Needed, Blob)],
+    trees: &Trees,
+    clear: bool,
+) -> Result<String, Failure> {
     let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
     let options = Options {
         replace: if clear {
@@ -230,6 +302,12 @@ fn write_vendor(out: &Utf8Path, all: &[(&Needed, Blob)], clear: bool) -> Result<
             let owner = tree.owner(&format!("{} {}", needed.package, needed.version), 0);
             tree.copy(owner, &TreePath::new(&name)?, Some(0o644), &blob.path)?;
         }
+    }
+    for (revision, git_tree) in trees {
+        let name = git::vendored_name(&git_tree.commit, revision.submodules);
+        let owner = tree.owner(&format!("{} {}", revision.url, git_tree.commit), 0);
+        let blob = &git_tree.archive;
+        tree.copy(owner, &TreePath::new(&name)?, Some(0o644), &blob.path)?;
     }
     let staged = tree.finish();
     let hash = nar::hash_path(staged.root())?;

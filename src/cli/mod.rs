@@ -8,6 +8,7 @@ mod diff_input;
 mod elf;
 mod fetch;
 mod hash;
+mod init;
 mod limit_args;
 mod network_args;
 mod node_args;
@@ -65,6 +66,7 @@ enum Command {
     Build(build::ComponentArgs),
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
+    Init(init::InitArgs),
     Plan(plan::PlanArgs),
     Diff(Box<diff::DiffArgs>),
     Refs(refs::RefsArgs),
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(args, &cli.global),
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
+        Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Refs(args) => refs::run(args),

@@ -320,6 +320,11 @@ impl TargetArgs {
         self.python_version.as_deref()
     }
 
+    /// The interpreter that was named.
+    pub fn python(&self) -> Option<&str> {
+        self.python.as_deref()
+    }
+
     /// Finds the target: by name alone, or by asking an interpreter.
     ///
     /// # Errors

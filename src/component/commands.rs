@@ -190,6 +190,8 @@ impl<'a> Stage<'a> {
             Ok(mut child) => match sandbox::wait(&mut child, ask.limit).map_err(disk)? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => match status.code() {
+                    // What the sandbox says when there is no such program.
+                    Some(125) if self.is_contained => "cannot be started".into(),
                     Some(code) => format!("ended with exit code {code}"),
                     None => format!("was ended ({status})"),
                 },

@@ -169,6 +169,24 @@ impl Context<'_> {
         }
     }
 
+    /// What another room says of a tree that is being made at `root`, in the manifest's words: its
+    /// paths are the tree's, and options are keys.
+    pub fn plain(error: &dyn std::error::Error, root: &Utf8Path) -> String {
+        let mut text = error.to_string();
+        for (theirs, ours) in [
+            (format!("{root}/").as_str(), ""),
+            (root.as_str(), "the tree"),
+            ("--root", "`root`"),
+            ("-p says", "`strip` says"),
+            (", -p how", ", `strip` how"),
+            ("--search", "`search` of [elf]"),
+            ("--ignore-missing", "`ignore-missing`"),
+        ] {
+            text = text.replace(theirs, ours);
+        }
+        text
+    }
+
     /// The component's Python.
     ///
     /// # Errors

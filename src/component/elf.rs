@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use camino::Utf8Path;
 
 use super::context::Context;
-use super::error::ComponentError;
+use super::error::{Cause, ComponentError};
 use crate::elf::{Action, AddRpath, Glob, Options, autopatch};
 use crate::manifest::PathTemplate;
 
@@ -50,7 +50,8 @@ pub fn make(
             });
         }
     }
-    let report = autopatch(&[root.to_owned()], &options).map_err(context.failed("elf", PHASE))?;
+    let report = autopatch(&[root.to_owned()], &options)
+        .map_err(|error| context.failed("elf", PHASE)(Cause::Said(Context::plain(&error, root))))?;
     for note in &report.notes {
         eprintln!("note: {}: {note}", context.name);
     }

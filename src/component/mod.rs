@@ -18,6 +18,7 @@ mod base;
 mod commands;
 mod context;
 mod copy;
+mod draft;
 mod elf;
 mod error;
 mod ingredients;
@@ -34,6 +35,7 @@ mod run;
 pub mod schedule;
 mod smoke;
 mod sources;
+pub mod vendor;
 mod workspace;
 mod wrap;
 
@@ -46,6 +48,7 @@ use crate::fetch;
 use crate::manifest::Document;
 use crate::store::Store;
 
+pub use draft::{DraftError, draft};
 pub use error::{Cause, ComponentError};
 pub use ingredients::{Change, Ingredients};
 pub use mapping::{Piece, mapping};

@@ -22,7 +22,8 @@ const PHASE: &str = "node";
 /// A planned `node_modules`.
 pub struct PreparedNode {
     lock: NpmLock,
-    plan: NpmPlan,
+    /// What goes where.
+    pub(super) plan: NpmPlan,
 }
 
 /// Plans it, and writes down what shapes it.
@@ -142,7 +143,13 @@ pub fn place(
         clear: true,
         hidden_lockfile: true,
     });
-    done.map_err(context.failed(said, PHASE))?;
+    let done = done.map_err(context.failed(said, PHASE))?;
+    for package in &done.unprepared {
+        eprintln!(
+            "warning: {}: the `prepare` script of {package} was not run",
+            context.name
+        );
+    }
     let placed = base::take_over(tree, &beside, below.as_ref(), base::How::Share, "node");
     placed.map_err(context.failed(said, PHASE))?;
     let removed = std::fs::remove_dir_all(&beside);

@@ -115,8 +115,7 @@ fn depend(
             let apps = Apps::below(&[Apps::root_of(&file)]);
             let apps = apps.map_err(context.failed(said, PHASE))?;
             let checked = apps.check(&file, &on);
-            let root = format!("{}/", staged.root());
-            checked.map_err(|error| refuse(error.to_string().replace(&root, "")))?;
+            checked.map_err(|error| refuse(Context::plain(&error, &staged.root())))?;
             let edited = staged.edit(&path, text.as_bytes());
             edited.map_err(context.failed(said, PHASE))?;
         }
@@ -143,7 +142,9 @@ fn apply(
         Some(below) => TreePath::new(format!("{below}/{path}")),
         None => Ok(path.clone()),
     };
-    let refuse = |error: unified::UnifiedError| context.refuse(said, format!("{file}: {error}"));
+    let refuse = |error: unified::UnifiedError| {
+        context.refuse(said, format!("{file}: {}", Context::plain(&error, &root)))
+    };
     let patches = unified::parse(&text, patch.strip.unwrap_or(1)).map_err(refuse)?;
     let read = |path: &TreePath| {
         let path = in_tree(path).map_err(std::io::Error::other)?;

@@ -26,10 +26,10 @@ const PHASE: &str = "python";
 
 /// A planned environment.
 pub struct PreparedPython {
-    plan: PythonPlan,
-    settings: ProjectSettings,
-    selection: Selection,
-    building: build::Options,
+    pub(super) plan: PythonPlan,
+    pub(super) settings: ProjectSettings,
+    pub(super) selection: Selection,
+    pub(super) building: build::Options,
 }
 
 /// Plans the environment, and writes down what shapes it.

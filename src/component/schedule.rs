@@ -285,6 +285,23 @@ pub fn make(
     Ok(outcomes)
 }
 
+/// Hears of each component in its order, with none of those that it needs.
+///
+/// # Errors
+/// The first that `hear` has.
+pub(super) fn each(
+    settings: &Settings<'_>,
+    hear: &mut dyn FnMut(&Context<'_>) -> Result<(), ComponentError>,
+) -> Result<(), ComponentError> {
+    let shared = Shared::new(settings)?;
+    for name in &shared.order {
+        if !settings.given.contains_key(*name) {
+            hear(&shared.context(name, &BTreeMap::new())?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Says what [`make`] would do, in the order of components, and makes nothing.
 ///
 /// # Errors

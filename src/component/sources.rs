@@ -156,7 +156,13 @@ impl<'a> Sources<'a> {
         path: &Utf8Path,
         hash: Option<&Digest>,
     ) -> Result<Utf8PathBuf, ComponentError> {
-        let folder = self.settings.document.folder().join(path);
+        let folder: Utf8PathBuf = self
+            .settings
+            .document
+            .folder()
+            .join(path)
+            .components()
+            .collect();
         if !folder.is_dir() {
             let file = &self.settings.document.file;
             let what = format!("there is no folder {folder}; paths are relative to {file}");

@@ -124,6 +124,11 @@ pub fn fetch(store: &Store, wanted: &Revision, options: &Options) -> Result<GitT
     {
         return Ok(tree);
     }
+    if let Some(commit) = &commit
+        && let Some(tree) = vendored(store, commit, wanted.submodules, options)?
+    {
+        return Ok(tree);
+    }
     let disk = |source| GitError::Disk {
         url: shown(&wanted.url),
         source,
@@ -153,6 +158,33 @@ pub fn stored(store: &Store, commit: &str, submodules: bool) -> Option<GitTree> 
         commit: commit.to_owned(),
         archive,
     })
+}
+
+/// What a tree is called in a vendored folder.
+pub fn vendored_name(commit: &str, submodules: bool) -> String {
+    let suffix = if submodules { "-submodules" } else { "" };
+    format!("git-{commit}{suffix}.tar.gz")
+}
+
+/// The tree of a commit in a folder of `--find-links`, where `fetch --vendor` has put it. It is
+/// believed: the folder is the user's, and its hash is what it is held to.
+fn vendored(
+    store: &Store,
+    commit: &str,
+    submodules: bool,
+    options: &Options,
+) -> Result<Option<GitTree>, GitError> {
+    let name = vendored_name(commit, submodules);
+    let places = options.find_links.iter().map(|folder| folder.join(&name));
+    let Some(place) = places.into_iter().find(|place| place.is_file()) else {
+        return Ok(None);
+    };
+    let made_by = format!("vendored {commit}");
+    let (_, archive) = store.insert_built(&key(commit, submodules), &name, &place, &made_by)?;
+    Ok(Some(GitTree {
+        commit: commit.to_owned(),
+        archive,
+    }))
 }
 
 /// What a tree is found by in the store. Where it came from is no part of it: a commit is the same

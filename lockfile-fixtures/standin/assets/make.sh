@@ -1,0 +1,4 @@
+set -eu
+mkdir -p dist
+{ echo "// $MODE"; cat "$1"; } >dist/app.js
+echo scratch >scratch.txt

@@ -1,0 +1,3 @@
+class StandinCore:
+    name = "standin_core"
+    label = "core"

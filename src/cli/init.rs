@@ -1,0 +1,52 @@
+//! `lockwright init`: a first lockwright.toml.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{Outcome, print};
+use crate::component::draft;
+use crate::manifest::{FILE_NAME, Manifest};
+
+/// Write a first lockwright.toml for a project, from its locks and its workspace members' build
+/// configurations
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    folder: Utf8PathBuf,
+    /// Print it instead
+    #[arg(long)]
+    print: bool,
+    /// Print the JSON schema of lockwright.toml, for editors
+    #[arg(long, conflicts_with = "print")]
+    schema: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &InitArgs) -> Outcome {
+    if args.schema {
+        let text = serde_json::to_string_pretty(&Manifest::schema())?;
+        print(&format!("{text}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = camino::absolute_utf8(&args.folder)?;
+    let text = draft(&folder)?;
+    if args.print {
+        print(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file = folder.join(FILE_NAME);
+    if file.exists() {
+        return Err(format!("{file} is there already: remove it first, or look at --print").into());
+    }
+    let mut staged = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(&folder)?;
+    staged.write_all(text.as_bytes())?;
+    staged.persist_noclobber(&file)?;
+    eprintln!("{file}: drafted; see what it would make with `lockwright build --explain`");
+    Ok(ExitCode::SUCCESS)
+}

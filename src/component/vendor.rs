@@ -1,0 +1,147 @@
+//! What the components of a manifest need from outside, without making any: for fetching it all at
+//! once, and for carrying it to where there is no network.
+
+use std::collections::BTreeSet;
+
+use pep508_rs::PackageName;
+
+use super::context::Context;
+use super::error::{Cause, ComponentError};
+use super::ingredients::Ingredients;
+use super::python::PreparedPython;
+use super::{Settings, node, python, schedule};
+use crate::artifact::Artifact;
+use crate::lock::pyproject::ProjectSettings;
+use crate::lock::uv::UvLock;
+use crate::plan::npm::NpmSource;
+use crate::plan::{Install, PlannedPackage, PythonPlan, Selection};
+use crate::source::Revision;
+
+/// What is needed from outside.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Wheels, sdists and tarballs, those that builds need among them.
+    pub artifacts: Vec<Needed>,
+    /// Git trees.
+    pub revisions: Vec<Revision>,
+}
+
+/// An artifact, and whose it is.
+#[derive(Debug)]
+pub struct Needed {
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What is had of it.
+    pub artifact: Artifact,
+}
+
+/// Plans every component that was asked for, and what it needs.
+///
+/// # Errors
+/// When a source cannot be had, or a lock not be planned.
+pub fn needs(settings: &Settings<'_>) -> Result<Needs, ComponentError> {
+    let mut needs = Needs::default();
+    schedule::each(settings, &mut |context| {
+        let mut unused = Ingredients::default();
+        if let Some(prepared) = python::prepare(context, &mut unused)? {
+            of_python(context, &prepared, &mut needs)?;
+        }
+        if let Some(prepared) = node::prepare(context, &mut unused)? {
+            for package in &prepared.plan.packages {
+                match &package.source {
+                    NpmSource::Tarball(artifact) => needs.artifacts.push(Needed {
+                        package: package.name.clone(),
+                        version: package.version.clone().unwrap_or_default(),
+                        artifact: artifact.clone(),
+                    }),
+                    NpmSource::Git(commit) => needs.revisions.push(Revision {
+                        url: commit.url.clone(),
+                        rev: commit.commit.clone(),
+                        submodules: true,
+                    }),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(needs)
+}
+
+fn of_python(
+    context: &Context<'_>,
+    prepared: &PreparedPython,
+    needs: &mut Needs,
+) -> Result<(), ComponentError> {
+    let said = context.component.python.as_ref();
+    let said = said.map_or("", |python| python.lock.as_written());
+    let failed = |cause: Cause| context.failed(said, "python")(cause);
+    let mut to_build: Vec<PackageName> = Vec::new();
+    for package in &prepared.plan.packages {
+        if !matches!(package.install, Install::Wheel { .. }) {
+            to_build.push(package.name.clone());
+        }
+        add(package, needs);
+    }
+    let Some(file) = prepared
+        .building
+        .lock
+        .as_ref()
+        .filter(|_| !to_build.is_empty())
+    else {
+        return Ok(());
+    };
+    let lock = UvLock::load(file).map_err(|error| failed(error.into()))?;
+    let settings = ProjectSettings::beside(file).map_err(|error| failed(error.into()))?;
+    let mut no_binary = prepared.selection.no_binary_packages.clone();
+    no_binary.extend(prepared.settings.no_binary_package.iter().cloned());
+    let chosen = context.python()?;
+    let target = chosen
+        .interpreter
+        .as_ref()
+        .map_or(&chosen.target, |found| &found.target);
+    let mut seen: BTreeSet<PackageName> = BTreeSet::new();
+    while let Some(name) = to_build.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let group = name.to_string().parse();
+        let group = group.map_err(|_| failed(Cause::Said(format!("{name} names no group"))))?;
+        let selection = Selection {
+            only_groups: vec![group],
+            no_default_groups: true,
+            no_binary_packages: no_binary.clone(),
+            ..Selection::default()
+        };
+        let plan = PythonPlan::new(&lock, target, &selection, &settings)
+            .map_err(|error| failed(error.into()))?;
+        for package in &plan.packages {
+            if !matches!(package.install, Install::Wheel { .. }) {
+                to_build.push(package.name.clone());
+            }
+            add(package, needs);
+        }
+    }
+    Ok(())
+}
+
+fn add(package: &PlannedPackage, needs: &mut Needs) {
+    match &package.install {
+        Install::Wheel { artifact } | Install::Sdist { artifact, .. } => {
+            let version = package.version.as_ref().map(ToString::to_string);
+            needs.artifacts.push(Needed {
+                package: package.name.to_string(),
+                version: version.unwrap_or_default(),
+                artifact: artifact.clone(),
+            });
+        }
+        Install::Git { source } => needs.revisions.push(Revision {
+            url: source.url.to_string(),
+            rev: source.commit.clone(),
+            submodules: true,
+        }),
+        Install::Directory { .. } => {}
+    }
+}
