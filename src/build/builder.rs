@@ -3,23 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use pep508_rs::PackageName;
 
-use super::environment::{self, Wheelhouse};
+use super::environment::Wheelhouse;
 use super::error::BuildError;
 use super::folder;
-use super::hook::{Bench, Hook};
-use super::project::Project;
+use super::inputs::{Cores, Inputs, lock};
+use super::kitchen::Kitchen;
 use super::recipe::{Need, Origin, Recipe, Source};
-use super::requirements::Requirements;
-use super::sandbox::{self, Ended, Mode};
+use super::sandbox::Ended;
 use super::source::Ready;
-use super::{Options, Wheel, wheel};
+use super::workshop::{self, Workshop};
+use super::{Options, Wheel};
 use crate::artifact::Artifact;
 use crate::fetch::{self, Want};
 use crate::lock::pyproject::ProjectSettings;
@@ -51,26 +50,16 @@ pub struct Request<'a> {
 
 /// The builds of one environment. Nothing is fetched or built before [`Self::run`].
 pub struct Builder<'a> {
-    request: Request<'a>,
+    pub(super) request: Request<'a>,
     /// `None` where nothing is to be built.
-    kitchen: Option<Kitchen<'a>>,
+    pub(super) kitchen: Option<Kitchen<'a>>,
     /// By their index in the plan.
-    recipes: BTreeMap<usize, Arc<Recipe>>,
-    inputs: Inputs,
-    stop: AtomicBool,
+    pub(super) recipes: BTreeMap<usize, Arc<Recipe>>,
+    pub(super) inputs: Inputs,
+    pub(super) stop: AtomicBool,
     errors: Mutex<Vec<(String, BuildError)>>,
     cores: Cores,
     has_warned: AtomicBool,
-}
-
-/// What all recipes have in common.
-struct Kitchen<'a> {
-    interpreter: &'a Interpreter,
-    requirements: Requirements<'a>,
-    hook: Hook,
-    /// Why builds cannot be contained, where they should be.
-    uncontained: Option<String>,
-    is_contained: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -194,6 +183,9 @@ impl<'a> Builder<'a> {
         progress: &Progress,
         on_built: &(dyn Fn(usize, Wheel) + Sync),
     ) -> Result<(), BuildError> {
+        if self.recipes.values().any(|one| self.stored(one).is_none()) {
+            workshop::sweep();
+        }
         thread::scope(|scope| {
             for (&index, recipe) in &self.recipes {
                 let made = move || {
@@ -233,7 +225,7 @@ impl<'a> Builder<'a> {
         recipe.made.get_or_init(make).clone()
     }
 
-    fn stored(&self, recipe: &Recipe) -> Option<Wheel> {
+    pub(super) fn stored(&self, recipe: &Recipe) -> Option<Wheel> {
         let (file_name, blob) = self.request.store.built(recipe.key.as_ref()?)?;
         Some(Wheel {
             file_name,
@@ -280,7 +272,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The source, once it is here.
-    fn source(&self, recipe: &Recipe, progress: &Progress) -> Result<Option<Ready>, BuildError> {
+    pub(super) fn source(
+        &self,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<Option<Ready>, BuildError> {
         Ok(Some(match &recipe.source {
             Source::Archive {
                 artifact,
@@ -331,110 +327,46 @@ impl<'a> Builder<'a> {
         progress: &Progress,
     ) -> Result<Option<Wheel>, BuildError> {
         let options = self.request.options;
-        let package = &recipe.package;
-        let label = package.label();
-        let disk = |source| BuildError::Disk {
-            package: label.clone(),
-            source,
-        };
-        if let Some(why) = &kitchen.uncontained
-            && !self.has_warned.swap(true, Ordering::Relaxed)
-        {
-            progress.say(&format!("warning: builds are not contained here: {why}"));
-        }
-        let say = |line: String| {
+        let label = recipe.package.label();
+        let say = |line: &str| {
             if !options.quiet {
-                progress.say(&line);
+                progress.say(line);
             }
         };
-        say(format!("Building {label} …"));
-        progress.working_on(package.name.to_string());
+        self.warn(kitchen, progress);
+        say(&format!("Building {label} …"));
+        progress.working_on(recipe.package.name.to_string());
         let start = Instant::now();
-        let mut temporary = tempfile::Builder::new()
-            .prefix(&format!("lockwright-build-{}-", package.name))
-            .tempdir()
-            .map_err(disk)?;
-        let folder = Utf8Path::from_path(temporary.path())
-            .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?
-            .to_owned();
-        for name in ["root", "tmp", "home", "out"] {
-            fs::create_dir(folder.join(name)).map_err(disk)?;
-        }
-        let is_contained = kitchen.is_contained;
-        let seen = match is_contained {
-            true => Utf8PathBuf::from(sandbox::INSIDE),
-            false => folder.clone(),
-        };
-        let place = source.put(&label, &folder, &seen)?;
-        let project = Project::read(&place.real).map_err(|reason| BuildError::Project {
-            package: label.clone(),
-            reason,
-        })?;
-        let there: Vec<&PlannedPackage> = needs.iter().map(|need| need.package).collect();
-        let check = |requires: &[String]| {
-            let requirements = &kitchen.requirements;
-            requirements.check(package, &recipe.scope, requires, &there)
-        };
-        let mut requires = project.requires.clone();
-        requires.extend(kitchen.requirements.extra(&package.name));
-        check(&requires)?;
-        let env = folder.join("env");
-        environment::assemble(kitchen.interpreter, &env, &seen.join("env"), needs)?;
-
-        let bench = Bench {
-            recipe,
-            interpreter: kitchen.interpreter,
-            folder: &folder,
-            seen: &seen,
-            place: &place,
-            project: &project,
-            needs,
-            variables: environment::variables(recipe, &seen, is_contained),
-            is_contained,
-            limit: options.limit,
-            this: &options.this,
-            stop: &self.stop,
-        };
-        let outcome = bench.run(&kitchen.hook, false).map_err(disk)?;
+        let mut workshop = Workshop::open(kitchen, options, recipe, source)?;
+        workshop.check(workshop.requires(), needs)?;
+        let outcome = workshop.run(needs, false, &self.stop)?;
         if outcome.ended == Ended::Stopped {
             return Ok(None);
         }
         // Checked even when the build failed: what is missing is most often why.
-        check(&outcome.requires)?;
+        workshop.check(&outcome.requires, needs)?;
         let Some(made) = outcome.wheel else {
-            let log = fs::read(bench.log()).unwrap_or_default();
-            let kept = self.keep_log(package, &log).unwrap_or_else(|_| {
-                temporary.disable_cleanup(true);
-                bench.log()
-            });
             if options.keep_failed {
-                temporary.disable_cleanup(true);
-                say(format!("The folder of the build is kept: {folder}"));
+                let kept = workshop.keep();
+                say(&format!("The folder of the build is kept: {kept}"));
             }
-            let limit = (outcome.ended == Ended::TooLate).then_some(options.limit);
-            return Err(BuildError::failed(&label, &log, &kept, limit));
+            return Err(self.failure(&mut workshop, &label, outcome.ended));
         };
-        let wheel = wheel::canonical(package, &made, &folder.join("out").join(&made))?;
-        let canonical = folder.join("canonical.whl");
-        fs::write(&canonical, &wheel).map_err(disk)?;
+        let wheel = workshop.canonical(&made)?;
         let made_by = format!("built from {label}");
+        let store = self.request.store;
         let (file_name, blob) = match recipe.key.as_ref().filter(|_| is_as_it_was(recipe)) {
-            Some(key) => {
-                let store = self.request.store;
-                store.insert_built(key, &made, &canonical, &made_by)?
-            }
+            Some(key) => store.insert_built(key, &made, &wheel, &made_by)?,
             None => {
                 let origin = Provenance {
                     file_name: made.clone(),
                     source: made_by,
                 };
-                (made, self.request.store.take_as_is(&canonical, &origin)?)
+                (made, store.take_as_is(&wheel, &origin)?)
             }
         };
-        say(format!(
-            "Built {label} in {:.1} s",
-            start.elapsed().as_secs_f64()
-        ));
+        let seconds = start.elapsed().as_secs_f64();
+        say(&format!("Built {label} in {seconds:.1} s"));
         Ok(Some(Wheel {
             file_name,
             blob,
@@ -442,16 +374,28 @@ impl<'a> Builder<'a> {
         }))
     }
 
-    /// Keeps the log of a build that failed beside the store, in the place of the one before.
-    fn keep_log(&self, package: &PlannedPackage, log: &[u8]) -> std::io::Result<Utf8PathBuf> {
+    pub(super) fn warn(&self, kitchen: &Kitchen<'_>, progress: &Progress) {
+        if let Some(why) = &kitchen.uncontained
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            progress.say(&format!("warning: builds are not contained here: {why}"));
+        }
+    }
+
+    /// Why a build failed. Its log is kept beside the store, in the place of the one before.
+    fn failure(&self, workshop: &mut Workshop<'_>, label: &str, ended: Ended) -> BuildError {
+        let log = fs::read(workshop.log()).unwrap_or_default();
         let logs = self.request.store.root().join("logs");
-        fs::create_dir_all(&logs)?;
-        let path = logs.join(format!("{}.log", package.label().replace(' ', "-")));
-        fs::write(&path, log)?;
-        Ok(path)
+        let kept = logs.join(format!("{}.log", label.replace(' ', "-")));
+        let outcome = fs::create_dir_all(&logs).and_then(|()| fs::write(&kept, &log));
+        let kept = match outcome {
+            Ok(()) => kept,
+            Err(_) => workshop.keep().join("log"),
+        };
+        let limit = (ended == Ended::TooLate).then_some(self.request.options.limit);
+        BuildError::failed(label, &log, &kept, limit)
     }
 }
-
 /// An editable build may write to its folder: compiled modules, say. Its wheel is found again by
 /// what was there before, so only one that left everything as it was is kept under that.
 fn is_as_it_was(recipe: &Recipe) -> bool {
@@ -467,230 +411,4 @@ fn is_as_it_was(recipe: &Recipe) -> bool {
 
 fn is_wheel(package: &PlannedPackage) -> bool {
     matches!(package.install, Install::Wheel { .. })
-}
-
-impl<'a> Kitchen<'a> {
-    fn new(request: &Request<'a>, first: &PlannedPackage) -> Result<Self, BuildError> {
-        let options = request.options;
-        let interpreter = request
-            .interpreter
-            .ok_or_else(|| BuildError::NoInterpreter(first.label()))?;
-        let no_binary = request.no_binary.iter();
-        let no_binary = no_binary.chain(&request.settings.no_binary_package);
-        let requirements = Requirements::new(
-            options.lock.as_ref(),
-            &interpreter.target,
-            request.plan,
-            request.settings.build.clone().under(&options.settings),
-            no_binary.cloned().collect(),
-        )?;
-        let hook = match &options.hook {
-            Some(command) => Hook::Command(command.clone()),
-            None => Hook::Pep517,
-        };
-        // A command contains itself, or does not.
-        let possible = match (&hook, options.sandbox) {
-            (Hook::Command(_), _) | (_, Mode::Off) => None,
-            _ => Some(sandbox::is_possible(&options.this)),
-        };
-        let uncontained = match (possible.clone(), options.sandbox) {
-            (Some(Err(why)), Mode::Require) => return Err(BuildError::Sandbox(why)),
-            (Some(Err(why)), _) => Some(why),
-            _ => None,
-        };
-        Ok(Self {
-            interpreter,
-            requirements,
-            hook,
-            uncontained,
-            is_contained: possible.is_some_and(|possible| possible.is_ok()),
-        })
-    }
-
-    /// What a package's wheel is made of. `above` are those that need it.
-    fn recipe(
-        &self,
-        request: &Request<'_>,
-        package: &PlannedPackage,
-        above: &[&PackageName],
-        known: &mut HashMap<String, Arc<Recipe>>,
-    ) -> Result<Arc<Recipe>, BuildError> {
-        if above.contains(&&package.name) {
-            let circle = above.iter().map(ToString::to_string);
-            let circle: Vec<String> = circle.chain([package.name.to_string()]).collect();
-            return Err(BuildError::Circle(circle.join(" needs ")));
-        }
-        let id = format!("{}\n{:?}", package.label(), package.install);
-        if let Some(recipe) = known.get(&id) {
-            return Ok(Arc::clone(recipe));
-        }
-        let (scope, mut wanted) = self.requirements.of(package)?;
-        wanted.sort_by(|one, other| one.name.cmp(&other.name));
-        let above: Vec<&PackageName> = above.iter().copied().chain([&package.name]).collect();
-        let mut needs = Vec::new();
-        for need in wanted {
-            let origin = match &need.install {
-                Install::Wheel { artifact } => Origin::Wheel(artifact.clone()),
-                _ => Origin::Recipe(self.recipe(request, &need, &above, known)?),
-            };
-            needs.push(Need {
-                package: need,
-                origin,
-            });
-        }
-        let settings = self.requirements.settings();
-        let own = [
-            settings.extra_build_variables.get(&package.name),
-            request.options.environment.get(&package.name),
-        ];
-        let environment: BTreeMap<String, String> = own
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|(n, v)| (n.clone(), v.clone()))
-            .collect();
-        let mut recipe = Recipe {
-            source: source_of(package)?,
-            package: package.clone(),
-            needs,
-            scope,
-            environment: environment.into_iter().collect(),
-            config_settings: settings.config_settings(&package.name),
-            key: None,
-            made: OnceLock::new(),
-        };
-        recipe.key = recipe.key(self.interpreter, &self.hook, self.is_contained);
-        // Two locks may have one sdist from two places: it is built once.
-        let same = recipe.key.as_ref().map(ToString::to_string);
-        let same = same.unwrap_or_else(|| id.clone());
-        let recipe = Arc::clone(known.entry(same).or_insert_with(|| Arc::new(recipe)));
-        known.insert(id, Arc::clone(&recipe));
-        Ok(recipe)
-    }
-}
-
-/// Where a package's files come from.
-fn source_of(package: &PlannedPackage) -> Result<Source, BuildError> {
-    Ok(match &package.install {
-        Install::Wheel { artifact } => Source::Archive {
-            artifact: artifact.clone(),
-            subdirectory: None,
-        },
-        Install::Sdist {
-            artifact,
-            subdirectory,
-            ..
-        } => Source::Archive {
-            artifact: artifact.clone(),
-            subdirectory: subdirectory.clone(),
-        },
-        Install::Git { source } => {
-            if let Some(path) = &source.path {
-                let reason = format!(
-                    "the lock has {path} in its repository in its place, and lockwright builds \
-                     repositories alone; point its source at the repository, or at the archive"
-                );
-                let package = package.label();
-                return Err(BuildError::Project { package, reason });
-            }
-            Source::Git(source.clone())
-        }
-        Install::Directory { path, editable } => Source::Folder {
-            digest: folder::digest(path, *editable).map_err(|error| BuildError::Project {
-                package: package.label(),
-                reason: format!("its folder {path} cannot be read: {error}"),
-            })?,
-            path: path.clone(),
-            is_editable: *editable,
-        },
-    })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What has arrived so far, for builds that wait for it.
-#[derive(Default)]
-struct Inputs {
-    state: Mutex<Arrivals>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Arrivals {
-    blobs: HashMap<String, Blob>,
-    is_over: bool,
-}
-
-impl Inputs {
-    /// What tells an artifact from others.
-    fn id(artifact: &Artifact) -> String {
-        format!("{:?}", (&artifact.location, &artifact.digest))
-    }
-
-    fn arrived(&self, artifact: &Artifact, blob: Blob) {
-        lock(&self.state).blobs.insert(Self::id(artifact), blob);
-        self.changed.notify_all();
-    }
-
-    fn close(&self) {
-        lock(&self.state).is_over = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for an artifact; `None` when it will not come.
-    fn wait(&self, artifact: &Artifact) -> Option<Blob> {
-        let id = Self::id(artifact);
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(blob) = state.blobs.get(&id) {
-                return Some(blob.clone());
-            }
-            if state.is_over {
-                return None;
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// As many builds at once as there are cores.
-struct Cores {
-    free: Mutex<usize>,
-    changed: Condvar,
-}
-
-/// One of them, until it is dropped.
-struct Core<'a>(&'a Cores);
-
-impl Cores {
-    fn new(count: usize) -> Self {
-        Self {
-            free: Mutex::new(count.max(1)),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn take(&self) -> Core<'_> {
-        let mut free = lock(&self.free);
-        while *free == 0 {
-            free = self
-                .changed
-                .wait(free)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
-        Core(self)
-    }
-}
-
-impl Drop for Core<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
-        self.0.changed.notify_one();
-    }
 }

@@ -4,11 +4,13 @@ Standard input: a request as JSON. The answer goes to the file that it names.
 """
 
 import json
+import subprocess
 import sys
 
 request = json.load(sys.stdin)
 sys.path.insert(0, request["hooks"])
 
+from pyproject_hooks import BackendUnavailable  # noqa: E402
 from pyproject_hooks import BuildBackendHookCaller  # noqa: E402
 from pyproject_hooks import HookMissing  # noqa: E402
 
@@ -18,16 +20,27 @@ def answer(**what):
         json.dump(what, file)
 
 
-caller = BuildBackendHookCaller(
-    request["source"], request["backend"], request["backend_path"] or None
-)
-settings = request["config_settings"] or None
-kind = request["kind"]
-requires = list(getattr(caller, "get_requires_for_build_" + kind)(settings))
-answer(requires=requires, wheel=None)
-if not request["only_ask"]:
-    try:
+def run():
+    caller = BuildBackendHookCaller(
+        request["source"], request["backend"], request["backend_path"] or None
+    )
+    settings = request["config_settings"] or None
+    kind = request["kind"]
+    requires = list(getattr(caller, "get_requires_for_build_" + kind)(settings))
+    answer(requires=requires, wheel=None)
+    if not request["only_ask"]:
         wheel = getattr(caller, "build_" + kind)(request["out"], settings)
         answer(requires=requires, wheel=wheel)
-    except HookMissing as error:
-        sys.exit("the back end %s has no hook %s" % (request["backend"], error))
+
+
+try:
+    run()
+except BackendUnavailable as error:
+    sys.exit(
+        "%sthe back end %s cannot be imported" % (error.traceback, request["backend"])
+    )
+except HookMissing as error:
+    sys.exit("the back end %s has no hook %s" % (request["backend"], error))
+except subprocess.CalledProcessError as error:
+    # The back end has said why.
+    sys.exit(error.returncode if error.returncode > 0 else 1)

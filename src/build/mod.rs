@@ -10,7 +10,7 @@
 //!   in the store, so that a second run fetches and builds nothing, and two machines agree.
 //! - Build requirements come from the *build lock* ([`requirements`]): any `uv.lock`, with a
 //!   dependency group a package where they differ. Nothing is resolved here; what the back end asks
-//!   for is held against what the lock has. [`write_lock`] writes that project.
+//!   for is held against what the lock has. [`Builder::ask`] and [`lock_project`] write its project.
 //! - The default hook ([`hook`]) is a PEP 517 front end: `pyproject_hooks` drives the back end in
 //!   the target's interpreter. Its wheel (MIT, <https://github.com/pypa/pyproject-hooks>) is part of
 //!   this program, so that every build is driven by the same bytes and none needs it locked. It is
@@ -18,17 +18,22 @@
 //! - [`Builder`] runs builds beside each other and beside the downloads, within the cores there are.
 
 mod advice;
+mod ask;
 mod builder;
 mod environment;
 mod error;
 mod folder;
 mod hook;
+mod inputs;
+mod kitchen;
+pub mod lock_project;
 mod project;
 mod recipe;
 mod requirements;
 pub mod sandbox;
 mod source;
 mod wheel;
+mod workshop;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +41,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use pep508_rs::PackageName;
 
+pub use ask::Asked;
 pub use builder::{Builder, Request};
 pub use error::BuildError;
 

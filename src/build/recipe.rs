@@ -26,6 +26,10 @@ pub(super) struct Recipe {
     pub(super) needs: Vec<Need>,
     /// Where they come from.
     pub(super) scope: Scope,
+    /// What uv's settings require besides.
+    pub(super) extra: Vec<String>,
+    /// What they hold its requirements to.
+    pub(super) constraints: Vec<String>,
     /// Environment variables that the user sets.
     pub(super) environment: Vec<(String, String)>,
     /// What the back end is told.
@@ -98,6 +102,8 @@ impl Recipe {
             "kind": self.kind(),
             "source": self.source.id()?,
             "needs": needs?,
+            "extra": self.extra,
+            "constraints": self.constraints,
             "interpreter": [
                 &about.implementation, &about.version, &about.cache_tag, &about.base_prefix,
                 &interpreter.target.to_string(),

@@ -3,6 +3,7 @@
 
 mod build;
 mod build_args;
+mod build_lock;
 mod diff;
 mod diff_input;
 mod elf;
@@ -63,6 +64,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Sync(sync::SyncArgs),
+    BuildLock(build_lock::BuildLockArgs),
     Build(build::ComponentArgs),
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
     start_log(&cli.global);
     let outcome = match &cli.command {
         Command::Sync(args) => sync::run(args, &cli.global),
+        Command::BuildLock(args) => build_lock::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),

@@ -249,16 +249,16 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             (fetched.from_store + done.built_before, "from the store"),
             (fetched.from_disk, "from this machine"),
             (fetched.from_network, "from the network"),
-            (done.built, "built"),
         ] {
             if count > 0 {
                 from.push(format!("{count} {place}"));
             }
         }
-        let from = if from.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", from.join(", "))
+        let from = match (from.join(", "), done.built) {
+            (from, 0) if from.is_empty() => String::new(),
+            (from, 0) => format!(" ({from})"),
+            (from, built) if from.is_empty() => format!(", {built} of them built"),
+            (from, built) => format!(", {built} of them built (artifacts: {from})"),
         };
         let downloaded = match fetched.bytes {
             0 => String::new(),

@@ -68,7 +68,7 @@ pub fn lock_of_sdists(temp: &Temp, project: &str, sdists: &[(&str, &str)]) {
 /// the groups that conflict.
 pub fn build_lock(temp: &Temp, groups: &str, conflicts: &str) -> Utf8PathBuf {
     let text = format!(
-        "[project]\nname = \"builds\"\nversion = \"0\"\nrequires-python = \">=3.9\"\n\n\
+        "[project]\nname = \"builds\"\nversion = \"0\"\nrequires-python = \">=3.11\"\n\n\
          [dependency-groups]\n{groups}\n\n[tool.uv]\npackage = false\nconflicts = [{conflicts}]\n"
     );
     let project = temp.write("builds/pyproject.toml", text);
@@ -80,8 +80,8 @@ pub fn build_lock(temp: &Temp, groups: &str, conflicts: &str) -> Utf8PathBuf {
 /// Locks a project with uv, from the folder of back ends alone.
 pub fn uv_lock(temp: &Temp, folder: &Utf8Path) {
     Command::new(uv())
-        .args(["lock", "--offline", "--no-index", "--quiet", "--find-links"])
-        .arg(backends())
+        .args(["lock", "--offline", "--quiet", "--default-index"])
+        .arg(backends().join("simple"))
         .arg("--cache-dir")
         .arg(temp.join("uv-cache"))
         .current_dir(folder)

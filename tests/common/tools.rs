@@ -93,7 +93,7 @@ pub fn python314() -> Utf8PathBuf {
     tool("bin/python3.14")
 }
 
-/// A folder of wheels: build back ends, and what they need.
+/// A folder of wheels, build back ends and what they need, with an index of them in `simple/`.
 pub fn backends() -> Utf8PathBuf {
     tool("backends/.recipe");
     tool("backends")

@@ -1,0 +1,166 @@
+//! `lockwright build-lock`: the project whose lock builds are made with.
+
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use super::build_args::BuildArgs;
+use super::network_args::NetworkArgs;
+use super::python_args::{Project, SelectionArgs, TargetArgs};
+use super::{Failure, Global, Outcome};
+use crate::build::lock_project::{self, Shape};
+use crate::build::{self, Asked, Builder};
+use crate::plan::PythonPlan;
+use crate::ui::Progress;
+
+/// How often the back ends may ask for more before they are taken for undecided.
+const ROUNDS: usize = 5;
+
+/// Write the project that locks what a lock's sources are built with: a dependency group for each
+///
+/// The sources say it themselves, in their pyproject.toml and through their back ends. Asking a back
+/// end needs a lock of it: where uv is on the PATH, it makes one in DIR as often as needed, and
+/// nothing is left to do. Where it is not, run `uv lock` in DIR and this command again.
+#[derive(Debug, Args)]
+pub struct BuildLockArgs {
+    /// A project's folder, or its lock
+    #[arg(default_value = ".")]
+    path: Utf8PathBuf,
+    /// The folder of the project to write
+    #[arg(long, short, value_name = "DIR")]
+    out: Utf8PathBuf,
+    /// Do not run uv
+    #[arg(long)]
+    no_lock: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
+    let Project {
+        lock,
+        settings,
+        selection,
+    } = args.selection.open(&args.path)?;
+    let store = args.network.store()?;
+    let cache = store.root().join("interpreters");
+    let chosen = args.target.choose(&lock, Some(&cache))?;
+    let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)?;
+    let out = camino::absolute_utf8(&args.out)?;
+    let (file, own_lock) = (out.join("pyproject.toml"), out.join("uv.lock"));
+    check_ours(&file)?;
+    let network = args.network.options(&settings.indexes);
+    let interpreter = chosen.interpreter.as_ref();
+    let interpreter = interpreter.filter(|found| found.target.platform == chosen.target.platform);
+    let mut options = args.build.options(&lock.file)?;
+    options.quiet = global.quiet;
+    let beside = lock.file.with_file_name("pyproject.toml");
+    let beside = std::fs::read_to_string(beside).unwrap_or_default();
+    let mut shape = Shape {
+        requires_python: lock.requires_python.as_ref().map(ToString::to_string),
+        constraints: settings.build.build_constraint_dependencies.clone(),
+        indexes: lock_project::indexes_of(&beside, lock.folder()),
+        all_conflict: false,
+    };
+    let mut is_locked = false;
+    let mut asked = Vec::new();
+    for _ in 0..ROUNDS {
+        options.lock = own_lock.is_file().then(|| own_lock.clone());
+        let builder = Builder::new(build::Request {
+            plan: &plan,
+            settings: &settings,
+            no_binary: &selection.no_binary_packages,
+            interpreter,
+            store: &store,
+            fetch: &network,
+            options: &options,
+        })?;
+        asked = builder.ask(&Progress::bytes("Fetching", 0))?;
+        let text = lock_project::text(&asked, &shape);
+        let is_same = std::fs::read_to_string(&file).is_ok_and(|before| before == text);
+        if is_same && (is_locked || args.no_lock) {
+            break;
+        }
+        write(&file, &text)?;
+        let Some(interpreter) = interpreter.filter(|_| !args.no_lock && !asked.is_empty()) else {
+            break;
+        };
+        let python = &interpreter.about.base_executable;
+        match lock_project::lock_with_uv(&out, python, network.offline) {
+            Ok(Some(())) => is_locked = true,
+            Ok(None) => {
+                is_locked = false;
+                break;
+            }
+            Err(_) if !shape.all_conflict => {
+                shape.all_conflict = true;
+                is_locked = false;
+            }
+            Err(said) => {
+                return Err(format!(
+                    "uv cannot lock {file}; edit it where it must be, and run `uv lock` there:\n{said}"
+                )
+                .into());
+            }
+        }
+    }
+    if !global.quiet {
+        report(args, &file, &asked, is_locked);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A project that somebody wrote by hand is left alone.
+fn check_ours(file: &Utf8Path) -> Result<(), Failure> {
+    match std::fs::read_to_string(file) {
+        Ok(text) if !text.starts_with(lock_project::FIRST_LINE) => Err(format!(
+            "{file} is there and was not written by lockwright build-lock: choose another --out"
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn write(file: &Utf8Path, text: &str) -> Result<(), Failure> {
+    let folder = file.parent().unwrap_or(file);
+    let failed = |error: std::io::Error| format!("cannot write {file}: {error}");
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut staged = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut staged, text.as_bytes()).map_err(failed)?;
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    staged.as_file().set_permissions(readable).map_err(failed)?;
+    staged.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn report(args: &BuildLockArgs, file: &Utf8Path, asked: &[Asked], is_locked: bool) {
+    let locked = if is_locked { ", locked by uv" } else { "" };
+    eprintln!(
+        "Wrote {file}: what {} sources are built with{locked}",
+        asked.len()
+    );
+    let unasked: Vec<&Asked> = asked.iter().filter(|one| one.unasked.is_some()).collect();
+    for one in &unasked {
+        let why = one.unasked.as_deref().unwrap_or_default();
+        eprintln!(
+            "warning: the back end of {} could not be asked: {why}",
+            one.package
+        );
+    }
+    if is_locked || asked.is_empty() {
+        return;
+    }
+    let then = match unasked.is_empty() {
+        true => String::new(),
+        false => ", and this command again, so that the back ends can be asked".into(),
+    };
+    eprintln!("Next: uv lock --project {}{then}", args.out);
+}
