@@ -3,10 +3,20 @@
 //! Rooms that do long work take a [`Progress`] and tell it what happens; whether anything is drawn
 //! is decided once, in `cli`. Results never go through here: they are printed to standard output.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+/// The lines at the bottom of the terminal, which all bars share: several phases go on at once.
+/// indicatif draws nothing by itself when standard error is not a terminal.
+static SCREEN: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+
+/// From now on nothing is drawn: for `--quiet`.
+pub fn be_quiet() {
+    SCREEN.set_draw_target(ProgressDrawTarget::hidden());
+}
 
 /// A number of bytes as people read it: `12.3 MiB`.
 pub fn bytes(count: u64) -> String {
@@ -47,11 +57,12 @@ impl Progress {
     }
 
     fn styled(total: u64, verb: &'static str, template: &str) -> Self {
-        // indicatif draws nothing by itself when standard error is not a terminal.
-        let bar =
-            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+        let bar = SCREEN.add(ProgressBar::new(total));
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸ "));
+            let rate = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+                let _ = write!(to, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("per_sec", rate).progress_chars("━╸ "));
         }
         bar.set_prefix(verb);
         bar.enable_steady_tick(Duration::from_millis(250));
@@ -90,5 +101,6 @@ impl Progress {
     /// Takes the bar off the screen.
     pub fn done(&self) {
         self.bar.finish_and_clear();
+        SCREEN.remove(&self.bar);
     }
 }

@@ -148,11 +148,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         })
         .collect();
     let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
-    let progress = if global.quiet {
-        Progress::hidden()
-    } else {
-        Progress::bytes("Fetching", 0)
-    };
+    let progress = Progress::bytes("Fetching", 0);
     let summary = fetch(&store, &wants, &options, &progress, &|index, blob| {
         let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = blobs.get_mut(index) {

@@ -168,6 +168,9 @@ fn sentences(error: &(dyn Error + 'static)) -> String {
 }
 
 fn start_log(global: &Global) {
+    if global.quiet {
+        crate::ui::be_quiet();
+    }
     let default = match (global.quiet, global.verbose) {
         (true, _) => "error",
         (_, 0) => "warn",

@@ -157,7 +157,7 @@ fn in_json(entry: &Entry) -> serde_json::Value {
 fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
     let entries = store.entries()?;
     let total = entries.iter().map(|entry| entry.blob.size).sum();
-    let progress = progress(global, "Verifying", total);
+    let progress = Progress::bytes("Verifying", total);
     let damaged = store.verify(&entries, &progress);
     progress.done();
     if remove {
@@ -272,7 +272,7 @@ fn export(store: &Store, out: &Utf8PathBuf, locks: &[Utf8PathBuf], global: &Glob
         entries.retain(|entry| named.contains(&entry.blob.digest));
     }
     let other = Store::open(out)?;
-    let copied = copy(&other, &entries, global, "Exporting")?;
+    let copied = copy(&other, &entries, "Exporting")?;
     said_copied(&copied, entries.len(), &other, global);
     Ok(ExitCode::SUCCESS)
 }
@@ -293,7 +293,7 @@ fn import(store: &Store, from: &[Utf8PathBuf], global: &Global) -> Outcome {
         if Store::is_at(path) {
             let entries = Store::open(path)?.entries()?;
             seen += entries.len();
-            copied.extend(copy(store, &entries, global, "Importing")?);
+            copied.extend(copy(store, &entries, "Importing")?);
             continue;
         }
         let mut files = vec![path.clone()];
@@ -315,14 +315,9 @@ fn import(store: &Store, from: &[Utf8PathBuf], global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn copy(
-    to: &Store,
-    entries: &[Entry],
-    global: &Global,
-    verb: &'static str,
-) -> Result<Vec<Blob>, Failure> {
+fn copy(to: &Store, entries: &[Entry], verb: &'static str) -> Result<Vec<Blob>, Failure> {
     let total = entries.iter().map(|entry| entry.blob.size).sum();
-    let progress = progress(global, verb, total);
+    let progress = Progress::bytes(verb, total);
     let copied = to.import(entries, &progress);
     progress.done();
     Ok(copied?)
@@ -351,14 +346,6 @@ fn path(store: &Store, digest: Option<&Digest>) -> Outcome {
     };
     print(&format!("{path}\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn progress(global: &Global, verb: &'static str, total: u64) -> Progress {
-    if global.quiet {
-        Progress::hidden()
-    } else {
-        Progress::bytes(verb, total)
-    }
 }
 
 fn artifacts(count: usize) -> String {
