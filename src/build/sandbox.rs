@@ -26,6 +26,9 @@ use serde::{Deserialize, Serialize};
 /// Where a contained build finds its folder.
 pub const INSIDE: &str = "/build";
 
+/// How the message of a command begins that does not get as far as running.
+const NOT_STARTED: &str = "the command cannot be started: ";
+
 /// System folders that are shown, where they are there.
 const SYSTEM: [&str; 14] = [
     "/usr",
@@ -212,7 +215,11 @@ pub fn is_possible(this: &Utf8Path) -> Result<(), String> {
     };
     match run() {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim();
+            Err(said.strip_prefix(NOT_STARTED).unwrap_or(said).to_owned())
+        }
         Err(error) => Err(error.to_string()),
     }
 }
@@ -236,7 +243,7 @@ pub fn stage(name: &str, about: &Utf8Path) -> ExitCode {
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("the build cannot be started: {error}");
+            eprintln!("{NOT_STARTED}{error}");
             ExitCode::from(125)
         }
     }
@@ -257,7 +264,19 @@ fn outer(about: &Utf8Path) -> io::Result<u8> {
         }
         // In a chroot, say: whoever is root needs no user namespace.
         Err(_) if user.is_root() => unshare(namespaces).map_err(said("unshare"))?,
-        Err(error) => return Err(said("unshare")(error)),
+        Err(error) => {
+            let hint = match error {
+                rustix::io::Errno::NOSPC => " (sysctl user.max_user_namespaces)",
+                rustix::io::Errno::PERM => {
+                    " (sysctl kernel.unprivileged_userns_clone, or AppArmor or a container forbids it)"
+                }
+                _ => "",
+            };
+            return Err(io::Error::other(format!(
+                "the kernel gives out no namespaces{hint}: {}",
+                io::Error::from(error)
+            )));
+        }
     }
     let status = Command::new(std::env::current_exe()?)
         .args(["__sandbox", "inner", about.as_str()])

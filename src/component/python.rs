@@ -14,6 +14,7 @@ use crate::archive::Limits;
 use crate::assemble::python::{Request, assemble};
 use crate::build::sandbox::Mode;
 use crate::build::{self, Builder};
+use crate::lock::build_settings::BuildSettings;
 use crate::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::lock::uv::UvLock;
 use crate::manifest::{self, BuildDefaults};
@@ -95,6 +96,11 @@ pub fn prepare(
             "builds contained",
             (building.sandbox != Mode::Off).to_string(),
         );
+    }
+    let own = settings.build.clone().under(&building.settings);
+    if is_built && (building.hook.is_some() || own != BuildSettings::default()) {
+        let text = format!("{:?} {own:?}", building.hook);
+        all.add("build settings", digest_of(&text));
     }
     Ok(Some(PreparedPython {
         plan,

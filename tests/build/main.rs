@@ -271,6 +271,84 @@ pathlib.Path("pure.py").write_text("SEEN = " + repr(seen))
 }
 
 #[test]
+fn where_the_kernel_gives_no_namespaces_it_is_said_or_refused() {
+    let temp = Temp::new();
+    pure_sdist(&temp, "");
+    let lock = build_lock(&temp, "pure = ['setuptools']", "");
+    let sync = |mode: &str| {
+        let mut command = Command::new(common::on_path("bwrap"));
+        command
+            .args([
+                "--unshare-user",
+                "--disable-userns",
+                "--uid",
+                "1000",
+                "--gid",
+                "1000",
+            ])
+            .args([
+                "--cap-drop",
+                "ALL",
+                "--dev-bind",
+                "/",
+                "/",
+                "--chdir",
+                temp.path().as_str(),
+            ])
+            .arg(env!("CARGO_BIN_EXE_lockwright"))
+            .args(["sync", "app", "--python", common::python().as_str(), mode])
+            .args(["--build-lock", lock.as_str()])
+            .args(["--store", temp.join("store").as_str()]);
+        command.run()
+    };
+    let refused = sync("--sandbox=require").exit(1);
+    let said = "builds must be contained (--sandbox=require), and cannot be here: the kernel gives out no namespaces";
+    assert!(refused.stderr.contains(said), "{refused}");
+    let warned = sync("--sandbox=auto").ok();
+    let said = "warning: builds are not contained here: the kernel gives out no namespaces";
+    assert!(warned.stderr.contains(said), "{warned}");
+    // The wheel is kept as what it is: not one that was contained.
+    let contained = common::lockwright(&temp)
+        .args(["sync", "app", "--python", common::python().as_str()])
+        .args(["--build-lock", lock.as_str(), "--sandbox=require"])
+        .run()
+        .ok();
+    assert!(
+        contained.stderr.contains("Building pure 1.0"),
+        "{contained}"
+    );
+}
+
+#[test]
+fn what_is_built_without_isolation_finds_the_environment() {
+    let temp = Temp::new();
+    pure_sdist(&temp, "import flit_core");
+    temp.write(
+        "app/pyproject.toml",
+        "[project]\nname = 'app'\nversion = '0'\nrequires-python = '>=3.11'\n\
+         dependencies = ['pure', 'setuptools==80.3.1', 'flit-core']\n\
+         [tool.uv]\nno-build-isolation-package = ['pure']\n\
+         [tool.uv.sources]\npure = { path = '../dist/pure-1.0.tar.gz' }\n",
+    );
+    fs::remove_file(temp.join("app/uv.lock")).unwrap();
+    common::sources::uv_lock(&temp, &temp.join("app"));
+    sync(&temp, &[]).ok();
+    let made = "import importlib.metadata as m; print(m.distribution('pure').read_text('WHEEL').splitlines()[1])";
+    let made = python(&temp.join("app/.venv"), made);
+    assert_eq!(made, "Generator: setuptools (80.3.1)\n");
+
+    let project = fs::read_to_string(temp.join("app/pyproject.toml")).unwrap();
+    temp.write(
+        "app/pyproject.toml",
+        project.replace("'setuptools==80.3.1', ", ""),
+    );
+    common::sources::uv_lock(&temp, &temp.join("app"));
+    let ran = sync(&temp, &[]).exit(1);
+    let said = "`setuptools`, which is not there: it is built without isolation, so add that to what the project depends on";
+    assert!(ran.stderr.contains(said), "{ran}");
+}
+
+#[test]
 fn what_fails_leaves_a_log_and_nothing_else() {
     let temp = Temp::new();
     pure_sdist(
