@@ -429,3 +429,92 @@ fn a_report_is_the_same_each_time() {
         }
     }
 }
+
+#[test]
+fn what_is_in_the_files_is_compared_without_a_network() {
+    let temp = Temp::new();
+    let old = temp.copy_of_fixture("default");
+    // A newer release of one of the packages, with a file that Python runs whenever it starts.
+    let new = temp.join("new");
+    common::copy_tree(&old, &new);
+    let make = "import sys, zipfile, hashlib, base64\n\
+        old, new = sys.argv[1:]\n\
+        a, b = zipfile.ZipFile(old), zipfile.ZipFile(new, 'w')\n\
+        files = {n.replace('2.0.1', '2.0.2'): a.read(n).replace(b'2.0.1', b'2.0.2') for n in a.namelist()}\n\
+        files['greeting_words.pth'] = b'import os; os.system(\"true\")\\n'\n\
+        files['shouting.py'] = b''\n\
+        record = next(n for n in files if n.endswith('RECORD'))\n\
+        sha = lambda d: base64.urlsafe_b64encode(hashlib.sha256(d).digest()).rstrip(b'=').decode()\n\
+        files[record] = ''.join(f'{n},,\\n' if n == record else f'{n},sha256={sha(d)},{len(d)}\\n' for n, d in files.items()).encode()\n\
+        [b.writestr(n, d) for n, d in files.items()]\n\
+        b.close()\n\
+        print(hashlib.sha256(open(new, 'rb').read()).hexdigest())\n";
+    let wheel =
+        |version: &str| new.join(format!("wheels/greeting_words-{version}-py3-none-any.whl"));
+    let (before, after) = (wheel("2.0.1"), wheel("2.0.2"));
+    let digest = common::run(
+        common::python(),
+        ["-c", make, before.as_str(), after.as_str()],
+    );
+    let lock = std::fs::read_to_string(new.join("uv.lock")).unwrap();
+    let entry = lock
+        .split("\n[[package]]\n")
+        .find(|entry| entry.starts_with("name = \"greeting-words\""))
+        .unwrap();
+    let digested = entry.split("sha256:").nth(1).unwrap().get(..64).unwrap();
+    let changed = entry
+        .replace("2.0.1", "2.0.2")
+        .replace(digested, digest.trim());
+    std::fs::write(new.join("uv.lock"), lock.replace(entry, &changed)).unwrap();
+
+    let python = common::python();
+    let args = ["--contents", "--offline", "--python", python.as_str()];
+    let json = diff(&temp, &old, &new, &[&args[..], &["--json"]].concat())
+        .ok()
+        .json();
+    let change = &json["changes"][0];
+    assert_eq!(change["name"], "greeting-words", "{json}");
+    let inside = &change["contents"];
+    assert_eq!(
+        inside["modules-added"],
+        serde_json::json!(["shouting"]),
+        "{json}"
+    );
+    assert_eq!(inside["hooks"][0]["hook"], "greeting_words.pth");
+    assert_eq!(json["findings"][0]["kind"], "hook-reaches");
+    assert_eq!(json["findings"][0]["severity"], "alarm");
+    let said = diff(
+        &temp,
+        &old,
+        &new,
+        &[&args[..], &["--fail-on", "alarm"]].concat(),
+    )
+    .exit(1)
+    .stdout;
+    assert!(
+        said.starts_with("ALARM   greeting-words 2.0.2: newly runs greeting_words.pth"),
+        "{said}"
+    );
+    assert!(said.contains("new modules: shouting"), "{said}");
+    for format in ["markdown", "html"] {
+        let said = diff(
+            &temp,
+            &old,
+            &new,
+            &[&args[..], &["--format", format]].concat(),
+        )
+        .ok()
+        .stdout;
+        assert!(said.contains("new modules: shouting"), "{said}");
+    }
+    std::fs::remove_file(&after).unwrap();
+    let said = diff(
+        &temp,
+        &old,
+        &new,
+        &[&args[..], &["--store", temp.join("empty").as_str()]].concat(),
+    )
+    .exit(1)
+    .stderr;
+    assert!(said.contains("greeting_words-2.0.2"), "{said}");
+}

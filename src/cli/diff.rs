@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use pep440_rs::Version;
 
+use super::diff_contents::{self, Side};
 use super::diff_input::{Given, Lock, What};
+use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Failure, Outcome, print};
@@ -14,7 +16,7 @@ use crate::diff::compare::compare;
 use crate::diff::facts::Facts;
 use crate::diff::model::{LockDiff, Severity};
 use crate::diff::report::{html, json, markdown, text};
-use crate::diff::{npm, python, targets};
+use crate::diff::{npm, python, targets, tree};
 use crate::lock::pyproject::ProjectSettings;
 use crate::lock::uv::UvLock;
 use crate::plan::{PythonPlan, Selection};
@@ -24,7 +26,8 @@ use crate::target::{Platform, PythonTarget};
 
 /// Say what a lock bump changed: versions, sources, files, and what should not have changed
 ///
-/// Exit code 0, whatever changed, unless --fail-on says otherwise.
+/// Two folders without a lock are compared as trees: which package's files differ, and why. Exit
+/// code 0, whatever changed between locks, unless --fail-on says otherwise; 1 when trees differ.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// The old lock and the new one: each a file, a folder that has one, or a git revision's as
@@ -51,8 +54,15 @@ pub struct DiffArgs {
     /// linux-x64-musl. Repeatable: each change then says where it applies
     #[arg(long, value_name = "TARGET", value_delimiter = ',')]
     target: Vec<String>,
-    /// Print the schema of --format json
-    #[arg(long, exclusive = true)]
+    /// Fetch what is behind the changes, and look into it: files, modules, entry points, compiled
+    /// code, install hooks, METADATA. Of a uv.lock for one target, this machine's by default
+    #[arg(long)]
+    contents: bool,
+    /// Compare two trees, even where they hold locks
+    #[arg(long)]
+    tree: bool,
+    /// Print the schema of --format json: of two locks, or with --tree of two trees
+    #[arg(long, conflicts_with = "locks")]
     schema: bool,
     /// Print one lock as lines, a package each: for git config diff.lockwright.textconv
     #[arg(long, conflicts_with_all = ["format", "json", "fail_on", "git"])]
@@ -66,6 +76,8 @@ pub struct DiffArgs {
     python: TargetArgs,
     #[command(flatten)]
     node: NodeArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +105,11 @@ enum FailOn {
 /// Runs the command.
 pub fn run(args: &DiffArgs) -> Outcome {
     if args.schema {
-        print(&json::schema()?)?;
+        print(&if args.tree {
+            json::tree_schema()?
+        } else {
+            json::schema()?
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let (old, new) = match &args.locks[..] {
@@ -106,11 +122,17 @@ pub fn run(args: &DiffArgs) -> Outcome {
             both
         }
         [old, new] if !args.textconv && !args.git => {
-            let (old, new) = rayon::join(|| Given::open(old, false), || Given::open(new, false));
+            let open = |side: &str| Given::open(side, args.tree);
+            let (old, new) = rayon::join(|| open(old), || open(new));
             match (old?, new?) {
                 (Given::Lock(old), Given::Lock(new)) => (old, new),
+                (Given::Tree(old), Given::Tree(new)) => return trees(args, &old, &new),
                 (Given::Tree(path), _) | (_, Given::Tree(path)) => {
-                    return Err(format!("{path} has no lock").into());
+                    return Err(format!(
+                        "{path} has no lock, and the other side has: give two locks, or two trees \
+                         with --tree"
+                    )
+                    .into());
                 }
             }
         }
@@ -138,6 +160,24 @@ pub fn run(args: &DiffArgs) -> Outcome {
         Some(FailOn::Change) => !diff.changes.is_empty() || !diff.findings.is_empty(),
     };
     Ok(ExitCode::from(u8::from(fails)))
+}
+
+/// Two trees: their differences are a failure, as those of files are to diff(1).
+fn trees(args: &DiffArgs, old: &Utf8Path, new: &Utf8Path) -> Outcome {
+    let diff = tree::compare(
+        old.as_std_path(),
+        new.as_std_path(),
+        tree::Expect::default(),
+    )?;
+    let report = match args.format {
+        _ if args.json => json::render(&diff)?,
+        Format::Text => tree::report::text(&diff, args.detail),
+        Format::Markdown => tree::report::markdown(&diff),
+        Format::Json => json::render(&diff)?,
+        Format::Html => tree::report::html(&diff),
+    };
+    write(args, &report)?;
+    Ok(ExitCode::from(u8::from(!diff.is_same())))
 }
 
 fn usage(message: &str) -> ExitCode {
@@ -211,16 +251,51 @@ fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Fa
     };
     match &targets {
         Targets::All => {
-            let (old, new) = rayon::join(|| whole(old), || whole(new));
-            Ok(compare(&old, &new))
+            let (before, after) = rayon::join(|| whole(old), || whole(new));
+            look_into(args, old, new, &before, &after)
         }
-        Targets::These(targets) => {
-            let diffs = (targets.iter())
-                .map(|target| Ok((target.label.clone(), one(target)?)))
-                .collect::<Result<Vec<_>, Failure>>()?;
-            targets::merge(diffs).ok_or_else(|| "no target is named".into())
+        Targets::These(targets) => match &targets[..] {
+            [target] if args.contents => {
+                let (before, after) = (facts(old, target)?, facts(new, target)?);
+                let diff = look_into(args, old, new, &before, &after)?;
+                targets::merge(vec![(target.label.clone(), diff)])
+            }
+            _ if args.contents => {
+                return Err("--contents looks into one file a package: name one target".into());
+            }
+            targets => {
+                let diffs = (targets.iter())
+                    .map(|target| Ok((target.label.clone(), one(target)?)))
+                    .collect::<Result<Vec<_>, Failure>>()?;
+                targets::merge(diffs)
+            }
         }
+        .ok_or_else(|| "no target is named".into()),
     }
+}
+
+/// The diff of two locks' facts, and of the files behind it if that is wanted.
+fn look_into(
+    args: &DiffArgs,
+    old: &Lock,
+    new: &Lock,
+    before: &Facts,
+    after: &Facts,
+) -> Result<LockDiff, Failure> {
+    let mut diff = compare(before, after);
+    if args.contents {
+        let indexes = match &new.what {
+            What::Python(_, settings) => &settings.indexes[..],
+            What::Npm(_) => &[],
+        };
+        let sides = [(before, old), (after, new)].map(|(facts, lock)| Side {
+            facts,
+            folder: lock.what.folder(),
+        });
+        let [old, new] = &sides;
+        diff_contents::add(&mut diff, old, new, &args.network, indexes)?;
+    }
+    Ok(diff)
 }
 
 fn whole(lock: &Lock) -> Facts {
@@ -336,7 +411,7 @@ impl Targets {
                     });
                     return all.collect::<Result<_, Failure>>().map(Self::These);
                 }
-                if !args.python.is_given() && selection == Selection::default() {
+                if !args.python.is_given() && selection == Selection::default() && !args.contents {
                     return Ok(Self::All);
                 }
                 let What::Python(lock, _) = what else {

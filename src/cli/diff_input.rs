@@ -34,6 +34,14 @@ pub enum What {
 }
 
 impl What {
+    /// The lock's folder.
+    pub fn folder(&self) -> &Utf8Path {
+        match self {
+            Self::Python(lock, _) => lock.folder(),
+            Self::Npm(lock) => lock.folder(),
+        }
+    }
+
     /// Of which kind.
     pub fn ecosystem(&self) -> Ecosystem {
         match self {

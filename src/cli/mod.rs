@@ -5,8 +5,10 @@ mod build;
 mod build_args;
 mod build_lock;
 mod diff;
+mod diff_contents;
 mod diff_input;
 mod elf;
+mod export;
 mod fetch;
 mod hash;
 mod init;
@@ -18,11 +20,13 @@ mod plan;
 mod plan_node;
 mod python_args;
 mod refs;
+mod repro;
 mod restore;
 mod seal;
 mod store;
 mod sync;
 mod sync_node;
+mod verify;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -71,6 +75,9 @@ enum Command {
     Init(init::InitArgs),
     Plan(plan::PlanArgs),
     Diff(Box<diff::DiffArgs>),
+    Verify(Box<verify::VerifyArgs>),
+    Repro(repro::ReproArgs),
+    Export(Box<export::ExportCommand>),
     Refs(refs::RefsArgs),
     Patch(patch::PatchArgs),
     Seal(seal::SealArgs),
@@ -97,6 +104,9 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Repro(args) => repro::run(args),
+        Command::Export(args) => export::run(args),
         Command::Refs(args) => refs::run(args),
         Command::Patch(args) => patch::run(args),
         Command::Seal(args) => seal::run(args),

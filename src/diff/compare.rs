@@ -47,7 +47,7 @@ pub fn compare(old: &Facts, new: &Facts) -> LockDiff {
 
 impl LockDiff {
     /// Counts anew what there is of what, and how much each change matters.
-    pub(super) fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         let mut worst: HashMap<&str, Severity> = HashMap::new();
         for finding in &self.findings {
             for label in &finding.packages {
@@ -216,6 +216,7 @@ fn change(pair: &Pair<'_>, new_lock: &Facts) -> Option<Change> {
         files,
         tags_gone,
         tags_new,
+        contents: None,
         targets: Vec::new(),
         worst: None,
     })

@@ -16,9 +16,13 @@
 //!   does: other bytes for the same file, another host, a wheel that became source.
 //! - [`targets`]: diffs for several targets as one, each change knowing where it applies.
 //!
-//! Everything here is pure; `cli/` reads the files.
+//! - [`contents`]: what is in the files behind the changes.
+//! - [`tree`]: two trees in place of two locks, and why their files differ.
+//!
+//! Everything about locks is pure, `cli/` reads the files; `tree` reads the trees.
 
 pub mod compare;
+pub mod contents;
 pub mod facts;
 pub mod findings;
 pub mod lookalike;
@@ -27,6 +31,7 @@ pub mod npm;
 pub mod python;
 pub mod report;
 pub mod targets;
+pub mod tree;
 pub mod version;
 
 #[cfg(test)]

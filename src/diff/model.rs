@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::contents::ContentsDiff;
 use super::facts::{Ecosystem, FileKind, OriginKind};
 use super::version::Step;
 
@@ -251,6 +252,9 @@ pub struct Change {
     /// Of another version: tags of wheels that it had not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags_new: Vec<String>,
+    /// What is in the files behind it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<ContentsDiff>,
     /// The targets where this is so; none where it is everywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,

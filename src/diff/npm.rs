@@ -328,6 +328,24 @@ impl<'a> Paths<'a> {
     }
 }
 
+/// Which place needs which; the project itself is the empty one.
+pub fn edges(lock: &NpmLock) -> BTreeSet<(&str, &str)> {
+    let mut all = BTreeSet::new();
+    let own = std::iter::once(("", &lock.root));
+    let entries = (lock.entries.iter()).filter(|(_, entry)| entry.link.is_none());
+    for (from, about) in own.chain(entries.map(|(place, entry)| (place.as_str(), &entry.about))) {
+        let is_project = !from.contains("node_modules/");
+        let dev = about.dev.keys().filter(|_| is_project);
+        let asked = [&about.dependencies, &about.optional, &about.peer];
+        for name in asked.into_iter().flat_map(IndexMap::keys).chain(dev) {
+            if let Some(to) = answer(lock, from, name) {
+                all.insert((from, to));
+            }
+        }
+    }
+    all
+}
+
 /// The place that a name leads to from another place, as Node looks it up.
 fn answer<'a>(lock: &'a NpmLock, from: &str, name: &str) -> Option<&'a str> {
     let mut base = from;

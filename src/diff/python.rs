@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use pep508_rs::MarkerEnvironment;
+
 use super::facts::{Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package};
 use super::version::Number;
 use crate::artifact::{Artifact, Location};
@@ -207,6 +209,21 @@ fn requirements(lock: &UvLock) -> BTreeMap<(String, String), String> {
         for (group, of) in &package.metadata.requires_dev {
             for one in of {
                 put(&project, Some(group.to_string()), one);
+            }
+        }
+    }
+    all
+}
+
+/// Which package needs which, by their indices; with a target, as far as it applies there.
+pub fn edges(lock: &UvLock, markers: Option<&MarkerEnvironment>) -> BTreeSet<(usize, usize)> {
+    let mut all = BTreeSet::new();
+    for (from, package) in lock.packages.iter().enumerate() {
+        let extras = package.extras.values().flatten();
+        let groups = package.groups.values().flatten();
+        for edge in package.dependencies.iter().chain(extras).chain(groups) {
+            if markers.is_none_or(|markers| edge.marker.evaluate(markers, &[])) {
+                all.insert((from, edge.package));
             }
         }
     }

@@ -26,6 +26,7 @@
 
 mod autopatch;
 mod codec;
+mod contents;
 mod draft;
 mod error;
 mod facts;
@@ -50,6 +51,7 @@ mod write_tests;
 
 pub use autopatch::{AddRpath, ByHand, Options, PathEdit, autopatch, edit};
 pub use codec::{Class, Endian};
+pub use contents::{exported, sections};
 pub use error::ElfError;
 pub use facts::{Facts, Kind, VersionNeed};
 pub use files::{ElfFile, Files};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::{Layout, metadata, record, scripts};
+use crate::digest::Digest;
 use crate::owner;
 use crate::walk::Node;
 
@@ -70,6 +71,52 @@ pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError>
         .lines()
         .filter_map(|line| owner::within(root, site, owner::recorded(line)?.as_ref()))
         .collect())
+}
+
+/// What a line of RECORD says of a file of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The file, relative to the tree.
+    pub file: PathBuf,
+    /// Its hash, as RECORD spells it; nothing for RECORD itself and for bytecode.
+    pub hash: String,
+    /// Its length in bytes, where it is said.
+    pub size: Option<u64>,
+}
+
+impl Recorded {
+    /// Whether it may be a file with these bytes. A line without a hash fits any.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        let size = self.size.is_none_or(|size| size == bytes.len() as u64);
+        let hash = match record::algorithm(&self.hash) {
+            _ if self.hash.is_empty() => true,
+            Some(algorithm) => record::is_hash(&self.hash, &Digest::of(algorithm, bytes)),
+            None => false,
+        };
+        size && hash
+    }
+}
+
+/// The lines of a RECORD that speak of the tree, with what they say.
+///
+/// # Errors
+/// When it cannot be read, or is no RECORD.
+pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
+    let place = root.join(record);
+    let text = fs::read_to_string(&place).map_err(failed("read", &place))?;
+    let site = site_of(record);
+    let entries = record::parse(&text).map_err(|line| {
+        let why = format!("line {line} has not three fields");
+        failed("read", &place)(io::Error::new(io::ErrorKind::InvalidData, why))
+    })?;
+    let line = |entry: record::Entry| {
+        Some(Recorded {
+            file: owner::within(root, site, entry.path.as_ref())?,
+            hash: entry.hash,
+            size: entry.size.parse().ok(),
+        })
+    };
+    Ok(entries.into_iter().filter_map(line).collect())
 }
 
 /// The scripts of a package's entry points: name and text. The package is named by its RECORD.

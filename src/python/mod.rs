@@ -1,6 +1,7 @@
 //! What a Python environment is made of: wheels in site-packages, scripts in `bin`, and the files
 //! around them that make it a virtual environment. Everything is written through [`crate::tree`].
 
+pub mod about;
 pub mod bytecode;
 pub mod installed;
 pub mod layout;
@@ -11,5 +12,6 @@ pub mod scripts;
 pub mod venv;
 pub mod wheel;
 
+pub use about::wheel_license;
 pub use layout::Layout;
 pub use wheel::{Installed, WheelError, WheelSource, place_wheel};

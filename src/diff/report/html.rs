@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::picture::{Item, svg};
 use super::{clean, gravity, growth, headline, some, versions, why};
+use crate::diff::contents::ContentsDiff;
 use crate::diff::model::{Change, ChangeKind, Finding, LockDiff, Locked, Severity};
 use crate::diff::version::Step;
 use crate::digest::{Algorithm, Digest};
@@ -361,6 +362,9 @@ fn detail(change: &Change) -> String {
     put("places", both(&|one| one.places.join(", ")));
     put("tags gone", change.tags_gone.join(", "));
     put("tags new", change.tags_new.join(", "));
+    for line in change.contents.iter().flat_map(ContentsDiff::lines) {
+        put("inside", line);
+    }
     for file in &change.files {
         for (sign, side) in [("−", &file.old), ("+", &file.new)] {
             if let Some(side) = side {

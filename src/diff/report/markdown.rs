@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{SECTIONS, clean, gravity, growth, headline, short, some, versions, why};
+use crate::diff::contents::ContentsDiff;
 use crate::diff::model::{Change, Finding, LockDiff, Severity};
 
 /// GitHub takes 65,536 characters; what follows the tables needs some of them.
@@ -49,6 +50,7 @@ pub fn render(diff: &LockDiff) -> String {
             write_section(&mut text, title, &changes);
         }
     }
+    write_contents(&mut text, diff);
     if diff.summary.relocated > 0 {
         let count = diff.summary.relocated;
         let _ = writeln!(
@@ -154,6 +156,38 @@ fn write_section(text: &mut String, title: &str, changes: &[&Change]) {
         left -= 1;
     }
     write_more(text, left);
+    let _ = writeln!(text, "\n</details>\n");
+}
+
+fn write_contents(text: &mut String, diff: &LockDiff) {
+    let looked: Vec<&Change> = diff
+        .changes
+        .iter()
+        .filter(|c| c.contents.is_some())
+        .collect();
+    if looked.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "<details><summary>In the files ({})</summary>\n",
+        looked.len()
+    );
+    let mut left = looked.len();
+    for change in looked {
+        let mut part = format!("- {} {}\n", code(&change.name), escape(&versions(change)));
+        for line in change.contents.iter().flat_map(ContentsDiff::lines) {
+            let _ = writeln!(part, "  - {}", escape(&line));
+        }
+        if text.len() + part.len() > ROOM - 500 {
+            break;
+        }
+        text.push_str(&part);
+        left -= 1;
+    }
+    if left > 0 {
+        let _ = writeln!(text, "- … and {left} more");
+    }
     let _ = writeln!(text, "\n</details>\n");
 }
 

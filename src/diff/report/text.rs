@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{SECTIONS, Section, clean, gravity, growth, headline, short, some, versions, why};
+use crate::diff::contents::ContentsDiff;
 use crate::diff::facts::{Facts, without_password};
 use crate::diff::model::{Change, Finding, LockDiff, Severity};
 use crate::diff::version::Step;
@@ -62,6 +63,7 @@ pub fn render(diff: &LockDiff, detail: bool) -> String {
             write_changes(&mut text, &changes, limit, detail);
         }
     }
+    write_contents(&mut text, diff, limit);
     let relocated = diff.summary.relocated;
     if relocated > 0 {
         let _ = writeln!(
@@ -175,6 +177,39 @@ fn write_requirements(text: &mut String, diff: &LockDiff, limit: usize) {
                 writeln!(text, "  {project}: {name} {} → {}", side(old), side(new))
             }
         };
+    }
+    write_more(text, more);
+}
+
+/// What is in the files behind the changes, the packages with findings first.
+fn write_contents(text: &mut String, diff: &LockDiff, limit: usize) {
+    let mut looked: Vec<(&Change, &ContentsDiff)> = (diff.changes.iter())
+        .filter_map(|change| Some((change, change.contents.as_ref()?)))
+        .collect();
+    if looked.is_empty() {
+        return;
+    }
+    looked.sort_by_key(|(change, _)| change.worst.map_or(3, |worst| worst as u8));
+    let _ = writeln!(text, "\nIn the files ({})", looked.len());
+    let (shown, more) = some(&looked, limit);
+    for (change, contents) in shown {
+        let _ = writeln!(text, "  {} {}", clean(&change.name), versions(change));
+        for line in contents.lines() {
+            let _ = writeln!(text, "      {}", clean(&line));
+        }
+        let files = [
+            ("+", &contents.files_added),
+            ("−", &contents.files_removed),
+            ("~", &contents.files_changed),
+        ];
+        for (sign, file) in files
+            .into_iter()
+            .flat_map(|(s, all)| all.iter().map(move |f| (s, f)))
+        {
+            if limit == usize::MAX {
+                let _ = writeln!(text, "        {sign} {}", clean(file));
+            }
+        }
     }
     write_more(text, more);
 }

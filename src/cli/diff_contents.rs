@@ -1,0 +1,167 @@
+//! `lockwright diff --contents`: has the artifacts behind the changes, and looks into them.
+
+use std::sync::{Mutex, PoisonError};
+
+use camino::Utf8Path;
+use rayon::prelude::*;
+use url::Url;
+
+use super::Failure;
+use super::network_args::NetworkArgs;
+use crate::artifact::{Artifact, Location};
+use crate::diff::contents::{Contents, compare, findings, read};
+use crate::diff::facts::{Facts, File, FileKind, Package};
+use crate::diff::model::{ChangeKind, LockDiff};
+use crate::fetch::{Want, fetch};
+use crate::store::Blob;
+use crate::ui::Progress;
+
+/// One lock: what it says, and the folder that paths in it are relative to.
+pub struct Side<'a> {
+    pub facts: &'a Facts,
+    pub folder: &'a Utf8Path,
+}
+
+/// An artifact that is looked into.
+struct Looked {
+    /// Of which change.
+    change: usize,
+    /// Whether it is the new one.
+    is_new: bool,
+    package: String,
+    kind: FileKind,
+    artifact: Artifact,
+}
+
+/// Fetches what is behind the changes, and notes what differs.
+///
+/// # Errors
+/// When an artifact cannot be had. One that cannot be read is warned of and left out.
+pub fn add(
+    diff: &mut LockDiff,
+    old: &Side<'_>,
+    new: &Side<'_>,
+    network: &NetworkArgs,
+    indexes: &[(String, Url)],
+) -> Result<(), Failure> {
+    let looked = wanted(diff, old, new);
+    let store = network.store()?;
+    let wants: Vec<Want<'_>> = looked
+        .iter()
+        .map(|one| Want {
+            package: one.package.clone(),
+            artifact: &one.artifact,
+        })
+        .collect();
+    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
+    let progress = Progress::bytes("Fetching", 0);
+    let fetched = fetch(
+        &store,
+        &wants,
+        &network.options(indexes),
+        &progress,
+        &|index, blob| {
+            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = blobs.get_mut(index) {
+                *place = Some(blob);
+            }
+        },
+    );
+    progress.done();
+    fetched?;
+    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let contents: Vec<Option<Contents>> = (looked.par_iter().zip(blobs))
+        .map(|(one, blob)| contents(one, blob?.path.as_path()))
+        .collect();
+    let mut sides: Vec<[Option<Contents>; 2]> = vec![[None, None]; diff.changes.len()];
+    for (one, contents) in looked.iter().zip(contents) {
+        if let Some(place) = sides
+            .get_mut(one.change)
+            .and_then(|s| s.get_mut(usize::from(one.is_new)))
+        {
+            *place = contents;
+        }
+    }
+    for (change, [before, after]) in diff.changes.iter_mut().zip(sides) {
+        let missing =
+            change.old.is_some() && before.is_none() || change.new.is_some() && after.is_none();
+        if missing {
+            continue;
+        }
+        let inside = compare(before.as_ref(), after.as_ref());
+        if change.new.is_some() {
+            let same_version = change.kind == ChangeKind::Altered;
+            let (label, is_new) = (change.label(), change.old.is_none());
+            diff.findings
+                .extend(findings(&label, &inside, is_new, same_version));
+        }
+        change.contents = Some(inside);
+    }
+    diff.findings.sort_by(|one, other| {
+        (one.severity, one.kind, &one.packages).cmp(&(other.severity, other.kind, &other.packages))
+    });
+    diff.count();
+    Ok(())
+}
+
+/// The artifacts of every change that has one file on each side where it has a side.
+fn wanted(diff: &LockDiff, old: &Side<'_>, new: &Side<'_>) -> Vec<Looked> {
+    let mut all = Vec::new();
+    for (index, change) in diff.changes.iter().enumerate() {
+        if change.kind == ChangeKind::Relocated {
+            continue;
+        }
+        let sides = [(old, &change.old, false), (new, &change.new, true)];
+        for (side, locked, is_new) in sides {
+            let Some(locked) = locked else { continue };
+            let package = (side.facts.packages.get(&change.name).into_iter().flatten())
+                .find(|package| package.version == locked.version);
+            let Some(file) = package.and_then(only_file) else {
+                continue;
+            };
+            all.push(Looked {
+                change: index,
+                is_new,
+                package: change.name.clone(),
+                kind: file.kind,
+                artifact: artifact(file, side.folder),
+            });
+        }
+    }
+    all
+}
+
+fn only_file(package: &Package) -> Option<&File> {
+    match &package.files[..] {
+        [file] => Some(file),
+        // Of one npm version all tarballs are one, or it is an alarm already.
+        [file, ..] if file.kind == FileKind::Tarball => Some(file),
+        _ => None,
+    }
+}
+
+fn artifact(file: &File, folder: &Utf8Path) -> Artifact {
+    Artifact {
+        file_name: file.name.clone(),
+        location: match Url::parse(&file.location) {
+            Ok(url) => Location::Url(url),
+            Err(_) => Location::Path(folder.join(&file.location)),
+        },
+        digest: file.digest.clone(),
+        size: file.size,
+    }
+}
+
+fn contents(one: &Looked, path: &Utf8Path) -> Option<Contents> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string());
+    let name = &one.artifact.file_name;
+    let found =
+        bytes.and_then(|bytes| read(name, one.kind, &bytes).map_err(|error| error.to_string()));
+    match found {
+        Ok(contents) => Some(contents),
+        Err(error) => {
+            eprintln!("warning: {} is not looked into: {error}", one.package);
+            None
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `lockwright repro`: the same environment twice, under differing conditions.
+//!
+//! lockwright runs itself twice, once as it is and once with everything turned around that must not
+//! matter: another folder, umask, locale, time zone, home, number of threads and order of downloads.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use super::{Failure, Outcome, print};
+use crate::diff::tree::{self, Expect};
+
+/// Assemble twice in differing conditions, and say where the results differ
+///
+/// What follows `--` goes to `lockwright sync`, which is run both times: --extra, --no-dev, …. The
+/// second run sees another folder, umask, locale, time zone, number of threads and of downloads at
+/// once. Exit code 0 when nothing differs.
+#[derive(Debug, Args)]
+pub struct ReproArgs {
+    /// A project's folder, or its lock
+    #[arg(default_value = ".")]
+    path: Utf8PathBuf,
+    /// Where both are made [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    work: Option<Utf8PathBuf>,
+    /// Keep what was made
+    #[arg(long, requires = "work")]
+    keep: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Arguments for sync
+    #[arg(last = true)]
+    sync: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &ReproArgs) -> Outcome {
+    let held = match &args.work {
+        Some(work) => {
+            std::fs::create_dir_all(work)?;
+            None
+        }
+        None => Some(tempfile::tempdir()?),
+    };
+    let work = match (&held, &args.work) {
+        (Some(held), _) => Utf8PathBuf::from_path_buf(held.path().to_owned())
+            .map_err(|path| format!("{} is not UTF-8", path.display()))?,
+        (None, Some(work)) => camino::absolute_utf8(work)?,
+        (None, None) => return Err("there is nowhere to work".into()),
+    };
+    // Of one length: what embeds its own path stays as long as it was.
+    let places = [work.join("first/env"), work.join("other/env")];
+    let [first, other] = &places;
+    assemble(args, first, false)?;
+    assemble(args, other, true)?;
+    let expect = Expect { own_paths: true };
+    let diff = tree::compare(first.as_std_path(), other.as_std_path(), expect)?;
+    let text = match args.json {
+        true => crate::diff::report::json::render(&diff)?,
+        false => tree::report::text(&diff, false),
+    };
+    print(&text)?;
+    if args.work.is_some() && !args.keep {
+        for place in ["first", "other"] {
+            std::fs::remove_dir_all(work.join(place))?;
+        }
+    }
+    Ok(ExitCode::from(u8::from(!diff.is_same())))
+}
+
+fn assemble(args: &ReproArgs, out: &Utf8Path, turned: bool) -> Result<(), Failure> {
+    let folder = out.parent().unwrap_or(out);
+    std::fs::create_dir_all(folder)?;
+    let mut sync = Command::new(std::env::current_exe()?);
+    sync.args([
+        "sync",
+        args.path.as_str(),
+        "--out",
+        out.as_str(),
+        "--clear",
+        "--quiet",
+    ])
+    .args(&args.sync)
+    .stdin(Stdio::null())
+    .stdout(Stdio::null());
+    let umask = if turned { 0o077 } else { 0o022 };
+    if turned {
+        sync.env("LC_ALL", "tr_TR.UTF-8")
+            .env("LANG", "tr_TR.UTF-8")
+            .env("TZ", "Pacific/Kiritimati")
+            .env("RAYON_NUM_THREADS", "1")
+            .env("UV_CONCURRENT_DOWNLOADS", "1")
+            .env("SOURCE_DATE_EPOCH", "1000000000");
+    } else {
+        sync.env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .env("RAYON_NUM_THREADS", "4");
+    }
+    // A child inherits it; nothing else runs here meanwhile.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+    let status = sync.status();
+    rustix::process::umask(before);
+    if status?.success() {
+        Ok(())
+    } else {
+        let which = if turned { "second" } else { "first" };
+        Err(format!("the {which} run of sync failed: see above").into())
+    }
+}
