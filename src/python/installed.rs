@@ -111,8 +111,8 @@ pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
     })?;
     let line = |entry: record::Entry| {
         Some(Recorded {
-            file: owner::within(root, site, entry.path.as_ref())?,
-            hash: entry.hash,
+            file: owner::within(root, site, Path::new(&*entry.path))?,
+            hash: entry.hash.into_owned(),
             size: entry.size.parse().ok(),
         })
     };
