@@ -4,4 +4,5 @@
 //! rest is still on its way.
 
 pub mod npm;
+pub mod npm_current;
 pub mod python;

@@ -13,16 +13,18 @@ use crate::archive::{Limits, tar};
 use crate::fetch::{self, FetchError, Want};
 use crate::lock::npm::NpmLock;
 use crate::npm::hidden;
-use crate::npm::package::{Expected, Form, Package, PackageError};
+use crate::npm::package::{Expected, Form, Package, PackageError, Shared};
 use crate::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
 use crate::source::git::{self, GitError, Revision};
 use crate::store::{Blob, Store};
-use crate::tree::{Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath};
+use crate::tree::{
+    LinkMode, Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath,
+};
 use crate::ui::Progress;
 
 /// The name of npm's own record.
-const HIDDEN: &str = ".package-lock.json";
-const MODULES: &str = "node_modules/";
+pub(super) const HIDDEN: &str = ".package-lock.json";
+pub(super) const MODULES: &str = "node_modules/";
 
 /// Everything that assembling needs to know.
 pub struct Request<'a> {
@@ -42,10 +44,12 @@ pub struct Request<'a> {
     pub clear: bool,
     /// Whether npm's own record is written.
     pub hidden_lockfile: bool,
+    /// How files come from the store.
+    pub link: LinkMode,
 }
 
 /// What was done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Assembled {
     /// Where the tarballs came from.
     pub fetched: fetch::Summary,
@@ -204,6 +208,8 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         programs: &programs,
         bundles: &bundles,
         limits: request.limits,
+        store: request.store,
+        link: request.link,
         unprepared: Mutex::default(),
     };
     let placing = Progress::items("Placing", (wants.len() + commits.len()) as u64);
@@ -223,7 +229,12 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
             scope.spawn(move |_| {
                 placing.working_on(want.package.clone());
                 let name = &want.artifact.file_name;
-                if let Err(error) = placer.place(&blob.path, name, Form::Tarball, group) {
+                let placed =
+                    match placer.link == LinkMode::Copy || blob.digest.algorithm().is_weak() {
+                        true => placer.place(&blob.path, name, Form::Tarball, group),
+                        false => placer.share(&blob, name, group),
+                    };
+                if let Err(error) = placed {
                     fail(index, error.into());
                 }
                 placing.advance(1);
@@ -271,6 +282,8 @@ struct Placer<'a> {
     programs: &'a HashSet<&'a str>,
     bundles: &'a HashMap<&'a str, Vec<&'a PlannedNpm>>,
     limits: Limits,
+    store: &'a Store,
+    link: LinkMode,
     unprepared: Mutex<Vec<String>>,
 }
 
@@ -300,6 +313,70 @@ impl Placer<'_> {
         let label = format!("{name} of {}#{}", commit.url, commit.commit);
         let form = Form::Checkout(&commit.folder);
         Ok(self.place(&tree.path, &label, form, group)?)
+    }
+
+    /// Shares a tarball's files, unpacked in the store, with wherever it goes.
+    fn share(
+        &self,
+        blob: &Blob,
+        file_name: &str,
+        group: &[&PlannedNpm],
+    ) -> Result<(), PackageError> {
+        let Some(first) = group.first() else {
+            return Ok(());
+        };
+        let expected = Expected {
+            archive: file_name,
+            name: &first.name,
+            version: first.version.as_deref(),
+        };
+        let shared = match self.store.unpacked(&blob.digest, Shared::FORM) {
+            Some(unpacked) => Shared::check(unpacked, &expected)?,
+            None => {
+                let packed = fs::read(&blob.path).map_err(|source| PackageError::Read {
+                    path: blob.path.clone(),
+                    source,
+                })?;
+                tar::unpack(&packed, file_name, &self.limits, |bytes| {
+                    let package = Package::read(bytes, Form::Tarball, &expected, &self.limits)?;
+                    let files = package.files();
+                    let unpacked = self.store.unpack(&blob.digest, Shared::FORM, files)?;
+                    Shared::check(unpacked, &expected)
+                })?
+            }
+        };
+        for planned in group {
+            let place = planned.location.as_str();
+            self.check_bundles(file_name, place, &|inner, expected| {
+                shared.bundles(inner, expected)
+            })?;
+            let Some((tree, prefix, at)) = self.trees.find(place) else {
+                continue;
+            };
+            let is_program =
+                |path: &str| self.programs.contains(format!("{prefix}{path}").as_str());
+            shared.place(tree, owner(tree, planned), &at, &is_program, self.link)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a package at a place brings the others that it bundles.
+    fn check_bundles(
+        &self,
+        file_name: &str,
+        place: &str,
+        bundles: &dyn Fn(&str, &Expected<'_>) -> Result<(), PackageError>,
+    ) -> Result<(), PackageError> {
+        for bundled in self.bundles.get(place).into_iter().flatten() {
+            let inner = bundled.location.as_str().get(place.len() + 1..);
+            let expected = Expected {
+                archive: file_name,
+                name: &bundled.name,
+                version: bundled.version.as_deref(),
+            };
+            bundles(inner.unwrap_or_default(), &expected)?;
+        }
+        Ok(())
     }
 
     /// Unpacks a tarball once, and places it wherever it goes.
@@ -333,15 +410,9 @@ impl Placer<'_> {
             }
             for planned in group {
                 let place = planned.location.as_str();
-                for bundled in self.bundles.get(place).into_iter().flatten() {
-                    let inner = bundled.location.as_str().get(place.len() + 1..);
-                    let expected = Expected {
-                        archive: file_name,
-                        name: &bundled.name,
-                        version: bundled.version.as_deref(),
-                    };
-                    package.bundles(inner.unwrap_or_default(), &expected)?;
-                }
+                self.check_bundles(file_name, place, &|inner, expected| {
+                    package.bundles(inner, expected)
+                })?;
                 let Some((tree, prefix, at)) = self.trees.find(place) else {
                     continue;
                 };
@@ -494,7 +565,7 @@ fn commit(
 }
 
 /// How `to` is reached from the folder that `from` is in; both from the project's folder.
-fn relative(from: &str, to: &str) -> String {
+pub(super) fn relative(from: &str, to: &str) -> String {
     let mut from: Vec<&str> = from.split('/').collect();
     from.pop();
     let to: Vec<&str> = to.split('/').collect();

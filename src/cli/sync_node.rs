@@ -8,9 +8,11 @@ use serde::Serialize;
 
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
-use super::node_args::NodeArgs;
+use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, print};
-use crate::assemble::npm::{Request, assemble};
+use crate::assemble::npm::{Assembled, Request, assemble};
+use crate::assemble::npm_current::is_current;
+use crate::tree::LinkMode;
 use crate::ui::bytes;
 
 /// What of `sync`'s arguments matters here.
@@ -21,12 +23,14 @@ pub struct NodeSync<'a> {
     pub json: bool,
     pub node: &'a NodeArgs,
     pub limits: &'a LimitArgs,
+    pub link: LinkMode,
     pub network: &'a NetworkArgs,
 }
 
 /// What `--json` reports.
 #[derive(Serialize)]
 struct Report<'a> {
+    changed: bool,
     folders: &'a [Utf8PathBuf],
     target: &'a str,
     packages: usize,
@@ -56,6 +60,15 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     }
     let options = project.options(args.network.options(&[]));
     let out = args.out.map(camino::absolute_utf8).transpose()?;
+    let root = out.as_deref().unwrap_or(project.lock.folder());
+    if !args.clear && !args.node.no_hidden_lockfile && is_current(&project.lock, plan, root) {
+        return finish(args, global, &project, &Assembled::default(), || {
+            format!(
+                "{root}/node_modules is as the lock has it: {} packages",
+                plan.packages.len()
+            )
+        });
+    }
     let store = args.network.store()?;
     let done = assemble(&Request {
         plan,
@@ -66,7 +79,29 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         out: out.as_deref(),
         clear: args.clear,
         hidden_lockfile: !args.node.no_hidden_lockfile,
+        link: args.link,
     })?;
+    finish(args, global, &project, &done, || {
+        let place = done.folders.last().map_or("", |folder| folder.as_str());
+        format!(
+            "Placed {} packages in {place}: {} files, {}\n{:.2} s: plan {:.2} s",
+            plan.packages.len(),
+            done.files,
+            bytes(done.bytes),
+            start.elapsed().as_secs_f64(),
+            planned.as_secs_f64(),
+        )
+    })
+}
+
+fn finish(
+    args: &NodeSync<'_>,
+    global: &Global,
+    project: &NodeProject,
+    done: &Assembled,
+    said: impl FnOnce() -> String,
+) -> Outcome {
+    let plan = &project.plan;
     let scripts: Vec<String> = plan
         .packages
         .iter()
@@ -74,6 +109,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         .map(|package| package.location.to_string())
         .collect();
     let report = Report {
+        changed: !done.folders.is_empty(),
         folders: &done.folders,
         target: &plan.target,
         packages: plan.packages.len(),
@@ -104,15 +140,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else if !global.quiet {
-        let place = done.folders.last().map_or("", |folder| folder.as_str());
-        eprintln!(
-            "Placed {} packages in {place}: {} files, {}\n{:.2} s: plan {:.2} s",
-            report.packages,
-            report.files,
-            bytes(report.bytes),
-            start.elapsed().as_secs_f64(),
-            planned.as_secs_f64(),
-        );
+        eprintln!("{}", said());
         if !report.scripts_not_run.is_empty() {
             eprintln!(
                 "{} packages have install scripts, which were not run: {}",

@@ -15,7 +15,7 @@ use crate::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
 use crate::target::node::NodeTarget;
 use crate::target::platform::Arch;
 use crate::target::{Os, Platform};
-use crate::tree::{Tree, TreePath};
+use crate::tree::{LinkMode, Tree, TreePath};
 
 const PHASE: &str = "node";
 
@@ -142,6 +142,7 @@ pub fn place(
         out: Some(&beside),
         clear: true,
         hidden_lockfile: true,
+        link: LinkMode::Copy,
     });
     let done = done.map_err(context.failed(said, PHASE))?;
     for package in &done.unprepared {

@@ -14,7 +14,8 @@ use super::packlist::{self, PackError};
 
 use crate::archive::Limits;
 use crate::archive::tar::{Kind, Tar, TarError};
-use crate::tree::{Owner, Tree, TreeError, TreePath};
+use crate::store::{StoreError, Unpacked};
+use crate::tree::{Facts, LinkMode, Owner, Tree, TreeError, TreePath};
 
 /// A tarball's contents, ready to be placed any number of times.
 pub struct Package<'a> {
@@ -48,6 +49,34 @@ pub struct Expected<'a> {
     pub version: Option<&'a str>,
 }
 
+impl Expected<'_> {
+    /// A package.json of the archive against the lock.
+    fn check(&self, about: Option<&Value>) -> Result<(), PackageError> {
+        let said = |key: &str| Some(about?.get(key)?.as_str()?.trim().to_owned());
+        let (name, version) = (said("name"), said("version"));
+        let bare = |version: &str| {
+            let version = version.trim().trim_start_matches(['v', '=', ' ']);
+            version.split('+').next().unwrap_or_default().to_owned()
+        };
+        let same_version = match (self.version, &version) {
+            (Some(expected), Some(found)) => bare(expected) == bare(found),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if name.as_deref() == Some(self.name) && same_version {
+            return Ok(());
+        }
+        Err(PackageError::Other {
+            archive: self.archive.to_owned(),
+            found: match name {
+                Some(name) => format!("{name} {}", version.unwrap_or_default()),
+                None => String::from("a package without a name"),
+            },
+            expected: format!("{} {}", self.name, self.version.unwrap_or_default()),
+        })
+    }
+}
+
 /// Why a package is not placed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
@@ -57,6 +86,9 @@ pub enum PackageError {
     /// The tree does not take it.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// The store does not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -160,35 +192,18 @@ impl<'a> Package<'a> {
         Ok(package)
     }
 
+    /// Its files: their paths, modes and bytes.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u32, &'a [u8])> {
+        let files = self.files.iter();
+        files.map(|(path, file)| (path.as_str(), file.mode, file.bytes))
+    }
+
     fn about(&self, file: &str) -> Option<Value> {
         read_json(self.files.get(file)?.bytes)
     }
 
-    /// A package.json of the tarball against the lock.
     fn check(&self, file: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
-        let about = self.about(file);
-        let said = |key: &str| Some(about.as_ref()?.get(key)?.as_str()?.trim().to_owned());
-        let (name, version) = (said("name"), said("version"));
-        let bare = |version: &str| {
-            let version = version.trim().trim_start_matches(['v', '=', ' ']);
-            version.split('+').next().unwrap_or_default().to_owned()
-        };
-        let same_version = match (expected.version, &version) {
-            (Some(expected), Some(found)) => bare(expected) == bare(found),
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        if name.as_deref() == Some(expected.name) && same_version {
-            return Ok(());
-        }
-        Err(PackageError::Other {
-            archive: expected.archive.to_owned(),
-            found: match name {
-                Some(name) => format!("{name} {}", version.unwrap_or_default()),
-                None => String::from("a package without a name"),
-            },
-            expected: format!("{} {}", expected.name, expected.version.unwrap_or_default()),
-        })
+        expected.check(self.about(file).as_ref())
     }
 
     /// Places it below `at`. `executable` are the whole paths of the files that programs link to.
@@ -229,6 +244,78 @@ impl<'a> Package<'a> {
             });
         }
         self.check(&file, expected)
+    }
+}
+
+/// A tarball's contents as they lie unpacked in the store, to be shared with trees.
+pub struct Shared(Unpacked);
+
+impl Shared {
+    /// What the store calls this form: the files of [`Package::files`].
+    pub const FORM: &str = "npm";
+
+    /// Takes it for what is expected.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn check(unpacked: Unpacked, expected: &Expected<'_>) -> Result<Self, PackageError> {
+        let shared = Self(unpacked);
+        expected.check(shared.about("package.json").as_ref())?;
+        Ok(shared)
+    }
+
+    fn about(&self, file: &str) -> Option<Value> {
+        read_json(&self.0.read(file).ok()?)
+    }
+
+    /// As [`Package::bundles`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bundles(&self, place: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
+        let file = format!("{place}/package.json");
+        if !self.0.members().iter().any(|member| member.path == file) {
+            return Err(PackageError::Bundle {
+                archive: expected.archive.to_owned(),
+                missing: place.to_owned(),
+            });
+        }
+        expected.check(self.about(&file).as_ref())
+    }
+
+    /// As [`Package::place`], but that all but programs is shared.
+    ///
+    /// # Errors
+    /// When the tree does not take it.
+    pub fn place(
+        &self,
+        tree: &Tree,
+        owner: Owner,
+        at: &TreePath,
+        is_program: &dyn Fn(&str) -> bool,
+        how: LinkMode,
+    ) -> Result<(), PackageError> {
+        tree.folder(owner, at)?;
+        for member in self.0.members() {
+            let path = at.join(&member.path).map_err(TreeError::from)?;
+            if is_program(path.as_str()) {
+                let bytes = self.0.read(&member.path);
+                let bytes = bytes.map_err(|source| PackageError::Read {
+                    path: member.path.clone().into(),
+                    source,
+                })?;
+                let plain = without_cr(&bytes);
+                tree.file(owner, &path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
+                continue;
+            }
+            let facts = Facts {
+                mode: member.mode,
+                size: member.size,
+                sha256: member.sha256,
+            };
+            tree.share(owner, &path, facts, (self.0.folder(), &member.path), how)?;
+        }
+        Ok(())
     }
 }
 

@@ -130,6 +130,7 @@ impl Store {
             let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             collected.leftovers.push(Leftover { path, size });
         }
+        let unpacked = self.stale_unpacked(is_old, keep.bytes.is_some())?;
         for path in names(&self.layout.join("built"))? {
             let built = fs::read(&path).ok();
             let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());
@@ -147,9 +148,17 @@ impl Store {
         }
         if !dry_run {
             for leftover in &collected.leftovers {
-                remove(&leftover.path)?;
+                match leftover.path.is_dir() {
+                    true => fs::remove_dir_all(&leftover.path)
+                        .map_err(StoreError::io("remove", &leftover.path))?,
+                    false => remove(&leftover.path)?,
+                }
+            }
+            for leftover in &unpacked {
+                self.discard_unpacked(&leftover.path);
             }
         }
+        collected.leftovers.extend(unpacked);
         Ok(collected)
     }
 }

@@ -7,6 +7,7 @@
 //!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
 //!   checked/wheel/sha256-3fc9…   empty: that wheel's members were all held against its RECORD once
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
+//!   unpacked/sha512-3fc9…-npm/   an artifact's files, where trees share them; see [`unpacked`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
 //!   lock                         held shared while a store is open, exclusively while it is cleaned
@@ -32,6 +33,7 @@ mod gc;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod unpacked;
 mod writer;
 
 use std::fs::{self, File};
@@ -45,6 +47,7 @@ use serde::{Deserialize, Serialize};
 pub use entries::{Damaged, Entry};
 pub use error::StoreError;
 pub use gc::{Collected, Keep, Leftover};
+pub use unpacked::{Member, Unpacked};
 pub use writer::{Claim, Writer};
 
 use crate::digest::Digest;
@@ -70,7 +73,8 @@ pub struct Store {
 /// An artifact in the store, already verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// Where its bytes are. Read-only: never write to it, never link an output to it.
+    /// Where its bytes are. Read-only: never write to it, never link an output to it (what outputs
+    /// share is [`Unpacked`]).
     pub path: Utf8PathBuf,
     /// Its length in bytes.
     pub size: u64,

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use camino::Utf8Path;
@@ -16,7 +16,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::stage::FOLDER_MODE;
 use super::table::Claim;
-use super::{Content, Facts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
+use super::{
+    Content, Facts, INSIDE, LinkMode, Owner, PathError, Record, Tree, TreeError, TreePath,
+};
 
 /// Files of this machine up to this size are read whole.
 const WHOLE: u64 = 4 << 20;
@@ -40,7 +42,11 @@ impl Tree {
         mode: u32,
         bytes: &[u8],
     ) -> Result<Facts, TreeError> {
-        let sha256 = Sha256::digest(bytes).into();
+        let sha256 = match self.options.record {
+            // Nobody will ask for it. It has to tell this file from others at its path, no more.
+            Record::Nowhere => self.mark(),
+            Record::Inside | Record::Beside => Sha256::digest(bytes).into(),
+        };
         self.file_of_digest(owner, path, mode, bytes, sha256)
     }
 
@@ -215,6 +221,56 @@ impl Tree {
         self.publish(&temporary, path, &content)
     }
 
+    /// Puts a file there that is in a folder of this machine, sharing it as `how` says where the
+    /// disk can, and copying it where not. What it is must be known already.
+    ///
+    /// # Errors
+    /// As [`Self::copy`].
+    pub fn share(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        facts: Facts,
+        from: (BorrowedFd<'_>, &str),
+        how: LinkMode,
+    ) -> Result<(), TreeError> {
+        let content = Content::File(facts);
+        let put = |to: &OwnedFd, name: &str| {
+            if how == LinkMode::Hardlink {
+                match rustix::fs::linkat(from.0, from.1, to, name, AtFlags::empty()) {
+                    // Another disk, or more links than it counts: a copy does as well.
+                    Err(Errno::XDEV | Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => {}
+                    other => return other.map_err(std::io::Error::from),
+                }
+            }
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut source = File::from(rustix::fs::openat(from.0, from.1, flags, Mode::empty())?);
+            let mut file = File::from(self.create(to, name, facts.mode)?);
+            #[cfg(target_os = "linux")]
+            if how == LinkMode::Reflink && rustix::fs::ioctl_ficlone(&file, &source).is_ok() {
+                return Ok(());
+            }
+            std::io::copy(&mut source, &mut file).map(drop)
+        };
+        match self.claim(owner, path, &content)? {
+            Claim::Nothing => Ok(()),
+            Claim::First => match put(&self.stage.tree, path.as_str()) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    match self.table().is_contested(path) {
+                        true => Ok(()),
+                        false => Err(self.io("create", path, error)),
+                    }
+                }
+                other => other.map_err(|error| self.io("share", path, error)),
+            },
+            Claim::Replace => {
+                let temporary = self.temporary_name();
+                put(&self.stage.tmp, &temporary).map_err(|error| self.io("share", path, error))?;
+                self.publish(&temporary, path, &content)
+            }
+        }
+    }
+
     /// Puts a symbolic link there that stays inside the tree. The target is relative to the link's
     /// folder.
     ///
@@ -322,6 +378,16 @@ impl Tree {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         }
         Ok(file)
+    }
+
+    /// What no other file of this tree has.
+    fn mark(&self) -> [u8; 32] {
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let mut mark = [0; 32];
+        for (byte, of_number) in mark.iter_mut().zip(number.to_le_bytes()) {
+            *byte = of_number;
+        }
+        mark
     }
 
     fn temporary_name(&self) -> String {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::common::{self, Run as _};
-use crate::registry::{Project, REGISTRY};
+use crate::registry::{Project, REGISTRY, assert_same, file};
 
 fn with_workspaces() -> Project {
     let mut project = Project::new(json!({
@@ -191,4 +191,80 @@ fn plan_says_what_would_be_placed_and_fetch_brings_it_in() {
     fs::remove_dir_all(folder.join("node_modules")).unwrap();
     run(&["sync", "--offline", "--find-links", vendor.as_str()]).ok();
     assert!(folder.join("node_modules/a/index.js").is_file());
+}
+
+#[test]
+fn files_are_shared_with_the_store_and_an_edit_is_noticed() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "a": "^1.0.0", "b": "npm:a@^1.0.0" },
+    }));
+    let about = file(
+        "package/package.json",
+        0o644,
+        r#"{ "name": "a", "version": "1.0.0" }"#,
+    );
+    let members = [
+        about,
+        file("package/cli.js", 0o644, "#!/usr/bin/env node\r\n"),
+        file("package/lib/x.js", 0o755, "x"),
+        file("package/lib/.gitignore", 0o644, "y"),
+    ];
+    project.package("a", &members, json!({ "bin": { "a": "cli.js" } }));
+    let mut b = project.packages["node_modules/a"].clone();
+    b["name"] = "a".into();
+    project.entry("node_modules/b", b);
+    let theirs = project.write("theirs");
+    project.npm(&theirs, &[]).ok();
+    for mode in ["hardlink", "reflink"] {
+        let ours = project.write(mode);
+        let sync = || {
+            fs::remove_dir_all(ours.join("node_modules")).ok();
+            project.lockwright(&ours, &["--link-mode", mode]).ok();
+            assert_same(&project.temp, &ours, &theirs);
+        };
+        // Once while it is unpacked, once from what is.
+        sync();
+        sync();
+        let links = |path: &str| fs::metadata(ours.join(path)).unwrap().nlink();
+        let shared = if mode == "hardlink" { 3 } else { 1 };
+        assert_eq!(
+            links("node_modules/a/lib/x.js"),
+            shared,
+            "the store's, a's and b's"
+        );
+        assert_eq!(
+            links("node_modules/a/cli.js"),
+            1,
+            "a program is its tree's own"
+        );
+        fs::write(ours.join("node_modules/a/lib/x.js"), "edited").unwrap();
+        sync();
+    }
+}
+
+#[test]
+fn a_second_sync_has_nothing_to_do_until_something_changes() {
+    let project = with_workspaces();
+    let ours = project.write("ours");
+    let sync = |args: &[&str]| {
+        project
+            .lockwright(&ours, &[&["--json"], args].concat())
+            .ok()
+            .json()
+    };
+    let changed = |args: &[&str]| sync(args)["changed"].as_bool().unwrap();
+    assert!(changed(&[]));
+    assert!(!changed(&[]) && !changed(&[]));
+    fs::remove_file(ours.join("node_modules/.bin/a")).unwrap();
+    assert!(changed(&[]) && !changed(&[]));
+    fs::remove_dir_all(ours.join("node_modules/b")).unwrap();
+    assert!(changed(&[]) && !changed(&[]));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::create_dir(ours.join("node_modules/stray")).unwrap();
+    assert!(changed(&[]) && !changed(&[]));
+    fs::create_dir(ours.join("packages/one/node_modules")).unwrap();
+    assert!(changed(&[]) && !changed(&[]));
+    assert!(changed(&["-w", "two"]) && !changed(&["-w", "two"]));
+    assert!(changed(&["--clear"]) && changed(&["--clear"]));
 }
