@@ -5,7 +5,8 @@
 
 All three make the same project's node_modules on a tmpfs (/dev/shm), in turn (A B C A B C …), offline, from a full store
 or cache, scripts off, with Node 24 and the npm of scripts/test-env. Printed are medians and the medians of the ratios,
-turn by turn: below 1, lockwright is faster. bun's tree is another one (it has its own idea of what goes where): it is
+turn by turn: below 1, lockwright is faster. Beside the time that passes stands what the processors did, which another
+program's load changes less. bun's tree is another one (it has its own idea of what goes where): it is
 there for its speed. PROJECT has a package.json, a package-lock.json and its workspaces' package.json files.
 
 The cases: with copies, beside npm and `bun install --backend=copyfile`; with hard links, beside `--backend=hardlink`;
@@ -14,6 +15,7 @@ and a second run with nothing to do. The project's own node_modules is removed b
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -72,12 +74,14 @@ def bench(args, work):
     ours = [str(program), "sync", "-q"]
 
     def run(name, command):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
         done = subprocess.run(command, cwd=here[name], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             sys.exit(f"{name}: {' '.join(command)}\n{done.stderr.decode()}")
-        return seconds
+        return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     # Fill the caches, and let bun make a lock of its own out of npm's.
     run("lockwright", ours)
@@ -97,14 +101,15 @@ def bench(args, work):
                 seconds[name] = run(name, command)
             if turn:  # the first warms up
                 turns.append(seconds)
-        line = f"{title:22}"
-        for name in commands:
-            median = statistics.median(turn[name] for turn in turns)
-            line += f" {name} {median:7.3f} s"
-            if name != "lockwright":
-                ratio = statistics.median(turn["lockwright"] / turn[name] for turn in turns)
-                line += f" (ratio {ratio:.3f})"
-        print(line, flush=True)
+        for which, kind in enumerate(("time", "processors")):
+            line = f"{title:20} {kind:10}"
+            for name in commands:
+                median = statistics.median(turn[name][which] for turn in turns)
+                line += f" {name} {median:7.3f} s"
+                if name != "lockwright":
+                    ratios = (turn["lockwright"][which] / turn[name][which] for turn in turns)
+                    line += f" (ratio {statistics.median(ratios):.3f})"
+            print(line, flush=True)
 
     offline = [*ours, "--offline"]
     compare("offline, copies", {

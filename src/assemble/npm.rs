@@ -10,6 +10,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
 use crate::archive::{Limits, tar};
+use crate::build::sandbox::Shown;
+use crate::build::scripts::{self, Room, ScriptError, Scripts};
 use crate::fetch::{self, FetchError, Want};
 use crate::lock::npm::NpmLock;
 use crate::npm::hidden;
@@ -46,6 +48,8 @@ pub struct Request<'a> {
     pub hidden_lockfile: bool,
     /// How files come from the store.
     pub link: LinkMode,
+    /// Packages whose install scripts are run, by name.
+    pub scripts: &'a [String],
 }
 
 /// What was done.
@@ -61,6 +65,8 @@ pub struct Assembled {
     pub folders: Vec<Utf8PathBuf>,
     /// Git dependencies whose `prepare` scripts were not run.
     pub unprepared: Vec<String>,
+    /// Packages whose install scripts were run.
+    pub scripts_run: Vec<String>,
 }
 
 /// Why a `node_modules` could not be assembled.
@@ -77,6 +83,9 @@ pub enum NpmAssembleError {
         /// Why.
         why: GitError,
     },
+    /// A script failed.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     /// A package could not be placed.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -229,11 +238,14 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
             scope.spawn(move |_| {
                 placing.working_on(want.package.clone());
                 let name = &want.artifact.file_name;
-                let placed =
-                    match placer.link == LinkMode::Copy || blob.digest.algorithm().is_weak() {
-                        true => placer.place(&blob.path, name, Form::Tarball, group),
-                        false => placer.share(&blob, name, group),
-                    };
+                // A script may write into its package's files, which must not be the store's.
+                let is_copied = placer.link == LinkMode::Copy
+                    || blob.digest.algorithm().is_weak()
+                    || request.scripts.contains(&want.package);
+                let placed = match is_copied {
+                    true => placer.place(&blob.path, name, Form::Tarball, group),
+                    false => placer.share(&blob, name, group),
+                };
                 if let Err(error) = placed {
                     fail(index, error.into());
                 }
@@ -272,8 +284,10 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
-    let mut done = commit(request, trees, fetched)?;
+    let scripts_run = run_scripts(request, &trees)?;
+    let mut done = commit(request, trees, fetched, !scripts_run.is_empty())?;
     done.unprepared = unprepared;
+    done.scripts_run = scripts_run;
     Ok(done)
 }
 
@@ -499,17 +513,69 @@ fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBuf> {
     })
 }
 
+/// Runs the allowed install scripts in the trees that are to be; which packages had some.
+fn run_scripts(request: &Request<'_>, trees: &Trees) -> Result<Vec<String>, NpmAssembleError> {
+    let order = request.plan.needed_first();
+    let allowed = order.into_iter().filter(|package| {
+        request.scripts.contains(&package.name)
+            && !matches!(package.source, NpmSource::Link(_) | NpmSource::Folder)
+    });
+    let allowed: Vec<&PlannedNpm> = allowed.collect();
+    if allowed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inside = |path: &str| Utf8Path::new(scripts::PROJECT).join(path.trim_end_matches('/'));
+    let mut shown: Vec<Shown> = trees
+        .trees
+        .iter()
+        .map(|(prefix, tree)| Shown {
+            from: tree.root(),
+            to: inside(prefix),
+            writable: true,
+        })
+        .collect();
+    let about = request.lock.folder().join("package.json");
+    if !trees.collected && about.is_file() {
+        shown.push(Shown {
+            from: about,
+            to: inside("package.json"),
+            writable: false,
+        });
+    }
+    shown.sort_by(|one, other| one.to.cmp(&other.to));
+    let room = Room::new(shown, format!("npm/11.17.0 {}", request.plan.target))?;
+    let running = Progress::items("Running scripts", allowed.len() as u64);
+    let mut run = Vec::new();
+    for package in allowed {
+        running.working_on(package.name.clone());
+        let location = package.location.as_str();
+        let Some((tree, _, place)) = trees.find(location) else {
+            continue;
+        };
+        let count = room.run(&Scripts {
+            name: &package.name,
+            version: package.version.as_deref().unwrap_or_default(),
+            location,
+            folder: tree.root().join(place.as_str()),
+        })?;
+        if count > 0 {
+            run.push(location.to_owned());
+        }
+        running.advance(1);
+    }
+    running.done();
+    Ok(run)
+}
+
 fn commit(
     request: &Request<'_>,
     trees: Trees,
     fetched: fetch::Summary,
+    changed: bool,
 ) -> Result<Assembled, NpmAssembleError> {
     let mut done = Assembled {
         fetched,
-        files: 0,
-        bytes: 0,
-        folders: Vec::new(),
-        unprepared: Vec::new(),
+        ..Assembled::default()
     };
     let in_place = !trees.collected;
     let kept: HashSet<String> = trees.trees.keys().cloned().collect();
@@ -522,7 +588,12 @@ fn commit(
         let (files, bytes) = tree.written();
         done.files += files;
         done.bytes += bytes;
-        done.folders.push(tree.finish().commit()?);
+        let owner = changed.then(|| tree.owner("install scripts", u64::MAX));
+        let staged = tree.finish();
+        if let Some(owner) = owner.filter(|_| !in_place) {
+            staged.rescan(owner)?;
+        }
+        done.folders.push(staged.commit()?);
     }
     if !in_place {
         return Ok(done);

@@ -31,6 +31,7 @@ mod project;
 mod recipe;
 mod requirements;
 pub mod sandbox;
+pub mod scripts;
 mod source;
 mod wheel;
 mod workshop;

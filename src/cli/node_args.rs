@@ -33,6 +33,13 @@ pub struct NodeArgs {
     /// With --workspace: what the project itself needs, too
     #[arg(long, requires = "workspace")]
     include_workspace_root: bool,
+    /// Run the install scripts of these packages, contained and without a network (repeatable, or
+    /// separated by commas) [default: of none]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub allow_scripts: Vec<String>,
+    /// Run no install scripts, as is the default
+    #[arg(long, conflicts_with = "allow_scripts")]
+    ignore_scripts: bool,
     /// The system it is for: linux, darwin, win32, … [default: this one]
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -116,6 +123,22 @@ impl NodeArgs {
         let lock = NpmLock::load(file)?;
         let npmrc = Npmrc::read(lock.folder()).with_registry(self.registry.as_ref());
         let plan = NpmPlan::new(&lock, &self.target(), &self.wanted(), &npmrc)?;
+        for name in &self.allow_scripts {
+            if !plan.packages.iter().any(|package| package.name == *name) {
+                let having = plan
+                    .packages
+                    .iter()
+                    .filter(|package| package.has_install_script);
+                let having: BTreeSet<&str> = having.map(|package| package.name.as_str()).collect();
+                let having: Vec<&str> = having.into_iter().collect();
+                return Err(format!(
+                    "--allow-scripts names {name}, which is not among the packages; with install \
+                     scripts there are: {}",
+                    having.join(", ")
+                )
+                .into());
+            }
+        }
         Ok(NodeProject { lock, plan, npmrc })
     }
 

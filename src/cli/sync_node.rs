@@ -41,6 +41,7 @@ struct Report<'a> {
     from_disk: usize,
     from_network: usize,
     bytes_fetched: u64,
+    scripts_run: &'a [String],
     scripts_not_run: Vec<String>,
     /// Git dependencies that were placed as they are, without what their `prepare` would make.
     not_prepared: &'a [String],
@@ -61,7 +62,10 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let options = project.options(args.network.options(&[]));
     let out = args.out.map(camino::absolute_utf8).transpose()?;
     let root = out.as_deref().unwrap_or(project.lock.folder());
-    if !args.clear && !args.node.no_hidden_lockfile && is_current(&project.lock, plan, root) {
+    // What scripts have made cannot be told from what they should make.
+    let may_be_current =
+        !args.clear && !args.node.no_hidden_lockfile && args.node.allow_scripts.is_empty();
+    if may_be_current && is_current(&project.lock, plan, root) {
         return finish(args, global, &project, &Assembled::default(), || {
             format!(
                 "{root}/node_modules is as the lock has it: {} packages",
@@ -80,6 +84,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         clear: args.clear,
         hidden_lockfile: !args.node.no_hidden_lockfile,
         link: args.link,
+        scripts: &args.node.allow_scripts,
     })?;
     finish(args, global, &project, &done, || {
         let place = done.folders.last().map_or("", |folder| folder.as_str());
@@ -106,6 +111,12 @@ fn finish(
         .packages
         .iter()
         .filter(|package| package.has_install_script)
+        .filter(|package| {
+            !done
+                .scripts_run
+                .iter()
+                .any(|run| *run == package.location.as_str())
+        })
         .map(|package| package.location.to_string())
         .collect();
     let report = Report {
@@ -120,6 +131,7 @@ fn finish(
         from_disk: done.fetched.from_disk,
         from_network: done.fetched.from_network,
         bytes_fetched: done.fetched.bytes,
+        scripts_run: &done.scripts_run,
         scripts_not_run: scripts,
         not_prepared: &done.unprepared,
         weak: project.weak(),

@@ -143,6 +143,7 @@ pub fn place(
         clear: true,
         hidden_lockfile: true,
         link: LinkMode::Copy,
+        scripts: &[],
     });
     let done = done.map_err(context.failed(said, PHASE))?;
     for package in &done.unprepared {

@@ -58,6 +58,9 @@ pub struct PlannedNpm {
     pub source: NpmSource,
     /// Whether it has scripts that npm would run.
     pub has_install_script: bool,
+    /// Those that it needs, by their indexes in the plan.
+    #[serde(skip)]
+    pub needs: Vec<usize>,
     /// What is said of it in `.package-lock.json`.
     #[serde(skip)]
     pub recorded: serde_json::Map<String, serde_json::Value>,
@@ -304,6 +307,32 @@ impl NpmPlan {
             .iter()
             .map(|index| graph.nodes[*index].location)
             .collect())
+    }
+
+    /// All packages, each after those that it needs as far as they do not need each other.
+    pub fn needed_first(&self) -> Vec<&PlannedNpm> {
+        let mut seen = vec![false; self.packages.len()];
+        let mut order = Vec::with_capacity(self.packages.len());
+        for start in 0..self.packages.len() {
+            // Each with how many of its needs have been gone into.
+            let mut way = vec![(start, 0)];
+            while let Some((index, done)) = way.pop() {
+                let Some(package) = self.packages.get(index) else {
+                    continue;
+                };
+                if let Some(is_seen) = seen.get_mut(index) {
+                    if *is_seen && done == 0 {
+                        continue;
+                    }
+                    *is_seen = true;
+                }
+                match package.needs.get(done) {
+                    Some(next) => way.extend([(index, done + 1), (*next, 0)]),
+                    None => order.push(package),
+                }
+            }
+        }
+        order
     }
 
     /// The tarballs, each with the index of its package.
@@ -791,8 +820,16 @@ impl<'a> Graph<'a> {
                 version: node.about.version.clone(),
                 source: self.source(node, entry, npmrc)?,
                 has_install_script: node.about.has_install_script,
+                needs: Vec::new(),
                 recorded: self.recorded(node, entry, npmrc),
             });
+        }
+        let of_node: HashMap<usize, usize> = indexes.iter().copied().zip(0..).collect();
+        for (package, index) in packages.iter_mut().zip(&indexes) {
+            let node = &self.nodes[*index];
+            let edges = node.edges.iter().filter_map(|edge| edge.to);
+            let needed = edges.chain(node.target);
+            package.needs = needed.filter_map(|to| of_node.get(&to).copied()).collect();
         }
         Ok(NpmPlan {
             target: target.to_string(),

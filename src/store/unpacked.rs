@@ -312,7 +312,7 @@ mod tests {
             file_name: "a.tgz".into(),
             source: "a test".into(),
         };
-        writer.commit(Some(&digest), &origin).unwrap();
+        writer.commit(&digest, &origin).unwrap();
         (folder, store, digest)
     }
 

@@ -99,6 +99,7 @@ fn registries_and_logins_of_npmrc() {
         )
         .unwrap();
         fs::remove_dir_all(project.temp.join("store")).ok();
+        fs::remove_dir_all(ours.join("node_modules")).ok();
         common::lockwright(&project.temp)
             .args(["sync", ours.as_str()])
             .env("PASS", "c2VjcmV0")

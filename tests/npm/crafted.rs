@@ -84,7 +84,7 @@ fn a_tarball_in_several_places_and_names_of_its_own() {
     fs::remove_dir_all(project.temp.join("store")).unwrap();
     let requests = || project.server.requests_of("/a/-/a-1.0.0.tgz").len();
     let before = requests();
-    project.lockwright(&ours, &[]).ok();
+    project.lockwright(&ours, &["--clear"]).ok();
     assert_eq!(requests() - before, 1, "fetched once for three places");
 }
 

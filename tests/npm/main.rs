@@ -13,3 +13,4 @@ mod git;
 mod peers;
 mod refusals;
 mod registry;
+mod scripts;

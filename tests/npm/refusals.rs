@@ -347,7 +347,7 @@ fn a_failure_leaves_the_old_tree() {
     project
         .server
         .fault("/a/-/a-1.0.0.tgz", Fault::Status(404, Vec::new()));
-    project.lockwright(&ours, &[]).exit(1);
+    project.lockwright(&ours, &["--clear"]).exit(1);
     assert!(ours.join("node_modules/a/index.js").is_file());
     let left: Vec<_> = ours
         .read_dir_utf8()

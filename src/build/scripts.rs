@@ -1,0 +1,257 @@
+//! The install scripts of npm's packages: `preinstall`, `install` and `postinstall`, as npm runs
+//! them, but contained. They see the project's `node_modules`, its own package.json, Node and the
+//! machine's system folders; no network, no credentials, nothing of anybody's home.
+//!
+//! npm runs all packages' `preinstall` scripts, then all `install` scripts, many at a time. Here
+//! one package follows the other, each after those that it needs, so that the outcome is the same
+//! every time.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use super::sandbox::{self, INSIDE, Job, Shown};
+
+/// The events, in their order.
+const EVENTS: [&str; 3] = ["preinstall", "install", "postinstall"];
+
+/// How long a script may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// How many lines of a failed script's output are told.
+const LAST: usize = 15;
+
+/// Where scripts find the project.
+pub const PROJECT: &str = "/build/project";
+
+/// A package whose scripts are run.
+#[derive(Debug, Clone)]
+pub struct Scripts<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Its place, from the project's folder.
+    pub location: &'a str,
+    /// Where it is on this machine.
+    pub folder: Utf8PathBuf,
+}
+
+/// What scripts run in.
+#[derive(Debug)]
+pub struct Room {
+    /// This program.
+    this: Utf8PathBuf,
+    /// Node's own folder.
+    node: Utf8PathBuf,
+    /// What is shown of the project: folders and files of this machine, and where they are there.
+    shown: Vec<Shown>,
+    agent: String,
+}
+
+/// Why a script did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// It failed.
+    #[error(
+        "the {event} script of {package} {ended}:{last}\nit ran without a network, and saw nothing but the project's node_modules: what it \
+         wants besides has to be there beforehand, or the package left out of --allow-scripts"
+    )]
+    Failed {
+        /// Which.
+        event: &'static str,
+        /// Whose.
+        package: String,
+        /// How.
+        ended: String,
+        /// What it said last.
+        last: String,
+    },
+    /// This kernel does not let us contain anything.
+    #[error(
+        "scripts are run contained only, which this machine does not allow ({0}): leave \
+         --allow-scripts out, and run `npm rebuild NAME` yourself"
+    )]
+    Uncontained(String),
+    /// There is no node.
+    #[error("scripts need Node, and there is no `node` on PATH")]
+    NoNode,
+    /// What the system says.
+    #[error("the scripts of {package} cannot be run: {source}")]
+    Io {
+        /// Whose.
+        package: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Room {
+    /// One in which `shown` is all that is seen of the project.
+    ///
+    /// # Errors
+    /// When there is no Node, or nothing can be contained here.
+    pub fn new(shown: Vec<Shown>, agent: String) -> Result<Self, ScriptError> {
+        let this = std::env::current_exe().map_err(|source| ScriptError::Io {
+            package: "packages".into(),
+            source,
+        })?;
+        let this = Utf8PathBuf::from(this.to_string_lossy().into_owned());
+        sandbox::is_possible(&this).map_err(ScriptError::Uncontained)?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let node = path
+            .split(':')
+            .map(|folder| Utf8Path::new(folder).join("node"))
+            .find_map(|node| node.canonicalize_utf8().ok())
+            .ok_or(ScriptError::NoNode)?;
+        let prefix = node.parent().and_then(Utf8Path::parent);
+        Ok(Self {
+            this,
+            node: prefix.unwrap_or(Utf8Path::new("/usr")).to_owned(),
+            shown,
+            agent,
+        })
+    }
+
+    /// Runs a package's scripts; how many it had.
+    ///
+    /// # Errors
+    /// With what the first that fails said.
+    pub fn run(&self, package: &Scripts<'_>) -> Result<usize, ScriptError> {
+        let label = format!("{} {}", package.name, package.version);
+        let failed = |source| ScriptError::Io {
+            package: label.clone(),
+            source,
+        };
+        let text = fs::read(package.folder.join("package.json")).map_err(failed)?;
+        let about: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let script = |event: &str| about.get("scripts")?.get(event)?.as_str();
+        // As npm has it: native code that says nothing of how it is built.
+        let is_native = script("install").is_none()
+            && script("preinstall").is_none()
+            && about.get("gypfile") != Some(&Value::Bool(false))
+            && package.folder.join("binding.gyp").is_file();
+        let mut count = 0;
+        for event in EVENTS {
+            let said = match event {
+                "install" if is_native => Some("node-gyp rebuild"),
+                event => script(event),
+            };
+            if let Some(said) = said.filter(|said| !said.trim().is_empty()) {
+                self.one(package, &label, event, said)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    fn one(
+        &self,
+        package: &Scripts<'_>,
+        label: &str,
+        event: &'static str,
+        said: &str,
+    ) -> Result<(), ScriptError> {
+        let failed = |source| ScriptError::Io {
+            package: label.to_owned(),
+            source,
+        };
+        let held = tempfile::Builder::new()
+            .prefix("lockwright-scripts-")
+            .tempdir()
+            .map_err(failed)?;
+        let folder = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
+        for name in ["root", "tmp", "home"] {
+            fs::create_dir(folder.join(name)).map_err(failed)?;
+        }
+        let log_path = folder.join("log");
+        let log = fs::File::create(&log_path).map_err(failed)?;
+        let job = Job {
+            folder,
+            readable: match self.node.starts_with("/usr") {
+                true => Vec::new(),
+                false => vec![self.node.clone()],
+            },
+            writable: Vec::new(),
+            shown: self.shown.clone(),
+            command: ["/bin/sh", "-c", said].map(str::to_owned).to_vec(),
+            current: Utf8Path::new(PROJECT).join(package.location),
+            environment: self.environment(package, event, said),
+        };
+        let stdin = fs::File::open("/dev/null").map_err(failed)?;
+        let mut child = job.start(true, &self.this, stdin, &log).map_err(failed)?;
+        let ended = match sandbox::wait(&mut child, LIMIT).map_err(failed)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => match status.code() {
+                Some(code) => format!("ended with exit code {code}"),
+                None => format!("was ended ({status})"),
+            },
+            None => format!("took longer than {} s and was ended", LIMIT.as_secs()),
+        };
+        let text = fs::read(&log_path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(LAST)..);
+        Err(ScriptError::Failed {
+            event,
+            package: label.to_owned(),
+            ended,
+            last: last
+                .unwrap_or_default()
+                .iter()
+                .map(|line| format!("\n  {line}"))
+                .collect(),
+        })
+    }
+
+    /// What npm tells its scripts, as far as it does not depend on the machine.
+    fn environment(&self, package: &Scripts<'_>, event: &str, said: &str) -> Vec<(String, String)> {
+        let inside = format!("{PROJECT}/{}", package.location);
+        let mut path = String::new();
+        let mut above = Some(Utf8Path::new(&inside));
+        while let Some(folder) = above.filter(|folder| folder.starts_with(PROJECT)) {
+            if folder.file_name() != Some("node_modules") {
+                path.push_str(&format!("{folder}/node_modules/.bin:"));
+            }
+            above = folder.parent();
+        }
+        let npm = self.node.join("lib/node_modules/npm/node_modules");
+        let gyp = npm.join("@npmcli/run-script/lib/node-gyp-bin");
+        let node = self.node.join("bin");
+        let own = npm.join("node-gyp/bin/node-gyp.js");
+        let mut all = vec![
+            (
+                "PATH",
+                format!("{path}{gyp}:{node}:/usr/local/bin:/usr/bin:/bin"),
+            ),
+            ("HOME", format!("{INSIDE}/home")),
+            ("TMPDIR", "/tmp".to_owned()),
+            ("LC_ALL", "C.UTF-8".to_owned()),
+            ("TZ", "UTC".to_owned()),
+            ("SOURCE_DATE_EPOCH", "315532800".to_owned()),
+            ("INIT_CWD", PROJECT.to_owned()),
+            ("NODE", format!("{node}/node")),
+            ("npm_node_execpath", format!("{node}/node")),
+            ("npm_command", "ci".to_owned()),
+            ("npm_config_user_agent", self.agent.clone()),
+            ("npm_lifecycle_event", event.to_owned()),
+            ("npm_lifecycle_script", said.to_owned()),
+            ("npm_package_name", package.name.to_owned()),
+            ("npm_package_version", package.version.to_owned()),
+            ("npm_package_json", format!("{inside}/package.json")),
+        ];
+        if own.is_file() {
+            all.push(("npm_config_node_gyp", own.to_string()));
+        }
+        // Headers of its own, where Node brings them: none can be downloaded.
+        if self.node.join("include/node/node.h").is_file() {
+            all.push(("npm_config_nodedir", self.node.to_string()));
+        }
+        all.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}
