@@ -229,6 +229,17 @@ impl Found {
     }
 }
 
+/// Whether a name is one of those that text and bytecode have, of which a tree has tens of
+/// thousands: opening each to find no magic there would be most of the work. No loader takes an
+/// object by such a name, and a file that is named on the command line is read whatever its name.
+fn is_source(name: &str) -> bool {
+    const SUFFIXES: [&str; 14] = [
+        "py", "pyi", "pyc", "txt", "json", "js", "mjs", "cjs", "ts", "map", "md", "html", "css", "h",
+    ];
+    name.rsplit_once('.')
+        .is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
+}
+
 fn walk(folder: &Utf8Path, root: usize) -> Result<Found, ElfError> {
     let failed = |source| ElfError::io("read", folder, source);
     let mut found = Found::default();
@@ -240,7 +251,7 @@ fn walk(folder: &Utf8Path, root: usize) -> Result<Found, ElfError> {
             folders.push(entry.into_path());
         } else if kind.is_symlink() {
             found.symlinks.push(entry.into_path());
-        } else if kind.is_file() {
+        } else if kind.is_file() && !is_source(entry.file_name()) {
             found.file(entry.into_path(), root)?;
         }
     }
