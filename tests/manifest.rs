@@ -434,6 +434,26 @@ fn what_is_missing_is_named_by_the_library() {
 }
 
 #[test]
+fn a_base_that_is_in_use_elsewhere_is_made_anew_for_its_new_place() {
+    let standin = Standin::new();
+    standin.temp.write(
+        "standin/based.toml",
+        "[sources.app]\npath = '.'\n[component.env]\n\
+         python = { lock = '{source:app}/uv.lock', groups = [], install = 'dependencies', exclude = ['standin-git'] }\n\
+         [component.app]\nbase = '{component:env}'\nsmoke = { commands = [['greet'], ['greeting-words']] }\n",
+    );
+    standin.build(&["-f", "based.toml"]).run().ok();
+    for name in ["env", "app"] {
+        let out = standin.app().join("out").join(name);
+        let said = run(out.join("bin/greet"), [""; 0]);
+        let loud = out.as_str().to_uppercase();
+        assert!(said.contains(&loud), "{said} is not of {out}");
+        let config = fs::read_to_string(out.join("pyvenv.cfg")).unwrap();
+        assert!(!config.contains('@'), "{config}");
+    }
+}
+
+#[test]
 fn a_first_manifest_is_drafted_from_what_is_there() {
     let standin = Standin::new();
     let init = |args: &[&str]| lockwright(&standin.temp).arg("init").args(args).run();

@@ -21,6 +21,7 @@ use crate::manifest::{self, BuildDefaults};
 use crate::plan::{Install, PythonPlan, Selection};
 use crate::python::Layout;
 use crate::python::venv::{self, Venv};
+use crate::target::Os;
 use crate::tree::Tree;
 
 const PHASE: &str = "python";
@@ -56,6 +57,10 @@ pub fn prepare(
     let settings = pyproject.unwrap_or_default().settings;
     let selection = selection(context, python)?;
     let chosen = context.python()?;
+    if chosen.target.platform.os == Os::Windows {
+        let what = "environments for Windows can be planned, not made: their scripts are programs";
+        return Err(context.refuse(said, what));
+    }
     let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)
         .map_err(context.failed(said, PHASE))?;
     let building = building(context)?;

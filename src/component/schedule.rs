@@ -1,11 +1,13 @@
 //! Which components are made, when: each after those it needs, side by side otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::FlockOperation;
 
 use super::commands::Containment;
 use super::context::{Context, Pythons};
@@ -202,6 +204,16 @@ impl<'a> Shared<'a> {
         if is_dry || verdict == Verdict::Unchanged {
             return Ok(outcome(verdict, there.map(here)));
         }
+        // Of two runs that need the same component one makes it, and the other waits.
+        let _lock = match wanted {
+            Some(_) => None,
+            None => lock(&out)?,
+        };
+        if let Some(record) = Record::of(&out).filter(|one| wanted.is_none() && one.key == key)
+            && record.is_true(&out)
+        {
+            return Ok(outcome(Verdict::Unchanged, Some(here(record))));
+        }
         say(name, &verdict);
         let record = phases::make(&context, &prepared, &out, &prefix)?;
         Ok(outcome(verdict, Some(here(record))))
@@ -220,6 +232,24 @@ impl<'a> Shared<'a> {
         });
         let newest: Option<(_, Utf8PathBuf)> = trees.max();
         newest.and_then(|(_, tree)| Record::of(Utf8Path::new(&tree)))
+    }
+}
+
+/// Takes the lock of a tree in the store; the kernel lifts it when the run ends, however it does.
+fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
+    let path = Utf8PathBuf::from(format!("{tree}.lock"));
+    let open = || -> std::io::Result<File> {
+        std::fs::create_dir_all(path.parent().unwrap_or(Utf8Path::new("/")))?;
+        File::options().create(true).append(true).open(&path)
+    };
+    let file = open().map_err(Cause::io("make the lock", &path))?;
+    match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        // Where the file system has no locks, both make it, and the last to be done has its tree there.
+        Err(error) => {
+            tracing::debug!("{path} cannot be locked: {error}");
+            Ok(None)
+        }
     }
 }
 
