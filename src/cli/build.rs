@@ -105,7 +105,10 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         python: args.python.as_deref(),
         sources: folders(&args.source)?,
         given: folders(&args.component)?,
-        build: args.build.own()?,
+        build: crate::build::Options {
+            quiet: global.quiet,
+            ..args.build.own()?
+        },
         wanted: wanted(args, &document)?,
         clear: args.clear,
     };
