@@ -507,14 +507,15 @@ fn what_is_in_the_files_is_compared_without_a_network() {
         .stdout;
         assert!(said.contains("new modules: shouting"), "{said}");
     }
+    // A file that is gone is no reason to say nothing, nor to say that all is well.
     std::fs::remove_file(&after).unwrap();
-    let said = diff(
-        &temp,
-        &old,
-        &new,
-        &[&args[..], &["--store", temp.join("empty").as_str()]].concat(),
-    )
-    .exit(1)
-    .stderr;
-    assert!(said.contains("greeting_words-2.0.2"), "{said}");
+    let empty = temp.join("empty");
+    let gone = ["--store", empty.as_str(), "--fail-on", "warning"];
+    let ran = diff(&temp, &old, &new, &[&args[..], &gone].concat()).exit(1);
+    assert!(ran.stderr.contains("greeting_words-2.0.2"), "{ran}");
+    assert!(
+        ran.stdout
+            .contains("greeting-words 2.0.2: could not be looked into"),
+        "{ran}"
+    );
 }

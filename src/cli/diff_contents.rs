@@ -10,8 +10,8 @@ use super::Failure;
 use super::network_args::NetworkArgs;
 use crate::artifact::{Artifact, Location};
 use crate::diff::contents::{Contents, compare, findings, read};
-use crate::diff::facts::{Facts, File, FileKind, Package};
-use crate::diff::model::{ChangeKind, LockDiff};
+use crate::diff::facts::{Facts, File, FileKind, OriginKind, Package};
+use crate::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
 use crate::fetch::{Want, fetch};
 use crate::store::Blob;
 use crate::ui::Progress;
@@ -36,7 +36,7 @@ struct Looked {
 /// Fetches what is behind the changes, and notes what differs.
 ///
 /// # Errors
-/// When an artifact cannot be had. One that cannot be read is warned of and left out.
+/// When the store cannot be opened. An artifact that cannot be had or read is a finding.
 pub fn add(
     diff: &mut LockDiff,
     old: &Side<'_>,
@@ -68,7 +68,10 @@ pub fn add(
         },
     );
     progress.done();
-    fetched?;
+    // An old release may be gone; what is there is looked into all the same, and what is not is told.
+    if let Err(error) = fetched {
+        eprintln!("warning: {error}");
+    }
     let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
     let contents: Vec<Option<Contents>> = (looked.par_iter().zip(blobs))
         .map(|(one, blob)| contents(one, blob?.path.as_path()))
@@ -82,10 +85,18 @@ pub fn add(
             *place = contents;
         }
     }
+    let mut unknown = Vec::new();
     for (change, [before, after]) in diff.changes.iter_mut().zip(sides) {
         let missing =
             change.old.is_some() && before.is_none() || change.new.is_some() && after.is_none();
-        if missing {
+        let is_wanted = [&change.old, &change.new]
+            .into_iter()
+            .flatten()
+            .any(has_file);
+        if missing || change.kind == ChangeKind::Relocated {
+            if is_wanted && change.kind != ChangeKind::Relocated {
+                unknown.push(change.label());
+            }
             continue;
         }
         let inside = compare(before.as_ref(), after.as_ref());
@@ -97,11 +108,32 @@ pub fn add(
         }
         change.contents = Some(inside);
     }
+    if !unknown.is_empty() {
+        diff.findings.push(not_looked_into(unknown));
+    }
     diff.findings.sort_by(|one, other| {
         (one.severity, one.kind, &one.packages).cmp(&(other.severity, other.kind, &other.packages))
     });
     diff.count();
     Ok(())
+}
+
+fn has_file(locked: &Locked) -> bool {
+    locked.wheels > 0
+        || locked.sdist
+        || matches!(locked.source.kind, OriginKind::Registry | OriginKind::Url)
+}
+
+fn not_looked_into(packages: Vec<String>) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        kind: FindingKind::NotLookedInto,
+        packages,
+        says: String::from("could not be looked into: what is in its files is not known"),
+        old: None,
+        new: None,
+        targets: Vec::new(),
+    }
 }
 
 /// The artifacts of every change that has one file on each side where it has a side.

@@ -147,8 +147,8 @@ pub enum FindingKind {
     RequiresPython,
     /// A library needs a newer C library.
     GlibcFloor,
-    /// Nothing of the package can be installed on a target.
-    Uninstallable,
+    /// What is behind a change could not be had or read, so nothing is known of it.
+    NotLookedInto,
 }
 
 /// Something that a reviewer must see.
