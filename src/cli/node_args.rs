@@ -15,6 +15,7 @@ use crate::lock::npm::NpmLock;
 use crate::lock::npmrc::{Auth, Npmrc};
 use crate::plan::npm::{NpmPlan, Omit, Wanted};
 use crate::target::node::NodeTarget;
+use crate::tree::LinkMode;
 
 /// Which packages, where from and for what.
 #[derive(Debug, Clone, Default, Args)]
@@ -40,6 +41,9 @@ pub struct NodeArgs {
     /// Run no install scripts, as is the default
     #[arg(long, conflicts_with = "allow_scripts")]
     ignore_scripts: bool,
+    /// How files come from the store: copied, or shared with it where the disk can
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    link_mode: LinkModeArg,
     /// The system it is for: linux, darwin, win32, … [default: this one]
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -65,6 +69,29 @@ enum Kind {
     Dev,
     Optional,
     Peer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LinkModeArg {
+    /// Written anew, straight from the compressed artifact
+    #[default]
+    Copy,
+    /// The same file as in the store, which unpacks what it has for that; an edit of one is an
+    /// edit of both, and noticed at the next sync
+    Hardlink,
+    /// Shared until one of the two is written to, on disks that can (btrfs, XFS, bcachefs)
+    #[value(alias = "clone")]
+    Reflink,
+}
+
+impl From<LinkModeArg> for LinkMode {
+    fn from(mode: LinkModeArg) -> Self {
+        match mode {
+            LinkModeArg::Copy => Self::Copy,
+            LinkModeArg::Hardlink => Self::Hardlink,
+            LinkModeArg::Reflink => Self::Reflink,
+        }
+    }
 }
 
 /// A lock, and what is to be placed of it.
@@ -140,6 +167,11 @@ impl NodeArgs {
             }
         }
         Ok(NodeProject { lock, plan, npmrc })
+    }
+
+    /// How files come from the store.
+    pub fn link(&self) -> LinkMode {
+        self.link_mode.into()
     }
 
     /// Which part of it is wanted.

@@ -23,7 +23,7 @@ use crate::python::bytecode::Compiler;
 use crate::python::venv::Venv;
 use crate::python::{Layout, venv};
 use crate::target::Os;
-use crate::tree::{LinkMode, Options, Replace, Tree, TreePath};
+use crate::tree::{Options, Replace, Tree, TreePath};
 use crate::ui::{Progress, bytes};
 
 /// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
@@ -58,9 +58,6 @@ pub struct SyncArgs {
     /// machine than this one
     #[arg(long, value_name = "PATH")]
     interpreter: Option<Utf8PathBuf>,
-    /// How files come from the store: copied, or shared with it where the disk can
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    link_mode: LinkModeArg,
     /// Print a JSON report
     #[arg(long)]
     json: bool,
@@ -76,29 +73,6 @@ pub struct SyncArgs {
     network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-enum LinkModeArg {
-    /// Written anew, straight from the compressed artifact
-    #[default]
-    Copy,
-    /// The same file as in the store, which unpacks what it has for that; an edit of one is an
-    /// edit of both, and noticed at the next sync
-    Hardlink,
-    /// Shared until one of the two is written to, on disks that can (btrfs, XFS, bcachefs)
-    #[value(alias = "clone")]
-    Reflink,
-}
-
-impl From<LinkModeArg> for LinkMode {
-    fn from(mode: LinkModeArg) -> Self {
-        match mode {
-            LinkModeArg::Copy => Self::Copy,
-            LinkModeArg::Hardlink => Self::Hardlink,
-            LinkModeArg::Reflink => Self::Reflink,
-        }
-    }
 }
 
 /// The file that says what an environment was made from, beside its provenance record.
@@ -144,7 +118,6 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             json: args.json,
             node: &args.node,
             limits: &args.limits,
-            link: args.link_mode.into(),
             network: &args.network,
         };
         return sync_node::run(&args, global);

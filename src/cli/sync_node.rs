@@ -12,7 +12,6 @@ use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, print};
 use crate::assemble::npm::{Assembled, Request, assemble};
 use crate::assemble::npm_current::is_current;
-use crate::tree::LinkMode;
 use crate::ui::bytes;
 
 /// What of `sync`'s arguments matters here.
@@ -23,7 +22,6 @@ pub struct NodeSync<'a> {
     pub json: bool,
     pub node: &'a NodeArgs,
     pub limits: &'a LimitArgs,
-    pub link: LinkMode,
     pub network: &'a NetworkArgs,
 }
 
@@ -83,7 +81,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         out: out.as_deref(),
         clear: args.clear,
         hidden_lockfile: !args.node.no_hidden_lockfile,
-        link: args.link,
+        link: args.node.link(),
         scripts: &args.node.allow_scripts,
     })?;
     finish(args, global, &project, &done, || {

@@ -345,3 +345,32 @@ impl Table {
         entries
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_folds_names_gets_no_two_spellings_of_one() {
+        let link = Content::Link("x".into());
+        let claim = |table: &mut Table, path: &str| {
+            let owner = table.owner("a 1.0.0 (node_modules/a)", 0);
+            let path = TreePath::new(path).unwrap();
+            table.claim(owner, &path, &link).map(drop)
+        };
+        for (first, second) in [
+            ("node_modules/jsonstream/x", "node_modules/JSONStream/y"),
+            ("a/README", "a/readme"),
+            ("a/caf\u{e9}", "a/cafe\u{301}"),
+        ] {
+            let mut folding = Table::new(true);
+            claim(&mut folding, first).unwrap();
+            let said = claim(&mut folding, second).unwrap_err();
+            assert!(matches!(said, TreeError::SameOnDisk { .. }), "{said}");
+            let mut plain = Table::new(false);
+            claim(&mut plain, first).unwrap();
+            claim(&mut plain, second).unwrap();
+        }
+    }
+}
