@@ -1,7 +1,7 @@
 //! What is behind a change: the files that two artifacts of a package hold, compared.
 //!
 //! An artifact is read as it lies in the store, by the checked readers of [`crate::archive`]; nothing
-//! of it is placed or run. [`read`] says what is in one, [`compare`] what differs between two, and
+//! of it is placed or run. [`read()`] says what is in one, [`compare()`] what differs between two, and
 //! [`findings`] what of that a reviewer must see.
 
 mod compare;
