@@ -234,7 +234,8 @@ impl Found {
 /// object by such a name, and a file that is named on the command line is read whatever its name.
 fn is_source(name: &str) -> bool {
     const SUFFIXES: [&str; 14] = [
-        "py", "pyi", "pyc", "txt", "json", "js", "mjs", "cjs", "ts", "map", "md", "html", "css", "h",
+        "py", "pyi", "pyc", "txt", "json", "js", "mjs", "cjs", "ts", "map", "md", "html", "css",
+        "h",
     ];
     name.rsplit_once('.')
         .is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
