@@ -223,9 +223,9 @@ impl<'a> Package<'a> {
             let path = path(rest)?;
             if is_program(path.as_str()) {
                 let bytes = without_cr(file.bytes);
-                tree.file(owner, &path, 0o755, bytes.as_deref().unwrap_or(file.bytes))?;
+                tree.file_for_record(owner, &path, 0o755, bytes.as_deref().unwrap_or(file.bytes))?;
             } else {
-                tree.file(owner, &path, file.mode, file.bytes)?;
+                tree.file_for_record(owner, &path, file.mode, file.bytes)?;
             }
         }
         Ok(())
@@ -305,7 +305,7 @@ impl Shared {
                     source,
                 })?;
                 let plain = without_cr(&bytes);
-                tree.file(owner, &path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
+                tree.file_for_record(owner, &path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
                 continue;
             }
             let facts = Facts {

@@ -42,12 +42,28 @@ impl Tree {
         mode: u32,
         bytes: &[u8],
     ) -> Result<Facts, TreeError> {
+        let sha256 = Sha256::digest(bytes).into();
+        self.file_of_digest(owner, path, mode, bytes, sha256)
+    }
+
+    /// Puts a file there whose digest nobody will ask for when the tree has no record: it is
+    /// computed only for one.
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and without a record, equal bytes from two owners count as different.
+    pub fn file_for_record(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        mode: u32,
+        bytes: &[u8],
+    ) -> Result<(), TreeError> {
         let sha256 = match self.options.record {
-            // Nobody will ask for it. It has to tell this file from others at its path, no more.
             Record::Nowhere => self.mark(),
             Record::Inside | Record::Beside => Sha256::digest(bytes).into(),
         };
-        self.file_of_digest(owner, path, mode, bytes, sha256)
+        let placed = self.file_of_digest(owner, path, mode, bytes, sha256);
+        placed.map(drop)
     }
 
     /// Puts a file there whose digest is known, which is not computed again.
@@ -380,7 +396,7 @@ impl Tree {
         Ok(file)
     }
 
-    /// What no other file of this tree has.
+    /// What no other file of this tree has, in place of a digest.
     fn mark(&self) -> [u8; 32] {
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let mut mark = [0; 32];
