@@ -35,6 +35,7 @@ use super::project::Project;
 use super::recipe::Recipe;
 use super::sandbox::{self, Ended, Job};
 use super::source::Place;
+use super::workshop::read_made;
 use crate::digest::{Algorithm, Digest};
 use crate::target::probe::Interpreter;
 
@@ -71,7 +72,9 @@ pub(super) struct Bench<'a> {
     pub(super) interpreter: &'a Interpreter,
     /// The build's folder on this machine.
     pub(super) folder: &'a Utf8Path,
-    /// The same as the build sees it.
+    /// Where its output goes.
+    pub(super) log: Utf8PathBuf,
+    /// The folder as the build sees it.
     pub(super) seen: &'a Utf8Path,
     /// Where the source is.
     pub(super) place: &'a Place,
@@ -109,11 +112,6 @@ struct Answer {
 }
 
 impl Bench<'_> {
-    /// Where its output goes.
-    pub(super) fn log(&self) -> Utf8PathBuf {
-        self.folder.join("log")
-    }
-
     /// Runs the hook; `only_ask` has the default one ask the back end what it requires, no more.
     pub(super) fn run(&self, hook: &Hook, only_ask: bool) -> io::Result<Outcome> {
         match hook {
@@ -168,10 +166,10 @@ impl Bench<'_> {
             environment: self.variables.clone(),
         };
         let stdin = fs::File::open(folder.join("request.json"))?;
-        let log = fs::File::create(self.log())?;
+        let log = fs::File::create(&self.log)?;
         let mut child = job.start(self.is_contained, self.this, stdin, &log)?;
         let ended = sandbox::wait_while_wanted(&mut child, self.limit, self.stop)?;
-        let answer: Option<Answer> = fs::read(folder.join("answer.json"))
+        let answer: Option<Answer> = read_made(&folder.join("answer.json"), 1 << 20)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let (requires, wheel) =
@@ -188,7 +186,7 @@ impl Bench<'_> {
         let out = self.folder.join("out");
         let request = self.folder.join("request.json");
         fs::write(&request, self.request().to_string())?;
-        let log = fs::File::create(self.log())?;
+        let log = fs::File::create(&self.log)?;
         let mut child = Command::new("/bin/sh")
             .args(["-c", &format!("{command} \"$@\""), "build-hook"])
             .args([&self.place.real, &out, &request])
@@ -206,7 +204,7 @@ impl Bench<'_> {
         let made: Vec<String> = made.collect();
         if ended.is_well() && made.len() != 1 {
             use io::Write as _;
-            let mut log = fs::File::options().append(true).open(self.log())?;
+            let mut log = fs::File::options().append(true).open(&self.log)?;
             let count = made.len();
             writeln!(log, "the build hook left {count} wheels in {out}, not one")?;
         }

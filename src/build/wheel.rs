@@ -7,7 +7,6 @@
 
 use std::io::{Cursor, Write as _};
 
-use camino::Utf8Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -27,7 +26,7 @@ const LARGE: u64 = u32::MAX as u64;
 pub(super) fn canonical(
     package: &PlannedPackage,
     file_name: &str,
-    path: &Utf8Path,
+    bytes: &[u8],
 ) -> Result<Vec<u8>, BuildError> {
     let refuse = |reason: String| BuildError::Project {
         package: package.label(),
@@ -53,8 +52,7 @@ pub(super) fn canonical(
         package: package.label(),
         source,
     };
-    let bytes = std::fs::read(path).map_err(disk)?;
-    let zip = Zip::new(&bytes, file_name, &Limits::default())?;
+    let zip = Zip::new(bytes, file_name, &Limits::default())?;
     write(&zip).map_err(|error| match error {
         Failure::Zip(error) => error.into(),
         Failure::Write(error) => disk(error),
@@ -125,9 +123,9 @@ mod tests {
         }
     }
 
-    fn wheel(names: &[&str], stored: bool, year: u16) -> (tempfile::TempDir, camino::Utf8PathBuf) {
+    fn wheel(names: &[&str], stored: bool, year: u16) -> (tempfile::TempDir, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(folder.path()).unwrap().join("w.whl");
+        let path = folder.path().join("w.whl");
         let mut out = ZipWriter::new(std::fs::File::create(&path).unwrap());
         let method = if stored {
             CompressionMethod::Stored
@@ -143,7 +141,8 @@ mod tests {
             out.write_all(name.as_bytes()).unwrap();
         }
         out.finish().unwrap();
-        (folder, path)
+        let bytes = std::fs::read(path).unwrap();
+        (folder, bytes)
     }
 
     #[test]
@@ -161,13 +160,13 @@ mod tests {
 
     #[test]
     fn another_wheel_than_was_planned_is_refused() {
-        let (_folder, path) = wheel(&["thing/a.py"], false, 2026);
+        let (_folder, bytes) = wheel(&["thing/a.py"], false, 2026);
         for (name, why) in [
             ("other-1.0-py3-none-any.whl", "which is another package"),
             ("thing-1.1-py3-none-any.whl", "and the lock says 1.0"),
             ("thing.whl", "not the name of a wheel"),
         ] {
-            let said = canonical(&package(), name, &path).unwrap_err().to_string();
+            let said = canonical(&package(), name, &bytes).unwrap_err().to_string();
             assert!(said.contains(why), "{said}");
         }
     }

@@ -1,10 +1,11 @@
 //! One build's own folder: its source, its environment, its output.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::environment::{self, Wheelhouse};
 use super::error::BuildError;
@@ -19,6 +20,9 @@ use crate::plan::PlannedPackage;
 
 /// How the folders' names begin.
 const PREFIX: &str = "lockwright-build-";
+
+/// Wheels above this are not believed, in bytes.
+const LARGEST: u64 = 8 << 30;
 
 /// The file in each that is locked as long as its run lives.
 const CLAIM: &str = "claim";
@@ -49,7 +53,34 @@ fn claim(folder: &Utf8Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The folder, removed when dropped.
+/// Reads a file that a build made, of at most `limit` bytes. Builds are strangers: no link is
+/// followed, and nothing is read that is no file.
+pub(super) fn read_made(path: &Utf8Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let refuse = |why| Err(std::io::Error::other(format!("{path} {why}")));
+    let folder = path.parent().unwrap_or(path);
+    if !fs::symlink_metadata(folder)?.is_dir() {
+        return refuse("is in no folder any more");
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(
+        path.as_str(),
+        flags | OFlags::RDONLY,
+        Mode::empty(),
+    )?);
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return refuse("is no file");
+    }
+    if meta.len() > limit {
+        return refuse("is absurdly large");
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The folder, removed when dropped. What the build sees of it is `folder`, below it; what it does
+/// not see, so that it cannot be led elsewhere by links, is beside that.
 pub(super) struct Workshop<'a> {
     kitchen: &'a Kitchen<'a>,
     options: &'a Options,
@@ -57,6 +88,7 @@ pub(super) struct Workshop<'a> {
     held: tempfile::TempDir,
     /// Tells other runs that somebody is at work here.
     _claim: File,
+    top: Utf8PathBuf,
     folder: Utf8PathBuf,
     /// The same, as the build sees it.
     seen: Utf8PathBuf,
@@ -82,10 +114,12 @@ impl<'a> Workshop<'a> {
             .prefix(&format!("{PREFIX}{}-", recipe.package.name))
             .tempdir()
             .map_err(disk)?;
-        let folder = Utf8Path::from_path(held.path())
+        let top = Utf8Path::from_path(held.path())
             .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?
             .to_owned();
-        let claim = claim(&folder).map_err(disk)?;
+        let claim = claim(&top).map_err(disk)?;
+        let folder = top.join("build");
+        fs::create_dir(&folder).map_err(disk)?;
         for name in ["root", "tmp", "home", "out"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
@@ -106,6 +140,7 @@ impl<'a> Workshop<'a> {
             recipe,
             held,
             _claim: claim,
+            top,
             folder,
             seen,
             place,
@@ -150,6 +185,7 @@ impl<'a> Workshop<'a> {
             recipe: self.recipe,
             interpreter,
             folder: &self.folder,
+            log: self.log(),
             seen: &self.seen,
             place: &self.place,
             project: &self.project,
@@ -171,23 +207,24 @@ impl<'a> Workshop<'a> {
     /// The wheel that was made, checked and written anew.
     pub(super) fn canonical(&self, made: &str) -> Result<Utf8PathBuf, BuildError> {
         let path = self.folder.join("out").join(made);
-        let bytes = wheel::canonical(&self.recipe.package, made, &path)?;
-        let canonical = self.folder.join("canonical.whl");
+        let bytes = read_made(&path, LARGEST).map_err(|source| self.disk(source))?;
+        let bytes = wheel::canonical(&self.recipe.package, made, &bytes)?;
+        let canonical = self.top.join("canonical.whl");
         fs::write(&canonical, bytes).map_err(|source| self.disk(source))?;
         Ok(canonical)
     }
 
     /// Where the build's output is.
     pub(super) fn log(&self) -> Utf8PathBuf {
-        self.folder.join("log")
+        self.top.join("log")
     }
 
     /// Leaves the folder where it is, and says where.
     pub(super) fn keep(&mut self) -> Utf8PathBuf {
         self.held.disable_cleanup(true);
         // Nor is it swept away later.
-        let _ = fs::remove_file(self.folder.join(CLAIM));
-        self.folder.clone()
+        let _ = fs::remove_file(self.top.join(CLAIM));
+        self.top.clone()
     }
 
     fn disk(&self, source: std::io::Error) -> BuildError {

@@ -349,6 +349,32 @@ fn what_is_built_without_isolation_finds_the_environment() {
 }
 
 #[test]
+fn a_build_cannot_lead_us_elsewhere_by_links() {
+    for also in ["", ", '/build/answer.json'"] {
+        let temp = Temp::new();
+        let secret = temp.write("secret", "what is nobody's business");
+        pure_sdist(
+            &temp,
+            &format!(
+                "import atexit, glob, os\n\
+                 def swap():\n\
+                 \x20   for name in glob.glob('/build/out/*.whl') + ['/build/log', '/build/canonical.whl'{also}]:\n\
+                 \x20       if os.path.lexists(name): os.remove(name)\n\
+                 \x20       os.symlink('{secret}', name)\n\
+                 atexit.register(swap)\n"
+            ),
+        );
+        let lock = build_lock(&temp, "pure = ['setuptools']", "");
+        let args = ["--build-lock", lock.as_str(), "--sandbox=require"];
+        let ran = sync(&temp, &args).exit(1);
+        assert!(!ran.stderr.contains("business"), "{ran}");
+        let kept = fs::read_to_string(secret).unwrap();
+        assert_eq!(kept, "what is nobody's business");
+        assert!(is_empty(&temp.join("tmp")));
+    }
+}
+
+#[test]
 fn what_fails_leaves_a_log_and_nothing_else() {
     let temp = Temp::new();
     pure_sdist(
