@@ -342,6 +342,12 @@ fn offline_names_everything_that_is_missing_at_once() {
         said.contains("Placed 3 packages (3 from this machine)"),
         "{said}"
     );
+    // What only node_modules have is not passed over in silence.
+    let said = scratch.fails(&["sync", "--link-mode", "hardlink"]);
+    assert!(
+        said.contains("--link-mode says something of a package-lock.json"),
+        "{said}"
+    );
     // And now they are in the store.
     let (_, said) = scratch.ok(&["sync", "--offline", "--out", "again"]);
     assert!(said.contains("3 from the store"), "{said}");

@@ -41,9 +41,9 @@ pub struct NodeArgs {
     /// Run no install scripts, as is the default
     #[arg(long, conflicts_with = "allow_scripts")]
     ignore_scripts: bool,
-    /// How files come from the store: copied, or shared with it where the disk can
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    link_mode: LinkModeArg,
+    /// How files come from the store: copied, or shared with it where the disk can [default: copy]
+    #[arg(long, value_enum, value_name = "MODE")]
+    link_mode: Option<LinkModeArg>,
     /// The system it is for: linux, darwin, win32, … [default: this one]
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -142,6 +142,35 @@ impl NodeArgs {
         !self.omit.is_empty() || named.iter().any(|name| name.is_some())
     }
 
+    /// Refuses what is said of a package-lock.json when the lock is another's: it would have no
+    /// effect.
+    ///
+    /// # Errors
+    /// With the first such option.
+    pub fn refuse(&self, lock: &Utf8Path) -> Result<(), Failure> {
+        let options = [
+            (!self.omit.is_empty(), "--omit"),
+            (!self.include.is_empty(), "--include"),
+            (!self.workspace.is_empty(), "--workspace"),
+            (!self.allow_scripts.is_empty(), "--allow-scripts"),
+            (self.ignore_scripts, "--ignore-scripts"),
+            (self.link_mode.is_some(), "--link-mode"),
+            (self.os.is_some(), "--os"),
+            (self.cpu.is_some(), "--cpu"),
+            (self.libc.is_some(), "--libc"),
+            (self.node_version.is_some(), "--node-version"),
+            (self.registry.is_some(), "--registry"),
+            (self.no_hidden_lockfile, "--no-hidden-lockfile"),
+        ];
+        match options.iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(format!(
+                "{option} says something of a package-lock.json, and {lock} is none: leave it out"
+            )
+            .into()),
+            None => Ok(()),
+        }
+    }
+
     /// Reads a lock and plans it.
     ///
     /// # Errors
@@ -171,7 +200,7 @@ impl NodeArgs {
 
     /// How files come from the store.
     pub fn link(&self) -> LinkMode {
-        self.link_mode.into()
+        self.link_mode.unwrap_or_default().into()
     }
 
     /// Which part of it is wanted.

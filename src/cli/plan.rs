@@ -33,6 +33,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
     if let Some(lock) = super::find_npm_lock(&args.path)? {
         return super::plan_node::run(&lock, &args.node, args.json);
     }
+    args.node.refuse(&args.path)?;
     let project = args.selection.open(&args.path)?;
     let cache = crate::store::Store::default_root()
         .map(|root| root.join("interpreters"))

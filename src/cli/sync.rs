@@ -122,6 +122,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         };
         return sync_node::run(&args, global);
     }
+    args.node.refuse(&args.path)?;
     let start = Instant::now();
     let Project {
         lock,

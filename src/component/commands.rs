@@ -163,11 +163,14 @@ impl<'a> Stage<'a> {
             .prefix("lockwright-run-")
             .tempdir()
             .map_err(disk)?;
-        let folder = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
+        let top = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
+        // The log lies beside what the command sees, so that no link of its making leads us away.
+        let folder = top.join("run");
+        fs::create_dir(&folder).map_err(disk)?;
         for name in ["root", "tmp", "home"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
-        let log_path = folder.join("log");
+        let log_path = top.join("log");
         let log = fs::File::create(&log_path).map_err(disk)?;
         let job = Job {
             folder: folder.clone(),
