@@ -29,7 +29,7 @@ enum ElfCommand {
 /// Say what each ELF file is, what it needs, and where that is found
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// Files, or folders to look through
+    /// Files, or folders to look through (but for names of text and bytecode: .py, .js, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
     /// A folder to look for libraries in that no RUNPATH leads to. May be repeated
@@ -50,7 +50,7 @@ struct ShowArgs {
 /// are only edited: nothing is looked up.
 #[derive(Debug, Args)]
 struct PatchArgs {
-    /// Files, or folders to look through
+    /// Files, or folders to look through (but for names of text and bytecode: .py, .js, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
     /// A folder with libraries that the tree does not bundle. May be repeated; the first that has a
