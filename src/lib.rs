@@ -11,6 +11,7 @@
 //! A room imports only what stands before it. Network, processes and disk writes live at the
 //! edges ([`cli`] drives them); everything else takes bytes or values and returns values.
 
+pub mod amend;
 pub mod archive;
 pub mod artifact;
 pub mod assemble;

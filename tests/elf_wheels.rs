@@ -10,7 +10,10 @@ use std::fs;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use common::{Ran, Run as _, Temp, copy_tree, forky_root, lockwright, patchelf, wheels};
+use common::{
+    Ran, Run as _, Temp, copy_tree, fixture, forky_root, lockwright, lockwright_in_forky, mirrors,
+    patchelf, shared_store, wheels,
+};
 
 const SYSTEM: &str = "/usr/lib/x86_64-linux-gnu";
 
@@ -275,5 +278,50 @@ fn runpaths_are_the_ones_that_are_needed() {
                 "{file}"
             );
         }
+    }
+}
+
+/// An environment that lockwright made says of itself what is true, also after it was patched.
+#[test]
+fn a_patched_environment_is_as_it_says() {
+    let temp = Temp::new();
+    let (venv, private) = (temp.join("venv"), temp.join("private"));
+    fs::create_dir(&private).unwrap();
+    let system = forky_root().join(&SYSTEM[1..]);
+    for name in ["libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"] {
+        fs::copy(system.join(name), private.join(name)).unwrap();
+    }
+    lockwright_in_forky(&temp)
+        .args(["sync", fixture("heavy").as_str(), "--out", venv.as_str()])
+        .args(["--python", "/usr/bin/python3.14"])
+        .args(["--store", shared_store().as_str()])
+        .args(mirrors())
+        .run()
+        .ok();
+    let verify = |of: &Utf8Path| lockwright(&temp).args(["verify", of.as_str()]).run();
+    verify(&venv).ok();
+    // A part of it, one file, and then the whole: what speaks of them is found from each.
+    let site = venv.join("lib/python3.14/site-packages");
+    let files = elf_files(&site.join("pydantic_core"));
+    for part in [site.join("numpy"), files[0].clone(), venv.clone()] {
+        let patch = |json: &[&str]| {
+            let args = ["elf", "patch", part.as_str(), "--search", private.as_str()];
+            lockwright(&temp).args(args).args(json).run().ok()
+        };
+        let report = patch(&["--json"]).json();
+        let records = report["amended"]["records"].as_array().unwrap();
+        assert_eq!(records.len() > 1, part == venv, "{part} {report}");
+        assert!(!records.is_empty(), "{part} {report}");
+        let provenance = &report["amended"]["provenance"];
+        assert_eq!(
+            provenance,
+            &serde_json::json!([venv.join(".lockwright/provenance.json")])
+        );
+        verify(&venv).ok();
+        let again = patch(&[]).stdout;
+        assert!(
+            again.starts_with("0 patched") && !again.contains("hashes"),
+            "{again}"
+        );
     }
 }

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::{Failure, Outcome, print};
+use crate::amend::{Amended, amend};
 use crate::elf::{
     Action, AddRpath, ByHand, Endian, Glob, How, Lookup, Options, PathEdit, Report, Shown, What,
     autopatch, edit, show,
@@ -48,6 +50,8 @@ struct ShowArgs {
 ///
 /// With --set-rpath, --remove-rpath or --shrink-rpath, or with no --search and any other edit, files
 /// are only edited: nothing is looked up.
+///
+/// RECORDs and provenance records that speak of patched files are brought up to date.
 #[derive(Debug, Args)]
 struct PatchArgs {
     /// Files, or folders to look through (but for names of text and bytecode: .py, .js, …)
@@ -117,13 +121,36 @@ fn run_patch(args: &PatchArgs) -> Outcome {
     for missing in &report.missing {
         eprintln!("note: missing, as allowed: {missing}");
     }
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    let changed = if args.dry_run {
+        Vec::new()
     } else {
-        report_text(&report, &current_folder()?, args.dry_run)
+        report
+            .changed()
+            .map(|path| path.as_std_path().to_owned())
+            .collect()
+    };
+    let amended = amend(changed)?;
+    let text = if args.json {
+        let done = Done { report, amended };
+        format!("{}\n", serde_json::to_string_pretty(&done)?)
+    } else {
+        let mut text = report_text(&report, &current_folder()?, args.dry_run);
+        if !amended.is_empty() {
+            let _ = writeln!(text, "{amended}");
+        }
+        text
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--json` tells.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    report: Report,
+    /// The records that say what a tree holds, and were brought up to date.
+    amended: Amended,
 }
 
 /// The edits by hand, if that is what was asked for.

@@ -136,7 +136,7 @@ fn run_strip(args: &StripArgs) -> Outcome {
     let records = if changed.is_empty() {
         Vec::new()
     } else {
-        installed::update(root, &tree, rehash, &BTreeMap::new())?
+        installed::update(root, &installed::records(&tree), rehash, &BTreeMap::new())?
     };
     print(&if args.what.json {
         let left = done.left.iter().map(|(hit, why)| {

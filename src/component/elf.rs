@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::elf::{Action, AddRpath, Glob, Options, autopatch};
+use crate::elf::{AddRpath, Glob, Options, autopatch};
 use crate::manifest::PathTemplate;
 
 const PHASE: &str = "elf";
@@ -55,12 +55,8 @@ pub fn make(
     for note in &report.notes {
         eprintln!("note: {}: {note}", context.name);
     }
-    let changed = report
-        .files
-        .iter()
-        .filter(|file| matches!(file.action, Action::Patched { .. }));
-    let names = changed.flat_map(|file| std::iter::once(&file.path).chain(&file.links));
-    Ok(names
+    Ok(report
+        .changed()
         .filter_map(|path| Some(path.strip_prefix(root).ok()?.as_std_path().to_owned()))
         .collect())
 }

@@ -118,7 +118,7 @@ fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(),
             Line::Drop
         }
     };
-    installed::update(root, &tree, decide, &BTreeMap::new())?;
+    installed::update(root, &installed::records(&tree), decide, &BTreeMap::new())?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::facts::Facts;
 use super::files::{Files, read_facts};
 use super::machine::Abi;
-use super::paths::{distance, expand, normal};
+use super::paths::{distance, expand, normal, origin_tail};
 use crate::owner::Owners;
 
 /// The libraries that ld.so and libc bring along: ld.so finds them by itself, and those of another
@@ -95,6 +95,13 @@ impl<'t> Libraries<'t> {
         let (folder, names) = self.inside.get_key_value(folder)?;
         let file = *names.get(name)?;
         self.fits(file, abi).then_some(Inside { folder, file })
+    }
+
+    /// Whether an entry leads by `$ORIGIN` to a folder that is not looked through: part of the tree
+    /// that the file lies in, if not of what was named.
+    pub(super) fn is_beside(&self, entry: &str, folder: &Utf8Path) -> bool {
+        let is_in = |root: &Utf8PathBuf| folder.starts_with(root);
+        origin_tail(entry).is_some() && !self.tree.roots.iter().any(is_in)
     }
 
     /// Whether a folder of the tree holds any library that can be loaded.

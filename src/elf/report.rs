@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::files::ElfFile;
@@ -115,6 +115,15 @@ impl Report {
     /// How many files were patched.
     pub fn patched(&self) -> usize {
         self.count(|action| matches!(action, Action::Patched { .. }))
+    }
+
+    /// The paths of the files that were patched, each by all of its names.
+    pub fn changed(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.files
+            .iter()
+            .filter(|file| matches!(file.action, Action::Patched { .. }))
+            .flat_map(|file| std::iter::once(&file.path).chain(&file.links))
+            .map(Utf8PathBuf::as_path)
     }
 
     /// How many files fulfil a condition.

@@ -4,7 +4,8 @@
 //!
 //! 1. libc and its kin are ld.so's business (see [`super::libraries`]);
 //! 2. an entry of the file's own RPATH or RUNPATH that leads to the library within the tree is
-//!    kept as it is written: what auditwheel bundled goes on working;
+//!    kept as it is written: what auditwheel bundled goes on working, also when the bundle lies
+//!    beside the part of a tree that is looked through;
 //! 3. the tree's own library nearest to the file, if it came with the same package;
 //! 4. the folders to search, in their order;
 //! 5. a library that another package of the tree brought.
@@ -107,7 +108,8 @@ pub(super) fn resolve(
     let kept = old.iter().zip(used).filter_map(|((entry, folder), used)| {
         let leads_to_libraries = || {
             let folder = folder.as_ref()?;
-            let has = libraries.has_libraries(folder, &facts.abi);
+            let has = libraries.has_libraries(folder, &facts.abi)
+                || libraries.is_beside(entry, folder) && folder.is_dir();
             has.then(|| in_tree(entry, &origin, folder))
         };
         used.or_else(leads_to_libraries)
@@ -166,15 +168,24 @@ impl Finder<'_, '_> {
             .unwrap_or(&self.file.path)
             .to_owned();
         for (position, (entry, folder)) in self.old.iter().enumerate() {
-            let Some(found) = folder
-                .as_ref()
-                .and_then(|folder| self.libraries.inside(folder, library, &abi))
-            else {
+            let Some(folder) = folder else {
                 continue;
             };
-            let entry = in_tree(entry, &origin, found.folder);
-            self.used[position] = Some(entry.clone());
-            return self.taken_from_tree(found.file, found.folder.join(library), entry);
+            if let Some(found) = self.libraries.inside(folder, library, &abi) {
+                let entry = in_tree(entry, &origin, found.folder);
+                self.used[position] = Some(entry.clone());
+                return self.taken_from_tree(found.file, found.folder.join(library), entry);
+            }
+            if self.libraries.is_beside(entry, folder)
+                && self.libraries.outside(folder, library, &abi).is_some()
+            {
+                let (path, entry) = (folder.join(library), (*entry).to_owned());
+                self.used[position] = Some(entry.clone());
+                return match self.lacks(folder, library) {
+                    Some(reason) => Source::Nothing { reason },
+                    None => Source::Tree { path, entry },
+                };
+            }
         }
         let nearest = self.libraries.nearest(&origin, library, &abi);
         let outside = self.libraries.find_outside(library, &abi);

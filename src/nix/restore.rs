@@ -59,7 +59,7 @@ pub fn restore(
     let first_lines = shebang(&layout);
     let mut made: BTreeSet<String> = BTreeSet::new();
     let mut more: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    for record in records {
+    for record in &records {
         let mut put = |name: &str, bytes: &[u8]| -> Result<(), SealError> {
             write(&bin.join(name), bytes, 0o755)?;
             more.entry(record.clone())
@@ -68,12 +68,12 @@ pub fn restore(
             made.insert(name.to_owned());
             Ok(())
         };
-        let launchers = installed::launchers(root, &record, &layout)
+        let launchers = installed::launchers(root, record, &layout)
             .map_err(|(path, line)| SealError::EntryPoint { path, line })?;
         for (name, text) in launchers {
             put(&name, text.as_bytes())?;
         }
-        for script in installed::recorded(root, &record)? {
+        for script in installed::recorded(root, record)? {
             let (Ok(name), from) = (script.strip_prefix(KEPT), root.join(&script)) else {
                 continue;
             };
@@ -101,7 +101,7 @@ pub fn restore(
             Line::Keep
         }
     };
-    installed::update(root, &tree, decide, &more)?;
+    installed::update(root, &records, decide, &more)?;
     seal::remove(&root.join(KEPT))?;
     for folder in ["share/lockwright", "share"] {
         // Only where nothing else is in it.

@@ -217,7 +217,7 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
             Line::Keep
         }
     };
-    installed::update(root, &tree, decide, &kept)?;
+    installed::update(root, &installed::records(&tree), decide, &kept)?;
     let left = refs::scan(root, search)?.hits;
     match left.split_first() {
         None => Ok(()),

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::{Layout, metadata, record, scripts};
 use crate::digest::Digest;
 use crate::owner;
+use crate::tree::Facts;
 use crate::walk::Node;
 
 /// What becomes of a line of RECORD.
@@ -22,6 +23,8 @@ pub enum Line {
     Keep,
     /// The file was changed: its hash and size are taken anew.
     Rehash,
+    /// The file was changed, and is this now.
+    Is(Facts),
     /// The file is no more.
     Drop,
 }
@@ -156,7 +159,7 @@ fn site_of(record: &Path) -> &Path {
     folder.unwrap_or(Path::new(""))
 }
 
-/// Goes through every line of every RECORD in the tree at `root`, and does with it as `decide` says
+/// Goes through every line of these RECORDs of the tree at `root`, and does with it as `decide` says
 /// of its path, which is relative to the tree. `more` are lines to be added: for a RECORD, the paths
 /// of files that came to its package. Returns which RECORDs were replaced.
 ///
@@ -164,13 +167,13 @@ fn site_of(record: &Path) -> &Path {
 /// When a RECORD or a file in it cannot be read, or a RECORD not be replaced.
 pub fn update(
     root: &Path,
-    tree: &Node,
+    records: &[PathBuf],
     decide: impl Fn(&Path) -> Line + Sync,
     more: &BTreeMap<PathBuf, Vec<PathBuf>>,
 ) -> Result<Vec<PathBuf>, RecordError> {
-    let changed = records(tree).into_par_iter().map(|path| {
-        let more = more.get(&path).map_or(&[][..], Vec::as_slice);
-        Ok(update_one(root, &path, &decide, more)?.then_some(path))
+    let changed = records.par_iter().map(|path| {
+        let more = more.get(path).map_or(&[][..], Vec::as_slice);
+        Ok(update_one(root, path, &decide, more)?.then(|| path.clone()))
     });
     let changed: Vec<_> = changed.collect::<Result<_, RecordError>>()?;
     Ok(changed.into_iter().flatten().collect())
@@ -198,6 +201,10 @@ fn update_one(
             (Line::Drop, ..) => {}
             (Line::Rehash, Some(recorded), Some(file)) => {
                 new.push_str(&line_of(root, &recorded, &file)?);
+            }
+            (Line::Is(facts), Some(recorded), _) => {
+                let entry = record::Entry::stated(recorded, &facts.sha256, facts.size);
+                new.push_str(&record::write(vec![entry]));
             }
             _ => new.push_str(line),
         }
@@ -276,7 +283,7 @@ mod tests {
         let at = PathBuf::from("lib/python3.14/site-packages/foo-1.dist-info/RECORD");
         let changed = update(
             root,
-            &tree,
+            &records(&tree),
             |path| match path.file_name().and_then(|name| name.to_str()) {
                 Some("a, b.py") => Line::Rehash,
                 Some("gone" | "out") => Line::Drop,
@@ -296,7 +303,7 @@ mod tests {
         );
         let none = BTreeMap::new();
         assert_eq!(
-            update(root, &tree, |_| Line::Keep, &none).unwrap(),
+            update(root, &records(&tree), |_| Line::Keep, &none).unwrap(),
             [""; 0].map(PathBuf::from)
         );
     }

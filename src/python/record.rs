@@ -72,6 +72,15 @@ impl Entry<'_> {
             size: bytes.len().to_string().into(),
         }
     }
+
+    /// A line for a file whose SHA-256 and size are known.
+    pub(super) fn stated(path: impl Into<String>, sha256: &[u8; 32], size: u64) -> Self {
+        Self {
+            path: path.into().into(),
+            hash: format!("sha256={}", BASE64URL_NOPAD.encode(sha256)).into(),
+            size: size.to_string().into(),
+        }
+    }
 }
 
 /// Reads the lines: CSV, fields perhaps in double quotes.

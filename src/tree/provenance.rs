@@ -14,9 +14,10 @@
 //! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs;
 use std::io::{self, Write};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
@@ -121,15 +122,37 @@ impl Provenance {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn of_tree(tree: &Utf8Path) -> Result<Option<Self>, TreeError> {
-        let beside = format!("{tree}{BESIDE}");
-        for path in [tree.join(INSIDE), beside.into()] {
-            match std::fs::read(&path) {
-                Ok(bytes) => return Self::parse(&path, &bytes).map(Some),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(TreeError::io("read", &path, error)),
-            }
-        }
-        Ok(None)
+        let Some(path) = Self::place(tree) else {
+            return Ok(None);
+        };
+        let bytes = fs::read(&path).map_err(|error| TreeError::io("read", &path, error))?;
+        Self::parse(&path, &bytes).map(Some)
+    }
+
+    /// Where the record of a tree is, if it has one.
+    pub fn place(tree: &Utf8Path) -> Option<Utf8PathBuf> {
+        let places = [tree.join(INSIDE), format!("{tree}{BESIDE}").into()];
+        places.into_iter().find(|path| path.is_file())
+    }
+
+    /// Puts this in place of the record that a tree has, in one step, and returns where that is.
+    ///
+    /// # Errors
+    /// When it has none, or that cannot be replaced.
+    pub fn replace(&self, tree: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
+        let place = Self::place(tree).unwrap_or_else(|| tree.join(INSIDE));
+        let write = || {
+            let permissions = fs::metadata(&place)?.permissions();
+            let folder = place.parent().unwrap_or(tree);
+            let mut staged = tempfile::Builder::new()
+                .prefix(".lockwright-")
+                .tempfile_in(folder)?;
+            self.write(&mut staged)?;
+            fs::set_permissions(staged.path(), permissions)?;
+            staged.persist(&place).map_err(|error| error.error)
+        };
+        write().map_err(|error| TreeError::io("replace", &place, error))?;
+        Ok(place)
     }
 
     /// Reads a record. `path` is for messages.

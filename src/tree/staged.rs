@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::write::fill;
 use super::{Content, Facts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath, stage};
-use crate::digest::{Algorithm, Hasher};
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -130,7 +129,7 @@ impl Staged {
                 let content = if kind.is_symlink() {
                     Content::Link(at.read_link_utf8().map_err(reading)?.as_str().into())
                 } else {
-                    Content::File(facts_of(at).map_err(reading)?)
+                    Content::File(Facts::of_file(at.as_std_path()).map_err(reading)?)
                 };
                 let mut table = self.tree.table();
                 if table.get(&path).is_none_or(|node| node.content != content) {
@@ -182,18 +181,4 @@ impl Staged {
         }
         Ok(destination)
     }
-}
-
-fn facts_of(file: &Utf8Path) -> std::io::Result<Facts> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut file = std::fs::File::open(file)?;
-    let mode = file.metadata()?.permissions().mode();
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    let size = std::io::copy(&mut file, &mut hasher)?;
-    let sha256 = hasher.finish().bytes().try_into();
-    Ok(Facts {
-        mode: (mode & 0o777) as u16,
-        size,
-        sha256: sha256.unwrap_or_default(),
-    })
 }

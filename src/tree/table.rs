@@ -6,8 +6,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use rayon::slice::ParallelSliceMut as _;
+use sha2::{Digest as _, Sha256};
 
 use super::TreeError;
 use super::path::{TreePath, fold};
@@ -25,6 +30,36 @@ pub struct Facts {
     pub size: u64,
     /// Of the bytes.
     pub sha256: [u8; 32],
+}
+
+impl Facts {
+    /// Reads a file for what it is. A link is followed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = fs::File::open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        let mut hasher = Sha256::new();
+        let mut size = 0;
+        let mut piece = vec![0; 1 << 17];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(piece.get(..read).unwrap_or_default());
+                    size += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            mode: (mode & 0o777) as u16,
+            size,
+            sha256: hasher.finalize().into(),
+        })
+    }
 }
 
 /// What stands at a path.
