@@ -8,12 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
+use serde::Serialize;
 
+use super::npm_prepare::{self, PrepareError, Prepared};
+use super::npm_scripts;
 use crate::archive::{Limits, tar};
-use crate::build::sandbox::Shown;
-use crate::build::scripts::{self, Room, ScriptError, Scripts};
+use crate::build::scripts::ScriptError;
 use crate::fetch::{self, FetchError, Want};
+use crate::lock::LockError;
 use crate::lock::npm::NpmLock;
+use crate::lock::npmrc::Npmrc;
 use crate::npm::hidden;
 use crate::npm::package::{Expected, Form, Package, PackageError, Shared};
 use crate::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
@@ -48,8 +52,10 @@ pub struct Request<'a> {
     pub hidden_lockfile: bool,
     /// How files come from the store.
     pub link: LinkMode,
-    /// Packages whose install scripts are run, by name.
+    /// Packages whose scripts are run, by name; the project itself is [`npm_scripts::OWN`].
     pub scripts: &'a [String],
+    /// Where packages are had from whose place a lock does not say.
+    pub npmrc: &'a Npmrc,
 }
 
 /// What was done.
@@ -69,6 +75,15 @@ pub struct Assembled {
     pub scripts_run: Vec<String>,
 }
 
+/// An optional package whose scripts failed, and which npm leaves out then.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// Its place.
+    pub location: String,
+    /// What its script said.
+    pub why: String,
+}
+
 /// Why a `node_modules` could not be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum NpmAssembleError {
@@ -86,6 +101,28 @@ pub enum NpmAssembleError {
     /// A script failed.
     #[error(transparent)]
     Script(#[from] ScriptError),
+    /// Scripts of optional packages failed. They can be left out, by a plan made anew.
+    #[error("optional packages cannot be installed: {}", .0.iter().map(|left| left.why.as_str()).collect::<Vec<_>>().join("; "))]
+    Optional(Vec<LeftOut>),
+    /// A git dependency was not made ready.
+    #[error(
+        "{package} of {url}#{commit} cannot be prepared: {why}\nleave {package} out of \
+         --allow-scripts to have the commit's files as they are; or depend on a tarball that `npm \
+         pack` makes of it"
+    )]
+    Prepare {
+        /// The package.
+        package: String,
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// Why.
+        why: Box<PrepareError>,
+    },
+    /// A package.json cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A package could not be placed.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -96,7 +133,9 @@ pub enum NpmAssembleError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// Somebody has linked it.
-    #[error("{0} is a link: remove it, or let it be replaced with --clear")]
+    #[error(
+        "{0} is a link: remove it, or let it be replaced with --clear where no script of the project's own is run"
+    )]
     Linked(Utf8PathBuf),
     /// Something else the system says.
     #[error("cannot {doing} {path}: {source}")]
@@ -110,10 +149,24 @@ pub enum NpmAssembleError {
     },
 }
 
+impl NpmAssembleError {
+    /// Whether it is a script that failed, not that scripts cannot be run.
+    pub(super) fn is_script(&self) -> bool {
+        match self {
+            Self::Script(why) => matches!(why, ScriptError::Failed { .. }),
+            Self::Prepare { why, .. } => match &**why {
+                PrepareError::Assemble(why) => why.is_script(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// The trees that are being made, by what their paths lack of the project's.
-struct Trees {
-    trees: BTreeMap<String, Tree>,
-    collected: bool,
+pub(super) struct Trees {
+    pub(super) trees: BTreeMap<String, Tree>,
+    pub(super) collected: bool,
 }
 
 impl Trees {
@@ -158,7 +211,7 @@ impl Trees {
     }
 
     /// The tree that a place of the project is in, what its paths lack, and the place there.
-    fn find(&self, place: &str) -> Option<(&Tree, &str, TreePath)> {
+    pub(super) fn find(&self, place: &str) -> Option<(&Tree, &str, TreePath)> {
         let prefix = match self.collected {
             true => "",
             false => modules_of(place)?,
@@ -182,6 +235,7 @@ fn modules_of(place: &str) -> Option<&str> {
 /// The first, in the plan's order, of what went wrong; nothing is changed then.
 pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let plan = request.plan;
+    let prepared = npm_prepare::prepare(request)?;
     let trees = Trees::stage(request)?;
     let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
     let mut bundles: HashMap<&str, Vec<&PlannedNpm>> = HashMap::new();
@@ -219,6 +273,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         limits: request.limits,
         store: request.store,
         link: request.link,
+        prepared: &prepared,
         unprepared: Mutex::default(),
     };
     let placing = Progress::items("Placing", (wants.len() + commits.len()) as u64);
@@ -275,7 +330,8 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let unprepared = placer.unprepared.into_inner();
     let mut unprepared = unprepared.unwrap_or_else(PoisonError::into_inner);
     unprepared.sort();
-    make_links(request, &trees)?;
+    link_folders(request, &trees)?;
+    link_programs(request, &trees)?;
     if request.hidden_lockfile
         && !plan.packages.is_empty()
         && let Some((tree, _, path)) = trees.find(&format!("{MODULES}{HIDDEN}"))
@@ -284,7 +340,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
-    let scripts_run = run_scripts(request, &trees)?;
+    let scripts_run = npm_scripts::run(request, &trees, &|| link_programs(request, &trees))?;
     let mut done = commit(request, trees, fetched, !scripts_run.is_empty())?;
     done.unprepared = unprepared;
     done.scripts_run = scripts_run;
@@ -298,11 +354,12 @@ struct Placer<'a> {
     limits: Limits,
     store: &'a Store,
     link: LinkMode,
+    prepared: &'a Prepared<'a>,
     unprepared: Mutex<Vec<String>>,
 }
 
 /// The packages that come from git, by commit.
-fn of_commits(plan: &NpmPlan) -> Vec<(&GitPackage, Vec<&PlannedNpm>)> {
+pub(super) fn of_commits(plan: &NpmPlan) -> Vec<(&GitPackage, Vec<&PlannedNpm>)> {
     let mut groups: IndexMap<(&GitPackage, &str), Vec<&PlannedNpm>> = IndexMap::new();
     for package in &plan.packages {
         if let NpmSource::Git(commit) = &package.source {
@@ -323,6 +380,10 @@ impl Placer<'_> {
         group: &[&PlannedNpm],
     ) -> Result<(), NpmAssembleError> {
         let name = group.first().map_or("", |package| &package.name);
+        if let Some(tarball) = self.prepared.get(commit) {
+            let label = format!("{name} prepared from {}#{}", commit.url, commit.commit);
+            return Ok(self.place(&tarball.path, &label, Form::Tarball, group)?);
+        }
         let tree = fetch_commit(request.store, name, commit, request.fetch)?;
         let label = format!("{name} of {}#{}", commit.url, commit.commit);
         let form = Form::Checkout(&commit.folder);
@@ -471,8 +532,8 @@ fn owner(tree: &Tree, package: &PlannedNpm) -> Owner {
     tree.owner(&label, depth as u64)
 }
 
-/// Links to workspaces, and to the programs whose files are there.
-fn make_links(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+/// Links to workspaces and other folders of the project.
+fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
     for package in &request.plan.packages {
         if let NpmSource::Link(target) = &package.source
             && let Some((tree, _, path)) = trees.find(package.location.as_str())
@@ -481,6 +542,11 @@ fn make_links(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleErr
             tree.link_anywhere(owner(tree, package), &path, &target)?;
         }
     }
+    Ok(())
+}
+
+/// Links to the programs whose files are there.
+fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
     for bin in &request.plan.bins {
         let Some((tree, _, path)) = trees.find(bin.link.as_str()) else {
             continue;
@@ -511,60 +577,6 @@ fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBuf> {
         let rest = rest.strip_prefix('/')?;
         Some(request.lock.folder().join(target.as_str()).join(rest))
     })
-}
-
-/// Runs the allowed install scripts in the trees that are to be; which packages had some.
-fn run_scripts(request: &Request<'_>, trees: &Trees) -> Result<Vec<String>, NpmAssembleError> {
-    let order = request.plan.needed_first();
-    let allowed = order.into_iter().filter(|package| {
-        request.scripts.contains(&package.name)
-            && !matches!(package.source, NpmSource::Link(_) | NpmSource::Folder)
-    });
-    let allowed: Vec<&PlannedNpm> = allowed.collect();
-    if allowed.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inside = |path: &str| Utf8Path::new(scripts::PROJECT).join(path.trim_end_matches('/'));
-    let mut shown: Vec<Shown> = trees
-        .trees
-        .iter()
-        .map(|(prefix, tree)| Shown {
-            from: tree.root(),
-            to: inside(prefix),
-            writable: true,
-        })
-        .collect();
-    let about = request.lock.folder().join("package.json");
-    if !trees.collected && about.is_file() {
-        shown.push(Shown {
-            from: about,
-            to: inside("package.json"),
-            writable: false,
-        });
-    }
-    shown.sort_by(|one, other| one.to.cmp(&other.to));
-    let room = Room::new(shown, format!("npm/11.17.0 {}", request.plan.target))?;
-    let running = Progress::items("Running scripts", allowed.len() as u64);
-    let mut run = Vec::new();
-    for package in allowed {
-        running.working_on(package.name.clone());
-        let location = package.location.as_str();
-        let Some((tree, _, place)) = trees.find(location) else {
-            continue;
-        };
-        let count = room.run(&Scripts {
-            name: &package.name,
-            version: package.version.as_deref().unwrap_or_default(),
-            location,
-            folder: tree.root().join(place.as_str()),
-        })?;
-        if count > 0 {
-            run.push(location.to_owned());
-        }
-        running.advance(1);
-    }
-    running.done();
-    Ok(run)
 }
 
 fn commit(

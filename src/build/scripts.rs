@@ -1,10 +1,6 @@
-//! The install scripts of npm's packages: `preinstall`, `install` and `postinstall`, as npm runs
-//! them, but contained. They see the project's `node_modules`, its own package.json, Node and the
-//! machine's system folders; no network, no credentials, nothing of anybody's home.
-//!
-//! npm runs all packages' `preinstall` scripts, then all `install` scripts, many at a time. Here
-//! one package follows the other, each after those that it needs, so that the outcome is the same
-//! every time.
+//! The scripts that npm runs when it installs, as npm runs them, but contained. They see what the
+//! caller shows them of the project, Node and the machine's system folders; no network, no
+//! credentials, nothing of anybody's home.
 
 use std::fs;
 use std::io;
@@ -14,9 +10,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::sandbox::{self, INSIDE, Job, Shown};
-
-/// The events, in their order.
-const EVENTS: [&str; 3] = ["preinstall", "install", "postinstall"];
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -34,10 +27,12 @@ pub struct Scripts<'a> {
     pub name: &'a str,
     /// Its version.
     pub version: &'a str,
-    /// Its place, from the project's folder.
+    /// Its place, from the project's folder; empty for the project itself.
     pub location: &'a str,
     /// Where it is on this machine.
     pub folder: Utf8PathBuf,
+    /// Which are run, in their order.
+    pub events: &'a [&'static str],
 }
 
 /// What scripts run in.
@@ -49,6 +44,8 @@ pub struct Room {
     node: Utf8PathBuf,
     /// What is shown of the project: folders and files of this machine, and where they are there.
     shown: Vec<Shown>,
+    /// What that is, in messages.
+    seen: &'static str,
     agent: String,
 }
 
@@ -57,7 +54,7 @@ pub struct Room {
 pub enum ScriptError {
     /// It failed.
     #[error(
-        "the {event} script of {package} {ended}:{last}\nit ran without a network, and saw nothing but the project's node_modules: what it \
+        "the {event} script of {package} {ended}:{last}\nit ran without a network, and saw nothing but {seen}: what it \
          wants besides has to be there beforehand, or the package left out of --allow-scripts"
     )]
     Failed {
@@ -69,6 +66,8 @@ pub enum ScriptError {
         ended: String,
         /// What it said last.
         last: String,
+        /// What it could see.
+        seen: &'static str,
     },
     /// This kernel does not let us contain anything.
     #[error(
@@ -90,11 +89,11 @@ pub enum ScriptError {
 }
 
 impl Room {
-    /// One in which `shown` is all that is seen of the project.
+    /// One in which `shown` is all that is seen of the project; `seen` is what that is called.
     ///
     /// # Errors
     /// When there is no Node, or nothing can be contained here.
-    pub fn new(shown: Vec<Shown>, agent: String) -> Result<Self, ScriptError> {
+    pub fn new(shown: Vec<Shown>, seen: &'static str, target: &str) -> Result<Self, ScriptError> {
         let this = std::env::current_exe().map_err(|source| ScriptError::Io {
             package: "packages".into(),
             source,
@@ -112,7 +111,8 @@ impl Room {
             this,
             node: prefix.unwrap_or(Utf8Path::new("/usr")).to_owned(),
             shown,
-            agent,
+            seen,
+            agent: format!("npm/11.17.0 {target}"),
         })
     }
 
@@ -121,7 +121,10 @@ impl Room {
     /// # Errors
     /// With what the first that fails said.
     pub fn run(&self, package: &Scripts<'_>) -> Result<usize, ScriptError> {
-        let label = format!("{} {}", package.name, package.version);
+        let label = match format!("{} {}", package.name, package.version).trim() {
+            "" => "the project".to_owned(),
+            label => label.to_owned(),
+        };
         let failed = |source| ScriptError::Io {
             package: label.clone(),
             source,
@@ -135,13 +138,13 @@ impl Room {
             && about.get("gypfile") != Some(&Value::Bool(false))
             && package.folder.join("binding.gyp").is_file();
         let mut count = 0;
-        for event in EVENTS {
+        for &event in package.events {
             let said = match event {
                 "install" if is_native => Some("node-gyp rebuild"),
                 event => script(event),
             };
             if let Some(said) = said.filter(|said| !said.trim().is_empty()) {
-                self.one(package, &label, event, said)?;
+                self.one(package, &label, event, said, &about)?;
                 count += 1;
             }
         }
@@ -154,6 +157,7 @@ impl Room {
         label: &str,
         event: &'static str,
         said: &str,
+        about: &Value,
     ) -> Result<(), ScriptError> {
         let failed = |source| ScriptError::Io {
             package: label.to_owned(),
@@ -178,8 +182,8 @@ impl Room {
             writable: Vec::new(),
             shown: self.shown.clone(),
             command: ["/bin/sh", "-c", said].map(str::to_owned).to_vec(),
-            current: Utf8Path::new(PROJECT).join(package.location),
-            environment: self.environment(package, event, said),
+            current: inside(package.location),
+            environment: self.environment(package, event, said, about),
         };
         let stdin = fs::File::open("/dev/null").map_err(failed)?;
         let mut child = job.start(true, &self.this, stdin, &log).map_err(failed)?;
@@ -204,14 +208,21 @@ impl Room {
                 .iter()
                 .map(|line| format!("\n  {line}"))
                 .collect(),
+            seen: self.seen,
         })
     }
 
     /// What npm tells its scripts, as far as it does not depend on the machine.
-    fn environment(&self, package: &Scripts<'_>, event: &str, said: &str) -> Vec<(String, String)> {
-        let inside = format!("{PROJECT}/{}", package.location);
+    fn environment(
+        &self,
+        package: &Scripts<'_>,
+        event: &str,
+        said: &str,
+        about: &Value,
+    ) -> Vec<(String, String)> {
+        let inside = inside(package.location);
         let mut path = String::new();
-        let mut above = Some(Utf8Path::new(&inside));
+        let mut above = Some(inside.as_path());
         while let Some(folder) = above.filter(|folder| folder.starts_with(PROJECT)) {
             if folder.file_name() != Some("node_modules") {
                 path.push_str(&format!("{folder}/node_modules/.bin:"));
@@ -250,8 +261,44 @@ impl Room {
         if self.node.join("include/node/node.h").is_file() {
             all.push(("npm_config_nodedir", self.node.to_string()));
         }
-        all.into_iter()
+        let mut all: Vec<(String, String)> = all
+            .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+            .collect();
+        for key in ["config", "engines", "bin"] {
+            if let Some(value) = about.get(key) {
+                flatten(&format!("npm_package_{key}"), value, &mut all);
+            }
+        }
+        // No system takes these.
+        all.retain(|(name, value)| !name.contains(['=', '\0']) && !value.contains('\0'));
+        all
+    }
+}
+
+/// A place of the project, where scripts find it.
+pub fn inside(place: &str) -> Utf8PathBuf {
+    match place.trim_end_matches('/') {
+        "" => PROJECT.into(),
+        place => Utf8Path::new(PROJECT).join(place),
+    }
+}
+
+/// A value of a package.json as variables, the way npm names them: `npm_package_config_port`.
+fn flatten(name: &str, value: &Value, all: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                flatten(&format!("{name}_{key}"), value, all);
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                flatten(&format!("{name}_{index}"), value, all);
+            }
+        }
+        Value::Null | Value::Bool(false) => all.push((name.to_owned(), String::new())),
+        Value::String(text) => all.push((name.to_owned(), text.clone())),
+        other => all.push((name.to_owned(), other.to_string())),
     }
 }

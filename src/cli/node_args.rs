@@ -8,12 +8,13 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::Failure;
+use crate::assemble::npm_scripts::OWN;
 use crate::digest::Digest;
 use crate::fetch;
 use crate::fetch::credentials::{Credential, Login};
 use crate::lock::npm::NpmLock;
 use crate::lock::npmrc::{Auth, Npmrc};
-use crate::plan::npm::{NpmPlan, Omit, Wanted};
+use crate::plan::npm::{NpmPlan, NpmPlanError, Omit, Wanted};
 use crate::target::node::NodeTarget;
 use crate::tree::LinkMode;
 
@@ -34,11 +35,12 @@ pub struct NodeArgs {
     /// With --workspace: what the project itself needs, too
     #[arg(long, requires = "workspace")]
     include_workspace_root: bool,
-    /// Run the install scripts of these packages, contained and without a network (repeatable, or
-    /// separated by commas) [default: of none]
+    /// Run the scripts of these packages that npm would run, contained and without a network: those
+    /// that install, those that prepare a git dependency, a workspace's; `.` is the project itself
+    /// (repeatable, or separated by commas) [default: of none]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub allow_scripts: Vec<String>,
-    /// Run no install scripts, as is the default
+    /// Run no scripts, as is the default
     #[arg(long, conflicts_with = "allow_scripts")]
     ignore_scripts: bool,
     /// How files come from the store: copied, or shared with it where the disk can [default: copy]
@@ -100,10 +102,26 @@ pub struct NodeProject {
     pub lock: NpmLock,
     /// The plan.
     pub plan: NpmPlan,
-    npmrc: Npmrc,
+    /// Registries and logins.
+    pub npmrc: Npmrc,
+    target: NodeTarget,
+    wanted: Wanted,
 }
 
 impl NodeProject {
+    /// Plans it anew without these optional packages and what is there only because of them.
+    ///
+    /// # Errors
+    /// When it cannot be planned.
+    pub fn leave_out(
+        &mut self,
+        places: impl IntoIterator<Item = String>,
+    ) -> Result<(), NpmPlanError> {
+        self.wanted.failed.extend(places);
+        self.plan = NpmPlan::new(&self.lock, &self.target, &self.wanted, &self.npmrc)?;
+        Ok(())
+    }
+
     /// How its packages are fetched: as the command line says, and with the logins of `.npmrc`.
     pub fn options(&self, mut options: fetch::Options) -> fetch::Options {
         for (url, auth) in self.npmrc.logins() {
@@ -178,9 +196,10 @@ impl NodeArgs {
     pub fn open(&self, file: &Utf8Path) -> Result<NodeProject, Failure> {
         let lock = NpmLock::load(file)?;
         let npmrc = Npmrc::read(lock.folder()).with_registry(self.registry.as_ref());
-        let plan = NpmPlan::new(&lock, &self.target(), &self.wanted(), &npmrc)?;
+        let (target, wanted) = (self.target(), self.wanted());
+        let plan = NpmPlan::new(&lock, &target, &wanted, &npmrc)?;
         for name in &self.allow_scripts {
-            if !plan.packages.iter().any(|package| package.name == *name) {
+            if name != OWN && !plan.packages.iter().any(|package| package.name == *name) {
                 let having = plan
                     .packages
                     .iter()
@@ -195,7 +214,13 @@ impl NodeArgs {
                 .into());
             }
         }
-        Ok(NodeProject { lock, plan, npmrc })
+        Ok(NodeProject {
+            lock,
+            plan,
+            npmrc,
+            target,
+            wanted,
+        })
     }
 
     /// How files come from the store.
@@ -209,6 +234,7 @@ impl NodeArgs {
             omit: self.omit(),
             workspaces: self.workspace.clone(),
             workspace_root: self.include_workspace_root,
+            failed: BTreeSet::new(),
         }
     }
 

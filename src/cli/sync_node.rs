@@ -10,8 +10,9 @@ use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, print};
-use crate::assemble::npm::{Assembled, Request, assemble};
+use crate::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
 use crate::assemble::npm_current::is_current;
+use crate::assemble::npm_scripts::{OWN, names_own};
 use crate::ui::bytes;
 
 /// What of `sync`'s arguments matters here.
@@ -41,6 +42,8 @@ struct Report<'a> {
     bytes_fetched: u64,
     scripts_run: &'a [String],
     scripts_not_run: Vec<String>,
+    /// Optional packages that were left out because their scripts failed, and how.
+    left_out: &'a [LeftOut],
     /// Git dependencies that were placed as they are, without what their `prepare` would make.
     not_prepared: &'a [String],
     /// Packages whose bytes nothing, or a digest that can be forged, vouches for.
@@ -51,40 +54,59 @@ struct Report<'a> {
 /// Runs the command.
 pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let start = Instant::now();
-    let project = args.node.open(args.lock)?;
-    let plan = &project.plan;
+    let mut project = args.node.open(args.lock)?;
     let planned = start.elapsed();
-    for warning in &plan.warnings {
+    for warning in &project.plan.warnings {
         tracing::info!("{warning}");
     }
     let options = project.options(args.network.options(&[]));
     let out = args.out.map(camino::absolute_utf8).transpose()?;
-    let root = out.as_deref().unwrap_or(project.lock.folder());
+    if out.is_some() && names_own(&project.plan, &args.node.allow_scripts) {
+        return Err(
+            "--allow-scripts names the project or a workspace, whose scripts run in their own \
+                    folder, and --out collects everything elsewhere: leave one of the two out"
+                .into(),
+        );
+    }
+    let root = out.as_deref().unwrap_or(project.lock.folder()).to_owned();
     // What scripts have made cannot be told from what they should make.
     let may_be_current =
         !args.clear && !args.node.no_hidden_lockfile && args.node.allow_scripts.is_empty();
-    if may_be_current && is_current(&project.lock, plan, root) {
-        return finish(args, global, &project, &Assembled::default(), || {
+    if may_be_current && is_current(&project.lock, &project.plan, &root) {
+        return finish(args, global, &project, &Assembled::default(), &[], || {
             format!(
                 "{root}/node_modules is as the lock has it: {} packages",
-                plan.packages.len()
+                project.plan.packages.len()
             )
         });
     }
     let store = args.network.store()?;
-    let done = assemble(&Request {
-        plan,
-        lock: &project.lock,
-        store: &store,
-        fetch: &options,
-        limits: args.limits.limits(),
-        out: out.as_deref(),
-        clear: args.clear,
-        hidden_lockfile: !args.node.no_hidden_lockfile,
-        link: args.node.link(),
-        scripts: &args.node.allow_scripts,
-    })?;
-    finish(args, global, &project, &done, || {
+    let mut left_out = Vec::new();
+    let done = loop {
+        let done = assemble(&Request {
+            plan: &project.plan,
+            lock: &project.lock,
+            store: &store,
+            fetch: &options,
+            limits: args.limits.limits(),
+            out: out.as_deref(),
+            clear: args.clear,
+            hidden_lockfile: !args.node.no_hidden_lockfile,
+            link: args.node.link(),
+            scripts: &args.node.allow_scripts,
+            npmrc: &project.npmrc,
+        });
+        match done {
+            // Optional packages may fail, and are left out then, each with its whole set.
+            Err(NpmAssembleError::Optional(failed)) => {
+                project.leave_out(failed.iter().map(|failed| failed.location.clone()))?;
+                left_out.extend(failed);
+            }
+            done => break done?,
+        }
+    };
+    let plan = &project.plan;
+    finish(args, global, &project, &done, &left_out, || {
         let place = done.folders.last().map_or("", |folder| folder.as_str());
         format!(
             "Placed {} packages in {place}: {} files, {}\n{:.2} s: plan {:.2} s",
@@ -102,20 +124,20 @@ fn finish(
     global: &Global,
     project: &NodeProject,
     done: &Assembled,
+    left_out: &[LeftOut],
     said: impl FnOnce() -> String,
 ) -> Outcome {
     let plan = &project.plan;
-    let scripts: Vec<String> = plan
+    let with_scripts = plan
         .packages
         .iter()
         .filter(|package| package.has_install_script)
-        .filter(|package| {
-            !done
-                .scripts_run
-                .iter()
-                .any(|run| *run == package.location.as_str())
-        })
-        .map(|package| package.location.to_string())
+        .map(|package| package.location.to_string());
+    let own = (!plan.own_scripts.is_empty()).then(|| OWN.to_owned());
+    let scripts: Vec<String> = own
+        .into_iter()
+        .chain(with_scripts)
+        .filter(|place| !done.scripts_run.contains(place))
         .collect();
     let report = Report {
         changed: !done.folders.is_empty(),
@@ -131,6 +153,7 @@ fn finish(
         bytes_fetched: done.fetched.bytes,
         scripts_run: &done.scripts_run,
         scripts_not_run: scripts,
+        left_out,
         not_prepared: &done.unprepared,
         weak: project.weak(),
         warnings: &plan.warnings,
@@ -141,9 +164,13 @@ fn finish(
             report.weak.join(", ")
         );
     }
+    for LeftOut { location, why } in left_out {
+        eprintln!("warning: {location} is left out, being optional: {why}");
+    }
     if !report.not_prepared.is_empty() {
         eprintln!(
-            "warning: from git, without what their prepare scripts would make: {}",
+            "warning: from git, without what their scripts would make before npm packs them: {}; \
+             --allow-scripts NAME runs them",
             report.not_prepared.join(", ")
         );
     }
@@ -152,10 +179,16 @@ fn finish(
     } else if !global.quiet {
         eprintln!("{}", said());
         if !report.scripts_not_run.is_empty() {
+            let places = report
+                .scripts_not_run
+                .iter()
+                .map(|place| match place.as_str() {
+                    OWN => "the project itself (`.`)",
+                    place => place,
+                });
             eprintln!(
-                "{} packages have install scripts, which were not run: {}",
-                report.scripts_not_run.len(),
-                report.scripts_not_run.join(", ")
+                "These have scripts that npm would run, and --allow-scripts NAME does: {}",
+                places.collect::<Vec<_>>().join(", ")
             );
         }
     }

@@ -22,6 +22,7 @@ const PHASE: &str = "node";
 /// A planned `node_modules`.
 pub struct PreparedNode {
     lock: NpmLock,
+    npmrc: Npmrc,
     /// What goes where.
     pub(super) plan: NpmPlan,
 }
@@ -76,7 +77,7 @@ pub fn prepare(
         all.add(format!("program {}", bin.link), bin.file.as_str());
     }
     all.add("collect", node.collect.as_deref().unwrap_or("."));
-    Ok(Some(PreparedNode { lock, plan }))
+    Ok(Some(PreparedNode { lock, npmrc, plan }))
 }
 
 /// The machine it is for: the manifest's, this one where that says nothing.
@@ -144,6 +145,7 @@ pub fn place(
         hidden_lockfile: true,
         link: LinkMode::Copy,
         scripts: &[],
+        npmrc: &prepared.npmrc,
     });
     let done = done.map_err(context.failed(said, PHASE))?;
     for package in &done.unprepared {

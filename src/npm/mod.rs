@@ -3,5 +3,6 @@
 
 pub mod glob;
 pub mod hidden;
+pub mod pack;
 pub mod package;
 pub mod packlist;

@@ -14,13 +14,14 @@ use super::packlist::{self, PackError};
 
 use crate::archive::Limits;
 use crate::archive::tar::{Kind, Tar, TarError};
+use crate::lock::npm::scripts::is_made;
 use crate::store::{StoreError, Unpacked};
 use crate::tree::{Facts, LinkMode, Owner, Tree, TreeError, TreePath};
 
 /// A tarball's contents, ready to be placed any number of times.
 pub struct Package<'a> {
     files: IndexMap<String, File<'a>>,
-    /// Whether it has a `prepare` script, which npm would run on a git dependency.
+    /// Whether it has scripts that npm would run on a git dependency before it packs it.
     pub has_prepare: bool,
 }
 
@@ -183,11 +184,12 @@ impl<'a> Package<'a> {
         };
         package.check("package.json", expected)?;
         if let Form::Checkout(_) = form {
-            let scripts = package.about("package.json");
-            package.has_prepare = scripts
+            let about = package.about("package.json");
+            let scripts = about
                 .as_ref()
-                .and_then(|about| about.get("scripts")?.get("prepare"))
-                .is_some();
+                .and_then(|about| about.get("scripts")?.as_object());
+            let names = scripts.into_iter().flat_map(|all| all.keys().cloned());
+            package.has_prepare = is_made(&names.collect());
         }
         Ok(package)
     }
@@ -397,15 +399,13 @@ fn packed<'a>(
         archive: archive.to_owned(),
         why,
     })?;
-    let is_program = |path: &str| {
-        // As npm asks: without the first folder, if there is one.
-        let path = path.split_once('/').map_or(path, |(_, rest)| rest);
-        programs.iter().any(|program| program == path)
-    };
     let mut placed = Vec::with_capacity(selected.len());
     for path in selected {
         if let Some((place, mode, bytes)) = files.remove(&path) {
-            let executable = if is_program(&path) { 0o111 } else { 0 };
+            let executable = match packlist::is_program(&programs, &path) {
+                true => 0o111,
+                false => 0,
+            };
             placed.push((place, mode | executable, bytes));
         }
     }

@@ -144,6 +144,13 @@ pub fn select(source: &Source<'_>) -> Result<Vec<String>, PackError> {
     Ok(found)
 }
 
+/// Whether a packed file is made executable for being a program, as npm asks: by its path without the
+/// first folder, if there is one.
+pub fn is_program(programs: &[String], path: &str) -> bool {
+    let path = path.split_once('/').map_or(path, |(_, rest)| rest);
+    programs.iter().any(|program| program == path)
+}
+
 /// The rules of the top folder, and the files that `files` names one by one.
 fn top(
     source: &Source<'_>,

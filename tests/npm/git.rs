@@ -30,7 +30,7 @@ fn git(folder: &Utf8Path, args: &[&str]) -> String {
 }
 
 /// A repository with these files, some of them executable; and its commit.
-fn repository(temp: &Temp, name: &str, files: &[(&str, u32, &str)]) -> (Utf8PathBuf, String) {
+pub fn repository(temp: &Temp, name: &str, files: &[(&str, u32, &str)]) -> (Utf8PathBuf, String) {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = temp.join(format!("forge/{name}"));
     fs::create_dir_all(&folder).unwrap();
@@ -138,34 +138,6 @@ fn a_commit_is_packed_as_npm_packs_it() {
     fs::remove_dir_all(ours.join("node_modules")).unwrap();
     project.lockwright(&ours, &["--offline"]).ok();
     assert_same(&project.temp, &ours, &theirs);
-}
-
-#[test]
-fn what_a_prepare_script_would_make_is_told() {
-    let mut project = Project::new(json!({
-        "name": "project", "version": "1.0.0", "dependencies": { "g": "git+https://forge.example/g.git" },
-    }));
-    let about = json!({ "name": "g", "version": "1.0.0", "scripts": { "prepare": "tsc" } });
-    let (g, commit) = repository(
-        &project.temp,
-        "g",
-        &[("package.json", 0o644, &about.to_string())],
-    );
-    let resolved = format!("git+https://forge.example/g.git#{commit}");
-    project.entry(
-        "node_modules/g",
-        json!({ "version": "1.0.0", "resolved": resolved }),
-    );
-    let mirror = format!("https://forge.example/g.git={g}");
-    let ours = project.write("ours");
-    let said = project
-        .lockwright(&ours, &["--mirror", &mirror])
-        .ok()
-        .stderr;
-    assert!(
-        said.contains("prepare scripts would make: node_modules/g"),
-        "{said}"
-    );
 }
 
 #[test]

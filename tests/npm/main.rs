@@ -11,6 +11,7 @@ mod commands;
 mod crafted;
 mod git;
 mod peers;
+mod prepare;
 mod refusals;
 mod registry;
 mod scripts;

@@ -167,6 +167,12 @@ impl Project {
         npm(&self.temp, folder, &self.server.url("/"), args)
     }
 
+    /// `npm ci` of a copy, with scripts.
+    pub fn npm_with_scripts(&self, folder: &Utf8Path, args: &[&str]) -> Ran {
+        let args = [&["--no-ignore-scripts"], args].concat();
+        self.npm(folder, &args)
+    }
+
     /// Both, each on its own copy, come to the same.
     #[track_caller]
     pub fn is_as_npm_has_it(&self, args: &[&str]) -> Utf8PathBuf {

@@ -1,10 +1,10 @@
-//! Install scripts: off, and on for those that are named, contained.
+//! Scripts: off, and on for those that are named, contained; beside what npm makes of them.
 
 use std::fs;
 
 use serde_json::json;
 
-use crate::registry::{Project, about, file};
+use crate::registry::{Project, about, assert_same, file};
 
 /// `a` needs `b`; both write down what they see, and `c` is not allowed to run anything.
 fn project() -> Project {
@@ -108,4 +108,163 @@ fn one_that_fails_leaves_everything_as_it_was() {
         ),
         "{said}"
     );
+}
+
+/// Two workspaces and a project, each of whose scripts writes down that it ran.
+fn with_workspaces() -> Project {
+    let all = [
+        "preinstall",
+        "install",
+        "postinstall",
+        "prepublish",
+        "preprepare",
+        "prepare",
+        "postprepare",
+        "predependencies",
+        "dependencies",
+        "postdependencies",
+        "prepack",
+        "build",
+    ];
+    let scripts = || {
+        let said = all.map(|event| (event.to_owned(), format!("echo {event} >> order").into()));
+        serde_json::Map::from_iter(said)
+    };
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "workspaces": ["packages/*"],
+        "dependencies": { "a": "^1.0.0" }, "scripts": scripts(),
+    }));
+    let mut one = scripts();
+    // Made by its own script, after which it can be linked.
+    one["prepare"] =
+        "echo prepare >> order && a && node -e \"require('fs').writeFileSync('cli.js', '')\""
+            .into();
+    project
+        .file("packages/one/package.json", &json!({ "name": "@w/one", "version": "1.0.0", "bin": { "one": "cli.js" },
+            "dependencies": { "@w/two": "^1.0.0" }, "scripts": one }).to_string())
+        .file("packages/two/package.json", &json!({ "name": "@w/two", "version": "1.0.0", "scripts": scripts() }).to_string())
+        .entry("node_modules/@w/one", json!({ "resolved": "packages/one", "link": true }))
+        .entry("node_modules/@w/two", json!({ "resolved": "packages/two", "link": true }))
+        .entry("packages/one", json!({ "name": "@w/one", "version": "1.0.0", "bin": { "one": "cli.js" },
+            "dependencies": { "@w/two": "^1.0.0" }, "hasInstallScript": true }))
+        .entry("packages/two", json!({ "name": "@w/two", "version": "1.0.0", "hasInstallScript": true }))
+        .package("a", &[
+            about(&json!({ "name": "a", "version": "1.0.0", "bin": "a.js" })),
+            file("package/a.js", 0o644, "#!/usr/bin/env node\nrequire('fs').writeFileSync('by-a', process.env.npm_package_name)"),
+        ], json!({ "bin": { "a": "a.js" } }));
+    project
+}
+
+#[test]
+fn the_projects_own_scripts_and_its_workspaces_are_run_as_npm_runs_them() {
+    let project = with_workspaces();
+    let (ours, theirs) = (project.write("ours"), project.write("theirs"));
+    project.npm_with_scripts(&theirs, &[]).ok();
+    let args = ["--json", "--allow-scripts", ".,@w/one,@w/two"];
+    let done = project.lockwright(&ours, &args).ok().json();
+    assert_eq!(
+        done["scripts_run"],
+        json!(["packages/two", "packages/one", "."])
+    );
+    assert_eq!(done["scripts_not_run"], json!([]));
+    assert_same(&project.temp, &ours, &theirs);
+    assert!(ours.join("node_modules/.bin/one").is_symlink());
+    assert_eq!(
+        fs::read_to_string(ours.join("packages/one/by-a")).unwrap(),
+        "@w/one"
+    );
+}
+
+#[test]
+fn those_of_the_project_that_were_not_run_are_told() {
+    let project = with_workspaces();
+    let ours = project.write("ours");
+    let said = project.lockwright(&ours, &[]).ok().stderr;
+    assert!(
+        said.contains(
+            "--allow-scripts NAME does: the project itself (`.`), packages/one, packages/two"
+        ),
+        "{said}"
+    );
+    assert!(!ours.join("order").exists() && !ours.join("packages/two/order").exists());
+    let args = ["--allow-scripts", ".", "--out", "elsewhere"];
+    let said = project.lockwright(&ours, &args).exit(1).stderr;
+    assert!(
+        said.contains("--out collects everything elsewhere"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_of_the_projects_own_that_fails_leaves_the_old_tree() {
+    let mut project = with_workspaces();
+    project.root["scripts"] = json!({ "prepare": "ls node_modules; exit 3" });
+    let ours = project.write("ours");
+    let said = project
+        .lockwright(&ours, &["--allow-scripts", "."])
+        .exit(1)
+        .stderr;
+    assert!(
+        said.contains(
+            "the prepare script of project 1.0.0 ended with exit code 3:\n  @w\n  a\nit ran"
+        ),
+        "{said}"
+    );
+    assert!(!ours.join("node_modules").exists());
+    fs::create_dir(ours.join("node_modules")).unwrap();
+    fs::write(ours.join("node_modules/old"), "").unwrap();
+    project.lockwright(&ours, &["--allow-scripts", "."]).exit(1);
+    assert_eq!(fs::read_dir(ours.join("node_modules")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_optional_package_whose_script_fails_goes_with_its_whole_set() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0",
+        "dependencies": { "a": "^1.0.0" }, "optionalDependencies": { "o": "^1.0.0", "p": "^1.0.0" },
+    }));
+    let fails = |name: &str, needs: serde_json::Value| {
+        about(
+            &json!({ "name": name, "version": "1.0.0", "dependencies": needs,
+            "scripts": { "install": format!("echo no {name} here; exit 1") } }),
+        )
+    };
+    let optional = |needs: serde_json::Value| json!({ "optional": true, "hasInstallScript": true, "bin": { "x": "x.js" }, "dependencies": needs });
+    let bin = || file("package/x.js", 0o755, "#!/usr/bin/env node\n");
+    let both = || json!({ "both": "^1.0.0", "a": "^1.0.0" });
+    let deep = || json!({ "deep": "^1.0.0", "both": "^1.0.0" });
+    project
+        // With a program, or npm would leave an empty .bin.
+        .simple("a", json!({ "bin": { "a": "index.js" } }))
+        .simple("both", json!({ "optional": true }))
+        .simple("o-only", json!({ "optional": true }))
+        .package(
+            "o",
+            &[about(&json!({ "name": "o", "version": "1.0.0" })), bin()],
+            json!({ "optional": true, "dependencies": { "deep": "^1.0.0", "o-only": "^1.0.0" } }),
+        )
+        .package(
+            "deep",
+            &[fails("deep", both())],
+            json!({ "optional": true, "hasInstallScript": true, "dependencies": both() }),
+        )
+        .package(
+            "p",
+            &[fails("p", deep()), bin()],
+            optional(json!({ "both": "^1.0.0" })),
+        );
+    let (ours, theirs) = (project.write("ours"), project.write("theirs"));
+    project.npm_with_scripts(&theirs, &[]).ok();
+    let said = project
+        .lockwright(&ours, &["--allow-scripts", "deep,p"])
+        .ok()
+        .stderr;
+    for why in [
+        "node_modules/deep is left out, being optional: the install script of deep 1.0.0 ended with exit code 1",
+        "no p here",
+    ] {
+        assert!(said.contains(why), "no `{why}` in: {said}");
+    }
+    assert_same(&project.temp, &ours, &theirs);
+    assert!(!ours.join("node_modules/both").exists());
 }

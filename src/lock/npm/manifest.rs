@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::json::{json, refuse};
+use super::scripts::INSTALL;
 use crate::lock::LockError;
 
 /// What a lock says of a package.
@@ -67,6 +68,8 @@ pub struct Manifest {
     pub overrides: BTreeMap<String, Vec<String>>,
     /// Whether it has scripts that npm would run on installing it.
     pub has_install_script: bool,
+    /// The names of its scripts, which a package.json tells and a lock does not.
+    pub scripts: BTreeSet<String>,
 }
 
 impl Manifest {
@@ -158,9 +161,12 @@ impl Manifest {
     pub(super) fn of(raw: &Map<String, Value>, called: Option<&str>) -> Self {
         let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
         let engine = |key: &str| raw.get("engines")?.get(key)?.as_str().map(str::to_owned);
-        let scripts = ["preinstall", "install", "postinstall"]
-            .iter()
-            .any(|name| raw.get("scripts").and_then(|all| all.get(*name)).is_some());
+        let scripts: BTreeSet<String> = raw
+            .get("scripts")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|all| all.keys().cloned())
+            .collect();
         let name = text("name");
         let bin = bins(raw.get("bin"), name.as_deref().or(called));
         Self {
@@ -195,8 +201,9 @@ impl Manifest {
                 overrides(raw.get("overrides"), &mut all);
                 all
             },
-            has_install_script: scripts
+            has_install_script: INSTALL.iter().any(|event| scripts.contains(*event))
                 || raw.get("hasInstallScript").and_then(Value::as_bool) == Some(true),
+            scripts,
             name,
         }
     }

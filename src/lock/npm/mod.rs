@@ -7,6 +7,7 @@
 
 mod json;
 mod manifest;
+pub mod scripts;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;

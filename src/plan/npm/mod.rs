@@ -26,14 +26,14 @@ use serde::Serialize;
 
 use crate::artifact::Artifact;
 use crate::lock::LockError;
-use crate::lock::npm::{NpmLock, name_of};
+use crate::lock::npm::{NpmLock, name_of, scripts};
 use crate::lock::npmrc::Npmrc;
 use crate::target::node::NodeTarget;
 use crate::tree::TreePath;
 
 pub use source::GitPackage;
 
-use graph::Graph;
+use graph::{Graph, ROOT};
 
 /// Kinds of dependencies that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -56,6 +56,9 @@ pub struct NpmPlan {
     pub packages: Vec<PlannedNpm>,
     /// The programs, the first that claims a name having it.
     pub bins: Vec<PlannedBin>,
+    /// The project's own scripts that npm would run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own_scripts: Vec<&'static str>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -73,6 +76,9 @@ pub struct PlannedNpm {
     pub source: NpmSource,
     /// Whether it has scripts that npm would run.
     pub has_install_script: bool,
+    /// Whether it may be left out where its scripts fail.
+    #[serde(skip)]
+    pub is_optional: bool,
     /// Those that it needs, by their indexes in the plan.
     #[serde(skip)]
     pub needs: Vec<usize>,
@@ -168,6 +174,9 @@ pub struct Wanted {
     pub workspaces: Vec<String>,
     /// Whether what the project itself needs is wanted beside them.
     pub workspace_root: bool,
+    /// Optional packages, by place, that turned out not to be had here: they go as those do that the
+    /// machine rules out.
+    pub failed: BTreeSet<String>,
 }
 
 impl NpmPlan {
@@ -185,7 +194,7 @@ impl NpmPlan {
         let mut graph = Graph::new(lock, true)?;
         graph.find_flags();
         let warnings = graph.check(target, &wanted.omit)?;
-        graph.rule_out(target);
+        graph.rule_out(target, &wanted.failed);
         let chosen = graph.choose(wanted)?;
         graph.plan(target, &wanted.omit, chosen.as_ref(), npmrc, warnings)
     }
@@ -202,7 +211,7 @@ impl NpmPlan {
     ) -> Result<Vec<&'a str>, NpmPlanError> {
         let mut graph = Graph::new(lock, false)?;
         graph.find_flags();
-        graph.rule_out(target);
+        graph.rule_out(target, &BTreeSet::new());
         let kept = graph.kept(omit, None);
         Ok(kept
             .iter()
@@ -260,6 +269,9 @@ impl Graph<'_> {
         for index in &indexes {
             let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };
+            let source = self.source(node, entry, npmrc)?;
+            let prepares =
+                matches!(source, NpmSource::Folder) && node.about.scripts.contains("prepare");
             packages.push(PlannedNpm {
                 location: TreePath::new(node.location)?,
                 name: node
@@ -269,12 +281,14 @@ impl Graph<'_> {
                     .or_else(|| name_of(node.location).map(str::to_owned))
                     .unwrap_or_default(),
                 version: node.about.version.clone(),
-                source: self.source(node, entry, npmrc)?,
-                has_install_script: node.about.has_install_script,
+                source,
+                has_install_script: node.about.has_install_script || prepares,
+                is_optional: node.flags.optional,
                 needs: Vec::new(),
                 recorded: self.recorded(node, entry, npmrc),
             });
         }
+        let root = &self.nodes[ROOT].about;
         let of_node: HashMap<usize, usize> = indexes.iter().copied().zip(0..).collect();
         for (package, index) in packages.iter_mut().zip(&indexes) {
             let node = &self.nodes[*index];
@@ -286,6 +300,11 @@ impl Graph<'_> {
             target: target.to_string(),
             bins: self.bins(indexes)?,
             packages,
+            own_scripts: scripts::PROJECT
+                .iter()
+                .copied()
+                .filter(|event| root.scripts.contains(*event))
+                .collect(),
             warnings,
         })
     }

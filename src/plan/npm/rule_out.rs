@@ -1,22 +1,24 @@
 //! What a machine rules out: optional packages, each with all that is there only because of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::graph::Graph;
 use crate::target::node::NodeTarget;
 
 impl Graph<'_> {
-    /// Optional packages that the machine rules out go, each with its whole optional set.
-    pub(super) fn rule_out(&mut self, target: &NodeTarget) {
+    /// Optional packages that the machine rules out go, or that failed here, each with its whole
+    /// optional set.
+    pub(super) fn rule_out(&mut self, target: &NodeTarget, failed: &BTreeSet<String>) {
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
             let about = &node.about;
             if !node.flags.optional || node.flags.extraneous || node.inert {
                 continue;
             }
-            let fits = target
-                .rules_out(&about.os, &about.cpu, &about.libc)
-                .is_none()
+            let fits = !failed.contains(node.location)
+                && target
+                    .rules_out(&about.os, &about.cpu, &about.libc)
+                    .is_none()
                 && target
                     .engines_fail(about.node.as_deref(), about.npm.as_deref())
                     .is_none();
