@@ -145,6 +145,7 @@ fn amend_records(
         .map(|info| info.join("RECORD"))
         .filter(|record| record.is_file())
         .collect();
+    let records = installed::without_vendored(records);
     let decide = |path: &Path| match now.get(&Path::new("/").join(path)) {
         None => Line::Keep,
         Some(None) => Line::Drop,

@@ -5,17 +5,15 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
+use common::elf::{SYSTEM, elf_files, faults};
 use common::{
     Ran, Run as _, Temp, copy_tree, fixture, forky_root, lockwright, lockwright_in_forky, mirrors,
     patchelf, shared_store, wheels,
 };
-
-const SYSTEM: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// Imports every extension module below a folder; prints those that fail (one needs tkinter, one cannot be imported
 /// first), and from where libstdc++ came.
@@ -38,53 +36,6 @@ maps = {line.split()[-1] for line in open("/proc/self/maps") if "libstdc++" in l
 print("MAPS", *sorted(maps))
 print("COUNT", count)
 "#;
-
-fn elf_files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir_utf8().unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.into_path());
-            } else if fs::read(entry.path()).unwrap().starts_with(b"\x7fELF") {
-                found.push(entry.into_path());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-/// What a checker says, without words that hold numbers.
-fn said(ran: &Ran) -> BTreeSet<String> {
-    let lines = ran.stderr.lines().chain(
-        ran.stdout
-            .lines()
-            .filter(|_| ran.command.contains("elflint")),
-    );
-    lines
-        .map(|line| {
-            let words = line.split_whitespace();
-            let plain = words.filter(|word| !word.chars().any(|c| c.is_ascii_digit() || c == '/'));
-            plain.collect::<Vec<_>>().join(" ")
-        })
-        .collect()
-}
-
-fn faults(path: &Utf8Path) -> BTreeSet<String> {
-    let lint = Command::new(common::on_path("eu-elflint"))
-        .args(["--gnu-ld", path.as_str()])
-        .run();
-    let read = Command::new(common::on_path("readelf"))
-        .args(["-aW", path.as_str()])
-        .run();
-    said(&lint)
-        .into_iter()
-        .chain(said(&read))
-        .filter(|line| line != "No errors")
-        .collect()
-}
 
 #[test]
 fn wheels_of_every_machine_get_no_new_fault() {

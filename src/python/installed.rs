@@ -47,7 +47,9 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordE
     }
 }
 
-/// The RECORDs of a tree: paths relative to it, in order.
+/// The RECORDs of a tree: paths relative to it, in order. What a package brings along in a folder of
+/// its own (setuptools does) has RECORDs as well, of places where it no longer is: these are files
+/// of that package like any other, and left out.
 pub fn records(tree: &Node) -> Vec<PathBuf> {
     let mut records = Vec::new();
     tree.each(&mut |path, node| {
@@ -59,6 +61,22 @@ pub fn records(tree: &Node) -> Vec<PathBuf> {
             records.push(path.to_owned());
         }
     });
+    without_vendored(records)
+}
+
+/// Those whose folder of packages is not inside of another.
+pub fn without_vendored(records: Vec<PathBuf>) -> Vec<PathBuf> {
+    let sites: HashSet<PathBuf> = records
+        .iter()
+        .map(|path| site_of(path).to_owned())
+        .collect();
+    let is_vendored = |record: &Path| {
+        let site = site_of(record);
+        !site.ends_with("site-packages")
+            && site.ancestors().skip(1).any(|above| sites.contains(above))
+    };
+    let mut records = records;
+    records.retain(|record| !is_vendored(record));
     records
 }
 
@@ -260,6 +278,19 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::walk::walk;
+
+    #[test]
+    fn what_a_package_brings_along_is_not_installed() {
+        let all = [
+            "site-packages/a-1.dist-info/RECORD",
+            "site-packages/a/_vendor/b-1.dist-info/RECORD",
+            "site-packages/venv/lib/python3.14/site-packages/c-1.dist-info/RECORD",
+            "other/d-1.dist-info/RECORD",
+        ]
+        .map(PathBuf::from);
+        let [a, _, c, d] = all.clone();
+        assert_eq!(without_vendored(all.to_vec()), [a, c, d]);
+    }
 
     #[test]
     fn changed_files_are_hashed_anew_removed_ones_dropped_and_new_ones_added() {

@@ -115,3 +115,23 @@ fn without_a_record_of_ours_the_installers_is_believed() {
     fs::write(root.join(data), "longer").unwrap();
     assert_eq!(found(&root), [(ProblemKind::Altered, data.to_owned())]);
 }
+
+#[test]
+fn one_of_the_packages_that_bring_a_path_is_right() {
+    let (_held, root) = tree();
+    let site = root.join("lib/python3.14/site-packages");
+    let other = site.join("b-1.0.dist-info");
+    fs::create_dir(&other).unwrap();
+    fs::remove_dir_all(root.join(".lockwright")).unwrap();
+    fs::remove_file(root.join("link")).unwrap();
+    fs::write(root.join("pyvenv.cfg"), "").unwrap();
+    let data = "lib/python3.14/site-packages/a/data.txt";
+    fs::write(root.join(data), "another").unwrap();
+    let hash = crate::digest::Digest::of(crate::digest::Algorithm::Sha256, b"another");
+    let hash = data_encoding::BASE64URL_NOPAD.encode(hash.bytes());
+    let lines = format!("a/data.txt,sha256={hash},7\nb-1.0.dist-info/RECORD,,\n");
+    fs::write(other.join("RECORD"), lines).unwrap();
+    assert_eq!(found(&root), []);
+    fs::write(root.join(data), "a third").unwrap();
+    assert_eq!(found(&root), [(ProblemKind::Altered, data.to_owned())]);
+}

@@ -16,6 +16,7 @@
 #![allow(dead_code, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod elf;
 mod run;
 mod server;
 pub mod sources;
