@@ -31,6 +31,10 @@ fn project(temp: &Temp) {
         ("site/shop/rbac/migrations/__init__.py", ""),
         (
             "site/shop/rbac/migrations/0001_initial.py",
+            "class Migration(M):\n    initial = True\n    dependencies = []\n",
+        ),
+        (
+            "site/shop/rbac/migrations/0003_base.py",
             "class Migration(M):\n    initial = True\n",
         ),
         (
@@ -117,12 +121,32 @@ fn what_is_missing_or_would_close_a_circle_is_an_error_and_nothing_is_written() 
             "rbac",
             "0001_initial",
         ),
+        depend(
+            &temp,
+            "rbac/migrations/0003_base.py",
+            "shop_core",
+            "0002_roles",
+        ),
     ]
     .map(|ran| ran.exit(1).redacted(&temp))
     .concat();
     insta::assert_snapshot!("migration_errors", errors);
     let text = fs::read_to_string(temp.join("site/shop/rbac/migrations/0001_initial.py")).unwrap();
-    assert_eq!(text, "class Migration(M):\n    initial = True\n");
+    assert!(text.ends_with("    dependencies = []\n"));
+}
+
+#[test]
+fn a_file_that_django_would_not_load_is_no_migration() {
+    let temp = Temp::new();
+    project(&temp);
+    fs::remove_file(temp.join("site/shop/rbac/migrations/__init__.py")).unwrap();
+    let refused = depend(
+        &temp,
+        "rbac/migrations/0002_group.py",
+        "shop_core",
+        "0002_roles",
+    );
+    insta::assert_snapshot!(refused.exit(1).redacted(&temp), @"error: site/shop/rbac/migrations/0002_group.py: Django loads no such migration of the apps in [TEMP]/site: it takes the files of a package called `migrations` (a folder with an `__init__.py`) whose names begin with neither `_` nor `~` and hold no dot");
 }
 
 #[test]

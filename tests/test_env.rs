@@ -28,6 +28,7 @@ fn the_peers_are_of_the_versions_that_we_claim_parity_with() {
     assert!(newer.starts_with("nix (Nix) 2.3"), "{newer}");
     common::run(common::bun(), ["--version"]);
     common::run(common::python(), ["-c", "import packaging.tags, pip"]);
+    assert!(common::django().join("django/db/migrations").is_dir());
     common::on_path("readelf");
     common::postgres();
 }

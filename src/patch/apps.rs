@@ -1,12 +1,13 @@
 //! The Django apps of a tree: their labels, their migrations, and how those depend on one another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use memchr::memmem;
+use rayon::prelude::*;
 
 use super::migration::{Migration, MigrationError, Relations, relations};
+use super::migration_graph::{Graph, Squashed};
 use super::python_source::Source;
 use crate::walk::{Node, WalkError, walk};
 
@@ -19,7 +20,8 @@ pub struct Apps {
 }
 
 impl Apps {
-    /// Finds the apps below some folders: each folder that has a `migrations` folder is one. Its
+    /// Finds the apps below some folders: each folder with a package called
+    /// `migrations` is one. Its
     /// label is what its `apps.py` says (`label`, else the end of `name`), else the folder's name.
     ///
     /// # Errors
@@ -32,7 +34,8 @@ impl Apps {
         for root in roots {
             walk(root)?.each(&mut |path, node| {
                 let Node::Folder(entries) = node else { return };
-                if path.file_name().is_none_or(|name| name != "migrations") {
+                let is_package = node.get("__init__.py").is_some();
+                if !is_package || path.file_name().is_none_or(|name| name != "migrations") {
                     return;
                 }
                 let app = root.join(path.parent().unwrap_or(Path::new("")));
@@ -42,7 +45,7 @@ impl Apps {
                     .filter_map(|(name, _)| {
                         let name = name.to_str()?.strip_suffix(".py")?;
                         // As Django's loader has it.
-                        let skipped = name.starts_with(['_', '~']);
+                        let skipped = name.starts_with(['_', '~']) || name.contains('.');
                         let file = root.join(path).join(format!("{name}.py"));
                         (!skipped).then(|| (name.to_owned(), file))
                     })
@@ -84,21 +87,47 @@ impl Apps {
                 near: nearest(&target.app, self.files.keys()),
             });
         };
-        let mut read = Reader::default();
-        if !app.contains_key(&target.name) && !self.is_squashed(target, &mut read)? {
+        let own = self.named(file);
+        if own.is_empty() {
+            return Err(MigrationError::NotLoaded(self.shown_roots()));
+        }
+        let all = self.relations()?;
+        let is_replaced = || all.values().any(|it| it.replaces.contains(target));
+        if !app.contains_key(&target.name) && !is_replaced() {
             return Err(MigrationError::NoTarget {
                 target: target.clone(),
                 near: nearest(&target.name, app.keys()),
             });
         }
-        let own = self.named(file);
-        match self.way(target, &own, &mut read)? {
-            Some(mut circle) => {
-                circle.insert(0, circle.last().cloned().unwrap_or_else(|| target.clone()));
-                Err(MigrationError::Circle(circle))
+        for squashed in [Squashed::Used, Squashed::Unused] {
+            let graph = Graph::of(&all, squashed);
+            if let Some(circle) = own.iter().find_map(|own| graph.circle(own, target)) {
+                return Err(MigrationError::Circle(circle));
             }
-            None => Ok(()),
         }
+        Ok(())
+    }
+
+    /// How the migrations of all apps are related.
+    fn relations(&self) -> Result<BTreeMap<Migration, Relations>, MigrationError> {
+        let read = |(app, (name, file)): (&String, (&String, &PathBuf))| {
+            let bytes = fs::read(file).map_err(|error| MigrationError::Read {
+                path: file.clone(),
+                reason: error.to_string(),
+            })?;
+            let migration = Migration {
+                app: app.clone(),
+                name: name.clone(),
+            };
+            // Other files in a `migrations` folder are no concern of ours.
+            let found = relations(&String::from_utf8_lossy(&bytes)).unwrap_or_default();
+            Ok((migration, found))
+        };
+        let apps: Vec<_> = self.files.iter().collect();
+        apps.into_par_iter()
+            .flat_map_iter(|(app, files)| files.iter().map(move |file| (app, file)))
+            .map(read)
+            .collect()
     }
 
     /// Under which names a migration's file is known.
@@ -119,91 +148,6 @@ impl Apps {
         names
     }
 
-    /// Whether a squashed migration stands for one whose file has been removed.
-    fn is_squashed(&self, target: &Migration, read: &mut Reader) -> Result<bool, MigrationError> {
-        for file in self
-            .files
-            .get(&target.app)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-        {
-            if read.relations(file)?.replaces.contains(target) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// How `from` comes to need one of `ends`: the migrations on the way, both included.
-    fn way(
-        &self,
-        from: &Migration,
-        ends: &[Migration],
-        read: &mut Reader,
-    ) -> Result<Option<Vec<Migration>>, MigrationError> {
-        let before = self.run_before(read)?;
-        let mut seen = BTreeSet::from([from.clone()]);
-        let mut ways = vec![vec![from.clone()]];
-        while let Some(way) = ways.pop() {
-            let Some(last) = way.last() else { continue };
-            if ends.contains(last) {
-                return Ok(Some(way));
-            }
-            let mut needs = before.get(last).cloned().unwrap_or_default();
-            if let Some(file) = self
-                .files
-                .get(&last.app)
-                .and_then(|app| app.get(&last.name))
-            {
-                needs.extend(read.relations(file)?.dependencies);
-            }
-            for need in needs.iter().flat_map(|need| self.resolved(need)) {
-                if seen.insert(need.clone()) {
-                    ways.push(way.iter().cloned().chain([need]).collect());
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// `__first__` and `__latest__` name whatever comes first or last in an app.
-    fn resolved(&self, migration: &Migration) -> Vec<Migration> {
-        let names = self.files.get(&migration.app);
-        let name = match migration.name.as_str() {
-            "__first__" => names.and_then(|names| names.keys().next()),
-            "__latest__" => names.and_then(|names| names.keys().next_back()),
-            _ => return vec![migration.clone()],
-        };
-        let name = name.cloned().into_iter();
-        name.map(|name| Migration {
-            app: migration.app.clone(),
-            name,
-        })
-        .collect()
-    }
-
-    /// Who asks to run before whom: dependencies that are written at their other end.
-    fn run_before(
-        &self,
-        read: &mut Reader,
-    ) -> Result<HashMap<Migration, Vec<Migration>>, MigrationError> {
-        let mut before: HashMap<Migration, Vec<Migration>> = HashMap::new();
-        for (app, migrations) in &self.files {
-            for (name, file) in migrations {
-                if memmem::find(&bytes(file)?, b"run_before").is_none() {
-                    continue;
-                }
-                for later in read.relations(file)?.run_before {
-                    before.entry(later).or_default().push(Migration {
-                        app: app.clone(),
-                        name: name.clone(),
-                    });
-                }
-            }
-        }
-        Ok(before)
-    }
-
     fn shown_roots(&self) -> String {
         let roots: Vec<_> = self
             .roots
@@ -214,44 +158,18 @@ impl Apps {
     }
 }
 
-/// Migrations that have been read already.
-#[derive(Default)]
-struct Reader {
-    known: HashMap<PathBuf, Relations>,
-}
-
-impl Reader {
-    fn relations(&mut self, file: &Path) -> Result<Relations, MigrationError> {
-        if let Some(known) = self.known.get(file) {
-            return Ok(known.clone());
-        }
-        let text = String::from_utf8_lossy(&bytes(file)?).into_owned();
-        // Other files in a `migrations` folder are no concern of ours.
-        let found = relations(&text).unwrap_or_default();
-        self.known.insert(file.to_owned(), found.clone());
-        Ok(found)
-    }
-}
-
-fn bytes(file: &Path) -> Result<Vec<u8>, MigrationError> {
-    fs::read(file).map_err(|error| MigrationError::Read {
-        path: file.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
 /// The labels an app may go by.
 fn labels(app: &Path) -> Vec<String> {
     let text = fs::read_to_string(app.join("apps.py")).unwrap_or_default();
     let mut labels = Vec::new();
     if let Ok(source) = Source::parse(&text) {
-        for (_, body) in source.classes() {
+        for class in source.classes() {
             let read = |name| {
-                let value = source.attribute(body, name).into_iter().next();
+                let value = source.attribute(class.body, name).into_iter().next();
                 value.and_then(|value| source.string(value))
             };
-            let last = |name: &'static str| read(name).and_then(|name| name.rsplit('.').next());
-            labels.extend(read("label").or_else(|| last("name")).map(str::to_owned));
+            let last = |name: String| name.rsplit('.').next().map(str::to_owned);
+            labels.extend(read("label").or_else(|| last(read("name")?)));
         }
     }
     if labels.is_empty() {

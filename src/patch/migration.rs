@@ -10,7 +10,13 @@ use std::path::PathBuf;
 
 use tree_sitter::Node;
 
-use super::python_source::{Source, children, elements, unwrapped};
+use super::python_source::{Class, Source, Use, children, elements, unwrapped};
+
+/// The class that all migrations inherit from, by its names.
+const DJANGO_S_OWN: [&str; 2] = [
+    "django.db.migrations.Migration",
+    "django.db.migrations.migration.Migration",
+];
 
 /// A migration, as another one depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +57,7 @@ pub enum MigrationError {
     NoClass,
     /// `dependencies` is not written as a list or tuple of dependencies.
     #[error(
-        "line {line}: `dependencies` is `{text}`, to which nothing can be added; use a substitution or a unified diff"
+        "line {line}: `dependencies` is written as `{text}`, to which nothing can be added; use a substitution or a unified diff"
     )]
     Form {
         /// From 1.
@@ -59,12 +65,27 @@ pub enum MigrationError {
         /// What it is.
         text: String,
     },
+    /// Its class may inherit dependencies, which one of its own would hide.
+    #[error(
+        "line {line}: the migration inherits from `{base}`, whose dependencies would be lost; write `dependencies = {base}.dependencies + []` there first, by a substitution or a unified diff"
+    )]
+    Inherits {
+        /// From 1.
+        line: usize,
+        /// From what.
+        base: String,
+    },
     /// A name that can be no app label or migration.
     #[error("`{0}` cannot be the name of an app or a migration")]
     Name(String),
     /// The migration itself is not there.
     #[error("there is no migration {}", .0.display())]
     NoFile(PathBuf),
+    /// Django would not load it.
+    #[error(
+        "Django loads no such migration of the apps in {0}: it takes the files of a package called `migrations` (a folder with an `__init__.py`) whose names begin with neither `_` nor `~` and hold no dot"
+    )]
+    NotLoaded(String),
     /// A file cannot be read.
     #[error("cannot read {}: {reason}", .path.display())]
     Read {
@@ -112,34 +133,47 @@ pub fn add_dependency(text: &str, on: &Migration) -> Result<Added, MigrationErro
         }
     }
     let source = Source::parse(text).map_err(|line| MigrationError::Syntax { line })?;
-    let body = migration_class(&source).ok_or(MigrationError::NoClass)?;
-    let Some(&value) = source.attribute(body, "dependencies").first() else {
-        return without_any(&source, body, on);
-    };
-    let form = || MigrationError::Form {
-        line: value.start_position().row + 1,
+    let class = migration_class(&source).ok_or(MigrationError::NoClass)?;
+    let known = pairs(&source, &class, "dependencies");
+    if let Some((line, _)) = known.into_iter().find(|(_, known)| known == on) {
+        return Ok(Added::There(line));
+    }
+    let form = |node: Node<'_>| MigrationError::Form {
+        line: node.start_position().row + 1,
         text: source
-            .of(value)
+            .of(node)
             .lines()
             .next()
             .unwrap_or_default()
             .to_owned(),
     };
-    let lists = lists(value);
-    for list in &lists {
-        for element in elements(*list) {
-            match source.pair(element) {
-                Some(pair) if pair == (&on.app, &on.name) => {
-                    return Ok(Added::There(element.start_position().row + 1));
-                }
-                // `(("app", "name"))` lacks a comma: it is not a tuple of dependencies.
-                None if source.string(element).is_some() => return Err(form()),
-                _ => {}
-            }
+    let mut value = None;
+    for one in source.uses(class.body, "dependencies") {
+        match one {
+            Use::Is(is) => value = Some(is),
+            Use::Other(node) => return Err(form(node)),
+            // Without a value before, they add to some other `dependencies`.
+            Use::Plus(node) | Use::Item(node) if value.is_none() => return Err(form(node)),
+            Use::Plus(_) | Use::Item(_) => {}
         }
     }
-    let list = *lists.first().ok_or_else(form)?;
-    Ok(Added::Text(extended(&source, list, on)))
+    let Some(value) = value else {
+        return without_any(&source, &class, on);
+    };
+    let lists = lists(value);
+    // `(("app", "name"))` lacks a comma: it is not a tuple of dependencies.
+    let is_string = |element: &Node<'_>| source.string(*element).is_some();
+    match lists.first() {
+        Some(list)
+            if !lists
+                .iter()
+                .flat_map(|list| elements(*list))
+                .any(|one| is_string(&one)) =>
+        {
+            Ok(Added::Text(extended(&source, *list, on)))
+        }
+        _ => Err(form(value)),
+    }
 }
 
 /// The dependencies and other relations of a migration, as far as they are written out.
@@ -159,18 +193,10 @@ pub struct Relations {
 /// When it is no migration.
 pub fn relations(text: &str) -> Result<Relations, MigrationError> {
     let source = Source::parse(text).map_err(|line| MigrationError::Syntax { line })?;
-    let body = migration_class(&source).ok_or(MigrationError::NoClass)?;
+    let class = migration_class(&source).ok_or(MigrationError::NoClass)?;
     let read = |name| {
-        let value = source.attribute(body, name).into_iter().next();
-        let lists = value.map(lists).unwrap_or_default().into_iter();
-        lists
-            .flat_map(elements)
-            .filter_map(|element| source.pair(element))
-            .map(|(app, name)| Migration {
-                app: app.to_owned(),
-                name: name.to_owned(),
-            })
-            .collect()
+        let pairs = pairs(&source, &class, name).into_iter();
+        pairs.map(|(_, migration)| migration).collect()
     };
     Ok(Relations {
         dependencies: read("dependencies"),
@@ -179,24 +205,64 @@ pub fn relations(text: &str) -> Result<Relations, MigrationError> {
     })
 }
 
-fn migration_class<'t>(source: &'t Source<'_>) -> Option<Node<'t>> {
+fn migration_class<'a, 't>(source: &'t Source<'a>) -> Option<Class<'a, 't>> {
     let classes = source.classes().into_iter().rev();
-    let mut found = classes.filter(|(name, _)| *name == "Migration");
-    found.next().map(|(_, body)| body)
+    let mut found = classes.filter(|class| class.name == "Migration");
+    found.next()
+}
+
+/// The migrations that an attribute is sure to name, each with its line.
+fn pairs(source: &Source<'_>, class: &Class<'_, '_>, name: &str) -> Vec<(usize, Migration)> {
+    let mut found = Vec::new();
+    for one in source.uses(class.body, name) {
+        match one {
+            Use::Is(value) => {
+                if !source.mentions(value, name) {
+                    found.clear();
+                }
+                each_pair(source, value, &mut found);
+            }
+            Use::Plus(more) => each_pair(source, more, &mut found),
+            Use::Item(item) => found.extend(pair(source, item)),
+            Use::Other(_) => {}
+        }
+    }
+    found
+}
+
+fn each_pair(source: &Source<'_>, value: Node<'_>, found: &mut Vec<(usize, Migration)>) {
+    let mut values = vec![value];
+    while let Some(value) = values.pop() {
+        for element in lists(value).into_iter().flat_map(elements) {
+            match element.named_child(0) {
+                Some(inner) if element.kind() == "list_splat" => values.push(inner),
+                _ => found.extend(pair(source, element)),
+            }
+        }
+    }
+}
+
+fn pair(source: &Source<'_>, element: Node<'_>) -> Option<(usize, Migration)> {
+    let (app, name) = source.pair(element)?;
+    Some((element.start_position().row + 1, Migration { app, name }))
 }
 
 /// The lists and tuples that a value is, or is the sum of.
 fn lists(value: Node<'_>) -> Vec<Node<'_>> {
-    let value = unwrapped(value);
-    match value.kind() {
-        "list" | "tuple" => vec![value],
-        "binary_operator" => ["left", "right"]
-            .into_iter()
-            .filter_map(|side| value.child_by_field_name(side))
-            .flat_map(lists)
-            .collect(),
-        _ => Vec::new(),
+    let mut lists = Vec::new();
+    let mut values = vec![value];
+    while let Some(value) = values.pop().map(unwrapped) {
+        let side = |name| value.child_by_field_name(name);
+        match value.kind() {
+            "list" | "tuple" | "expression_list" => lists.push(value),
+            "binary_operator" if side("operator").is_some_and(|sign| sign.kind() == "+") => {
+                values.extend(side("right"));
+                values.extend(side("left"));
+            }
+            _ => {}
+        }
     }
+    lists
 }
 
 fn extended(source: &Source<'_>, list: Node<'_>, on: &Migration) -> String {
@@ -218,7 +284,10 @@ fn extended(source: &Source<'_>, list: Node<'_>, on: &Migration) -> String {
     };
     let comma = comma_after(*last);
     let end = comma.map_or(last.end_byte(), |comma| comma.end_byte());
-    let is_long = last.start_position().row > open && begins_line(text, last.start_byte());
+    // What stands in no brackets has to stay on its line.
+    let is_long = list.kind() != "expression_list"
+        && last.start_position().row > open
+        && begins_line(text, last.start_byte());
     if !is_long {
         return insert(
             text,
@@ -246,13 +315,23 @@ fn extended(source: &Source<'_>, list: Node<'_>, on: &Migration) -> String {
     insert(text, &edits)
 }
 
+/// Adds the attribute itself, which has to hide none that is inherited.
 fn without_any(
     source: &Source<'_>,
-    body: Node<'_>,
+    class: &Class<'_, '_>,
     on: &Migration,
 ) -> Result<Added, MigrationError> {
+    for base in &class.bases {
+        let name = source.full_name(*base);
+        if !DJANGO_S_OWN.contains(&name.as_str()) {
+            return Err(MigrationError::Inherits {
+                line: base.start_position().row + 1,
+                base: source.of(*base).to_owned(),
+            });
+        }
+    }
     let text = source.text;
-    let statements = elements(body);
+    let statements = elements(class.body);
     let is_docstring = |node: &Node<'_>| {
         let inner = node.named_child(0);
         node.kind() == "expression_statement" && inner.is_some_and(|inner| inner.kind() == "string")
@@ -260,27 +339,18 @@ fn without_any(
     let first = statements
         .iter()
         .find(|node| !is_docstring(node))
-        .or(statements.last());
-    let Some(first) = first.filter(|first| begins_line(text, first.start_byte())) else {
-        return Err(MigrationError::Form {
-            line: body.start_position().row + 1,
-            text: "missing".into(),
-        });
-    };
-    let (indent, newline) = (indent_at(text, first.start_byte()), newline(text));
+        .or(statements.last())
+        .ok_or(MigrationError::NoClass)?;
     let line = format!("dependencies = [{}]", spelled(on, '"'));
-    Ok(Added::Text(if is_docstring(first) {
-        insert(
-            text,
-            &[(
-                first.end_byte(),
-                format!("{newline}{newline}{indent}{line}"),
-            )],
-        )
-    } else {
-        let line = format!("{line}{newline}{newline}{indent}");
-        insert(text, &[(first.start_byte(), line)])
-    }))
+    let (start, end) = (first.start_byte(), first.end_byte());
+    let (indent, newline) = (indent_at(text, start), newline(text));
+    let added = match (is_docstring(first), begins_line(text, start)) {
+        (true, true) => (end, format!("{newline}{newline}{indent}{line}")),
+        (true, false) => (end, format!("; {line}")),
+        (false, true) => (start, format!("{line}{newline}{newline}{indent}")),
+        (false, false) => (start, format!("{line}; ")),
+    };
+    Ok(Added::Text(insert(text, &[added])))
 }
 
 fn spelled(on: &Migration, quote: char) -> String {

