@@ -5,6 +5,6 @@
 
 pub mod npm;
 pub mod npm_current;
-mod npm_prepare;
+pub mod npm_prepare;
 pub mod npm_scripts;
 pub mod python;

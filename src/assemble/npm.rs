@@ -21,7 +21,7 @@ use crate::lock::npmrc::Npmrc;
 use crate::npm::hidden;
 use crate::npm::package::{Expected, Form, Package, PackageError, Shared};
 use crate::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
-use crate::source::git::{self, GitError, Revision};
+use crate::source::git::{self, GitError, GitTree, Revision};
 use crate::store::{Blob, Store};
 use crate::tree::{
     LinkMode, Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath,
@@ -387,7 +387,7 @@ impl Placer<'_> {
         let tree = fetch_commit(request.store, name, commit, request.fetch)?;
         let label = format!("{name} of {}#{}", commit.url, commit.commit);
         let form = Form::Checkout(&commit.folder);
-        Ok(self.place(&tree.path, &label, form, group)?)
+        Ok(self.place(&tree.archive.path, &label, form, group)?)
     }
 
     /// Shares a tarball's files, unpacked in the store, with wherever it goes.
@@ -501,6 +501,15 @@ impl Placer<'_> {
     }
 }
 
+/// What is had of a commit.
+pub fn revision(commit: &GitPackage) -> Revision {
+    Revision {
+        url: commit.url.clone(),
+        rev: commit.commit.clone(),
+        submodules: true,
+    }
+}
+
 /// The files of a commit, in the store.
 ///
 /// # Errors
@@ -510,18 +519,12 @@ pub fn fetch_commit(
     package: &str,
     commit: &GitPackage,
     options: &fetch::Options,
-) -> Result<Blob, NpmAssembleError> {
-    let revision = Revision {
-        url: commit.url.clone(),
-        rev: commit.commit.clone(),
-        submodules: true,
-    };
-    git::fetch(store, &revision, options)
-        .map(|tree| tree.archive)
-        .map_err(|why| NpmAssembleError::Git {
-            package: package.to_owned(),
-            why,
-        })
+) -> Result<GitTree, NpmAssembleError> {
+    let revision = revision(commit);
+    git::fetch(store, &revision, options).map_err(|why| NpmAssembleError::Git {
+        package: package.to_owned(),
+        why,
+    })
 }
 
 /// What is deeper wins: a package of the lock over what another one's tarball brings for its place.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use tempfile::TempDir;
 
 use super::npm::{LeftOut, NpmAssembleError, Request, assemble, fetch_commit, of_commits};
 use super::npm_scripts::OWN;
@@ -17,6 +18,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::lock::LockError;
 use crate::lock::npm::scripts::is_made;
 use crate::lock::npm::{Manifest, NpmLock};
+use crate::lock::npmrc::Npmrc;
 use crate::npm::pack::{self, FolderError};
 use crate::plan::npm::{GitPackage, NpmPlan, NpmPlanError, NpmSource, Wanted};
 use crate::source::{self, ArchiveError, Shape};
@@ -88,18 +90,13 @@ pub fn prepare<'a>(request: &Request<'a>) -> Result<Prepared<'a>, NpmAssembleErr
         let Some(first) = group.first() else { continue };
         progress.working_on(first.name.clone());
         let tree = fetch_commit(request.store, &first.name, commit, request.fetch)?;
-        match made(request, commit, &tree) {
+        match made(request, commit, &tree.archive) {
             Ok(Some(tarball)) => {
                 prepared.insert(*commit, tarball);
             }
             Ok(None) => {}
             Err(why) => {
-                let error = NpmAssembleError::Prepare {
-                    package: first.name.clone(),
-                    url: commit.url.clone(),
-                    commit: commit.commit.clone(),
-                    why: Box::new(why),
-                };
+                let error = self::failed(&first.name, commit, why);
                 // What fails but for a script is wrong with the lock or this machine.
                 if !error.is_script() || group.iter().any(|package| !package.is_optional) {
                     return Err(error);
@@ -131,41 +128,114 @@ fn made(
     if let Some((_, tarball)) = request.store.built(&key) {
         return Ok(Some(tarball));
     }
-    let temporary = tempfile::Builder::new()
-        .prefix("lockwright-prepare-")
-        .tempdir()
-        .map_err(io("make a folder in", "/tmp".into()))?;
-    let temporary = Utf8PathBuf::from(temporary.path().to_string_lossy().into_owned());
-    let checkout = temporary.join("checkout");
-    let name = format!("{}#{}", commit.url, commit.commit);
-    source::unpack(
-        &tree.path,
-        &name,
-        Shape::Packed,
-        &checkout,
-        &Limits::default(),
-    )?;
-    stays_inside(&checkout)?;
-    let folder = checkout.join(&commit.folder);
-    let Some((about, recorded)) = Manifest::beside(&folder)? else {
+    let Some(checkout) = Checkout::new(commit, tree)? else {
         return Ok(None);
     };
-    let has_workspaces = recorded.contains_key("workspaces");
-    if !has_workspaces && !is_made(&about.scripts) {
-        return Ok(None);
-    }
-    assemble_in(request, &folder, &about, has_workspaces, &host)?;
-    let tarball = temporary.join("package.tgz");
+    assemble_in(request, &checkout, &host)?;
+    let tarball = checkout.temporary().join("package.tgz");
     let file = fs::File::create_new(&tarball).map_err(io("write", tarball.clone()))?;
-    pack::pack(&folder, std::io::BufWriter::new(file))?;
+    pack::pack(&checkout.folder, std::io::BufWriter::new(file))?;
+    let about = &checkout.about;
     let last = about.name.as_deref().unwrap_or("package");
     let last = last.rsplit('/').next().unwrap_or(last);
     let file_name = format!("{last}-{}.tgz", about.version.as_deref().unwrap_or("0"));
-    let made_by = format!("prepared from git {name}");
-    let (_, blob) = request
+    let made_by = format!("prepared from git {}#{}", commit.url, commit.commit);
+    let built = request
         .store
-        .insert_built(&key, &file_name, &tarball, &made_by)?;
-    Ok(Some(blob))
+        .insert_built(&key, &file_name, &tarball, &made_by);
+    Ok(Some(built?.1))
+}
+
+/// What preparing a commit's package would need besides: the plan of its own lock.
+///
+/// # Errors
+/// When its lock cannot be read or planned.
+pub fn needs(
+    package: &str,
+    commit: &GitPackage,
+    tree: &Blob,
+    npmrc: &Npmrc,
+) -> Result<Option<NpmPlan>, NpmAssembleError> {
+    let plan = |checkout: &Checkout| {
+        let (lock, wanted) = (checkout.lock()?, Wanted::default());
+        Ok(NpmPlan::new(&lock, &NodeTarget::host(), &wanted, npmrc)?)
+    };
+    let checkout = Checkout::new(commit, tree);
+    checkout
+        .and_then(|checkout| checkout.as_ref().map(plan).transpose())
+        .map_err(|why| failed(package, commit, why))
+}
+
+fn failed(package: &str, commit: &GitPackage, why: PrepareError) -> NpmAssembleError {
+    NpmAssembleError::Prepare {
+        package: package.to_owned(),
+        url: commit.url.clone(),
+        commit: commit.commit.clone(),
+        why: Box::new(why),
+    }
+}
+
+/// A commit's files, unpacked, of a package that has to be prepared.
+struct Checkout {
+    held: TempDir,
+    /// Where the package is.
+    folder: Utf8PathBuf,
+    about: Manifest,
+    has_workspaces: bool,
+}
+
+impl Checkout {
+    fn new(commit: &GitPackage, tree: &Blob) -> Result<Option<Self>, PrepareError> {
+        let held = tempfile::Builder::new()
+            .prefix("lockwright-prepare-")
+            .tempdir()
+            .map_err(io("make a folder in", "/tmp".into()))?;
+        let root = Utf8PathBuf::from(held.path().join("checkout").to_string_lossy().into_owned());
+        let name = format!("{}#{}", commit.url, commit.commit);
+        let limits = Limits::default();
+        source::unpack(&tree.path, &name, Shape::Packed, &root, &limits)?;
+        stays_inside(&root)?;
+        let folder = root.join(&commit.folder);
+        let Some((about, recorded)) = Manifest::beside(&folder)? else {
+            return Ok(None);
+        };
+        let has_workspaces = recorded.contains_key("workspaces");
+        let checkout = Self {
+            held,
+            folder,
+            about,
+            has_workspaces,
+        };
+        Ok((has_workspaces || is_made(&checkout.about.scripts)).then_some(checkout))
+    }
+
+    fn temporary(&self) -> Utf8PathBuf {
+        Utf8PathBuf::from(self.held.path().to_string_lossy().into_owned())
+    }
+
+    /// Its lock; an empty one, where it has none and needs none.
+    fn lock(&self) -> Result<NpmLock, PrepareError> {
+        let names = ["npm-shrinkwrap.json", "package-lock.json"];
+        let files = names.map(|name| self.folder.join(name));
+        if let Some(file) = files.iter().find(|file| file.is_file()) {
+            return Ok(NpmLock::load(file)?);
+        }
+        let about = &self.about;
+        let asked = [
+            &about.dependencies,
+            &about.optional,
+            &about.dev,
+            &about.peer,
+        ];
+        if self.has_workspaces || asked.iter().any(|asked| !asked.is_empty()) {
+            return Err(PrepareError::NoLock);
+        }
+        let empty = "{ \"lockfileVersion\": 3, \"packages\": {} }";
+        Ok(NpmLock::parse(
+            &self.folder.join("package-lock.json"),
+            empty,
+        )?)
+    }
 }
 
 /// All that shapes a prepared package.
@@ -185,28 +255,10 @@ fn key(request: &Request<'_>, commit: &GitPackage, host: &NodeTarget) -> Digest 
 /// A sync of the checkout, with its own scripts allowed.
 fn assemble_in(
     request: &Request<'_>,
-    folder: &Utf8Path,
-    about: &Manifest,
-    has_workspaces: bool,
+    checkout: &Checkout,
     host: &NodeTarget,
 ) -> Result<(), PrepareError> {
-    let locks = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| folder.join(name));
-    let lock = match locks.iter().find(|file| file.is_file()) {
-        Some(file) => NpmLock::load(file)?,
-        None => {
-            let asked = [
-                &about.dependencies,
-                &about.optional,
-                &about.dev,
-                &about.peer,
-            ];
-            if has_workspaces || asked.iter().any(|asked| !asked.is_empty()) {
-                return Err(PrepareError::NoLock);
-            }
-            let empty = "{ \"lockfileVersion\": 3, \"packages\": {} }";
-            NpmLock::parse(&folder.join("package-lock.json"), empty)?
-        }
-    };
+    let lock = checkout.lock()?;
     // Its .npmrc is a stranger's: it might send our passwords to its own registry.
     let mut wanted = Wanted::default();
     let mut plan = NpmPlan::new(&lock, host, &wanted, request.npmrc)?;

@@ -16,13 +16,15 @@ use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
 use crate::artifact::{Artifact, Location};
-use crate::assemble::npm::fetch_commit;
+use crate::assemble::npm::{fetch_commit, revision};
+use crate::assemble::npm_prepare;
 use crate::component::vendor::needs;
 use crate::component::{Settings, Wanted};
-use crate::fetch::{Summary, Want, fetch, vendor};
+use crate::fetch::{self, Summary, Want, fetch, vendor};
+use crate::lock::npmrc::Npmrc;
 use crate::manifest::Document;
 use crate::nix::nar;
-use crate::plan::npm::NpmSource;
+use crate::plan::npm::{NpmPlan, NpmSource};
 use crate::plan::{Install, PythonPlan};
 use crate::source::Revision;
 use crate::source::git::{self, GitTree};
@@ -126,19 +128,15 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     options.mirrors = args.network.mirrors(mirrors);
     for project in &npm {
         options = project.options(options);
-        for package in &project.plan.packages {
-            match &package.source {
-                NpmSource::Tarball(artifact) => needed.push(Needed {
-                    package: package.name.clone(),
-                    version: package.version.clone().unwrap_or_default(),
-                    artifact: artifact.clone(),
-                }),
-                NpmSource::Git(commit) => {
-                    fetch_commit(&store, &package.name, commit, &options)?;
-                }
-                _ => {}
-            }
-        }
+        let mut all = OfNpm {
+            store: &store,
+            options: &options,
+            npmrc: &project.npmrc,
+            scripts: &args.node.allow_scripts,
+            needed: &mut needed,
+            trees: &mut trees,
+        };
+        all.take(&project.plan)?;
     }
     let wants: Vec<Want<'_>> = needed
         .iter()
@@ -186,6 +184,47 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What plans of npm's need: tarballs to be fetched, and commits, which are there then.
+struct OfNpm<'a> {
+    store: &'a Store,
+    options: &'a fetch::Options,
+    npmrc: &'a Npmrc,
+    /// Whose scripts may run: a git dependency's need what its own lock names.
+    scripts: &'a [String],
+    needed: &'a mut Vec<Needed>,
+    trees: &'a mut Trees,
+}
+
+impl OfNpm<'_> {
+    fn take(&mut self, plan: &NpmPlan) -> Result<(), Failure> {
+        for package in &plan.packages {
+            match &package.source {
+                NpmSource::Tarball(artifact) => self.needed.push(Needed {
+                    package: package.name.clone(),
+                    version: package.version.clone().unwrap_or_default(),
+                    artifact: artifact.clone(),
+                }),
+                NpmSource::Git(commit) => {
+                    let revision = revision(commit);
+                    if self.trees.iter().any(|(known, _)| *known == revision) {
+                        continue;
+                    }
+                    let tree = fetch_commit(self.store, &package.name, commit, self.options)?;
+                    if self.scripts.contains(&package.name)
+                        && let Some(plan) =
+                            npm_prepare::needs(&package.name, commit, &tree.archive, self.npmrc)?
+                    {
+                        self.take(&plan)?;
+                    }
+                    self.trees.push((revision, tree));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Git trees that are in the store, and what was asked for.

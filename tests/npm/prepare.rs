@@ -5,6 +5,7 @@ use std::fs;
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
+use crate::common::Run as _;
 use crate::git::repository;
 use crate::registry::{Project, about, assert_same, file, merge};
 
@@ -241,4 +242,42 @@ fn a_link_that_leads_out_of_the_commit_is_refused() {
         "{said}"
     );
     assert_eq!(outside.read_dir_utf8().unwrap().count(), 0);
+}
+
+#[test]
+fn what_it_needs_is_fetched_and_vendored_with_the_rest() {
+    let case = case(&json!({}), true, &json!({}));
+    let folder = case.project.write("ours");
+    let vendor = case.project.temp.join("vendor");
+    let mirror = format!("{URL}={}", case.repository);
+    let fetch = crate::common::lockwright(&case.project.temp)
+        .args([
+            "fetch",
+            folder.as_str(),
+            "--mirror",
+            &mirror,
+            "--allow-scripts",
+            "g",
+        ])
+        .args(["--vendor", vendor.as_str()])
+        .run()
+        .ok();
+    assert!(
+        fetch
+            .stderr
+            .contains("Fetched 2 artifacts: 2 from the network"),
+        "{}",
+        fetch.stderr
+    );
+    fs::remove_dir_all(&case.repository).unwrap();
+    fs::remove_dir_all(case.project.temp.join("store")).unwrap();
+    let args = [
+        "--allow-scripts",
+        "g",
+        "--offline",
+        "--find-links",
+        vendor.as_str(),
+    ];
+    case.project.lockwright(&folder, &args).ok();
+    assert!(folder.join("node_modules/g/dist/cli.js").is_file());
 }
