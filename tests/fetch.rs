@@ -396,7 +396,7 @@ fn credentials_are_shown_to_those_they_are_for() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(fetching.error(), @r"
             a could not be fetched from http://[SERVER]/a-1.whl: the server answered 401 Unauthorized
-            hint: give a login in a netrc file, in UV_INDEX_<NAME>_USERNAME and _PASSWORD, or in the URL
+            hint: give a login in a netrc file, in the URL, for Python's packages in UV_INDEX_<NAME>_USERNAME and _PASSWORD, for npm's in .npmrc
             ");
         }
         let prefix = server.url().parse().unwrap();

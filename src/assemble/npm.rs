@@ -134,7 +134,8 @@ pub enum NpmAssembleError {
     Path(#[from] PathError),
     /// Somebody has linked it.
     #[error(
-        "{0} is a link: remove it, or let it be replaced with --clear where no script of the project's own is run"
+        "{0} is a link: remove it, or have what it leads to replaced with --clear, which cannot be where \
+         a script of the project's own is run"
     )]
     Linked(Utf8PathBuf),
     /// Something else the system says.

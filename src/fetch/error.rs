@@ -180,8 +180,8 @@ impl Problem {
                         .to_owned(),
                 ),
                 401 | 403 => Some(
-                    "give a login in a netrc file, in UV_INDEX_<NAME>_USERNAME and _PASSWORD, or in \
-                     the URL"
+                    "give a login in a netrc file, in the URL, for Python's packages in \
+                     UV_INDEX_<NAME>_USERNAME and _PASSWORD, for npm's in .npmrc"
                         .to_owned(),
                 ),
                 407 => Some("give the proxy's login in its URL".to_owned()),
@@ -191,7 +191,8 @@ impl Problem {
                 Some("name the authority's certificate (PEM) with SSL_CERT_FILE".to_owned())
             }
             Self::Mismatch { .. } | Self::Size { .. } => Some(
-                "what is served is not what was locked: do not trust it before you know why".to_owned(),
+                "what is served is not what was locked: do not trust it before you know why"
+                    .to_owned(),
             ),
             Self::Unreachable { .. } => Some(
                 "what has arrived is kept: the same command goes on from there, and --mirror asks \

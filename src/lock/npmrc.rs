@@ -59,8 +59,12 @@ impl Npmrc {
         };
         let user =
             said("userconfig").or_else(|| variable("HOME").map(|home| format!("{home}/.npmrc")));
+        let global = said("globalconfig").or_else(|| {
+            let prefix = variable("PREFIX").or_else(prefix_of_node)?;
+            Some(format!("{prefix}/etc/npmrc"))
+        });
         let project = project.join(".npmrc").into_string();
-        for file in [said("globalconfig"), user, Some(project)].iter().flatten() {
+        for file in [global, user, Some(project)].iter().flatten() {
             if let Ok(text) = std::fs::read_to_string(file) {
                 all.add(&text, variable);
             }
@@ -82,16 +86,20 @@ impl Npmrc {
     fn add(&mut self, text: &str, variable: impl Fn(&str) -> Option<String>) {
         for line in text.lines() {
             let line = line.trim();
-            if line.starts_with(['#', ';']) {
+            if line.is_empty() || line.starts_with(['#', ';', '[']) {
                 continue;
             }
-            if let Some((key, value)) = line.split_once('=') {
-                let value = value.trim();
-                let quoted = |mark| value.strip_prefix(mark).and_then(|v| v.strip_suffix(mark));
-                let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
-                self.values
-                    .insert(key.trim().to_owned(), substituted(value, &variable));
-            }
+            let (key, value) = line.split_once('=').unwrap_or((line, "true"));
+            let value = value.trim();
+            let quoted = |mark| value.strip_prefix(mark).and_then(|v| v.strip_suffix(mark));
+            let value = match quoted('"').or_else(|| quoted('\'')) {
+                Some(value) => value.to_owned(),
+                None => without_comment(value),
+            };
+            self.values.insert(
+                substituted(key.trim(), &variable),
+                substituted(&value, &variable),
+            );
         }
     }
 
@@ -109,6 +117,32 @@ impl Npmrc {
         let last = name.rsplit('/').next().unwrap_or(name);
         let base = registry.trim_end_matches('/');
         Url::parse(&format!("{base}/{name}/-/{last}-{version}.tgz")).ok()
+    }
+
+    /// A tarball's URL of a lock, at the registry that takes the place of its host: where
+    /// `replace-registry-host` says `always`, or this host's name. (What it says without being set is
+    /// the name of a registry, and none is built in.)
+    #[must_use]
+    pub fn replaced(&self, mut url: Url) -> Url {
+        let host = self.values.get("replace-registry-host").map(String::as_str);
+        let registry = self.values.get("registry");
+        let registry = registry.and_then(|registry| Url::parse(registry).ok());
+        let Some(registry) = registry
+            .filter(|_| host.is_some_and(|host| host == "always" || Some(host) == url.host_str()))
+        else {
+            return url;
+        };
+        let base = registry.path().trim_end_matches('/');
+        let path = match url.path().strip_prefix(base) {
+            Some(rest) if rest.starts_with('/') => url.path().to_owned(),
+            _ => format!("{base}{}", url.path()),
+        };
+        // Each fails for URLs that have no host alone, and both have one.
+        let _ = url.set_scheme(registry.scheme());
+        let _ = url.set_host(registry.host_str());
+        let _ = url.set_port(registry.port());
+        url.set_path(&path);
+        url
     }
 
     /// Who we are, by the URLs that it is said to.
@@ -156,6 +190,34 @@ impl Npmrc {
         }
         logins
     }
+}
+
+/// The folder that Node is installed in, whose `etc/npmrc` holds for all its users.
+fn prefix_of_node() -> Option<String> {
+    let path = std::env::var("PATH").ok()?;
+    let mut nodes = path
+        .split(':')
+        .map(|folder| Utf8Path::new(folder).join("node"));
+    let node = nodes.find_map(|node| node.canonicalize_utf8().ok())?;
+    Some(node.parent()?.parent()?.to_string())
+}
+
+/// A value up to where a comment begins; `\;` and `\#` begin none (the `ini` package).
+fn without_comment(value: &str) -> String {
+    let mut text = String::new();
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ';' | '#' => break,
+            '\\' => match chars.next() {
+                Some(next @ ('\\' | ';' | '#')) => text.push(next),
+                Some(next) => text.extend(['\\', next]),
+                None => text.push('\\'),
+            },
+            c => text.push(c),
+        }
+    }
+    text.trim().to_owned()
 }
 
 /// `npm_config_fetch_retries` sets `fetch-retries`; what begins with `//` stays as it is.
@@ -218,6 +280,37 @@ mod tests {
         assert_eq!(logins[0].0.as_str(), "https://s.example/npm/");
         assert_eq!(logins[0].1, Auth::Token("secret".into()));
         assert!(Npmrc::default().tarball("a", "1.0.0").is_none());
+    }
+    #[test]
+    fn values_end_where_a_comment_begins() {
+        let mut npmrc = Npmrc::default();
+        npmrc.add(
+            "registry=https://registry.npm.example/npm/ ; ours\nomit-lockfile-registry-resolved\n\
+             //${HOST}/:_authToken=a\\#b\\xc#d\nreplace-registry-host=old.example\n",
+            |name| (name == "HOST").then(|| "h.example".to_owned()),
+        );
+        assert!(npmrc.is_set("omit-lockfile-registry-resolved"));
+        let (url, auth) = npmrc.logins().remove(0);
+        assert_eq!(url.host_str(), Some("h.example"));
+        assert!(auth == Auth::Token("a#b\\xc".into()));
+        for (from, to) in [
+            (
+                "http://old.example:81/a/-/a.tgz",
+                "https://registry.npm.example/npm/a/-/a.tgz",
+            ),
+            (
+                "https://old.example/npm/a.tgz",
+                "https://registry.npm.example/npm/a.tgz",
+            ),
+            (
+                "https://old.example/npm-run/a.tgz",
+                "https://registry.npm.example/npm/npm-run/a.tgz",
+            ),
+            ("https://other.example/a.tgz", "https://other.example/a.tgz"),
+        ] {
+            let url = npmrc.replaced(Url::parse(from).unwrap());
+            assert_eq!(url.as_str(), to);
+        }
     }
     #[test]
     fn logins_come_in_three_forms() {

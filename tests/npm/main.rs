@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod circumstances;
 mod commands;
 mod crafted;
 mod git;

@@ -93,11 +93,12 @@ impl Graph<'_> {
                 Location::Path(self.lock.folder().join(path.as_str()))
             }
             Some(url) if url.starts_with("http:") || url.starts_with("https:") => {
-                Location::Url(Url::parse(url).map_err(|_| NpmPlanError::Source {
+                let url = Url::parse(url).map_err(|_| NpmPlanError::Source {
                     package: label.clone(),
                     from: url.to_owned(),
                     why: "which is no URL",
-                })?)
+                })?;
+                Location::Url(npmrc.replaced(url))
             }
             Some(other) => {
                 return match GitPackage::read(other) {
