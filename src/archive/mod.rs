@@ -2,6 +2,7 @@
 
 pub mod tar;
 pub mod zip;
+pub mod zip_write;
 
 /// What an archive may amount to; beyond it, it is taken for a bomb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -150,7 +150,7 @@ pub fn unpack<T, E: From<TarError>>(
     limits: &Limits,
     read: impl FnOnce(&[u8]) -> Result<T, E>,
 ) -> Result<T, E> {
-    if !packed.starts_with(GZIP) {
+    if !is_packed(packed) {
         return read(packed);
     }
     let mut scratch = SCRATCH.take();
@@ -167,6 +167,25 @@ pub fn unpack<T, E: From<TarError>>(
         Some(bytes) => read(&bytes),
         None => read(&[]),
     }
+}
+
+/// Whether these are the bytes of a `.tar.gz`, and not of a plain tar.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(GZIP)
+}
+
+/// Whether an archive that was unpacked before is still believed.
+///
+/// # Errors
+/// When it is larger than these limits allow.
+pub fn check_size(unpacked: u64, packed: u64, name: &str, limits: &Limits) -> Result<(), TarError> {
+    if !is_bomb(unpacked, packed, limits) {
+        return Ok(());
+    }
+    Err(TarError {
+        archive: name.to_owned(),
+        reason: Reason::Bomb(unpacked, packed),
+    })
 }
 
 /// What gzip's members begin with: its mark, and deflate (RFC 1952, 2.3).

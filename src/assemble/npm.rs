@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +23,7 @@ use crate::npm::hidden;
 use crate::npm::package::{Expected, Form, Package, PackageError, Shared};
 use crate::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
 use crate::source::git::{self, GitError, GitTree, Revision};
-use crate::store::{Blob, Store};
+use crate::store::{Blob, Loose, Store};
 use crate::tree::{
     LinkMode, Options, Owner, PathError, Record, Replace, Tree, TreeError, TreePath,
 };
@@ -299,7 +300,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
                     || blob.digest.algorithm().is_weak()
                     || request.scripts.contains(&want.package);
                 let placed = match is_copied {
-                    true => placer.place(&blob.path, name, Form::Tarball, group),
+                    true => placer.place(&blob, name, Form::Tarball, group),
                     false => placer.share(&blob, name, group),
                 };
                 if let Err(error) = placed {
@@ -383,12 +384,12 @@ impl Placer<'_> {
         let name = group.first().map_or("", |package| &package.name);
         if let Some(tarball) = self.prepared.get(commit) {
             let label = format!("{name} prepared from {}#{}", commit.url, commit.commit);
-            return Ok(self.place(&tarball.path, &label, Form::Tarball, group)?);
+            return Ok(self.place(tarball, &label, Form::Tarball, group)?);
         }
         let tree = fetch_commit(request.store, name, commit, request.fetch)?;
         let label = format!("{name} of {}#{}", commit.url, commit.commit);
         let form = Form::Checkout(&commit.folder);
-        Ok(self.place(&tree.archive.path, &label, form, group)?)
+        Ok(self.place(&tree.archive, &label, form, group)?)
     }
 
     /// Shares a tarball's files, unpacked in the store, with wherever it goes.
@@ -409,10 +410,7 @@ impl Placer<'_> {
         let shared = match self.store.unpacked(&blob.digest, Shared::FORM) {
             Some(unpacked) => Shared::check(unpacked, &expected)?,
             None => {
-                let packed = fs::read(&blob.path).map_err(|source| PackageError::Read {
-                    path: blob.path.clone(),
-                    source,
-                })?;
+                let packed = blob.map()?;
                 tar::unpack(&packed, file_name, &self.limits, |bytes| {
                     let package = Package::read(bytes, Form::Tarball, &expected, &self.limits)?;
                     let files = package.files();
@@ -455,10 +453,34 @@ impl Placer<'_> {
         Ok(())
     }
 
+    /// Reads a tarball: its loose form, when it was in the store before.
+    fn unpack(
+        &self,
+        blob: &Blob,
+        file_name: &str,
+        read: impl FnOnce(&[u8]) -> Result<(), PackageError>,
+    ) -> Result<(), PackageError> {
+        if !blob.is_new
+            && let Some(loose) = self.store.loose(&blob.digest, Loose::Tar)
+        {
+            tar::check_size(loose.len() as u64, blob.size, file_name, &self.limits)?;
+            return read(&loose);
+        }
+        let packed = blob.map()?;
+        tar::unpack(&packed, file_name, &self.limits, |bytes| {
+            if !blob.is_new && tar::is_packed(&packed) {
+                // It costs time alone when it cannot be kept.
+                let write = |file: &mut fs::File| file.write_all(bytes);
+                let _ = self.store.keep_loose(&blob.digest, Loose::Tar, write);
+            }
+            read(bytes)
+        })
+    }
+
     /// Unpacks a tarball once, and places it wherever it goes.
     fn place(
         &self,
-        blob: &Utf8Path,
+        blob: &Blob,
         file_name: &str,
         form: Form<'_>,
         group: &[&PlannedNpm],
@@ -466,16 +488,12 @@ impl Placer<'_> {
         let Some(first) = group.first() else {
             return Ok(());
         };
-        let packed = fs::read(blob).map_err(|source| PackageError::Read {
-            path: blob.to_owned(),
-            source,
-        })?;
         let expected = Expected {
             archive: file_name,
             name: &first.name,
             version: first.version.as_deref(),
         };
-        tar::unpack(&packed, file_name, &self.limits, |bytes| {
+        self.unpack(blob, file_name, |bytes| {
             let package = Package::read(bytes, form, &expected, &self.limits)?;
             if package.has_prepare {
                 let mut all = self

@@ -3,15 +3,18 @@
 //! Fetching, building and placing go on at the same time: a wheel is placed as soon as it has
 //! arrived or was built, and a build begins as soon as what it needs is here.
 
+use std::io::BufWriter;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::archive::Limits;
+use crate::archive::zip::Zip;
+use crate::archive::zip_write::{self, CompressionMethod, WriteError};
 use crate::build::{BuildError, Builder, Wheel};
 use crate::fetch::{self, FetchError, Want};
 use crate::plan::{Install, PlannedPackage, PythonPlan};
 use crate::python::{Installed, Layout, WheelError, WheelSource, place_wheel};
-use crate::store::{Blob, Store};
+use crate::store::{Blob, Loose, Mapped, Store};
 use crate::tree::{Collision, Owner, Tree, TreeError};
 use crate::ui::Progress;
 
@@ -114,17 +117,20 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
             };
             let (results, placing) = (&results, &placing);
             scope.spawn(move |_| {
-                let source = WheelSource {
-                    path: &blob.path,
-                    file_name: &file_name,
-                    name: &package.name,
-                    version: package.version.as_ref(),
-                    checked: request.store.is_checked(&blob.digest),
-                    direct_url: package.direct_url.as_ref().map(ToString::to_string),
-                };
                 placing.working_on(package.name.to_string());
-                let placed = place_wheel(tree, request.layout, owner, &source, &request.limits);
-                if placed.is_ok() && !source.checked {
+                let checked = request.store.is_checked(&blob.digest);
+                let placed = archive(request, &blob, &file_name).and_then(|bytes| {
+                    let source = WheelSource {
+                        bytes: &bytes,
+                        file_name: &file_name,
+                        name: &package.name,
+                        version: package.version.as_ref(),
+                        checked,
+                        direct_url: package.direct_url.as_ref().map(ToString::to_string),
+                    };
+                    place_wheel(tree, request.layout, owner, &source, &request.limits)
+                });
+                if placed.is_ok() && !checked {
                     request.store.mark_checked(&blob.digest);
                 }
                 placing.advance(1);
@@ -196,6 +202,29 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         fetching: fetched_after,
         placing: start.elapsed().saturating_sub(fetched_after),
     })
+}
+
+/// A wheel's archive; loose, when it was in the store before.
+fn archive(request: &Request<'_>, blob: &Blob, file_name: &str) -> Result<Mapped, WheelError> {
+    let store = request.store;
+    if blob.is_new {
+        return Ok(blob.map()?);
+    }
+    if let Some(loose) = store.loose(&blob.digest, Loose::Zip) {
+        return Ok(loose);
+    }
+    let packed = blob.map()?;
+    let zip = Zip::new(&packed, file_name, &request.limits)?;
+    let kept = store.keep_loose(&blob.digest, Loose::Zip, |file| {
+        let out = BufWriter::with_capacity(1 << 18, file);
+        zip_write::write(&zip, zip.members(), CompressionMethod::Stored, out)
+    });
+    match kept {
+        Ok(Some(loose)) => Ok(loose),
+        Err(WriteError::Read(error)) => Err(error.into()),
+        // It costs time alone.
+        Ok(None) | Err(WriteError::Write(_)) => Ok(packed),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -48,9 +48,10 @@ pub(super) fn assemble(
     let own = tree.owner("the environment", u64::MAX);
     venv::write(&tree, own, &layout, target, &venv)?;
     for (rank, need) in needs.iter().enumerate() {
+        let bytes = need.blob.map()?;
         let source = WheelSource {
             checked: false,
-            path: &need.blob.path,
+            bytes: &bytes,
             file_name: &need.file_name,
             name: &need.package.name,
             version: need.package.version.as_ref(),

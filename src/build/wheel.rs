@@ -5,19 +5,14 @@
 //! `.dist-info` folder last, as the specification recommends
 //! (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/>).
 
-use std::io::{Cursor, Write as _};
-
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use std::io::Cursor;
 
 use super::error::BuildError;
 use crate::archive::Limits;
 use crate::archive::zip::{Member, Zip};
+use crate::archive::zip_write::{self, CompressionMethod, WriteError};
 use crate::lock::wheel_name::WheelName;
 use crate::plan::PlannedPackage;
-
-/// From this size on, a member is marked as one that may not fit in 32 bits.
-const LARGE: u64 = u32::MAX as u64;
 
 /// Checks that a wheel is what was to be built, and returns it in its canonical form.
 ///
@@ -53,48 +48,16 @@ pub(super) fn canonical(
         source,
     };
     let zip = Zip::new(bytes, file_name, &Limits::default())?;
-    write(&zip).map_err(|error| match error {
-        Failure::Zip(error) => error.into(),
-        Failure::Write(error) => disk(error),
-    })
-}
-
-enum Failure {
-    Zip(crate::archive::zip::ZipError),
-    Write(std::io::Error),
-}
-
-impl From<crate::archive::zip::ZipError> for Failure {
-    fn from(error: crate::archive::zip::ZipError) -> Self {
-        Self::Zip(error)
-    }
-}
-
-fn write(zip: &Zip<'_>) -> Result<Vec<u8>, Failure> {
-    let failed = |error: zip::result::ZipError| Failure::Write(error.into());
     let mut members: Vec<&Member> = zip.members().iter().collect();
     members.sort_by_key(|member| order(member.path.as_str()));
-    let mut out = ZipWriter::new(Cursor::new(Vec::new()));
-    for member in members {
-        let mode = if member.executable { 0o755 } else { 0o644 };
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Deflated)
-            .last_modified_time(DateTime::default())
-            .large_file(member.size >= LARGE)
-            .unix_permissions(mode);
-        if member.is_folder {
-            let options = options.unix_permissions(0o755);
-            out.add_directory(member.path.as_str(), options)
-                .map_err(failed)?;
-            continue;
+    let mut out = Cursor::new(Vec::new());
+    zip_write::write(&zip, members, CompressionMethod::Deflated, &mut out).map_err(|error| {
+        match error {
+            WriteError::Read(error) => error.into(),
+            WriteError::Write(error) => disk(error),
         }
-        out.start_file(member.path.as_str(), options)
-            .map_err(failed)?;
-        zip.unpack(member, &mut |piece| {
-            out.write_all(piece).map_err(Failure::Write)
-        })?;
-    }
-    Ok(out.finish().map_err(failed)?.into_inner())
+    })?;
+    Ok(out.into_inner())
 }
 
 /// `.dist-info` after all else, and in it RECORD after all else.
@@ -107,6 +70,11 @@ fn order(path: &str) -> (bool, bool, &str) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+    use zip::{DateTime, ZipWriter};
+
     use super::*;
 
     fn package() -> PlannedPackage {

@@ -25,6 +25,10 @@ pub struct StoreArgs {
         hide_env_values = true
     )]
     store: Option<Utf8PathBuf>,
+
+    /// Keep artifacts in the store as they came and no other way: a smaller store, slower to place from
+    #[arg(long, global = true, env = "LOCKWRIGHT_STORE_PACKED", value_parser = FalseyValueParser::new())]
+    store_packed: bool,
 }
 
 impl StoreArgs {
@@ -37,7 +41,11 @@ impl StoreArgs {
             Some(root) => root.clone(),
             None => Store::default_root()?,
         };
-        Ok(Store::open(&root)?)
+        let store = Store::open(&root)?;
+        Ok(match self.store_packed {
+            true => store.packed(),
+            false => store,
+        })
     }
 }
 

@@ -160,7 +160,8 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
     let progress = Progress::bytes("Verifying", total);
     let damaged = store.verify(&entries, &progress);
     progress.done();
-    let unpacked = store.verify_unpacked(remove)?;
+    let mut unpacked = store.verify_unpacked(remove)?;
+    unpacked.extend(store.verify_loose(remove)?);
     if remove {
         for damaged in &damaged {
             store.remove(&damaged.entry.blob)?;

@@ -7,9 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
 
-use camino::Utf8Path;
 use pep440_rs::Version;
 use pep508_rs::PackageName;
 use rayon::prelude::*;
@@ -20,13 +18,14 @@ use super::{metadata, scripts};
 use crate::archive::Limits;
 use crate::archive::zip::{self, Member, Zip, ZipError};
 use crate::digest::{Algorithm, Hasher};
+use crate::store::StoreError;
 use crate::tree::{Owner, Tree, TreeError, TreePath};
 
 /// A wheel that is to be placed.
 #[derive(Debug, Clone)]
 pub struct WheelSource<'a> {
-    /// The file, verified.
-    pub path: &'a Utf8Path,
+    /// The archive, verified.
+    pub bytes: &'a [u8],
     /// What it is called, in messages.
     pub file_name: &'a str,
     /// The package that it must be.
@@ -59,13 +58,8 @@ pub enum WheelError {
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// It cannot be read.
-    #[error("cannot read the wheel {path}: {source}")]
-    Read {
-        /// The file.
-        path: camino::Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It is not what the format asks for.
     #[error("{wheel} is not a wheel that can be installed: {reason}")]
     Format {
@@ -90,16 +84,7 @@ pub fn place_wheel(
     source: &WheelSource<'_>,
     limits: &Limits,
 ) -> Result<Installed, WheelError> {
-    let read = |error| WheelError::Read {
-        path: source.path.to_owned(),
-        source: error,
-    };
-    let file = File::open(source.path).map_err(read)?;
-    // Sound as far as mappings can be: the store's files are never written to again, only
-    // replaced by renaming.
-    #[allow(unsafe_code)]
-    let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(read)?;
-    let zip = Zip::new(&bytes, source.file_name, limits)?;
+    let zip = Zip::new(source.bytes, source.file_name, limits)?;
     let about = About::new(&zip, source)?;
     let record = about.text("RECORD")?;
     let wheel = Wheel::read(&about, record.as_deref())?;

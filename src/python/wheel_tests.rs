@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::*;
 use crate::digest::Digest;
@@ -85,7 +85,7 @@ impl Made {
             relocatable: false,
         };
         let source = WheelSource {
-            path: &path,
+            bytes: &std::fs::read(&path).unwrap(),
             file_name: FILE_NAME,
             name: &"some-thing".parse().unwrap(),
             version: Some(&"1.0".parse().unwrap()),

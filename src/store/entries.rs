@@ -74,6 +74,7 @@ impl Store {
                 path,
                 size: metadata.len(),
                 digest,
+                is_new: false,
             },
         })
     }

@@ -130,6 +130,8 @@ impl Store {
             let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             collected.leftovers.push(Leftover { path, size });
         }
+        let loose = self.stale_loose(is_old, keep.bytes.is_some())?;
+        collected.leftovers.extend(loose);
         let unpacked = self.stale_unpacked(is_old, keep.bytes.is_some())?;
         for path in names(&self.layout.join("built"))? {
             let built = fs::read(&path).ok();

@@ -7,6 +7,7 @@
 //!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
 //!   checked/wheel/sha256-3fc9…   empty: that wheel's members were all held against its RECORD once
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
+//!   loose/sha512-3fc9….tar       an artifact with nothing in it compressed; see [`loose`]
 //!   unpacked/sha512-3fc9…-npm/   an artifact's files, where trees share them; see [`unpacked`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
@@ -30,6 +31,7 @@ mod checked;
 mod entries;
 mod error;
 mod gc;
+mod loose;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -47,6 +49,7 @@ use serde::{Deserialize, Serialize};
 pub use entries::{Damaged, Entry};
 pub use error::StoreError;
 pub use gc::{Collected, Keep, Leftover};
+pub use loose::{Loose, Mapped};
 pub use unpacked::{Member, Unpacked};
 pub use writer::{Claim, Writer};
 
@@ -68,6 +71,8 @@ pub struct Store {
     /// Held shared for as long as any clone lives, so that nobody cleans up underneath it.
     /// `None` in a store that cannot be written to.
     lock: Option<Arc<File>>,
+    /// Whether artifacts are kept loose too.
+    keeps_loose: bool,
 }
 
 /// An artifact in the store, already verified.
@@ -80,6 +85,8 @@ pub struct Blob {
     pub size: u64,
     /// What it was verified against, and its name in the store.
     pub digest: Digest,
+    /// Whether it came into the store just now: what is seldom used is kept as it came.
+    pub is_new: bool,
 }
 
 /// What an artifact is called and where it was had from. Only ever shown, never relied on.
@@ -125,7 +132,17 @@ impl Store {
             root,
             layout,
             lock: lock.map(Arc::new),
+            keeps_loose: true,
         })
+    }
+
+    /// Keeps no artifact [`Loose`] that is not so already.
+    #[must_use]
+    pub fn packed(self) -> Self {
+        Self {
+            keeps_loose: false,
+            ..self
+        }
     }
 
     /// Where the store is when nobody says: `$LOCKWRIGHT_STORE`, `$XDG_CACHE_HOME/lockwright` or
@@ -152,19 +169,12 @@ impl Store {
             tracing::warn!("`{path}` in the store is empty, and fetched again");
             return None;
         }
-        let stale = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.elapsed().ok())
-            .is_some_and(|age| age > TOUCH_AFTER);
-        if stale && let Ok(file) = File::open(&path) {
-            // Of no consequence where it is not allowed: a read-only store is not cleaned either.
-            let _ = file.set_modified(SystemTime::now());
-        }
+        touch(&path, &metadata);
         Some(Blob {
             path,
             size: metadata.len(),
             digest: digest.clone(),
+            is_new: false,
         })
     }
 
@@ -188,6 +198,18 @@ impl Store {
         self.layout
             .join("partial")
             .join(format!("{}-{}", digest.algorithm(), digest.hex()))
+    }
+}
+
+/// Refreshes the time of last use, once a day.
+fn touch(path: &Utf8Path, metadata: &fs::Metadata) {
+    let modified = metadata.modified().ok();
+    let age = modified.and_then(|time| time.elapsed().ok());
+    if age.is_some_and(|age| age > TOUCH_AFTER)
+        && let Ok(file) = File::open(path)
+    {
+        // Of no consequence where it is not allowed: a read-only store is not cleaned either.
+        let _ = file.set_modified(SystemTime::now());
     }
 }
 

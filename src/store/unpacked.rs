@@ -30,7 +30,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::entries::names;
 use super::gc::Leftover;
-use super::{Store, StoreError, TOUCH_AFTER};
+use super::{Store, StoreError, touch};
 use crate::digest::Digest;
 
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
@@ -108,12 +108,8 @@ impl Store {
         let found = open(&folder)?;
         if found.members.iter().all(|member| found.is_as_left(member)) {
             let index = folder.join("index");
-            let modified = fs::metadata(&index).and_then(|meta| meta.modified());
-            let age = modified.ok().and_then(|time| time.elapsed().ok());
-            if age.is_some_and(|age| age > TOUCH_AFTER)
-                && let Ok(file) = File::open(&index)
-            {
-                let _ = file.set_modified(SystemTime::now());
+            if let Ok(metadata) = fs::metadata(&index) {
+                touch(&index, &metadata);
             }
             return Some(found);
         }

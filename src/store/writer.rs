@@ -233,6 +233,7 @@ impl Writer {
             path: place,
             size: self.size,
             digest: got,
+            is_new: true,
         })
     }
 
