@@ -132,10 +132,19 @@ fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// Locks of other tools, which people have in the place of npm's.
+const OTHERS: [&str; 4] = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
+
 /// The lock that is meant by a folder or a lock's own path.
 fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let absolute = camino::absolute_utf8(path)?;
+    let remedy = "make it with `npm install --package-lock-only`";
     if absolute.is_file() {
+        let name = absolute.file_name().unwrap_or_default();
+        if OTHERS.contains(&name) {
+            let why = format!("{absolute} is not read, but npm's package-lock.json is: {remedy}");
+            return Err(why.into());
+        }
         return Ok(absolute);
     }
     let lock = absolute.join("uv.lock");
@@ -147,8 +156,16 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
         format!("there is no {path}: give a project's folder, or its uv.lock").into()
     } else if project {
         format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`").into()
+    } else if absolute.join("package.json").is_file() {
+        let other = OTHERS.iter().find(|name| absolute.join(name).is_file());
+        let other = other.map_or_else(String::new, |name| format!(" ({name} is not read)"));
+        format!("{absolute} has a package.json and no package-lock.json{other}: {remedy}").into()
     } else {
-        format!("{absolute} has no uv.lock: give a project's folder, or its lock").into()
+        format!(
+            "{absolute} has neither a uv.lock nor a package-lock.json: give a project's folder, or \
+             its lock"
+        )
+        .into()
     })
 }
 
@@ -171,7 +188,11 @@ fn sentences(error: &(dyn Error + 'static)) -> String {
     let mut text = format!("error: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!("\n  caused by: {error}"));
+        let said = error.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&said) {
+            text.push_str(&format!("\n  caused by: {said}"));
+        }
         cause = error.source();
     }
     text

@@ -30,7 +30,8 @@ use crate::ui::{Progress, bytes};
 /// node_modules
 #[derive(Debug, Args)]
 pub struct SyncArgs {
-    /// A project's folder, or its lock
+    /// A project's folder, or its lock; of a folder that has both a uv.lock and a package-lock.json,
+    /// the former
     #[arg(default_value = ".")]
     path: Utf8PathBuf,
     /// Where the environment goes [default: .venv beside the lock]

@@ -85,6 +85,17 @@ pub enum TreeError {
     /// The disk is full.
     #[error("the disk of {0} is full: make room, or write to another one; nothing was kept")]
     Full(Utf8PathBuf),
+    /// Nothing may be written there.
+    #[error(
+        "cannot {doing} {path}: that is not permitted; make it, and the folder that it is in, writable \
+         for you, or write elsewhere; what was there is as it was"
+    )]
+    Denied {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: Utf8PathBuf,
+    },
     /// Something else the system says.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -109,6 +120,17 @@ impl TreeError {
                 path: path.to_owned(),
                 source,
             },
+        }
+    }
+
+    /// What the system says of the destination itself, as a sentence.
+    pub(super) fn at_destination(doing: &'static str, path: &Utf8Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied {
+                doing,
+                path: path.to_owned(),
+            },
+            _ => Self::io(doing, path, source),
         }
     }
 }

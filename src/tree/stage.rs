@@ -49,7 +49,7 @@ impl Stage {
             return Err(TreeError::Destination(destination));
         };
         std::fs::create_dir_all(parent)
-            .map_err(|error| TreeError::io("make the folder", parent, error))?;
+            .map_err(|error| TreeError::at_destination("make the folder", parent, error))?;
         let prefix = prefix(name);
         sweep(parent, &prefix);
         let (folder, lock) = make_locked(parent, &prefix)?;
@@ -92,7 +92,7 @@ impl Stage {
     pub(super) fn rename(&self) -> Result<(), TreeError> {
         let tree = self.root();
         let error = |error: rustix::io::Errno| {
-            TreeError::io(
+            TreeError::at_destination(
                 "put the new tree in the place of",
                 &self.destination,
                 error.into(),
@@ -209,15 +209,16 @@ fn sweep(parent: &Utf8Path, prefix: &str) {
 
 /// Makes a folder and takes its lock, which nobody else may have taken in between.
 fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, OwnedFd), TreeError> {
-    let error = |error| TreeError::io("make a folder in", parent, error);
+    let error = |error| TreeError::at_destination("make a folder in", parent, error);
     for _ in 0..100 {
         let made = tempfile::Builder::new()
             .prefix(prefix)
             .rand_bytes(8)
             .tempdir_in(parent)
             .map_err(error)?;
-        let folder = Utf8PathBuf::try_from(made.keep())
-            .map_err(|error| TreeError::io("make a folder in", parent, error.into_io_error()))?;
+        let folder = Utf8PathBuf::try_from(made.keep()).map_err(|error| {
+            TreeError::at_destination("make a folder in", parent, error.into_io_error())
+        })?;
         match lock(&folder) {
             Ok(Some(lock)) => return Ok((folder, lock)),
             // A sweeping run took it for a dead one's before it was locked.

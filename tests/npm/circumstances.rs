@@ -324,3 +324,32 @@ fn settings_are_read_where_npm_reads_them() {
         "{said}"
     );
 }
+
+#[test]
+fn a_folder_without_a_lock_that_is_read_says_how_to_make_one() {
+    let temp = common::Temp::new();
+    let folder = temp.join("p");
+    fs::create_dir(&folder).unwrap();
+    let sync = |path: &str| {
+        common::lockwright(&temp)
+            .args(["sync", path])
+            .run()
+            .exit(1)
+            .stderr
+    };
+    let said = sync(folder.as_str());
+    assert!(
+        said.contains("has neither a uv.lock nor a package-lock.json"),
+        "{said}"
+    );
+    fs::write(folder.join("package.json"), "{}").unwrap();
+    fs::write(folder.join("yarn.lock"), "").unwrap();
+    for path in [folder.as_str(), folder.join("yarn.lock").as_str()] {
+        let said = sync(path);
+        assert!(
+            said.contains("yarn.lock") && said.contains("is not read"),
+            "{said}"
+        );
+        assert!(said.contains("npm install --package-lock-only"), "{said}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use camino::Utf8Path;
+
 use crate::common::{self, Temp};
 use crate::registry::{REGISTRY, assert_same, lockwright, npm};
 
@@ -16,13 +18,18 @@ fn real_registry() -> String {
 
 #[track_caller]
 fn same(fixture: &str, targets: &[&[&str]]) {
+    same_of(&common::fixture(fixture), targets);
+}
+
+#[track_caller]
+fn same_of(project: &Utf8Path, targets: &[&[&str]]) {
     let temp = Temp::new();
     let registry = real_registry();
     for (number, args) in targets.iter().enumerate() {
         let (ours, theirs) = (format!("{number}/ours"), format!("{number}/theirs"));
         let copy = |to: &str| {
             let to = temp.join(to);
-            common::copy_tree(&common::fixture(fixture), &to);
+            common::copy_tree(project, &to);
             to
         };
         let (ours, theirs) = (copy(&ours), copy(&theirs));
@@ -56,6 +63,27 @@ fn aliases_bundled_packages_peers_and_other_machines() {
         "npm-aliases-bundled",
         &[&[], MUSL, MAC, &["--omit", "optional"]],
     );
+}
+
+/// A project of 400 packages and three workspaces, where it lies beside this one; the fixtures above are what counts
+/// elsewhere. Larger ones are for `scripts/npm-parity`.
+#[test]
+fn the_flagships_own_lock() {
+    let Some(shared) = common::shared() else {
+        return;
+    };
+    let temp = Temp::new();
+    let (from, project) = (
+        shared.join("fixtures/authentik/2026.2.0"),
+        temp.join("project"),
+    );
+    fs::create_dir(&project).unwrap();
+    // Its uv.lock would be taken first.
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(from.join(file), project.join(file)).unwrap();
+    }
+    common::copy_tree(&from.join("packages"), &project.join("packages"));
+    same_of(&project, &[&[]]);
 }
 
 #[test]
