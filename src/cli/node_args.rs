@@ -23,7 +23,7 @@ use crate::tree::LinkMode;
 #[command(next_help_heading = "Of a package-lock.json")]
 pub struct NodeArgs {
     /// Leave out what only development needs, what is optional, or what is there as a peer
-    /// (repeatable) [default: dev where NODE_ENV is production]
+    /// (repeatable) [default: as .npmrc says, or dev where NODE_ENV is production]
     #[arg(long, value_name = "KIND")]
     omit: Vec<Kind>,
     /// Keep what --omit or NODE_ENV leave out (repeatable)
@@ -196,7 +196,7 @@ impl NodeArgs {
     pub fn open(&self, file: &Utf8Path) -> Result<NodeProject, Failure> {
         let lock = NpmLock::load(file)?;
         let npmrc = Npmrc::read(lock.folder()).with_registry(self.registry.as_ref());
-        let (target, wanted) = (self.target(), self.wanted());
+        let (target, wanted) = (self.target_with(&npmrc), self.wanted(&npmrc));
         let plan = NpmPlan::new(&lock, &target, &wanted, &npmrc)?;
         for name in &self.allow_scripts {
             if name != OWN && !plan.packages.iter().any(|package| package.name == *name) {
@@ -229,23 +229,49 @@ impl NodeArgs {
     }
 
     /// Which part of it is wanted.
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, npmrc: &Npmrc) -> Wanted {
         Wanted {
-            omit: self.omit(),
+            omit: self.omit_with(npmrc),
             workspaces: self.workspace.clone(),
             workspace_root: self.include_workspace_root,
             failed: BTreeSet::new(),
         }
     }
 
-    /// What is left out.
+    /// What is left out, by the command line alone.
     pub fn omit(&self) -> BTreeSet<Omit> {
-        let mut omit = self.omit.clone();
-        if std::env::var("NODE_ENV").is_ok_and(|value| value == "production") {
+        self.omit_with(&Npmrc::default())
+    }
+
+    /// What is left out, by the command line or else npm's settings (npm's `buildOmitList`).
+    fn omit_with(&self, npmrc: &Npmrc) -> BTreeSet<Omit> {
+        let said = |own: &[Kind], key: &str| match own {
+            [] => npmrc
+                .list(key)
+                .into_iter()
+                .filter_map(|kind| Kind::from_str(kind, false).ok())
+                .collect(),
+            own => own.to_vec(),
+        };
+        let (mut omit, mut include) = (said(&self.omit, "omit"), said(&self.include, "include"));
+        let in_production = std::env::var("NODE_ENV").is_ok_and(|value| value == "production");
+        if in_production && self.omit.is_empty() && npmrc.value("omit").is_none() {
             omit.push(Kind::Dev);
         }
+        let is_only = matches!(npmrc.value("only"), Some("prod" | "production"));
+        match npmrc.value("production") {
+            _ if is_only => omit.push(Kind::Dev),
+            Some("true") => omit.push(Kind::Dev),
+            Some("false") => include.push(Kind::Dev),
+            _ => {}
+        }
+        match npmrc.value("optional") {
+            Some("false") => omit.push(Kind::Optional),
+            Some("true") => include.push(Kind::Optional),
+            _ => {}
+        }
         omit.into_iter()
-            .filter(|kind| !self.include.contains(kind))
+            .filter(|kind| !include.contains(kind))
             .map(|kind| match kind {
                 Kind::Dev => Omit::Dev,
                 Kind::Optional => Omit::Optional,
@@ -254,20 +280,29 @@ impl NodeArgs {
             .collect()
     }
 
-    /// The machine it is for.
+    /// The machine it is for, by the command line alone.
     pub fn target(&self) -> NodeTarget {
+        self.target_with(&Npmrc::default())
+    }
+
+    /// The machine it is for, by the command line or else npm's settings.
+    fn target_with(&self, npmrc: &Npmrc) -> NodeTarget {
+        let said = |own: &Option<String>, key: &str| {
+            let own = own.clone();
+            own.or_else(|| npmrc.value(key).map(str::to_owned))
+        };
         let mut target = NodeTarget::host();
-        if let Some(os) = &self.os {
-            if *os != target.os {
+        if let Some(os) = said(&self.os, "os") {
+            if os != target.os {
                 target.libc = None;
             }
-            target.os.clone_from(os);
+            target.os = os;
         }
-        if let Some(cpu) = &self.cpu {
-            target.cpu.clone_from(cpu);
+        if let Some(cpu) = said(&self.cpu, "cpu") {
+            target.cpu = cpu;
         }
-        if self.libc.is_some() {
-            target.libc.clone_from(&self.libc);
+        if let Some(libc) = said(&self.libc, "libc") {
+            target.libc = Some(libc);
         }
         if let Some(node) = &self.node_version {
             target.node = Some(node.trim_start_matches('v').to_owned());

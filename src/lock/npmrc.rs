@@ -4,7 +4,7 @@
 //! No registry is built in. The first of these that says one counts: the command line,
 //! `npm_config_registry`, the project's `.npmrc`, the user's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use url::Url;
@@ -38,6 +38,9 @@ impl std::fmt::Debug for Auth {
         })
     }
 }
+
+/// What npm takes several values of one variable apart by.
+const BETWEEN: &str = "\n\n";
 
 impl Npmrc {
     /// Reads the user's and the project's files, and npm's variables.
@@ -84,6 +87,8 @@ impl Npmrc {
     }
 
     fn add(&mut self, text: &str, variable: impl Fn(&str) -> Option<String>) {
+        // `omit[]=dev` and `omit[]=optional`, one below the other, are a list.
+        let mut lists = BTreeSet::new();
         for line in text.lines() {
             let line = line.trim();
             if line.is_empty() || line.starts_with(['#', ';', '[']) {
@@ -96,16 +101,40 @@ impl Npmrc {
                 Some(value) => value.to_owned(),
                 None => without_comment(value),
             };
-            self.values.insert(
-                substituted(key.trim(), &variable),
-                substituted(&value, &variable),
-            );
+            let key = substituted(key.trim(), &variable);
+            let mut value = substituted(&value, &variable);
+            let key = match key.strip_suffix("[]").map(str::to_owned) {
+                None => key,
+                Some(key) => {
+                    if !lists.insert(key.clone())
+                        && let Some(before) = self.values.get(&key)
+                    {
+                        value = format!("{before}{BETWEEN}{value}");
+                    }
+                    key
+                }
+            };
+            self.values.insert(key, value);
         }
     }
 
     /// Whether a setting is `true`.
     pub fn is_set(&self, key: &str) -> bool {
-        self.values.get(key).is_some_and(|value| value == "true")
+        self.value(key) == Some("true")
+    }
+
+    /// What a setting says.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// The words of a setting that may have several.
+    pub fn list(&self, key: &str) -> Vec<&str> {
+        let value = self.value(key);
+        value
+            .into_iter()
+            .flat_map(|value| value.split(BETWEEN))
+            .collect()
     }
 
     /// Where a package's tarball is, in its registry; `None` where no registry is known.
@@ -288,6 +317,13 @@ mod tests {
             "registry=https://registry.npm.example/npm/ ; ours\nomit-lockfile-registry-resolved\n\
              //${HOST}/:_authToken=a\\#b\\xc#d\nreplace-registry-host=old.example\n",
             |name| (name == "HOST").then(|| "h.example".to_owned()),
+        );
+        npmrc.add("omit[] = dev\nomit[]=optional\ninclude=peer", |_| None);
+        assert_eq!(npmrc.list("omit"), ["dev", "optional"]);
+        npmrc.add("omit[]=peer", |_| None);
+        assert_eq!(
+            (npmrc.list("omit"), npmrc.list("include")),
+            (vec!["peer"], vec!["peer"])
         );
         assert!(npmrc.is_set("omit-lockfile-registry-resolved"));
         let (url, auth) = npmrc.logins().remove(0);

@@ -326,6 +326,62 @@ fn settings_are_read_where_npm_reads_them() {
 }
 
 #[test]
+fn settings_decide_what_is_left_out_as_with_npm() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "a": "^1.0.0" },
+        "devDependencies": { "d": "^1.0.0" }, "optionalDependencies": { "o": "^1.0.0", "mac": "^1.0.0" },
+    }));
+    project
+        .simple(
+            "a",
+            json!({ "peerDependencies": { "p": "^1.0.0" }, "bin": { "a": "index.js" } }),
+        )
+        .simple(
+            "d",
+            json!({ "dev": true, "dependencies": { "p": "^1.0.0" } }),
+        )
+        .simple("o", json!({ "optional": true }))
+        .simple("mac", json!({ "optional": true, "os": ["darwin"] }))
+        .simple("p", json!({}));
+    for (settings, args) in [
+        ("omit=dev", &[][..]),
+        ("omit[]=dev\nomit[]=optional\n", &[]),
+        ("omit=dev\ninclude=dev", &[]),
+        ("production=true", &[]),
+        ("omit=dev", &["--omit", "optional"]),
+        ("legacy-peer-deps=true", &["--omit", "dev"]),
+        ("os=darwin\ncpu=arm64", &[]),
+        ("bin-links=false", &[]),
+    ] {
+        let (ours, theirs) = (project.write("ours"), project.write("theirs"));
+        for folder in [&ours, &theirs] {
+            fs::write(folder.join(".npmrc"), settings).unwrap();
+        }
+        project.npm(&theirs, args).ok();
+        project.lockwright(&ours, args).ok();
+        assert_same(&project.temp, &ours, &theirs);
+        fs::remove_dir_all(ours).unwrap();
+        fs::remove_dir_all(theirs).unwrap();
+    }
+}
+
+#[test]
+fn engines_count_where_engine_strict_is_set() {
+    let mut project = project();
+    project.root["engines"] = json!({ "node": "<4" });
+    let ours = project.write("ours");
+    project.lockwright(&ours, &[]).ok();
+    fs::write(ours.join(".npmrc"), "engine-strict=true\n").unwrap();
+    project.npm(&ours, &[]).exit(1);
+    let said = project.lockwright(&ours, &[]).exit(1).stderr;
+    assert!(
+        said.contains("the project ") && said.contains("engine-strict is set"),
+        "{said}"
+    );
+    project.lockwright(&ours, &["--node-version", "3.0.0"]).ok();
+}
+
+#[test]
 fn a_folder_without_a_lock_that_is_read_says_how_to_make_one() {
     let temp = common::Temp::new();
     let folder = temp.join("p");

@@ -58,6 +58,8 @@ pub struct Manifest {
     pub node: Option<String>,
     /// The versions of npm that it wants.
     pub npm: Option<String>,
+    /// Whether it has `devEngines`, with which npm does not hold a project against `engines`.
+    pub dev_engines: bool,
     /// `os`.
     pub os: Vec<String>,
     /// `cpu`.
@@ -193,6 +195,7 @@ impl Manifest {
             bin,
             node: engine("node"),
             npm: engine("npm"),
+            dev_engines: raw.contains_key("devEngines"),
             os: list(raw.get("os")),
             cpu: list(raw.get("cpu")),
             libc: list(raw.get("libc")),

@@ -13,6 +13,7 @@ impl Graph<'_> {
         &self,
         target: &NodeTarget,
         omit: &BTreeSet<Omit>,
+        is_strict: bool,
     ) -> Result<Vec<String>, NpmPlanError> {
         let drift = |first: String| NpmPlanError::Drift {
             lock: self.lock.file.clone(),
@@ -76,14 +77,17 @@ impl Graph<'_> {
                 }
             }
             let about = &node.about;
-            if index != ROOT && !node.is_omitted(omit) {
+            if !node.is_omitted(omit) {
+                let package = who.to_owned();
                 if let Some(why) = target.rules_out(&about.os, &about.cpu, &about.libc) {
-                    let package = node.location.to_owned();
                     return Err(NpmPlanError::Platform { package, why });
                 }
-                if let Some(why) = target.engines_fail(about.node.as_deref(), about.npm.as_deref())
-                {
-                    warnings.push(format!("{} {why}", node.location));
+                let engines = (about.node.as_deref(), about.npm.as_deref());
+                match target.engines_fail(engines.0, engines.1) {
+                    Some(_) if index == ROOT && about.dev_engines => {}
+                    Some(why) if is_strict => return Err(NpmPlanError::Engine { package, why }),
+                    Some(why) => warnings.push(format!("{package} {why}")),
+                    None => {}
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::NpmPlanError;
 use super::flags::Flags;
 use super::location::{above, is_direct, is_top};
 use crate::lock::npm::{Entry, Manifest, NpmLock, name_of};
+use crate::lock::npmrc::Npmrc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -56,11 +57,17 @@ pub(super) struct Graph<'a> {
     pub(super) lock: &'a NpmLock,
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) at: HashMap<&'a str, usize>,
+    /// Whether peers are not installed for being asked for (`legacy-peer-deps`).
+    without_peers: bool,
 }
 
 impl<'a> Graph<'a> {
     /// `on_disk`: what the project and its workspaces ask for is read from their package.json files.
-    pub(super) fn new(lock: &'a NpmLock, on_disk: bool) -> Result<Self, NpmPlanError> {
+    pub(super) fn new(
+        lock: &'a NpmLock,
+        on_disk: bool,
+        npmrc: &Npmrc,
+    ) -> Result<Self, NpmPlanError> {
         let folder = lock.folder();
         let beside = |folder: &camino::Utf8Path| match on_disk {
             true => Manifest::beside(folder),
@@ -99,7 +106,12 @@ impl<'a> Graph<'a> {
             at.insert(location.as_str(), nodes.len());
             nodes.push(node(location.as_str(), Some(entry), about, recorded));
         }
-        let mut graph = Self { lock, nodes, at };
+        let mut graph = Self {
+            lock,
+            nodes,
+            at,
+            without_peers: npmrc.is_set("legacy-peer-deps"),
+        };
         for index in 0..graph.nodes.len() {
             let node = &graph.nodes[index];
             if let Some(link) = node.entry.and_then(|entry| entry.link.as_deref()) {
@@ -138,6 +150,7 @@ impl<'a> Graph<'a> {
                 Kind::Peer
             }
         });
+        all.retain(|_| !self.without_peers);
         all.sort_by_key(|(_, _, kind)| *kind == Kind::PeerOptional);
         all.extend(put(&about.dependencies, &|_| Kind::Prod));
         all.extend(put(&about.optional, &|_| Kind::Optional));

@@ -135,6 +135,17 @@ pub enum NpmPlanError {
         /// Why.
         why: String,
     },
+    /// A package does not want to run on the target's Node, and that counts.
+    #[error(
+        "{package} {why}, and engine-strict is set: use another Node, say which one it is for with \
+         --node-version, or set engine-strict=false in .npmrc"
+    )]
+    Engine {
+        /// The package.
+        package: String,
+        /// Why.
+        why: String,
+    },
     /// There is no such workspace.
     #[error("{lock} has no workspace `{name}`; it has {known}")]
     Workspace {
@@ -191,9 +202,9 @@ impl NpmPlan {
         wanted: &Wanted,
         npmrc: &Npmrc,
     ) -> Result<Self, NpmPlanError> {
-        let mut graph = Graph::new(lock, true)?;
+        let mut graph = Graph::new(lock, true, npmrc)?;
         graph.find_flags();
-        let warnings = graph.check(target, &wanted.omit)?;
+        let warnings = graph.check(target, &wanted.omit, npmrc.is_set("engine-strict"))?;
         graph.rule_out(target, &wanted.failed);
         let chosen = graph.choose(wanted)?;
         graph.plan(target, &wanted.omit, chosen.as_ref(), npmrc, warnings)
@@ -209,7 +220,7 @@ impl NpmPlan {
         target: &NodeTarget,
         omit: &BTreeSet<Omit>,
     ) -> Result<Vec<&'a str>, NpmPlanError> {
-        let mut graph = Graph::new(lock, false)?;
+        let mut graph = Graph::new(lock, false, &Npmrc::default())?;
         graph.find_flags();
         graph.rule_out(target, &BTreeSet::new());
         let kept = graph.kept(omit, None);
@@ -298,7 +309,10 @@ impl Graph<'_> {
         }
         Ok(NpmPlan {
             target: target.to_string(),
-            bins: self.bins(indexes)?,
+            bins: match npmrc.value("bin-links") {
+                Some("false") => Vec::new(),
+                _ => self.bins(indexes)?,
+            },
             packages,
             own_scripts: scripts::PROJECT
                 .iter()
