@@ -5,7 +5,7 @@
 //! `node_modules` folder holds one folder a package. Nothing else is trusted or needed, so this
 //! works on trees that other tools made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -50,10 +50,56 @@ impl Owners {
                 folders.push((path.to_owned(), kind));
             }
         });
+        Self::of_folders(root, folders, |_| true)
+    }
+
+    /// The packages that these paths of the tree at `root` may belong to: those whose folders lie on
+    /// the way to them. Of all others [`of`](Self::of) knows nothing. Reads far less than
+    /// [`of_tree`](Self::of_tree) does when the paths are few.
+    pub fn of_paths<'p>(root: &Path, paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        let mut wanted: HashSet<PathBuf> = HashSet::new();
+        let mut ways: HashSet<&Path> = HashSet::new();
+        for path in paths {
+            ways.extend(path.ancestors());
+            wanted.extend(source_of(path).into_iter().chain([path.to_owned()]));
+        }
+        let libraries = ways.iter().flat_map(|way| {
+            let libraries = folders_in(root, &way.join("lib"));
+            libraries.into_iter().map(|path| path.join("site-packages"))
+        });
+        let libraries: Vec<PathBuf> = libraries.collect();
+        let sites: HashSet<&Path> = ways
+            .iter()
+            .copied()
+            .chain(libraries.iter().map(PathBuf::as_path))
+            .collect();
+        let sites: Vec<&Path> = sites.into_iter().collect();
+        let folders = sites.into_par_iter().flat_map_iter(|site| {
+            let infos = folders_in(root, site).into_iter();
+            let infos = infos.filter(|path| path.extension().is_some_and(|end| end == "dist-info"));
+            let npm = Kind::of(site).filter(|kind| matches!(kind, Kind::Npm { .. }));
+            infos
+                .filter_map(|path| Kind::of(&path).map(|kind| (path, kind)))
+                .chain(npm.map(|kind| (site.to_owned(), kind)))
+        });
+        let mut folders: Vec<_> = folders.collect();
+        folders.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let names: HashSet<&OsStr> = wanted.iter().filter_map(|path| path.file_name()).collect();
+        Self::of_folders(root, folders, |name| names.contains(name))
+    }
+
+    /// `is_wanted` is asked of the last part of what a RECORD lists.
+    fn of_folders(
+        root: &Path,
+        folders: Vec<(PathBuf, Kind)>,
+        is_wanted: impl Fn(&OsStr) -> bool + Sync,
+    ) -> Self {
         let found: Vec<Found> = folders
             .into_par_iter()
             .map(|(path, kind)| match kind {
-                Kind::DistInfo { name, version } => dist_info(root, path, &name, &version),
+                Kind::DistInfo { name, version } => {
+                    dist_info(root, path, &name, &version, &is_wanted)
+                }
                 Kind::Npm { name } => npm(root, path, &name),
             })
             .collect();
@@ -123,12 +169,35 @@ fn normalized(name: &str) -> String {
         .join("-")
 }
 
-fn dist_info(root: &Path, folder: PathBuf, name: &str, version: &str) -> Found {
+/// The folders in a folder, if it can be read.
+fn folders_in(root: &Path, folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries
+        .filter(is_folder)
+        .map(|entry| folder.join(entry.file_name()))
+        .collect()
+}
+
+fn dist_info(
+    root: &Path,
+    folder: PathBuf,
+    name: &str,
+    version: &str,
+    is_wanted: &impl Fn(&OsStr) -> bool,
+) -> Found {
     let site = folder.parent().unwrap_or(Path::new("")).to_owned();
     let record = fs::read(root.join(&folder).join("RECORD")).unwrap_or_default();
     let mut paths: Vec<PathBuf> = String::from_utf8_lossy(&record)
         .lines()
-        .filter_map(|line| within(root, &site, recorded(line)?.as_ref()))
+        .filter_map(|line| {
+            let path = recorded(line)?;
+            let path = Path::new(&path);
+            is_wanted(path.file_name()?).then(|| within(root, &site, path))?
+        })
         .collect();
     paths.push(folder);
     Found {
@@ -215,6 +284,11 @@ mod tests {
         write(root, &format!("{site}/foo/__init__.py"), "");
         let owners = Owners::of_tree(root).unwrap();
         let foo = Some("foo-bar 1.0");
+        let owners_of = |path: &Path| {
+            let few = Owners::of_paths(root, [path]);
+            assert_eq!(few.of(path), owners.of(path), "{}", path.display());
+            owners.of(path).map(str::to_owned)
+        };
         for (path, owner) in [
             ("foo/__init__.py", foo),
             ("foo/a,\"b\".py", foo),
@@ -224,8 +298,10 @@ mod tests {
             ("Foo_Bar-1.0.dist-info/RECORD", foo),
             ("foo/other.py", None),
         ] {
-            assert_eq!(owners.of(Path::new(site).join(path)), owner, "{path}");
+            let path = Path::new(site).join(path);
+            assert_eq!(owners_of(&path).as_deref(), owner, "{}", path.display());
         }
+        owners_of(Path::new("bin/foo"));
         assert_eq!(owners.of("bin/foo"), foo);
         assert_eq!(owners.of(root.join("bin/foo")), foo);
         assert_eq!(owners.of("etc/passwd"), None);
@@ -248,6 +324,14 @@ mod tests {
         );
         write(root, "node_modules/.bin/a", "");
         let owners = Owners::of_tree(root).unwrap();
+        let deep = Path::new("node_modules/a/node_modules/@s/b/x.node");
+        for path in [
+            deep,
+            Path::new("node_modules/a/lib/x.js"),
+            Path::new("node_modules/.bin/a"),
+        ] {
+            assert_eq!(Owners::of_paths(root, [path]).of(path), owners.of(path));
+        }
         assert_eq!(owners.of("node_modules/a/lib/x.js"), Some("a 1.2.3"));
         assert_eq!(
             owners.of("node_modules/a/node_modules/@s/b/x.node"),

@@ -41,6 +41,36 @@ fn site(venv: &Utf8Path) -> Utf8PathBuf {
 }
 
 #[test]
+fn an_environment_whose_references_were_stripped_is_as_it_says() {
+    let temp = Temp::new();
+    let venv = synced(&temp, "env", &[]);
+    let files: Vec<Utf8PathBuf> = site(&venv)
+        .read_dir_utf8()
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("__init__.py"))
+        .filter(|path| path.is_file())
+        .collect();
+    let text = "x = '/nix/store/0c0dznr1wkzbnyz8nhx1bmnlxxq93fh4-bash-5.2'\n";
+    for file in &files {
+        fs::write(file, text).unwrap();
+    }
+    verify(&temp, &venv, &[]).exit(1);
+    let strip = common::lockwright(&temp)
+        .args(["refs", "strip", venv.as_str()])
+        .run()
+        .ok();
+    assert!(
+        strip
+            .stdout
+            .contains("and the provenance record brought up to date"),
+        "{strip}"
+    );
+    assert!(!files.is_empty());
+    verify(&temp, &venv, &[]).ok();
+}
+
+#[test]
 fn an_environment_is_as_it_was_made_until_someone_touches_it() {
     let temp = Temp::new();
     let venv = synced(&temp, "env", &[]);

@@ -9,12 +9,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Outcome, print};
+use crate::amend::{Amended, amend};
 use crate::nix::reference::{Search, StoreHash};
 use crate::nix::refs::{self, Hit, Opaque, Place, Scan};
 use crate::nix::strip::{Stripped, strip};
 use crate::owner::Owners;
-use crate::python::installed::{self, Line};
-use crate::walk::walk;
 
 /// Find references to the Nix store in a tree, or overwrite them
 #[derive(Debug, Args)]
@@ -90,9 +89,8 @@ pub fn run(args: &RefsArgs) -> Outcome {
 
 fn run_scan(args: &ScanArgs) -> Outcome {
     let root = &args.what.path;
-    let tree = walk(root)?;
-    let scan = refs::scan_walked(root, &tree, &args.what.search()?)?;
-    let owners = Owners::of_walked(root, &tree);
+    let scan = refs::scan(root, &args.what.search()?)?;
+    let owners = owners(root, &scan);
     if args.what.json {
         let report = json!({
             "references": references(&scan.hits, &owners),
@@ -118,26 +116,25 @@ fn run_scan(args: &ScanArgs) -> Outcome {
     })
 }
 
+fn owners(root: &Path, scan: &Scan) -> Owners {
+    let hits = scan.hits.iter().map(|hit| hit.path.as_path());
+    Owners::of_paths(
+        root,
+        hits.chain(scan.opaque.iter().map(|one| one.path.as_path())),
+    )
+}
+
 fn run_strip(args: &StripArgs) -> Outcome {
     let root = &args.what.path;
     let search = args.what.search()?;
-    let tree = walk(root)?;
-    let scan = refs::scan_walked(root, &tree, &search)?;
-    let owners = Owners::of_walked(root, &tree);
-    let done = strip(root, &scan, &search)?;
-    let changed: BTreeSet<&Path> = done.changed.iter().map(PathBuf::as_path).collect();
-    let rehash = |path: &Path| {
-        if changed.contains(path) {
-            Line::Rehash
-        } else {
-            Line::Keep
-        }
-    };
-    let records = if changed.is_empty() {
-        Vec::new()
-    } else {
-        installed::update(root, &installed::records(&tree), rehash, &BTreeMap::new())?
-    };
+    let scan = refs::scan(root, &search)?;
+    // Before RECORDs change.
+    let owners = owners(root, &scan);
+    let mut done = strip(root, &scan, &search);
+    let amended = amend(done.changed.iter().map(|path| refs::join(root, path)))?;
+    if let Some(error) = done.failed.pop() {
+        return Err(error.into());
+    }
     print(&if args.what.json {
         let left = done.left.iter().map(|(hit, why)| {
             let mut value = one(hit, &owners);
@@ -147,12 +144,12 @@ fn run_strip(args: &StripArgs) -> Outcome {
         let report = json!({
             "stripped": references(&done.hits, &owners),
             "left": left.collect::<Vec<_>>(),
-            "records": records.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+            "amended": amended,
             "opaque": opaque_values(&scan.opaque, &owners),
         });
         format!("{}\n", serde_json::to_string_pretty(&report)?)
     } else {
-        told(&done, &records, &scan, &owners)
+        told(&done, &amended, &scan, &owners)
     })?;
     Ok(if done.left.is_empty() {
         ExitCode::SUCCESS
@@ -161,19 +158,15 @@ fn run_strip(args: &StripArgs) -> Outcome {
     })
 }
 
-fn told(done: &Stripped, records: &[PathBuf], scan: &Scan, owners: &Owners) -> String {
+fn told(done: &Stripped, amended: &Amended, scan: &Scan, owners: &Owners) -> String {
     let mut text = listing(&done.hits, owners, scan, |_| None);
     if done.hits.is_empty() {
         text.push_str("nothing to strip\n");
     } else {
         let _ = writeln!(text, "stripped {}", totals(&done.hits));
     }
-    if !records.is_empty() {
-        let _ = writeln!(
-            text,
-            "hashes in {} brought up to date",
-            count(records.len(), "RECORD")
-        );
+    if !amended.is_empty() {
+        let _ = writeln!(text, "{amended}");
     }
     if !done.left.is_empty() {
         let left: Vec<Hit> = done.left.iter().map(|(hit, _)| hit.clone()).collect();

@@ -12,3 +12,4 @@ pub mod refs;
 pub mod restore;
 pub mod seal;
 pub mod strip;
+mod sweep;

@@ -1,24 +1,18 @@
 //! Which files of a tree refer to the Nix store.
 //!
-//! One pass on every core: files are read in ranges that overlap by the length of the longest
-//! reference, so none is missed between two. Links' targets and the paths themselves are looked at
-//! too. What is compressed may hide references and is named instead of being passed over in
-//! silence.
+//! One pass on every core lists folders and reads their files as it comes to them, with as few system
+//! calls as that takes; see [`sweep`](super::sweep). Links' targets and the paths themselves are
+//! looked at too. What is compressed may hide references and is named instead of being passed over
+//! in silence.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs;
-use std::io::{self, Read as _, Seek as _};
-use std::os::unix::ffi::OsStrExt as _;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::reference::{Reference, Search};
-use crate::walk::{Node, WalkError, walk};
-
-/// How many bytes of a file one thread reads at a time.
-const RANGE: u64 = 4 << 20;
+use super::sweep::{Seen, sweep};
+use crate::walk::WalkError;
 
 /// Why references could not be looked for, or not be stripped.
 #[derive(Debug, thiserror::Error)]
@@ -88,19 +82,12 @@ pub struct Scan {
     pub hits: Vec<Hit>,
     /// Files that may hide more, in order of kind and path.
     pub opaque: Vec<Opaque>,
-    /// The other names in the tree of files that have several, by the first.
+    /// The other names in the tree of files that have several and hold references, by the first.
     pub names: HashMap<PathBuf, Vec<PathBuf>>,
-    /// How many files were read.
+    /// How many files were read, each by every name it has.
     pub files: usize,
     /// How many bytes.
     pub bytes: u64,
-}
-
-/// A stretch of a file.
-struct Range<'a> {
-    path: &'a Path,
-    start: u64,
-    end: u64,
 }
 
 /// Looks through the tree at `root`: a folder, a file or a link.
@@ -108,113 +95,58 @@ struct Range<'a> {
 /// # Errors
 /// When something in it cannot be read.
 pub fn scan(root: &Path, search: &Search) -> Result<Scan, RefsError> {
-    scan_walked(root, &walk(root)?, search)
-}
-
-/// As [`scan`], of a tree that has been walked already.
-///
-/// # Errors
-/// As [`scan`].
-pub fn scan_walked(root: &Path, tree: &Node, search: &Search) -> Result<Scan, RefsError> {
-    let mut scan = Scan::default();
-    let mut files = Vec::new();
-    let mut first_names: HashMap<(u64, u64), PathBuf> = HashMap::new();
-    tree.each(&mut |path, node| {
-        let hit = |place, reference| Hit {
-            path: path.to_owned(),
-            place,
-            reference,
-        };
-        // A folder that holds a copy of the store would be one by its name.
-        let named = absolute(path);
-        search.each(&named, |at, reference| {
-            if named.get(at..).is_some_and(|rest| !rest.contains(&b'/')) {
-                scan.hits.push(hit(Place::Name, reference));
-            }
-        });
-        match node {
-            Node::Folder(_) => {}
-            Node::Link(target) => search.each(target.as_bytes(), |_, reference| {
-                scan.hits.push(hit(Place::Target, reference));
-            }),
-            Node::File(file) => {
-                if file.links > 1 {
-                    if let Some(first) = first_names.get(&file.id) {
-                        let others = scan.names.entry(first.clone()).or_default();
-                        others.push(path.to_owned());
-                        return;
-                    }
-                    first_names.insert(file.id, path.to_owned());
-                }
-                scan.files += 1;
-                scan.bytes += file.size;
-                files.push((path.to_owned(), file.size));
-            }
-        }
-    });
-    let ranges = files.iter().flat_map(|(path, size)| {
-        (0..size.div_ceil(RANGE)).map(move |n| Range {
-            path,
-            start: n * RANGE,
-            end: (*size).min((n + 1) * RANGE),
-        })
-    });
-    let ranges: Vec<Range<'_>> = ranges.collect();
-    let found = ranges
-        .par_iter()
-        .map_init(Vec::new, |buffer, range| look(root, range, search, buffer))
-        .collect::<Result<Vec<_>, _>>()?;
-    for (hits, opaque) in found {
-        scan.hits.extend(hits);
-        scan.opaque.extend(opaque);
-    }
+    let Seen {
+        hits,
+        opaque,
+        files,
+        bytes,
+    } = sweep(root, search)?;
+    let mut scan = Scan {
+        hits,
+        opaque,
+        files,
+        bytes,
+        ..Scan::default()
+    };
     scan.hits.sort();
     scan.opaque.sort();
+    scan.names = names(root, &mut scan.hits)?;
     Ok(scan)
 }
 
-fn absolute(path: &Path) -> Vec<u8> {
-    let mut bytes = vec![b'/'];
-    bytes.extend_from_slice(path.as_os_str().as_bytes());
-    bytes
-}
-
-/// Reads one range, and as much beyond it as a reference that begins in it can be long.
-fn look(
-    root: &Path,
-    range: &Range<'_>,
-    search: &Search,
-    buffer: &mut Vec<u8>,
-) -> Result<(Vec<Hit>, Option<Opaque>), RefsError> {
-    buffer.clear();
-    let path = join(root, range.path);
-    let length = range.end - range.start + search.longest() as u64;
-    read(&path, range.start, length, buffer).map_err(|source| RefsError::Read { path, source })?;
-    let mut hits = Vec::new();
-    search.each(buffer, |at, reference| {
-        let at = at as u64 + range.start;
-        // One that begins beyond the range is the next one's.
-        if at - (search.before() as u64) < range.end {
-            hits.push(Hit {
-                path: range.path.to_owned(),
-                place: Place::Contents(at),
-                reference,
-            });
+/// Leaves the first name of each file with several, and returns the others.
+fn names(root: &Path, hits: &mut Vec<Hit>) -> Result<HashMap<PathBuf, Vec<PathBuf>>, RefsError> {
+    let mut first_names: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    let mut names: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    let paths = hits
+        .iter()
+        .filter(|hit| matches!(hit.place, Place::Contents(_)));
+    let mut paths: Vec<PathBuf> = paths.map(|hit| hit.path.clone()).collect();
+    paths.dedup();
+    for path in paths {
+        let place = join(root, &path);
+        let meta = place.symlink_metadata().map_err(|source| RefsError::Read {
+            path: place,
+            source,
+        })?;
+        if meta.nlink() < 2 {
+            continue;
         }
-    });
-    let opaque = if range.start == 0 {
-        opaque(range.path, buffer).map(|kind| Opaque {
-            kind,
-            path: range.path.to_owned(),
-        })
-    } else {
-        None
-    };
-    Ok((hits, opaque))
+        match first_names.get(&(meta.dev(), meta.ino())) {
+            None => {
+                first_names.insert((meta.dev(), meta.ino()), path);
+            }
+            Some(first) => {
+                hits.retain(|hit| hit.path != path || !matches!(hit.place, Place::Contents(_)));
+                names.entry(first.clone()).or_default().push(path);
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// The tree itself, when it is a single file, has an empty path in itself.
-pub(super) fn join(root: &Path, path: &Path) -> PathBuf {
+pub fn join(root: &Path, path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() {
         root.to_owned()
     } else {
@@ -222,42 +154,13 @@ pub(super) fn join(root: &Path, path: &Path) -> PathBuf {
     }
 }
 
-fn read(path: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut file = fs::File::open(path)?;
-    if start > 0 {
-        file.seek(io::SeekFrom::Start(start))?;
-    }
-    buffer.reserve(length as usize);
-    file.take(length).read_to_end(buffer)?;
-    Ok(())
-}
-
-/// What a file is whose bytes do not show what it holds.
-fn opaque(path: &Path, head: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 9] = [
-        (b"\x1f\x8b", "gzip"),
-        (b"PK\x03\x04", "zip"),
-        (b"\xfd7zXZ\0", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"BZh", "bzip2"),
-        (b"7z\xbc\xaf\x27\x1c", "7z"),
-        (b"\x04\x22\x4d\x18", "lz4"),
-        (b"\x5d\0\0", "lzma"),
-        (b"\x1f\x9d", "compress"),
-    ];
-    match path.extension().and_then(OsStr::to_str) {
-        Some("pyc") => return Some("bytecode"),
-        Some("br") => return Some("brotli"),
-        _ => {}
-    }
-    let (_, kind) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic))?;
-    Some(kind)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::nix::sweep::{HUGE, WINDOW};
 
     const BASH: &str = "/nix/store/0c0dznr1wkzbnyz8nhx1bmnlxxq93fh4-bash-5.2";
 
@@ -268,16 +171,23 @@ mod tests {
         let every = Search::every("/nix/store", &[]);
         let hash: crate::nix::reference::StoreHash = BASH.parse().unwrap();
         let only = Search::only(&[hash]).unwrap();
-        for back in 0..BASH.len() + 2 {
-            let at = RANGE as usize - back;
-            let mut bytes = vec![b'.'; RANGE as usize + 10];
-            bytes.splice(at..at, BASH.bytes());
-            fs::write(&file, &bytes).unwrap();
-            for search in [&every, &only] {
-                let hits = scan(dir.path(), search).unwrap().hits;
-                let places: Vec<_> = hits.iter().map(|hit| hit.place.clone()).collect();
-                assert_eq!(places, [Place::Contents(at as u64 + 11)]);
-                assert!(hits[0].reference.name.starts_with("bash-5.2"));
+        let window = WINDOW - every.longest();
+        for meeting in [WINDOW, window + window, HUGE as usize, 2 * HUGE as usize] {
+            for back in 0..BASH.len() + 2 {
+                let at = meeting - back;
+                let mut bytes = vec![b'.'; 2 * HUGE as usize + 60];
+                bytes.splice(at..at + BASH.len(), BASH.bytes());
+                // Small ones end where they meet, or soon after.
+                if meeting < HUGE as usize {
+                    bytes.truncate(meeting + 60);
+                }
+                fs::write(&file, &bytes).unwrap();
+                for search in [&every, &only] {
+                    let hits = scan(dir.path(), search).unwrap().hits;
+                    let places: Vec<_> = hits.iter().map(|hit| hit.place.clone()).collect();
+                    assert_eq!(places, [Place::Contents(at as u64 + 11)]);
+                    assert!(hits[0].reference.name.starts_with("bash-5.2"));
+                }
             }
         }
     }

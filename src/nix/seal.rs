@@ -205,8 +205,10 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
     replace(&config, sealed.as_bytes())?;
 
     let tree = walk(root)?;
-    let scan = refs::scan_walked(root, &tree, search)?;
-    let stripped = strip(root, &scan, search)?;
+    let mut stripped = strip(root, &refs::scan(root, search)?, search);
+    if let Some(error) = stripped.failed.pop() {
+        return Err(error.into());
+    }
     let changed: BTreeSet<&Path> = stripped.changed.iter().map(PathBuf::as_path).collect();
     let decide = |path: &Path| {
         if changed.contains(path) {

@@ -26,14 +26,12 @@ pub struct Stripped {
     pub left: Vec<(Hit, &'static str)>,
     /// The files that were replaced: all their names, in order.
     pub changed: Vec<PathBuf>,
+    /// Files that could not be replaced or are not what was scanned. Each is as it was.
+    pub failed: Vec<RefsError>,
 }
 
-/// Strips what a scan of the same tree found.
-///
-/// # Errors
-/// When a file cannot be replaced or is not what was scanned. It is as it was then; others may have
-/// been stripped already, each wholly.
-pub fn strip(root: &Path, scan: &Scan, search: &Search) -> Result<Stripped, RefsError> {
+/// Strips what a scan of the same tree found: each file wholly, or not at all.
+pub fn strip(root: &Path, scan: &Scan, search: &Search) -> Stripped {
     let mut done = Stripped::default();
     let archives: HashSet<&Path> = scan
         .opaque
@@ -50,24 +48,27 @@ pub fn strip(root: &Path, scan: &Scan, search: &Search) -> Result<Stripped, Refs
                 let why = "a checksum inside the archive would no longer be right";
                 done.left.push((hit.clone(), why));
             }
-            Place::Contents(at) => {
-                files.entry(&hit.path).or_default().push((at, hit));
-                done.hits.push(hit.clone());
-            }
+            Place::Contents(at) => files.entry(&hit.path).or_default().push((at, hit)),
         }
     }
     let files: Vec<_> = files.into_iter().collect();
-    files.par_iter().try_for_each(|(path, hits)| {
+    let results = files.par_iter().map(|(path, hits)| {
         let others = scan.names.get(*path).map_or(&[][..], Vec::as_slice);
-        file(root, path, others, hits, search)
-    })?;
-    for (path, _) in files {
+        (others, file(root, path, others, hits, search))
+    });
+    let results: Vec<_> = results.collect();
+    for ((path, hits), (others, result)) in files.into_iter().zip(results) {
+        if let Err(error) = result {
+            done.failed.push(error);
+            continue;
+        }
+        done.hits
+            .extend(hits.into_iter().map(|(_, hit)| hit.clone()));
         done.changed.push(path.to_owned());
-        done.changed
-            .extend(scan.names.get(path).cloned().unwrap_or_default());
+        done.changed.extend(others.iter().cloned());
     }
     done.changed.sort();
-    Ok(done)
+    done
 }
 
 fn file(
