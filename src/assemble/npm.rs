@@ -673,7 +673,7 @@ fn commit(
 pub(super) fn relative(from: &str, to: &str) -> String {
     let mut from: Vec<&str> = from.split('/').collect();
     from.pop();
-    let to: Vec<&str> = to.split('/').collect();
+    let to: Vec<&str> = to.split('/').filter(|part| !part.is_empty()).collect();
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = from.len().saturating_sub(common);
     let down = to.get(common..).unwrap_or_default();
@@ -701,6 +701,7 @@ mod tests {
                 "../x/cli.js",
             ),
             ("packages/a/node_modules/b", "packages/b", "../../b"),
+            ("node_modules/@s/own", "", "../.."),
         ] {
             assert_eq!(relative(from, to), expected);
         }

@@ -55,6 +55,7 @@ fn row(package: &PlannedNpm) -> [String; 4] {
         ),
         NpmSource::Git(git) => (format!("{}#{}", git.url, git.commit), None),
         NpmSource::Bundle(bundler) => (format!("bundled in {bundler}"), None),
+        NpmSource::Link(folder) if folder.is_empty() => ("link to the project".to_owned(), None),
         NpmSource::Link(folder) => (format!("link to {folder}"), None),
         NpmSource::Folder => ("a folder of the project".to_owned(), None),
     };

@@ -187,6 +187,35 @@ fn workspaces_their_programs_and_folders_that_changed_since() {
 }
 
 #[test]
+fn a_project_that_is_linked_into_its_own_node_modules() {
+    for (needs, name) in [
+        (
+            json!({ "devDependencies": { "@s/own": "file:." } }),
+            "@s/own",
+        ),
+        (
+            json!({ "dependencies": { "own": "file:./", "a": "^1.0.0" } }),
+            "own",
+        ),
+    ] {
+        let mut root = json!({ "name": name, "version": "1.0.0", "bin": { "own": "cli.js" } });
+        crate::registry::merge(&mut root, &needs);
+        let mut project = Project::new(root);
+        project
+            .file("cli.js", "#!/usr/bin/env node\n")
+            .entry(
+                &format!("node_modules/{name}"),
+                json!({ "resolved": "", "link": true }),
+            )
+            .simple("a", json!({}));
+        let ours = project.is_as_npm_has_it(&[]);
+        assert!(ours.join("node_modules/.bin/own").is_symlink());
+        let again = project.lockwright(&ours, &["--json"]).ok().json();
+        assert_eq!(again["changed"], false);
+    }
+}
+
+#[test]
 fn npm_shrinkwrap_comes_first_and_the_format_is_kept() {
     for (indent, newline) in [("\t", "\n"), ("    ", "\n"), ("  ", "\r\n")] {
         let mut project = Project::new(json!({

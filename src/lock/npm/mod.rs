@@ -44,7 +44,7 @@ pub struct Entry {
     pub raw: Map<String, Value>,
     /// What counts of it.
     pub about: Manifest,
-    /// The folder that it is a link to, from the project's.
+    /// The folder that it is a link to, from the project's; empty for that itself.
     pub link: Option<String>,
     /// Where it is had from, as it stands there.
     pub resolved: Option<String>,
@@ -121,7 +121,9 @@ impl NpmLock {
                 let target = text_of("resolved").ok_or_else(|| {
                     at(format!("the link `{location}` does not say where it leads"))
                 })?;
-                TreePath::new(target.as_str()).map_err(|_| {
+                // A project may be linked into its own node_modules.
+                let is_inside = target.is_empty() || TreePath::new(target.as_str()).is_ok();
+                is_inside.then_some(()).ok_or_else(|| {
                     at(format!(
                         "the link `{location}` leads to `{}`, outside of the project: move that \
                          folder into it",
@@ -150,7 +152,7 @@ impl NpmLock {
             if let Some(target) = entry
                 .link
                 .as_ref()
-                .filter(|link| !entries.contains_key(*link))
+                .filter(|link| !link.is_empty() && !entries.contains_key(*link))
             {
                 let at = text.find(&format!("\"{location}\"")).unwrap_or(0);
                 let why = format!("`{location}` is a link to `{target}`, which the lock lacks");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::graph::Graph;
+use super::graph::{Graph, ROOT};
 use super::location::{depth, is_package};
 use super::{NpmPlanError, PlannedBin};
 use crate::lock::npm::name_of;
@@ -31,8 +31,14 @@ impl Graph<'_> {
             let name = name_of(node.location).unwrap_or_default();
             let modules = node.location.trim_end_matches(name);
             // A workspace's as the lock has them, even where its package.json has changed.
-            let entry = self.nodes[node.target.unwrap_or(index)].entry;
-            for (bin, file) in entry.into_iter().flat_map(|entry| &entry.about.bin) {
+            let about = match node.target {
+                Some(ROOT) => Some(&self.lock.root),
+                target => {
+                    let entry = self.nodes[target.unwrap_or(index)].entry;
+                    entry.map(|entry| &entry.about)
+                }
+            };
+            for (bin, file) in about.into_iter().flat_map(|about| &about.bin) {
                 let link = TreePath::new(format!("{modules}.bin/{bin}"))?;
                 if taken.insert(link.clone()) {
                     bins.push(PlannedBin {

@@ -198,9 +198,9 @@ impl<'a> Graph<'a> {
         let link = entry.link.as_deref().unwrap_or_default();
         let named = |all: &IndexMap<String, String>| {
             all.values().any(|range| {
-                range
-                    .strip_prefix("file:")
-                    .is_some_and(|path| path.trim_start_matches("./").trim_end_matches('/') == link)
+                let path = range.strip_prefix("file:");
+                let path = path.map(|path| path.trim_start_matches("./").trim_end_matches('/'));
+                path.is_some_and(|path| path == link || path == "." && link.is_empty())
             })
         };
         ![&root.dependencies, &root.optional, &root.dev]

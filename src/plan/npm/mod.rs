@@ -97,8 +97,8 @@ pub enum NpmSource {
     Git(GitPackage),
     /// Out of the tarball of the package at this place.
     Bundle(TreePath),
-    /// As a link to this folder of the project.
-    Link(TreePath),
+    /// As a link to this folder of the project; empty for the project's own.
+    Link(String),
     /// It is a folder of the project.
     Folder,
 }

@@ -63,7 +63,7 @@ impl Graph<'_> {
         npmrc: &Npmrc,
     ) -> Result<NpmSource, NpmPlanError> {
         if let Some(link) = &entry.link {
-            return Ok(NpmSource::Link(TreePath::new(link.as_str())?));
+            return Ok(NpmSource::Link(link.clone()));
         }
         if !is_package(node.location) {
             return Ok(NpmSource::Folder);
