@@ -217,7 +217,7 @@ fn a_project_that_is_linked_into_its_own_node_modules() {
 
 #[test]
 fn npm_shrinkwrap_comes_first_and_the_format_is_kept() {
-    for (indent, newline) in [("\t", "\n"), ("    ", "\n"), ("  ", "\r\n")] {
+    for (indent, newline) in [("\t", "\n"), ("    ", "\n"), ("  ", "\r\n"), ("   ", "\n")] {
         let mut project = Project::new(json!({
             "name": "project", "version": "1.0.0", "dependencies": { "a": "^1.0.0" },
         }));
@@ -236,7 +236,11 @@ fn npm_shrinkwrap_comes_first_and_the_format_is_kept() {
             .unwrap();
             fs::write(folder.join("package-lock.json"), "{}").unwrap();
             let about = serde_json::to_string_pretty(&project.root).unwrap();
-            let about = about.replace("  ", indent).replace('\n', newline);
+            let mut about = about.replace("  ", indent).replace('\n', newline);
+            if indent == "   " {
+                // Its first line says nothing of how the others are indented.
+                about = about.replacen("{\n   ", "{ ", 1);
+            }
             fs::write(folder.join("package.json"), about).unwrap();
             folder
         });

@@ -11,19 +11,21 @@ use crate::place::Place;
 
 /// The indentation and line end that npm infers from a file (json-parse-even-better-errors).
 pub(super) fn format_of(text: &str) -> (String, &'static str) {
-    let newline = match text.find('\n') {
-        Some(at) if text.get(..at).is_some_and(|line| line.ends_with('\r')) => "\r\n",
-        _ => "\n",
-    };
-    let indent = text
-        .split_once('\n')
-        .map(|(_, rest)| rest.trim_start_matches(['\r', '\n']))
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| matches!(c, ' ' | '\t'))
-                .collect()
-        })
+    // What does not go on to the next line right after its first bracket says nothing.
+    let inside = text
+        .trim_start()
+        .strip_prefix(['{', '['])
         .unwrap_or_default();
+    let rest = inside.trim_start_matches(['\r', '\n']);
+    if rest.len() == inside.len() {
+        return (String::new(), "\n");
+    }
+    let newline = match inside.starts_with('\r') {
+        true => "\r\n",
+        false => "\n",
+    };
+    let is_blank = |c: &char| matches!(c, ' ' | '\t');
+    let indent = rest.chars().take_while(is_blank).collect();
     (indent, newline)
 }
 

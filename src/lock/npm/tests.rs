@@ -82,4 +82,8 @@ fn the_format_of_a_lock_is_kept() {
     assert_eq!(format_of("{\r\n\t\"a\": 1}"), ("\t".into(), "\r\n"));
     assert_eq!(format_of("{\n    \"a\": 1}"), ("    ".into(), "\n"));
     assert_eq!(format_of("{}"), (String::new(), "\n"));
+    assert_eq!(
+        format_of("{ \"a\": {\r\n \"b\": 1}}"),
+        (String::new(), "\n")
+    );
 }
