@@ -125,7 +125,7 @@ impl<'t> BareRoot<'t> {
             "CPython was not deprived of anything"
         );
         // What is searched is to find its own kin as well.
-        root.patch(&[root.libraries.clone()]).ok();
+        root.patch(std::slice::from_ref(&root.libraries)).ok();
         root.patch(&[program, modules]).ok();
         root.run(&["/usr/bin/python3.14", "-V"]).ok();
         root
