@@ -10,7 +10,7 @@
 //! What a component is made of follows by [`installed::update`] alone: its provenance record is
 //! written when all phases are done.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use crate::python::installed::{self, Line, RecordError};
-use crate::tree::{Content, Facts, Provenance, TreeError};
+use crate::tree::{Facts, Provenance, TreeError};
 
 /// What was brought up to date: absolute paths, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -64,19 +64,18 @@ pub fn amend(changed: impl IntoIterator<Item = PathBuf>) -> Result<Amended, Amen
         .iter()
         .flat_map(|path| path.ancestors().skip(1))
         .collect();
-    let mut now: Now = changed
-        .par_iter()
-        .map(|path| Ok((path.clone(), facts(path)?)))
-        .collect::<Result<_, AmendError>>()?;
     let trees: Vec<Utf8PathBuf> = folders.iter().copied().filter_map(tree).collect();
-    let records = amend_records(&folders, &trees, &now)?;
-    for record in &records {
-        now.insert(record.clone(), facts(record)?);
+    let records = records_of(&changed, &folders, &trees);
+    if trees.is_empty() && records.is_empty() {
+        return Ok(Amended::default());
     }
+    let mut now = facts_of(&changed)?;
+    let records = amend_records(&records, &now)?;
+    now.append(&mut facts_of(&records)?);
     let provenance = trees.par_iter().map(|tree| amend_tree(tree, &now));
     let provenance: Vec<_> = provenance.collect::<Result<_, _>>()?;
     Ok(Amended {
-        records,
+        records: records.into_iter().collect(),
         provenance: provenance.into_iter().flatten().collect(),
     })
 }
@@ -106,15 +105,20 @@ fn real(paths: impl IntoIterator<Item = PathBuf>) -> Result<BTreeSet<PathBuf>, A
     Ok(found)
 }
 
-fn facts(path: &Path) -> Result<Option<Facts>, AmendError> {
-    match Facts::of_file(path) {
-        Ok(facts) => Ok(Some(facts)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+/// The files as they are. The largest first, so that no core is left alone with one in the end.
+fn facts_of(paths: &BTreeSet<PathBuf>) -> Result<Now, AmendError> {
+    let mut paths: Vec<&PathBuf> = paths.iter().collect();
+    let size = |path: &&PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    paths.sort_by_cached_key(|path| std::cmp::Reverse(size(path)));
+    let facts = |path: &PathBuf| match Facts::of_file(path) {
+        Ok(facts) => Ok((path.clone(), Some(facts))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path.clone(), None)),
         Err(source) => Err(AmendError::Read {
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         }),
-    }
+    };
+    paths.into_iter().par_bridge().map(facts).collect()
 }
 
 /// The folder, if it is the top of a tree with a provenance record.
@@ -123,12 +127,13 @@ fn tree(folder: &Path) -> Option<Utf8PathBuf> {
     Provenance::place(folder).map(|_| folder.to_owned())
 }
 
-/// Returns those that were replaced.
-fn amend_records(
+/// The RECORDs that may list the files: those beside a folder that they are in, and those of
+/// environments, whose scripts lie elsewhere.
+fn records_of(
+    changed: &BTreeSet<PathBuf>,
     folders: &BTreeSet<&Path>,
     trees: &[Utf8PathBuf],
-    now: &Now,
-) -> Result<Vec<PathBuf>, RecordError> {
+) -> Vec<PathBuf> {
     let is_environment = |folder: &&Path| {
         trees.iter().any(|tree| tree == *folder) || folder.join("pyvenv.cfg").is_file()
     };
@@ -143,27 +148,43 @@ fn amend_records(
         .flat_map(|site| entries(site))
         .filter(|path| path.extension().is_some_and(|name| name == "dist-info"))
         .map(|info| info.join("RECORD"))
-        .filter(|record| record.is_file())
         .collect();
-    let records = installed::without_vendored(records);
-    let decide = |path: &Path| match now.get(&Path::new("/").join(path)) {
+    let names: HashSet<&[u8]> = changed
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.as_encoded_bytes()))
+        .collect();
+    let records = installed::without_vendored(records).into_par_iter();
+    records.filter(|record| may_list(record, &names)).collect()
+}
+
+/// Returns those that were replaced.
+fn amend_records(records: &[PathBuf], now: &Now) -> Result<BTreeSet<PathBuf>, RecordError> {
+    // Their paths are taken from the root, as a script's leads out of what was changed.
+    let root = Path::new("/");
+    let decide = |path: &Path| match now.get(&root.join(path)) {
         None => Line::Keep,
         Some(None) => Line::Drop,
         Some(Some(facts)) => Line::Is(*facts),
     };
-    // Their paths are taken from the root, as a script's leads out of what was changed.
-    let relative = records
+    let relative: Vec<PathBuf> = records
         .iter()
-        .filter_map(|record| record.strip_prefix("/").ok().map(Path::to_owned))
-        .collect::<Vec<_>>();
-    let none = BTreeMap::new();
-    let replaced = installed::update(Path::new("/"), &relative, decide, &none)?;
-    let mut replaced: Vec<_> = replaced
-        .into_iter()
-        .map(|path| Path::new("/").join(path))
+        .filter_map(|record| record.strip_prefix(root).ok().map(Path::to_owned))
         .collect();
-    replaced.sort();
-    Ok(replaced)
+    let replaced = installed::update(root, &relative, decide, &BTreeMap::new())?;
+    Ok(replaced.into_iter().map(|path| root.join(path)).collect())
+}
+
+/// Whether a RECORD has a line for a file of one of these names, as far as can be told without
+/// reading each line for what it is: of a hundred packages few have a file that was changed.
+fn may_list(record: &Path, names: &HashSet<&[u8]>) -> bool {
+    let Ok(text) = fs::read(record) else {
+        return record.exists();
+    };
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let path = line.split(|byte| *byte == b',').next().unwrap_or(line);
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        line.starts_with(b"\"") || names.contains(name)
+    })
 }
 
 /// What is in a folder. One that cannot be read has no record that we could replace.
@@ -174,29 +195,10 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// Returns the record's place if it was replaced.
 fn amend_tree(tree: &Utf8Path, now: &Now) -> Result<Option<PathBuf>, TreeError> {
-    let Some(mut provenance) = Provenance::of_tree(tree)? else {
-        return Ok(None);
-    };
-    let inside: HashMap<&str, &Option<Facts>> = now
+    let inside = now
         .iter()
-        .filter_map(|(path, facts)| Some((path.strip_prefix(tree).ok()?.to_str()?, facts)))
-        .collect();
-    let mut is_other = false;
-    provenance.entries.retain_mut(|entry| {
-        let Some(facts) = inside.get(entry.path.as_str()) else {
-            return true;
-        };
-        let content = facts.map(Content::File);
-        is_other |= content.as_ref() != Some(&entry.content);
-        if let Some(content) = content {
-            entry.content = content;
-        }
-        facts.is_some()
-    });
-    if !is_other {
-        return Ok(None);
-    }
-    provenance.replace(tree).map(|place| Some(place.into()))
+        .filter_map(|(path, facts)| Some((path.strip_prefix(tree).ok()?.to_str()?, *facts)));
+    Ok(Provenance::amend(tree, &inside.collect())?.map(Into::into))
 }
 
 impl Amended {

@@ -239,6 +239,10 @@ fn needs_of_libraries_outside_the_tree_are_not_forgotten() {
         ran.stderr.contains("libbetween.so.1 needs libanswer.so.1"),
         "{ran}"
     );
+    assert!(
+        ran.stderr.contains(&format!("patch {near} as well")),
+        "{ran}"
+    );
     // Once it says where that is, nothing is left to say, and the program runs.
     patch(&temp, &[between.as_str(), "--set-rpath", far.as_str()]).ok();
     let ran = patch(&temp, &[&[tree.as_str()], &search[..]].concat()).ok();
@@ -380,6 +384,17 @@ fn edits_by_hand_are_what_patchelf_reads() {
     asks(&tree);
     patch(&temp, &[file, "--remove-rpath"]).ok();
     assert_eq!(rpath_by_patchelf(&program), "");
+}
+
+#[test]
+fn a_folder_without_elf_files_is_said_to_have_none() {
+    let temp = Temp::new();
+    temp.write("empty/text.py", "x = 1\n");
+    for command in ["show", "patch"] {
+        let args = ["elf", command, temp.join("empty").as_str()].map(str::to_owned);
+        let ran = lockwright(&temp).args(args).run().ok();
+        assert_eq!(ran.stdout, "no ELF file found\n");
+    }
 }
 
 #[test]

@@ -31,7 +31,8 @@ enum ElfCommand {
 /// Say what each ELF file is, what it needs, and where that is found
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// Files, or folders to look through (but for names of text and bytecode: .py, .js, …)
+    /// Files, or folders to look through (but for names of text, bytecode, pictures and compressed
+    /// files: .py, .mo, .gz, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
     /// A folder to look for libraries in that no RUNPATH leads to. May be repeated
@@ -54,7 +55,8 @@ struct ShowArgs {
 /// RECORDs and provenance records that speak of patched files are brought up to date.
 #[derive(Debug, Args)]
 struct PatchArgs {
-    /// Files, or folders to look through (but for names of text and bytecode: .py, .js, …)
+    /// Files, or folders to look through (but for names of text, bytecode, pictures and compressed
+    /// files: .py, .mo, .gz, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
     /// A folder with libraries that the tree does not bundle. May be repeated; the first that has a
@@ -221,8 +223,16 @@ fn short<'p>(path: &'p Utf8Path, here: &Utf8Path) -> &'p Utf8Path {
     path.strip_prefix(here).unwrap_or(path)
 }
 
+/// What is said where there is nothing to say anything of.
+const NONE: &str = "no ELF file found\n";
+/// Columns get no wider than that; a longer path moves its own row alone.
+const WIDEST: usize = 80;
+
 /// One row a file, and below it where its needs lead.
 fn shown_text(shown: &[Shown], here: &Utf8Path) -> String {
+    if shown.is_empty() {
+        return NONE.to_owned();
+    }
     let header = ["FILE", "TYPE", "MACHINE", "GLIBC", "SEARCH PATH"].map(str::to_owned);
     let rows: Vec<[String; 5]> = std::iter::once(header)
         .chain(shown.iter().map(|file| row(file, here)))
@@ -230,7 +240,7 @@ fn shown_text(shown: &[Shown], here: &Utf8Path) -> String {
     let mut widths = [0; 4];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.chars().count()).min(WIDEST);
         }
     }
     let mut text = String::new();
@@ -310,13 +320,16 @@ fn details(text: &mut String, file: &Shown, here: &Utf8Path) {
 }
 
 fn report_text(report: &Report, here: &Utf8Path, dry_run: bool) -> String {
+    if report.files.is_empty() {
+        return NONE.to_owned();
+    }
     let mut text = String::new();
     let mut left_alone: BTreeMap<&str, usize> = BTreeMap::new();
     let width = report
         .files
         .iter()
         .map(|file| short(&file.path, here).as_str().chars().count());
-    let width = width.max().unwrap_or_default().min(80);
+    let width = width.max().unwrap_or_default().min(WIDEST);
     for file in &report.files {
         let path = short(&file.path, here).as_str();
         match &file.action {

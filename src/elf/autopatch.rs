@@ -229,14 +229,19 @@ fn carry_out(planned: Vec<Planned>, dry_run: bool) -> Result<Vec<Outcome>, ElfEr
         Ok((plan, Some(patched)))
     });
     let made: Vec<_> = made.collect::<Result<_, ElfError>>()?;
-    made.into_par_iter()
-        .map(|(plan, patched)| {
-            if let Some(patched) = patched.filter(|_| !dry_run) {
-                files::replace(plan.file, &patched)?;
-            }
-            Ok(plan.outcome)
-        })
-        .collect()
+    if !dry_run {
+        let changes = made.iter();
+        let mut changes: Vec<_> = changes
+            .filter_map(|(plan, patched)| Some((plan.file, patched.as_ref()?)))
+            .collect();
+        // The largest first, one at a time, so that no core is left alone with one in the end.
+        changes.sort_by_key(|(_, patched)| std::cmp::Reverse(patched.len));
+        changes
+            .into_iter()
+            .par_bridge()
+            .try_for_each(|(file, patched)| files::replace(file, patched))?;
+    }
+    Ok(made.into_iter().map(|(plan, _)| plan.outcome).collect())
 }
 
 /// The facts of a file that can be worked on, or why it is left alone.

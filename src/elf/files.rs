@@ -1,9 +1,9 @@
-//! The ELF files of a tree: found in one parallel walk, each read once whatever number of names it
-//! has, and rewritten in one piece or not at all. The only file of this room that touches a disk.
+//! The ELF files of a tree: each read once whatever number of names it has, and rewritten in one
+//! piece or not at all. With `walk`, the only file of this room that touches a disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::ElfError;
 use super::facts::Facts;
-use super::read::MAGIC;
+use super::walk::{self, Id};
 use super::write::{How, Patched};
 
 /// An ELF file, under all the names it has below the roots.
@@ -26,11 +26,7 @@ pub struct ElfFile {
     pub root: usize,
     /// What it is, or why that could not be read.
     pub facts: Result<Facts, ElfError>,
-    id: Id,
 }
-
-/// Device and inode: what makes two names one file.
-type Id = (u64, u64);
 
 /// The ELF files below some roots.
 #[derive(Debug, Default)]
@@ -55,32 +51,40 @@ impl Files {
             .iter()
             .map(|root| absolute(root))
             .collect::<Result<_, _>>()?;
-        let mut found = Found::default();
+        let mut found = BTreeMap::new();
+        let mut symlinks = Vec::new();
         for (index, root) in roots.iter().enumerate() {
             let metadata =
                 fs::metadata(root).map_err(|source| ElfError::io("read", root, source))?;
             if metadata.is_dir() {
-                found.append(walk(root, index)?);
-            } else {
-                found.file(root.clone(), index)?;
+                let mut inside = walk::walk(root)?;
+                symlinks.append(&mut inside.symlinks);
+                for (path, id) in inside.files {
+                    found.entry(path).or_insert((id, index));
+                }
+            } else if let Some(id) = walk::file(root)? {
+                found.entry(root.clone()).or_insert((id, index));
             }
         }
         let mut tree = Self {
             roots,
             ..Self::default()
         };
-        found.files.sort_by(|a, b| a.path.cmp(&b.path));
-        found.files.dedup_by(|a, b| a.path == b.path);
         let mut known: BTreeMap<Id, usize> = BTreeMap::new();
-        for file in found.files {
-            if let Some(index) = known.get(&file.id) {
-                tree.files[*index].links.push(file.path);
+        for (path, (id, root)) in found {
+            if let Some(index) = known.get(&id) {
+                tree.files[*index].links.push(path);
             } else {
-                known.insert(file.id, tree.files.len());
-                tree.files.push(file);
+                known.insert(id, tree.files.len());
+                tree.files.push(ElfFile {
+                    path,
+                    links: Vec::new(),
+                    root,
+                    facts: Err(ElfError::NotElf),
+                });
             }
         }
-        let symlinks = found.symlinks.into_par_iter().filter_map(|link| {
+        let symlinks = symlinks.into_par_iter().filter_map(|link| {
             let metadata = fs::metadata(&link).ok()?;
             Some((link, *known.get(&(metadata.dev(), metadata.ino()))?))
         });
@@ -149,14 +153,20 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
     let path = &file.path;
     let failed = |source| ElfError::io("rewrite", path, source);
     let folder = path.parent().unwrap_or(path);
-    let mut original = File::open(path).map_err(failed)?;
+    let original = File::open(path).map_err(failed)?;
     let metadata = original.metadata().map_err(failed)?;
     let mut staged = tempfile::Builder::new()
         .prefix(".lockwright-")
         .tempfile_in(folder)
         .map_err(failed)?;
-    // The kernel copies, or shares the blocks where the file system can.
-    std::io::copy(&mut original, staged.as_file_mut()).map_err(failed)?;
+    // The blocks are shared where the file system can. Elsewhere one write of all that is mapped
+    // takes half as long as to let the kernel copy from file to file.
+    if rustix::fs::ioctl_ficlone(staged.as_file(), &original).is_err() {
+        staged
+            .as_file_mut()
+            .write_all(&map(path)?)
+            .map_err(failed)?;
+    }
     staged.as_file().set_len(patched.len).map_err(failed)?;
     for (offset, bytes) in &patched.changes {
         staged
@@ -191,77 +201,4 @@ fn relink(path: &Utf8Path, link: &Utf8Path) -> std::io::Result<()> {
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ElfError> {
     let path = camino::absolute_utf8(path).map_err(|source| ElfError::io("find", path, source))?;
     Ok(super::paths::normal(&path))
-}
-
-#[derive(Default)]
-struct Found {
-    files: Vec<ElfFile>,
-    symlinks: Vec<Utf8PathBuf>,
-}
-
-impl Found {
-    fn append(&mut self, mut other: Self) {
-        self.files.append(&mut other.files);
-        self.symlinks.append(&mut other.symlinks);
-    }
-
-    /// Takes the file up if it is one of ours.
-    fn file(&mut self, path: Utf8PathBuf, root: usize) -> Result<(), ElfError> {
-        let failed = |source| ElfError::io("read", &path, source);
-        let mut file = File::open(&path).map_err(failed)?;
-        let mut magic = [0; 4];
-        let is_elf = match file.read_exact(&mut magic) {
-            Ok(()) => magic == MAGIC,
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
-            Err(error) => return Err(failed(error)),
-        };
-        if is_elf {
-            let metadata = file.metadata().map_err(failed)?;
-            self.files.push(ElfFile {
-                id: (metadata.dev(), metadata.ino()),
-                path,
-                links: Vec::new(),
-                root,
-                facts: Err(ElfError::NotElf),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// Whether a name is one of those that text and bytecode have, of which a tree has tens of
-/// thousands: opening each to find no magic there would be most of the work. No loader takes an
-/// object by such a name, and a file that is named on the command line is read whatever its name.
-fn is_source(name: &str) -> bool {
-    const SUFFIXES: [&str; 14] = [
-        "py", "pyi", "pyc", "txt", "json", "js", "mjs", "cjs", "ts", "map", "md", "html", "css",
-        "h",
-    ];
-    name.rsplit_once('.')
-        .is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
-}
-
-fn walk(folder: &Utf8Path, root: usize) -> Result<Found, ElfError> {
-    let failed = |source| ElfError::io("read", folder, source);
-    let mut found = Found::default();
-    let mut folders = Vec::new();
-    for entry in folder.read_dir_utf8().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() {
-            folders.push(entry.into_path());
-        } else if kind.is_symlink() {
-            found.symlinks.push(entry.into_path());
-        } else if kind.is_file() && !is_source(entry.file_name()) {
-            found.file(entry.into_path(), root)?;
-        }
-    }
-    let inner: Result<Vec<Found>, ElfError> = folders
-        .par_iter()
-        .map(|folder| walk(folder, root))
-        .collect();
-    for inner in inner? {
-        found.append(inner);
-    }
-    Ok(found)
 }

@@ -45,6 +45,7 @@ mod sample;
 mod show;
 mod strings;
 mod versions;
+mod walk;
 mod write;
 #[cfg(test)]
 mod write_tests;

@@ -348,6 +348,7 @@ pub(super) fn unreachable<'r>(
     paths.sort();
     paths.dedup();
     let mut notes = Vec::new();
+    let mut to_patch: Vec<Utf8PathBuf> = Vec::new();
     let mut next = 0;
     while let Some(path) = paths.get(next).cloned() {
         next += 1;
@@ -363,6 +364,7 @@ pub(super) fn unreachable<'r>(
         if libraries.outside(folder, "libc.so.6", &facts.abi).is_some() {
             folders.push(folder.to_owned());
         }
+        let mut unmet: Vec<&str> = Vec::new();
         for name in facts
             .needed
             .iter()
@@ -374,12 +376,33 @@ pub(super) fn unreachable<'r>(
             match found.map(|folder| folder.join(name)) {
                 Some(found) if paths.contains(&found) => {}
                 Some(found) => paths.push(found),
-                None => notes.push(format!(
-                    "{path} needs {name}, and its own RUNPATH does not lead there; patch the folder \
-                     that it is in as well, or nothing but ld.so's default folders has it"
-                )),
+                None => unmet.push(name),
+            }
+        }
+        if !unmet.is_empty() {
+            let names = listed(&unmet);
+            notes.push(format!(
+                "{path} needs {names}, and no RUNPATH of its own leads there"
+            ));
+            if !to_patch.iter().any(|known| known == folder) {
+                to_patch.push(folder.to_owned());
             }
         }
     }
+    notes.extend(to_patch.iter().map(|folder| {
+        format!(
+            "only ld.so's default folders can meet these needs; otherwise patch {folder} as well, \
+             with a --search of its own"
+        )
+    }));
     notes
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }

@@ -13,7 +13,9 @@
 //! One line an entry, sorted by path; owners sorted by name; digests are SHA-256 in unpadded
 //! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 
@@ -23,6 +25,11 @@ use serde::Deserialize;
 
 use super::table::{Owner, Table};
 use super::{Content, Facts, TreeError, TreePath};
+
+// What stands before, between and behind the entries.
+const HEAD_END: &str = "\"entries\": [\n";
+const SEPARATOR: &str = ",\n";
+const TAIL: &str = "\n]}";
 
 /// Where it is inside a tree.
 pub const INSIDE: &str = ".lockwright/provenance.json";
@@ -91,29 +98,22 @@ impl Provenance {
     pub fn write(&self, to: impl Write) -> io::Result<()> {
         let mut to = io::BufWriter::with_capacity(1 << 18, to);
         let owners = serde_json::to_string(&self.owners)?;
-        write!(
-            to,
-            "{{\n\"version\": 1,\n\"owners\": {owners},\n\"entries\": ["
-        )?;
-        let mut separator = "\n";
-        for entry in &self.entries {
-            to.write_all(separator.as_bytes())?;
-            separator = ",\n";
+        write!(to, "{{\n\"version\": 1,\n\"owners\": {owners},\n{HEAD_END}")?;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index > 0 {
+                to.write_all(SEPARATOR.as_bytes())?;
+            }
             let path = serde_json::to_string(entry.path.as_str())?;
             let owner = entry.owner;
             match &entry.content {
-                Content::File(facts) => {
-                    let digest = BASE64URL_NOPAD.encode(&facts.sha256);
-                    let (mode, size) = (facts.mode, facts.size);
-                    write!(to, "[{path}, {owner}, \"{mode:o}\", {size}, \"{digest}\"]")?;
-                }
+                Content::File(facts) => to.write_all(line(&path, owner, facts).as_bytes())?,
                 Content::Link(target) => {
                     let target = serde_json::to_string(target)?;
                     write!(to, "[{path}, {owner}, \"link\", {target}]")?;
                 }
             }
         }
-        to.write_all(b"\n]}\n")?;
+        writeln!(to, "{TAIL}")?;
         to.flush()
     }
 
@@ -135,24 +135,35 @@ impl Provenance {
         places.into_iter().find(|path| path.is_file())
     }
 
-    /// Puts this in place of the record that a tree has, in one step, and returns where that is.
+    /// Makes the record of a tree say what some of its files are now; those that are no more lose
+    /// their lines. Where the record is, if it had to be replaced, in one step.
     ///
     /// # Errors
-    /// When it has none, or that cannot be replaced.
-    pub fn replace(&self, tree: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
-        let place = Self::place(tree).unwrap_or_else(|| tree.join(INSIDE));
+    /// When it cannot be read or replaced.
+    pub fn amend(
+        tree: &Utf8Path,
+        now: &HashMap<&str, Option<Facts>>,
+    ) -> Result<Option<Utf8PathBuf>, TreeError> {
+        let Some(place) = Self::place(tree) else {
+            return Ok(None);
+        };
+        let old =
+            fs::read_to_string(&place).map_err(|error| TreeError::io("read", &place, error))?;
+        let Some(new) = amended(&old, now) else {
+            return Ok(None);
+        };
         let write = || {
             let permissions = fs::metadata(&place)?.permissions();
             let folder = place.parent().unwrap_or(tree);
             let mut staged = tempfile::Builder::new()
                 .prefix(".lockwright-")
                 .tempfile_in(folder)?;
-            self.write(&mut staged)?;
+            staged.write_all(new.as_bytes())?;
             fs::set_permissions(staged.path(), permissions)?;
             staged.persist(&place).map_err(|error| error.error)
         };
         write().map_err(|error| TreeError::io("replace", &place, error))?;
-        Ok(place)
+        Ok(Some(place))
     }
 
     /// Reads a record. `path` is for messages.
@@ -206,5 +217,121 @@ impl Provenance {
                 .map(entry)
                 .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// A file's line, without what separates it from the next. The path is JSON already.
+fn line(path: &str, owner: impl Display, facts: &Facts) -> String {
+    let digest = BASE64URL_NOPAD.encode(&facts.sha256);
+    let (mode, size) = (facts.mode, facts.size);
+    format!("[{path}, {owner}, \"{mode:o}\", {size}, \"{digest}\"]")
+}
+
+/// The record with the lines of some files as they are now; nothing if no line is another. All other
+/// lines stay as they are: there are tens of thousands, and they need not be understood.
+fn amended(record: &str, now: &HashMap<&str, Option<Facts>>) -> Option<String> {
+    let now: HashMap<String, &Option<Facts>> = now
+        .iter()
+        .filter_map(|(path, facts)| Some((serde_json::to_string(path).ok()?, facts)))
+        .collect();
+    let (head, rest) = record.split_once(HEAD_END)?;
+    let (body, tail) = rest.rsplit_once(TAIL)?;
+    let mut new = String::with_capacity(record.len());
+    new.push_str(head);
+    new.push_str(HEAD_END);
+    let start = new.len();
+    for old in body.split(SEPARATOR) {
+        let entry = old.strip_prefix('[').and_then(|rest| {
+            let (path, rest) = rest.split_at_checked(string_end(rest)?)?;
+            Some((path, rest.strip_prefix(", ")?.split_once(',')?.0))
+        });
+        let known = entry.and_then(|(path, owner)| Some((path, owner, now.get(path)?)));
+        let kept = match known {
+            None => Cow::Borrowed(old),
+            Some((path, owner, Some(facts))) => Cow::Owned(line(path, owner, facts)),
+            Some((.., None)) => continue,
+        };
+        if new.len() > start {
+            new.push_str(SEPARATOR);
+        }
+        new.push_str(&kept);
+    }
+    new.push_str(TAIL);
+    new.push_str(tail);
+    (new != record).then_some(new)
+}
+
+/// Where the JSON string that a text begins with ends.
+fn string_end(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    for (index, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return Some(index + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn provenance(files: &[(&str, u64)]) -> Provenance {
+        let file = |(path, size): &(&str, u64)| Entry {
+            path: TreePath::new(*path).unwrap(),
+            owner: 0,
+            content: Content::File(facts(*size)),
+        };
+        Provenance {
+            owners: vec!["a 1".to_owned()],
+            entries: files.iter().map(file).collect(),
+        }
+    }
+
+    fn facts(size: u64) -> Facts {
+        Facts {
+            mode: 0o644,
+            size,
+            sha256: [7; 32],
+        }
+    }
+
+    fn text(provenance: &Provenance) -> String {
+        let mut bytes = Vec::new();
+        provenance.write(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_amended_record_is_what_would_have_been_written() {
+        let before = [("a", 1), ("b\", 0, c", 2), ("d/ä", 3), ("e", 4)];
+        for (now, after) in [
+            (
+                vec![("a", Some(9))],
+                vec![("a", 9), before[1], before[2], before[3]],
+            ),
+            (
+                vec![("b\", 0, c", Some(9)), ("e", None)],
+                vec![before[0], ("b\", 0, c", 9), before[2]],
+            ),
+            (
+                vec![("a", None), ("d/ä", Some(9))],
+                vec![before[1], ("d/ä", 9), before[3]],
+            ),
+            (
+                vec![("a", None), ("b\", 0, c", None), ("d/ä", None)],
+                vec![before[3]],
+            ),
+        ] {
+            let now = now.into_iter().map(|(path, size)| (path, size.map(facts)));
+            let amended = amended(&text(&provenance(&before)), &now.collect());
+            assert_eq!(amended.unwrap(), text(&provenance(&after)));
+        }
+        let same = HashMap::from([("a", Some(facts(1))), ("z", Some(facts(1))), ("y", None)]);
+        assert_eq!(amended(&text(&provenance(&before)), &same), None);
     }
 }
