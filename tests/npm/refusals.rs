@@ -93,18 +93,19 @@ fn no_digest_or_one_that_can_be_forged() {
     let path = "/a/-/a-1.0.0.tgz";
     let bytes = tarball(&[named("a", "1.0.0")]);
     project.server.put(path, bytes.clone());
-    let sha1 = Digest::of(Algorithm::Sha1, &bytes).sri();
-    project.packages["node_modules/a"]["integrity"] = sha1.into();
-    npm_lets_it_pass(
-        &project,
-        &["a digest that can be forged", "--allow-weak-integrity"],
-    );
-    let folder = project.write("allowed");
-    let said = project
-        .lockwright(&folder, &["--allow-weak-integrity"])
-        .ok()
-        .stderr;
-    assert!(said.contains("node_modules/a (sha1)"), "{said}");
+    for algorithm in [Algorithm::Sha1, Algorithm::Md5] {
+        let weak = Digest::of(algorithm, &bytes).sri();
+        project.packages["node_modules/a"]["integrity"] = weak.into();
+        npm_lets_it_pass(
+            &project,
+            &["a digest that can be forged", "--allow-weak-integrity"],
+        );
+        let folder = project.write("allowed");
+        let args = ["--allow-weak-integrity", "--clear"];
+        let said = project.lockwright(&folder, &args).ok().stderr;
+        let why = format!("node_modules/a ({algorithm})");
+        assert!(said.contains(&why), "{said}");
+    }
 
     merge(
         &mut project.packages["node_modules/a"],
