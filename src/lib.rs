@@ -22,6 +22,8 @@ pub mod diff;
 pub mod digest;
 pub mod elf;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod lock;
 pub mod manifest;
 pub mod nix;

@@ -40,8 +40,8 @@ mod paths;
 mod read;
 mod report;
 mod resolve;
-#[cfg(test)]
-mod sample;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sample;
 mod show;
 mod strings;
 mod versions;

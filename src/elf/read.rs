@@ -307,6 +307,11 @@ impl<'a> Elf<'a> {
             .offset_of(address, size)
             .ok_or_else(|| lie("a DT_STRTAB that no segment loads in full"))?;
         let table = slice(self.bytes, offset, size, "the dynamic string table")?;
+        let programs = self.header.e_phoff;
+        let programs_end = programs + self.segments.len() as u64 * self.codec.segment_size();
+        if offset < self.codec.header_size() || offset < programs_end && programs < offset + size {
+            return Err(lie("a DT_STRTAB that leads into the file's headers"));
+        }
         if table.last().is_some_and(|last| *last != 0) {
             return Err(ElfError::lie(
                 "the dynamic string table",

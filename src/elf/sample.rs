@@ -13,7 +13,7 @@ use super::read::Elf;
 
 /// What a sample is to be like.
 #[derive(Debug, Clone)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     pub(super) class: Class,
     pub(super) endian: Endian,
     pub(super) machine: u16,
@@ -58,7 +58,7 @@ pub(super) const X86_64: Sample = Sample {
 };
 
 /// One library for each machine that wheels are made for, with the page size linkers use there.
-pub(super) fn machines() -> Vec<Sample> {
+pub(crate) fn machines() -> Vec<Sample> {
     let of = |class, endian, machine, flags, align| Sample {
         class,
         endian,
@@ -131,7 +131,7 @@ impl Builder {
 }
 
 impl Sample {
-    pub(super) fn build(&self) -> Vec<u8> {
+    pub(crate) fn build(&self) -> Vec<u8> {
         let codec = Codec {
             class: self.class,
             endian: self.endian,

@@ -9,6 +9,7 @@ use goblin::elf::sym::STT_TLS;
 use super::ElfError;
 use super::codec::{align_up, c_string, slice};
 use super::draft::Draft;
+use super::facts::Facts;
 use super::layout;
 use super::parts::{self, Part, What};
 use super::read::{Elf, STRING_TAGS};
@@ -84,6 +85,8 @@ impl Patched {
 /// files that must not be made longer.
 pub fn patch(bytes: &[u8], edit: &Edit) -> Result<Patched, ElfError> {
     let elf = Elf::parse(bytes)?;
+    // A file whose strings lie is refused, and not only when the edit comes to them.
+    Facts::of(&elf)?;
     let mut work = Work {
         draft: Draft::new(bytes),
         growth: Vec::new(),

@@ -15,7 +15,7 @@ mod download;
 pub mod error;
 mod local;
 pub mod mirrors;
-mod netrc;
+pub(crate) mod netrc;
 pub mod retry;
 mod sink;
 pub mod vendor;

@@ -86,7 +86,7 @@ impl Npmrc {
         self
     }
 
-    fn add(&mut self, text: &str, variable: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn add(&mut self, text: &str, variable: impl Fn(&str) -> Option<String>) {
         // `omit[]=dev` and `omit[]=optional`, one below the other, are a list.
         let mut lists = BTreeSet::new();
         for line in text.lines() {

@@ -16,7 +16,7 @@ const FLAG_REF: u8 = 0x80;
 const DEEPEST: usize = 2000;
 
 /// The same object, written canonically. `None`: the bytes are of a format that is not known here.
-pub(super) fn canonical(bytes: &[u8], python: (u8, u8)) -> Option<Vec<u8>> {
+pub(crate) fn canonical(bytes: &[u8], python: (u8, u8)) -> Option<Vec<u8>> {
     let fields = match python {
         (3, 8..=10) => Fields {
             head: 6,

@@ -3,7 +3,7 @@
 /// The value of a header field, as in an e-mail: METADATA
 /// (<https://packaging.python.org/en/latest/specifications/core-metadata/>) and WHEEL. Fields end
 /// at the first empty line.
-pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines()
         .take_while(|line| !line.trim().is_empty())
         .find_map(|line| {
@@ -14,7 +14,7 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// A script that a package asks for: `name = module:function`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EntryPoint {
+pub(crate) struct EntryPoint {
     /// What the script is called.
     pub(super) name: String,
     /// The module.
@@ -29,7 +29,7 @@ pub(super) struct EntryPoint {
 ///
 /// # Errors
 /// With the line, when a script's name could be a path, or what it calls is no name.
-pub(super) fn scripts(text: &str) -> Result<Vec<EntryPoint>, String> {
+pub(crate) fn scripts(text: &str) -> Result<Vec<EntryPoint>, String> {
     let (mut console, mut gui) = (Vec::new(), Vec::new());
     let mut section = "";
     for line in text.lines() {

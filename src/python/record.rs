@@ -10,7 +10,7 @@ use crate::digest::{Algorithm, Digest};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// The path, relative to site-packages.
     pub(super) path: Cow<'a, str>,
     /// As written: `sha256=<base64>`, or nothing.
@@ -87,16 +87,17 @@ impl Entry<'_> {
 ///
 /// # Errors
 /// With the line's number, when it has not three fields.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
         let mut rest = Some(line);
-        let mut next = || rest.take().map(|line| field(line, &mut rest));
-        match (next(), next(), next(), next()) {
-            (Some(path), Some(hash), Some(size), None) if !path.is_empty() => {
+        let mut next = || field(rest.take()?, &mut rest);
+        let fields = (next(), next(), next());
+        match (fields, rest) {
+            ((Some(path), Some(hash), Some(size)), None) if !path.is_empty() => {
                 entries.push(Entry { path, hash, size });
             }
             _ => return Err(number + 1),
@@ -105,14 +106,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     Ok(entries)
 }
 
-/// The first field of a line; what follows its comma becomes the rest.
-fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Cow<'a, str> {
+/// The first field of a line, if its quotes end; what follows its comma becomes the rest.
+fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Option<Cow<'a, str>> {
     match line.split_once(',') {
         Some((first, more)) if !first.contains('"') => {
             *rest = Some(more);
-            return first.into();
+            return Some(first.into());
         }
-        None if !line.contains('"') => return line.into(),
+        None if !line.contains('"') => return Some(line.into()),
         _ => {}
     }
     let mut field = String::new();
@@ -132,21 +133,21 @@ fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Cow<'a, str> {
             c => field.push(c),
         }
     }
-    field.into()
+    (!quoted).then(|| field.into())
 }
 
 /// Writes the lines, sorted, fields in quotes only where they must be.
-pub(super) fn write(mut entries: Vec<Entry<'_>>) -> String {
+pub(crate) fn write(mut entries: Vec<Entry<'_>>) -> String {
     entries.sort();
     let mut text = String::new();
     for Entry { path, hash, size } in entries {
-        if path.contains(['"', ',', '\n', '\r']) {
-            let _ = write!(text, "\"{}\"", path.replace('"', "\"\""));
-        } else {
-            text.push_str(&path);
-        }
-        for part in [",", &hash, ",", &size, "\n"] {
-            text.push_str(part);
+        for (field, end) in [(path, ','), (hash, ','), (size, '\n')] {
+            if field.contains(['"', ',', '\n', '\r']) {
+                let _ = write!(text, "\"{}\"", field.replace('"', "\"\""));
+            } else {
+                text.push_str(&field);
+            }
+            text.push(end);
         }
     }
     text
@@ -170,6 +171,15 @@ mod tests {
     fn a_line_has_three_fields() {
         assert_eq!(parse("a,,\n\nb,sha256=x\n"), Err(3));
         assert_eq!(parse("a,b,c,d"), Err(1));
+        assert_eq!(parse("a,b,c,\"d"), Err(1));
+    }
+
+    /// Found by fuzzing: the rest of the line was taken for a size, and written without its quotes.
+    #[test]
+    fn quotes_end_and_every_field_may_have_them() {
+        assert_eq!(parse("a,b,c\"d,e\n"), Err(1));
+        let odd = "a,\"b,\"\"c\",\"1,2\"\n";
+        assert_eq!(write(parse(odd).unwrap()), odd);
     }
 
     proptest::proptest! {

@@ -160,7 +160,7 @@ impl Manifest {
     }
 
     /// `called` is the name of a package that does not say its own.
-    pub(super) fn of(raw: &Map<String, Value>, called: Option<&str>) -> Self {
+    pub(crate) fn of(raw: &Map<String, Value>, called: Option<&str>) -> Self {
         let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
         let engine = |key: &str| raw.get("engines")?.get(key)?.as_str().map(str::to_owned);
         let scripts: BTreeSet<String> = raw
