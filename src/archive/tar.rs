@@ -370,7 +370,7 @@ impl<'a> Tar<'a> {
 
     /// Takes a body of `size` bytes, and what pads it to whole blocks.
     fn body(&mut self, size: u64, name: &str, at: usize) -> Result<&'a [u8], Reason> {
-        let truncated = || Reason::Truncated(name.to_owned(), at);
+        let truncated = || Reason::Truncated(shown(name.as_bytes()), at);
         let size = usize::try_from(size).map_err(|_| truncated())?;
         let end = self.at.checked_add(size).ok_or_else(truncated)?;
         let body = self.bytes.get(self.at..end).ok_or_else(truncated)?;
@@ -400,14 +400,12 @@ impl<'a> Tar<'a> {
         if path.is_empty() {
             return Err(Reason::Nameless(at));
         }
-        let name = shown(path.as_bytes());
-        let size = header
-            .entry_size()
-            .map_err(|_| Reason::Size(name.clone(), at))?;
+        let name = || shown(path.as_bytes());
+        let size = header.entry_size().map_err(|_| Reason::Size(name(), at))?;
         let size = match extension.size {
             // A header has no room for 8 GiB, and says nothing then.
             Some(extended) if size == 0 || size == extended => extended,
-            Some(extended) => return Err(Reason::TwoSizes(name, size, extended)),
+            Some(extended) => return Err(Reason::TwoSizes(name(), size, extended)),
             None => size,
         };
         let target = |header: &'a Header| -> Result<Cow<'a, str>, Reason> {
@@ -417,12 +415,12 @@ impl<'a> Tar<'a> {
             };
             let target = text(bytes, at)?;
             if target.is_empty() {
-                return Err(Reason::Target(name.clone()));
+                return Err(Reason::Target(name()));
             }
             Ok(target)
         };
         if extension.sparse {
-            return Err(Reason::Sparse(name));
+            return Err(Reason::Sparse(name()));
         }
         let kind = match header.entry_type() {
             // The oldest archives know folders by their names alone.
@@ -432,20 +430,20 @@ impl<'a> Tar<'a> {
             EntryType::Symlink => Kind::Symlink(target(header)?),
             EntryType::Link => Kind::Hardlink(target(header)?),
             EntryType::Char | EntryType::Block | EntryType::Fifo => Kind::Device,
-            EntryType::GNUSparse => return Err(Reason::Sparse(name)),
+            EntryType::GNUSparse => return Err(Reason::Sparse(name())),
             _ => {
                 let letter = block.get(156).copied().unwrap_or_default();
-                return Err(Reason::Type(name, char::from(letter)));
+                return Err(Reason::Type(name(), char::from(letter)));
             }
         };
         let bytes = match kind {
             Kind::File if size > self.limits.member => {
                 return Err(Reason::Bomb(size, self.bytes.len() as u64));
             }
-            Kind::File => self.body(size, &name, at)?,
+            Kind::File => self.body(size, &path, at)?,
             // Some writers state the size that the folder had on their disk; none gives it a body.
             Kind::Folder => &[],
-            _ if size != 0 => return Err(Reason::Body(name)),
+            _ if size != 0 => return Err(Reason::Body(name())),
             _ => &[],
         };
         Ok(Member {

@@ -424,14 +424,21 @@ impl Placer<'_> {
             self.check_bundles(file_name, place, &|inner, expected| {
                 shared.bundles(inner, expected)
             })?;
-            let Some((tree, prefix, at)) = self.trees.find(place) else {
+            let Some((tree, _, at)) = self.trees.find(place) else {
                 continue;
             };
-            let is_program =
-                |path: &str| self.programs.contains(format!("{prefix}{path}").as_str());
-            shared.place(tree, owner(tree, planned), &at, &is_program, self.link)?;
+            let programs = self.programs_of(place);
+            shared.place(tree, owner(tree, planned), &at, &programs, self.link)?;
         }
         Ok(())
+    }
+
+    /// The files of a package at a place that programs link to.
+    fn programs_of(&self, place: &str) -> Vec<&str> {
+        let programs = self.programs.iter();
+        programs
+            .filter_map(|file| file.strip_prefix(place)?.strip_prefix('/'))
+            .collect()
     }
 
     /// Whether a package at a place brings the others that it bundles.
@@ -507,13 +514,11 @@ impl Placer<'_> {
                 self.check_bundles(file_name, place, &|inner, expected| {
                     package.bundles(inner, expected)
                 })?;
-                let Some((tree, prefix, at)) = self.trees.find(place) else {
+                let Some((tree, _, at)) = self.trees.find(place) else {
                     continue;
                 };
                 let owner = owner(tree, planned);
-                let is_program =
-                    |path: &str| self.programs.contains(format!("{prefix}{path}").as_str());
-                package.place(tree, owner, &at, &is_program)?;
+                package.place(tree, owner, &at, &self.programs_of(place))?;
             }
             Ok(())
         })

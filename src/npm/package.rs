@@ -208,7 +208,7 @@ impl<'a> Package<'a> {
         expected.check(self.about(file).as_ref())
     }
 
-    /// Places it below `at`. `executable` are the whole paths of the files that programs link to.
+    /// Places it below `at`. `programs` are the paths in it of the files that programs link to.
     ///
     /// # Errors
     /// When the tree does not take it.
@@ -217,17 +217,17 @@ impl<'a> Package<'a> {
         tree: &Tree,
         owner: Owner,
         at: &TreePath,
-        is_program: &dyn Fn(&str) -> bool,
+        programs: &[&str],
     ) -> Result<(), PackageError> {
-        let path = |rest: &str| at.join(rest).map_err(TreeError::from);
-        tree.folder(owner, at)?;
-        for (rest, file) in &self.files {
-            let path = path(rest)?;
-            if is_program(path.as_str()) {
-                let bytes = without_cr(file.bytes);
-                tree.file_for_record(owner, &path, 0o755, bytes.as_deref().unwrap_or(file.bytes))?;
+        let mut inside = tree.inside(owner, at)?;
+        let mut files: Vec<_> = self.files.iter().collect();
+        files.sort_by_cached_key(|(path, _)| folder(path));
+        for (path, file) in files {
+            if programs.contains(&path.as_str()) {
+                let plain = without_cr(file.bytes);
+                inside.file(path, 0o755, plain.as_deref().unwrap_or(file.bytes))?;
             } else {
-                tree.file_for_record(owner, &path, file.mode, file.bytes)?;
+                inside.file(path, file.mode, file.bytes)?;
             }
         }
         Ok(())
@@ -294,20 +294,21 @@ impl Shared {
         tree: &Tree,
         owner: Owner,
         at: &TreePath,
-        is_program: &dyn Fn(&str) -> bool,
+        programs: &[&str],
         how: LinkMode,
     ) -> Result<(), PackageError> {
-        tree.folder(owner, at)?;
-        for member in self.0.members() {
-            let path = at.join(&member.path).map_err(TreeError::from)?;
-            if is_program(path.as_str()) {
-                let bytes = self.0.read(&member.path);
-                let bytes = bytes.map_err(|source| PackageError::Read {
-                    path: member.path.clone().into(),
+        let mut inside = tree.inside(owner, at)?;
+        let mut members: Vec<_> = self.0.members().iter().collect();
+        members.sort_by_cached_key(|member| folder(&member.path));
+        for member in members {
+            let path = member.path.as_str();
+            if programs.contains(&path) {
+                let bytes = self.0.read(path).map_err(|source| PackageError::Read {
+                    path: path.into(),
                     source,
                 })?;
                 let plain = without_cr(&bytes);
-                tree.file_for_record(owner, &path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
+                inside.file(path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
                 continue;
             }
             let facts = Facts {
@@ -315,10 +316,16 @@ impl Shared {
                 size: member.size,
                 sha256: member.sha256,
             };
-            tree.share(owner, &path, facts, (self.0.folder(), &member.path), how)?;
+            inside.share(path, facts, (self.0.folder(), path), how)?;
         }
         Ok(())
     }
+}
+
+/// The folder that a file is in: tarballs are often sorted by other things, and a tree takes a
+/// folder's files best one after another.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// A file to be: its place, mode and bytes.

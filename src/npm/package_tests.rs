@@ -70,8 +70,7 @@ fn a_package_is_placed_as_npm_places_it() {
     let tree = Tree::stage(&dest, options).unwrap();
     let owner = tree.owner("a", 0);
     let at = TreePath::new("node_modules/a").unwrap();
-    let is_program = |path: &str| path == "node_modules/a/cli.js";
-    package.place(&tree, owner, &at, &is_program).unwrap();
+    package.place(&tree, owner, &at, &["cli.js"]).unwrap();
     tree.finish().commit().unwrap();
     let at = dest.join("node_modules/a");
     let mode = |name: &str| {

@@ -36,9 +36,9 @@ pub struct Mapped {
 impl Mapped {
     fn new(file: &File) -> io::Result<Self> {
         // Sound as far as mappings can be: the store's files are never written to again, only
-        // replaced by renaming.
+        // replaced by renaming. All of it is read, so all of it is asked for at once.
         #[allow(unsafe_code)]
-        let map = unsafe { memmap2::Mmap::map(file) }?;
+        let map = unsafe { memmap2::MmapOptions::new().populate().map(file) }?;
         let length = map.len();
         Ok(Self { map, length })
     }

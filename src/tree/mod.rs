@@ -24,6 +24,7 @@
 //! ```
 
 mod error;
+mod inside;
 mod path;
 mod provenance;
 mod stage;
@@ -32,11 +33,11 @@ mod table;
 mod write;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use error::TreeError;
+pub use inside::Inside;
 pub use path::{PathError, TreePath, fold};
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
@@ -50,7 +51,7 @@ use table::Table;
 #[derive(Debug)]
 pub struct Tree {
     stage: Stage,
-    table: Mutex<Table>,
+    table: Table,
     options: Options,
     temporary: AtomicU64,
 }
@@ -121,7 +122,7 @@ impl Tree {
         stage::check(destination, options.replace, options.record)?;
         let stage = Stage::new(destination)?;
         let tree = Self {
-            table: Mutex::new(Table::new(stage.folds)),
+            table: Table::new(stage.folds),
             stage,
             options,
             temporary: AtomicU64::new(0),
@@ -140,12 +141,20 @@ impl Tree {
     /// record name it. Of two who bring the same path the higher rank wins; of equal ranks, the
     /// later name.
     pub fn owner(&self, name: &str, rank: u64) -> Owner {
-        self.table().owner(name, rank)
+        self.table.owner(name, rank)
+    }
+
+    /// Where an owner puts files into a folder and those below it, one after another.
+    ///
+    /// # Errors
+    /// When a file is there, or it cannot be made.
+    pub fn inside(&self, owner: Owner, folder: &TreePath) -> Result<Inside<'_>, TreeError> {
+        Inside::new(self, owner, folder.clone())
     }
 
     /// The name of an owner.
     pub fn name(&self, owner: Owner) -> String {
-        self.table().name(owner).to_owned()
+        self.table.name(owner)
     }
 
     /// Where the tree is while it is being made.
@@ -160,7 +169,7 @@ impl Tree {
 
     /// How many files and bytes are in it.
     pub fn written(&self) -> (u64, u64) {
-        self.table().written()
+        self.table.written()
     }
 
     /// What collided so far, sorted by path.
@@ -168,7 +177,7 @@ impl Tree {
     /// # Errors
     /// Where it is `strict`, when anything did.
     pub fn settle(&self, strict: bool) -> Result<Vec<Collision>, TreeError> {
-        let collisions = self.table().collisions();
+        let collisions = self.table.collisions();
         if strict && !collisions.is_empty() {
             return Err(TreeError::Collisions(collisions));
         }
@@ -178,11 +187,6 @@ impl Tree {
     /// Ends the writing.
     pub fn finish(self) -> Staged {
         Staged::new(self)
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // A thread that panicked did so outside of the table's own code.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -120,8 +120,29 @@ impl TryFrom<&str> for TreePath {
     }
 }
 
+/// Checks the name of something in a folder whose path was checked.
+pub(super) fn check_name(folder: &str, name: &str) -> Result<(), PathError> {
+    match flaw_anywhere(name) {
+        None => Ok(()),
+        Some(why) => Err(PathError {
+            path: format!("{folder}/{name}"),
+            why,
+        }),
+    }
+}
+
 /// What keeps a path from being one inside a tree.
 fn flaw(path: &str) -> Option<&'static str> {
+    // `C:` and `C:/x` are absolute on Windows.
+    let mut start = path.bytes();
+    if start.next().is_some_and(|b| b.is_ascii_alphabetic()) && start.next() == Some(b':') {
+        return Some("it begins with a drive letter, which is absolute on Windows");
+    }
+    flaw_anywhere(path)
+}
+
+/// What keeps a path from being a part of one.
+fn flaw_anywhere(path: &str) -> Option<&'static str> {
     if path.is_empty() {
         return Some("it is empty");
     }
@@ -146,11 +167,6 @@ fn flaw(path: &str) -> Option<&'static str> {
     // Beyond ASCII, the control characters are U+0080 to U+009F: 0xC2 and one more byte.
     if path.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2) && path.contains(char::is_control) {
         return Some("it has a control character");
-    }
-    // `C:` and `C:/x` are absolute on Windows.
-    let mut start = path.bytes();
-    if start.next().is_some_and(|b| b.is_ascii_alphabetic()) && start.next() == Some(b':') {
-        return Some("it begins with a drive letter, which is absolute on Windows");
     }
     None
 }

@@ -74,18 +74,18 @@ impl Provenance {
     pub(super) fn of(table: &Table) -> Self {
         let nodes = table.entries();
         let held: BTreeSet<Owner> = nodes.iter().map(|(_, node)| node.owner).collect();
-        let names: BTreeSet<&str> = held.iter().map(|owner| table.name(*owner)).collect();
+        let names: BTreeSet<String> = held.iter().map(|owner| table.name(*owner)).collect();
         let number: HashMap<Owner, usize> = held
             .iter()
             .map(|owner| (*owner, names.range(..table.name(*owner)).count()))
             .collect();
-        let owners = names.into_iter().map(str::to_owned).collect();
+        let owners = names.into_iter().collect();
         let entries = nodes
             .into_iter()
             .map(|(path, node)| Entry {
                 path,
                 owner: number.get(&node.owner).copied().unwrap_or_default(),
-                content: node.content.clone(),
+                content: node.content,
             })
             .collect();
         Self { owners, entries }

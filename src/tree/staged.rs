@@ -38,7 +38,7 @@ impl Staged {
 
     /// Every file and link with its owner.
     pub fn provenance(&self) -> Provenance {
-        Provenance::of(&self.tree.table())
+        Provenance::of(&self.tree.table)
     }
 
     /// Someone who changes files from now on.
@@ -52,7 +52,7 @@ impl Staged {
     /// # Errors
     /// When there is no such file, or it cannot be written.
     pub fn edit(&self, path: &TreePath, bytes: &[u8]) -> Result<(), TreeError> {
-        let known = match self.tree.table().get(path) {
+        let known = match self.tree.table.get(path) {
             Some(node) => match node.content {
                 Content::File(facts) => Some((node.owner, facts.mode)),
                 Content::Link(_) => None,
@@ -79,16 +79,12 @@ impl Staged {
             size: bytes.len() as u64,
             sha256: Sha256::digest(bytes).into(),
         };
-        let unmade = {
-            let mut table = self.tree.table();
-            table.enter(owner, path.folder())?;
-            table.unmade(path.folder())
-        };
-        self.tree.make(&unmade)?;
+        let folder = self.tree.table.enter(owner, path.folder())?;
+        self.tree.make(&folder)?;
         let (temporary, file) = self.tree.temporary(facts.mode)?;
         fill(file, bytes).map_err(|error| self.tree.io("write", path, error))?;
         self.tree.rename(&temporary, path)?;
-        self.tree.table().put(owner, path, &Content::File(facts));
+        self.tree.table.put(owner, path, &Content::File(facts));
         Ok(())
     }
 
@@ -97,8 +93,9 @@ impl Staged {
     /// # Errors
     /// When it is not there, or cannot be removed.
     pub fn remove(&self, path: &TreePath) -> Result<(), TreeError> {
-        let removed = self.tree.table().remove(path);
-        removed.ok_or_else(|| TreeError::Absent(path.clone()))?;
+        if !self.tree.table.remove(path) {
+            return Err(TreeError::Absent(path.clone()));
+        }
         rustix::fs::unlinkat(&self.tree.stage.tree, path.as_str(), AtFlags::empty())
             .map_err(|error| self.tree.io("remove", path, error.into()))
     }
@@ -122,7 +119,7 @@ impl Staged {
                 let inside = at.strip_prefix(&root).map_or("", Utf8Path::as_str);
                 let path = TreePath::new(inside)?;
                 if kind.is_dir() {
-                    self.tree.table().enter(owner, &path)?;
+                    self.tree.table.enter(owner, &path)?;
                     folders.push(at.to_owned());
                     continue;
                 }
@@ -131,14 +128,14 @@ impl Staged {
                 } else {
                     Content::File(Facts::of_file(at.as_std_path()).map_err(reading)?)
                 };
-                let mut table = self.tree.table();
+                let table = &self.tree.table;
                 if table.get(&path).is_none_or(|node| node.content != content) {
                     table.put(owner, &path, &content);
                 }
                 seen.insert(path);
             }
         }
-        let mut table = self.tree.table();
+        let table = &self.tree.table;
         let gone: Vec<_> = table
             .entries()
             .into_iter()

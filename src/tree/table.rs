@@ -4,12 +4,15 @@
 //! the highest rank (then name) among those that brought the path, and what is reported is told
 //! from all of them, at the end.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
@@ -110,217 +113,269 @@ struct Named {
     rank: u64,
 }
 
-#[derive(Debug)]
+/// A file or link, and whose it is.
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) owner: Owner,
     pub(super) content: Content,
 }
 
-/// A folder: its own entries but not its folders, which have entries of their own in the table.
+/// What has a name in a folder.
 #[derive(Debug)]
-struct Folder {
-    made: bool,
-    owner: Owner,
-    entries: BTreeMap<Box<str>, Node>,
+enum Entry {
+    Node(Node),
+    /// A folder, which has an entry of its own in the table; who needed it first.
+    Folder(Owner),
+}
+
+/// A folder and what is directly in it. Threads at work in different folders do not meet.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// From the top, which is the empty string.
+    pub(super) path: Box<str>,
+    /// Whether it is on the disk.
+    pub(super) made: AtomicBool,
+    entries: Mutex<BTreeMap<Box<str>, Entry>>,
+}
+
+impl Folder {
+    fn new(path: &str, made: bool) -> Arc<Self> {
+        Arc::new(Self {
+            path: path.into(),
+            made: AtomicBool::new(made),
+            entries: Mutex::default(),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
+        held_by(&self.entries)
+    }
+
+    /// Does something while nobody can claim what is here, if this is still what stands there.
+    pub(super) fn while_it_is<T>(
+        &self,
+        name: &str,
+        content: &Content,
+        act: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let entries = self.entries();
+        match entries.get(name) {
+            Some(Entry::Node(node)) if node.content == *content => Some(act()),
+            _ => None,
+        }
+    }
 }
 
 /// Every path of a tree.
+///
+/// Locks are taken in this order: a folder's entries, then any one of the others.
 #[derive(Debug)]
 pub(super) struct Table {
-    owners: Vec<Named>,
-    folders: HashMap<Box<str>, Folder>,
+    owners: RwLock<Vec<Named>>,
+    folders: RwLock<HashMap<Box<str>, Arc<Folder>>>,
     /// Everyone who brought a path that more than one brought.
-    contested: HashMap<TreePath, Vec<(Owner, Content)>>,
+    contested: Mutex<HashMap<TreePath, Vec<(Owner, Content)>>>,
     /// On a disk that folds names: the folded ones, and what they were first.
-    folded: Option<HashMap<String, Box<str>>>,
+    folded: Option<Mutex<HashMap<String, Box<str>>>>,
 }
 
 impl Table {
     pub(super) fn new(disk_folds: bool) -> Self {
-        let top = Folder {
-            made: true,
-            owner: Owner(0),
-            entries: BTreeMap::new(),
-        };
         Self {
-            owners: Vec::new(),
-            folders: HashMap::from([("".into(), top)]),
-            contested: HashMap::new(),
-            folded: disk_folds.then(HashMap::new),
+            owners: RwLock::default(),
+            folders: RwLock::new(HashMap::from([("".into(), Folder::new("", true))])),
+            contested: Mutex::default(),
+            folded: disk_folds.then(Mutex::default),
         }
     }
 
-    pub(super) fn owner(&mut self, name: &str, rank: u64) -> Owner {
-        let known = self
-            .owners
+    pub(super) fn owner(&self, name: &str, rank: u64) -> Owner {
+        let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
+        let known = owners
             .iter()
             .position(|owner| owner.rank == rank && owner.name == name);
         let number = known.unwrap_or_else(|| {
-            self.owners.push(Named {
+            owners.push(Named {
                 name: name.to_owned(),
                 rank,
             });
-            self.owners.len() - 1
+            owners.len() - 1
         });
         Owner(number as u32)
     }
 
-    pub(super) fn name(&self, owner: Owner) -> &str {
-        self.owners
-            .get(owner.0 as usize)
-            .map_or("?", |owner| &owner.name)
+    fn owners(&self) -> RwLockReadGuard<'_, Vec<Named>> {
+        self.owners.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn standing(&self, owner: Owner) -> (u64, &str) {
-        self.owners
-            .get(owner.0 as usize)
-            .map_or((0, "?"), |owner| (owner.rank, &owner.name))
+    pub(super) fn name(&self, owner: Owner) -> String {
+        let owners = self.owners();
+        let named = owners.get(owner.0 as usize);
+        named.map_or("?", |owner| &owner.name).to_owned()
     }
 
-    /// Claims a path for a file or link, and says which of its folders are still to be made.
+    /// Who stands where: the higher rank above, of equal ones the later name.
+    fn compare(&self, one: Owner, other: Owner) -> Ordering {
+        let owners = self.owners();
+        let standing = |owner: Owner| {
+            let named = owners.get(owner.0 as usize);
+            named.map_or((0, "?"), |owner| (owner.rank, owner.name.as_str()))
+        };
+        standing(one).cmp(&standing(other))
+    }
+
+    /// Claims a name in a folder for a file or link.
     pub(super) fn claim(
-        &mut self,
+        &self,
         owner: Owner,
-        path: &TreePath,
+        folder: &Folder,
+        name: &str,
         content: &Content,
     ) -> Result<Claim, TreeError> {
-        self.enter(owner, path.folder())?;
-        if let Some(folder) = self.folders.get(path.as_str()) {
-            return Err(TreeError::FileAndFolder {
-                path: path.as_str().into(),
-                folder_of: self.name(folder.owner).to_owned(),
-                file_of: self.name(owner).to_owned(),
-            });
-        }
-        let held = self
-            .folders
-            .get(path.folder())
-            .and_then(|folder| folder.entries.get(path.file_name()));
-        let Some(held) = held else {
-            self.spell(owner, path)?;
-            self.put(owner, path, content);
-            return Ok(Claim::First);
+        let node = || {
+            Entry::Node(Node {
+                owner,
+                content: content.clone(),
+            })
+        };
+        let path = || TreePath::within(&folder.path, name);
+        let twice = || TreeError::Twice {
+            path: path(),
+            owner: self.name(owner),
+        };
+        let mut entries = folder.entries();
+        let held = match entries.get(name) {
+            None => {
+                self.spell(owner, folder, name)?;
+                entries.insert(name.into(), node());
+                return Ok(Claim::First);
+            }
+            Some(Entry::Folder(other)) => {
+                return Err(TreeError::FileAndFolder {
+                    path: path().as_str().into(),
+                    folder_of: self.name(*other),
+                    file_of: self.name(owner),
+                });
+            }
+            Some(Entry::Node(held)) => held,
         };
         let (holder, same) = (held.owner, held.content == *content);
         if holder == owner {
             return if same {
                 Ok(Claim::Nothing)
             } else {
-                Err(TreeError::Twice {
-                    path: path.clone(),
-                    owner: self.name(owner).to_owned(),
-                })
+                Err(twice())
             };
         }
-        let first = (holder, held.content.clone());
-        let contenders = self
-            .contested
-            .entry(path.clone())
-            .or_insert_with(|| vec![first]);
+        let mut contested = held_by(&self.contested);
+        let contenders = contested
+            .entry(path())
+            .or_insert_with(|| vec![(holder, held.content.clone())]);
         if contenders
             .iter()
             .any(|(other, had)| *other == owner && had != content)
         {
-            return Err(TreeError::Twice {
-                path: path.clone(),
-                owner: self.name(owner).to_owned(),
-            });
+            return Err(twice());
         }
         contenders.push((owner, content.clone()));
-        if self.standing(owner) < self.standing(holder) {
+        if self.compare(owner, holder).is_lt() {
             return Ok(Claim::Nothing);
         }
-        self.put(owner, path, content);
+        entries.insert(name.into(), node());
         Ok(if same { Claim::Nothing } else { Claim::Replace })
     }
 
     /// Claims a folder and those above it.
-    pub(super) fn enter(&mut self, owner: Owner, path: &str) -> Result<(), TreeError> {
-        if self.folders.contains_key(path) {
-            return Ok(());
+    pub(super) fn enter(&self, owner: Owner, path: &str) -> Result<Arc<Folder>, TreeError> {
+        if let Some(folder) = self.folder(path) {
+            return Ok(folder);
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        self.enter(owner, parent)?;
-        let held = self
-            .folders
-            .get(parent)
-            .and_then(|folder| folder.entries.get(name));
-        if let Some(held) = held {
-            return Err(TreeError::FileAndFolder {
-                path: path.into(),
-                folder_of: self.name(owner).to_owned(),
-                file_of: self.name(held.owner).to_owned(),
-            });
-        }
-        self.spell(owner, path)?;
-        let folder = Folder {
-            made: false,
-            owner,
-            entries: BTreeMap::new(),
-        };
-        self.folders.insert(path.into(), folder);
-        Ok(())
-    }
-
-    /// The folders on the way to `path`, and itself, that are not on the disk yet, from the top.
-    pub(super) fn unmade(&self, path: &str) -> Vec<Box<str>> {
-        let mut unmade = Vec::new();
-        let mut at = path;
-        while self.folders.get(at).is_some_and(|folder| !folder.made) {
-            unmade.push(at.into());
-            at = at.rsplit_once('/').map_or("", |(parent, _)| parent);
-        }
-        unmade.reverse();
-        unmade
-    }
-
-    pub(super) fn made(&mut self, folders: &[Box<str>]) {
-        for path in folders {
-            if let Some(folder) = self.folders.get_mut(path) {
-                folder.made = true;
+        let parent = self.enter(owner, parent)?;
+        let mut entries = parent.entries();
+        match entries.get(name) {
+            Some(Entry::Node(held)) => {
+                return Err(TreeError::FileAndFolder {
+                    path: path.into(),
+                    folder_of: self.name(owner),
+                    file_of: self.name(held.owner),
+                });
+            }
+            Some(Entry::Folder(_)) => {}
+            None => {
+                self.spell(owner, &parent, name)?;
+                entries.insert(name.into(), Entry::Folder(owner));
             }
         }
+        // Another thread may have come first, while this one waited for the entries.
+        let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+        let folder = folders
+            .entry(path.into())
+            .or_insert_with(|| Folder::new(path, false));
+        Ok(Arc::clone(folder))
+    }
+
+    /// A folder that somebody has entered.
+    pub(super) fn folder(&self, path: &str) -> Option<Arc<Folder>> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.get(path).cloned()
+    }
+
+    /// All folders, in no order.
+    fn folders(&self) -> Vec<Arc<Folder>> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.values().cloned().collect()
     }
 
     /// What stands at a path.
-    pub(super) fn get(&self, path: &TreePath) -> Option<&Node> {
-        self.folders
-            .get(path.folder())?
-            .entries
-            .get(path.file_name())
+    pub(super) fn get(&self, path: &TreePath) -> Option<Node> {
+        match self
+            .folder(path.folder())?
+            .entries()
+            .get(path.file_name())?
+        {
+            Entry::Node(node) => Some(node.clone()),
+            Entry::Folder(_) => None,
+        }
     }
 
-    /// Whether others claimed this path too.
-    pub(super) fn is_contested(&self, path: &TreePath) -> bool {
-        self.contested.contains_key(path)
+    /// Whether others claimed this name too.
+    pub(super) fn is_contested(&self, folder: &Folder, name: &str) -> bool {
+        held_by(&self.contested).contains_key(&TreePath::within(&folder.path, name))
     }
 
-    pub(super) fn put(&mut self, owner: Owner, path: &TreePath, content: &Content) {
-        if let Some(folder) = self.folders.get_mut(path.folder()) {
+    /// Puts a file or link there, whatever file or link is there.
+    pub(super) fn put(&self, owner: Owner, path: &TreePath, content: &Content) {
+        if let Some(folder) = self.folder(path.folder()) {
             let node = Node {
                 owner,
                 content: content.clone(),
             };
-            folder.entries.insert(path.file_name().into(), node);
+            let mut entries = folder.entries();
+            entries.insert(path.file_name().into(), Entry::Node(node));
         }
     }
 
-    pub(super) fn remove(&mut self, path: &TreePath) -> Option<Node> {
-        self.folders
-            .get_mut(path.folder())?
-            .entries
-            .remove(path.file_name())
+    /// Forgets a file or link, and says whether there was one.
+    pub(super) fn remove(&self, path: &TreePath) -> bool {
+        let Some(folder) = self.folder(path.folder()) else {
+            return false;
+        };
+        let mut entries = folder.entries();
+        let is_node = matches!(entries.get(path.file_name()), Some(Entry::Node(_)));
+        is_node && entries.remove(path.file_name()).is_some()
     }
 
     /// On a disk that folds names, refuses a second spelling.
-    fn spell(&mut self, owner: Owner, path: &str) -> Result<(), TreeError> {
-        let Some(folded) = &mut self.folded else {
+    fn spell(&self, owner: Owner, folder: &Folder, name: &str) -> Result<(), TreeError> {
+        let Some(folded) = &self.folded else {
             return Ok(());
         };
-        match folded.insert(fold(path), path.into()) {
+        let path = TreePath::within(&folder.path, name);
+        match held_by(folded).insert(fold(&path), path.as_str().into()) {
             Some(other) if *other != *path => Err(TreeError::SameOnDisk {
-                path: path.into(),
-                owner: self.name(owner).to_owned(),
+                path: path.as_str().into(),
+                owner: self.name(owner),
                 other,
             }),
             _ => Ok(()),
@@ -328,36 +383,42 @@ impl Table {
     }
 
     pub(super) fn written(&self) -> (u64, u64) {
-        let nodes = self
-            .folders
-            .values()
-            .flat_map(|folder| folder.entries.values());
-        nodes.fold((0, 0), |(files, bytes), node| match &node.content {
-            Content::File(facts) => (files + 1, bytes + facts.size),
-            Content::Link(_) => (files, bytes),
-        })
+        let (mut files, mut bytes) = (0, 0);
+        for folder in self.folders() {
+            for entry in folder.entries().values() {
+                if let Entry::Node(Node {
+                    content: Content::File(facts),
+                    ..
+                }) = entry
+                {
+                    files += 1;
+                    bytes += facts.size;
+                }
+            }
+        }
+        (files, bytes)
     }
 
     /// Every collision, sorted by path.
     pub(super) fn collisions(&self) -> Vec<Collision> {
+        let contested = held_by(&self.contested).clone();
         let mut collisions = Vec::new();
-        for (path, contenders) in &self.contested {
-            let Some(node) = self.get(path) else { continue };
+        for (path, contenders) in contested {
+            let Some(node) = self.get(&path) else {
+                continue;
+            };
             let mut losers: Vec<Owner> = contenders
                 .iter()
                 .filter(|(_, content)| *content != node.content)
                 .map(|(owner, _)| *owner)
                 .collect();
-            losers.sort_by(|a, b| self.standing(*a).cmp(&self.standing(*b)));
+            losers.sort_by(|a, b| self.compare(*a, *b));
             losers.dedup();
             if !losers.is_empty() {
                 collisions.push(Collision {
-                    path: path.clone(),
-                    winner: self.name(node.owner).to_owned(),
-                    losers: losers
-                        .iter()
-                        .map(|owner| self.name(*owner).to_owned())
-                        .collect(),
+                    path,
+                    winner: self.name(node.owner),
+                    losers: losers.iter().map(|owner| self.name(*owner)).collect(),
                 });
             }
         }
@@ -366,19 +427,23 @@ impl Table {
     }
 
     /// Every file and link, sorted by the bytes of its whole path.
-    pub(super) fn entries(&self) -> Vec<(TreePath, &Node)> {
-        let mut entries: Vec<_> = self
-            .folders
-            .iter()
-            .flat_map(|(folder, held)| {
-                held.entries
-                    .iter()
-                    .map(move |(name, node)| (TreePath::within(folder, name), node))
-            })
-            .collect();
+    pub(super) fn entries(&self) -> Vec<(TreePath, Node)> {
+        let mut entries = Vec::new();
+        for folder in self.folders() {
+            for (name, entry) in folder.entries().iter() {
+                if let Entry::Node(node) = entry {
+                    entries.push((TreePath::within(&folder.path, name), node.clone()));
+                }
+            }
+        }
         entries.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
         entries
     }
+}
+
+/// A lock's contents: a thread that panicked did so outside of the table's own code.
+fn held_by<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -389,23 +454,26 @@ mod tests {
     #[test]
     fn a_disk_that_folds_names_gets_no_two_spellings_of_one() {
         let link = Content::Link("x".into());
-        let claim = |table: &mut Table, path: &str| {
+        let claim = |table: &Table, path: &str| {
             let owner = table.owner("a 1.0.0 (node_modules/a)", 0);
             let path = TreePath::new(path).unwrap();
-            table.claim(owner, &path, &link).map(drop)
+            let folder = table.enter(owner, path.folder())?;
+            table
+                .claim(owner, &folder, path.file_name(), &link)
+                .map(drop)
         };
         for (first, second) in [
             ("node_modules/jsonstream/x", "node_modules/JSONStream/y"),
             ("a/README", "a/readme"),
             ("a/caf\u{e9}", "a/cafe\u{301}"),
         ] {
-            let mut folding = Table::new(true);
-            claim(&mut folding, first).unwrap();
-            let said = claim(&mut folding, second).unwrap_err();
+            let folding = Table::new(true);
+            claim(&folding, first).unwrap();
+            let said = claim(&folding, second).unwrap_err();
             assert!(matches!(said, TreeError::SameOnDisk { .. }), "{said}");
-            let mut plain = Table::new(false);
-            claim(&mut plain, first).unwrap();
-            claim(&mut plain, second).unwrap();
+            let plain = Table::new(false);
+            claim(&plain, first).unwrap();
+            claim(&plain, second).unwrap();
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write as _};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use camino::Utf8Path;
@@ -15,10 +15,8 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::stage::FOLDER_MODE;
-use super::table::Claim;
-use super::{
-    Content, Facts, INSIDE, LinkMode, Owner, PathError, Record, Tree, TreeError, TreePath,
-};
+use super::table::{Claim, Folder};
+use super::{Content, Facts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
 
 /// Files of this machine up to this size are read whole.
 const WHOLE: u64 = 4 << 20;
@@ -28,6 +26,21 @@ const CREATE: OFlags = OFlags::WRONLY
     .union(OFlags::EXCL)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+
+/// A name in a folder that was entered.
+pub(super) struct Spot<'a> {
+    pub(super) folder: &'a Folder,
+    pub(super) name: &'a str,
+    /// How the system is told of it: a folder, and the path from there.
+    pub(super) dir: BorrowedFd<'a>,
+    pub(super) at: &'a str,
+}
+
+impl Spot<'_> {
+    fn path(&self) -> TreePath {
+        TreePath::within(&self.folder.path, self.name)
+    }
+}
 
 impl Tree {
     /// Puts a file there. Of the mode, the permission bits count.
@@ -44,26 +57,6 @@ impl Tree {
     ) -> Result<Facts, TreeError> {
         let sha256 = Sha256::digest(bytes).into();
         self.file_of_digest(owner, path, mode, bytes, sha256)
-    }
-
-    /// Puts a file there whose digest nobody will ask for when the tree has no record: it is
-    /// computed only for one.
-    ///
-    /// # Errors
-    /// As [`Self::file`]; and without a record, equal bytes from two owners count as different.
-    pub fn file_for_record(
-        &self,
-        owner: Owner,
-        path: &TreePath,
-        mode: u32,
-        bytes: &[u8],
-    ) -> Result<(), TreeError> {
-        let sha256 = match self.options.record {
-            Record::Nowhere => self.mark(),
-            Record::Inside | Record::Beside => Sha256::digest(bytes).into(),
-        };
-        let placed = self.file_of_digest(owner, path, mode, bytes, sha256);
-        placed.map(drop)
     }
 
     /// Puts a file there whose digest is known, which is not computed again.
@@ -83,23 +76,33 @@ impl Tree {
             size: bytes.len() as u64,
             sha256,
         };
-        match self.claim(owner, path, &Content::File(facts))? {
-            Claim::Nothing => {}
-            Claim::First => {
-                let created = self.create(&self.stage.tree, path, facts.mode);
-                match created {
-                    Ok(file) => fill(file, bytes).map_err(|error| self.io("write", path, error))?,
-                    Err(Errno::EXIST) if self.table().is_contested(path) => {}
-                    Err(error) => return Err(self.io("create", path, error.into())),
-                }
-            }
+        let folder = self.table.enter(owner, path.folder())?;
+        self.put_file(owner, &self.spot(&folder, path), facts, bytes)?;
+        Ok(facts)
+    }
+
+    pub(super) fn put_file(
+        &self,
+        owner: Owner,
+        spot: &Spot<'_>,
+        facts: Facts,
+        bytes: &[u8],
+    ) -> Result<(), TreeError> {
+        let content = Content::File(facts);
+        let writing = |error| self.io("write", &spot.path(), error);
+        match self.claim(owner, spot, &content)? {
+            Claim::Nothing => Ok(()),
+            Claim::First => match self.create(spot.dir, spot.at, facts.mode) {
+                Ok(file) => fill(file, bytes).map_err(writing),
+                Err(Errno::EXIST) if self.is_contested(spot) => Ok(()),
+                Err(error) => Err(self.io("create", &spot.path(), error.into())),
+            },
             Claim::Replace => {
                 let (temporary, file) = self.temporary(facts.mode)?;
-                fill(file, bytes).map_err(|error| self.io("write", path, error))?;
-                self.publish(&temporary, path, &Content::File(facts))?;
+                fill(file, bytes).map_err(writing)?;
+                self.publish(&temporary, spot, &content)
             }
         }
-        Ok(facts)
     }
 
     /// Begins a file whose bytes come piece by piece: for those too large to be held. It is there
@@ -193,8 +196,8 @@ impl Tree {
         self.file(owner, path, mode, &bytes)
     }
 
-    /// Puts a file of this machine there by sharing it, where the disk can, and by copying it where
-    /// not. What it is must be known already; that is what makes it fast.
+    /// Puts a file of this machine there, sharing it as `how` says where the disk can, and copying
+    /// it where not. What it is must be known already; that is what makes it fast.
     ///
     /// # Errors
     /// As [`Self::copy`].
@@ -206,52 +209,21 @@ impl Tree {
         source: &Utf8Path,
         how: LinkMode,
     ) -> Result<(), TreeError> {
-        let content = Content::File(facts);
-        let claim = self.claim(owner, path, &content)?;
-        if claim == Claim::Nothing {
-            return Ok(());
-        }
-        let temporary = self.temporary_name();
-        let linked = match how {
-            LinkMode::Hardlink => {
-                let to = &self.stage.tmp;
-                rustix::fs::linkat(CWD, source.as_str(), to, &temporary, AtFlags::empty()).is_ok()
-            }
-            LinkMode::Copy | LinkMode::Reflink => false,
-        };
-        if !linked {
-            let reading = |error| TreeError::io("read", source, error);
-            let mut from = File::open(source).map_err(reading)?;
-            let file = self.create(&self.stage.tmp, &temporary, facts.mode);
-            let mut file = File::from(file.map_err(|error| self.io("create", path, error.into()))?);
-            #[cfg(target_os = "linux")]
-            let cloned =
-                how == LinkMode::Reflink && rustix::fs::ioctl_ficlone(&file, &from).is_ok();
-            #[cfg(not(target_os = "linux"))]
-            let cloned = false;
-            if !cloned {
-                std::io::copy(&mut from, &mut file)
-                    .map_err(|error| self.io("write", path, error))?;
-            }
-        }
-        self.publish(&temporary, path, &content)
+        let folder = self.table.enter(owner, path.folder())?;
+        let spot = self.spot(&folder, path);
+        self.put_shared(owner, &spot, facts, (CWD, source.as_str()), how)
     }
 
-    /// Puts a file there that is in a folder of this machine, sharing it as `how` says where the
-    /// disk can, and copying it where not. What it is must be known already.
-    ///
-    /// # Errors
-    /// As [`Self::copy`].
-    pub fn share(
+    pub(super) fn put_shared(
         &self,
         owner: Owner,
-        path: &TreePath,
+        spot: &Spot<'_>,
         facts: Facts,
         from: (BorrowedFd<'_>, &str),
         how: LinkMode,
     ) -> Result<(), TreeError> {
         let content = Content::File(facts);
-        let put = |to: &OwnedFd, name: &str| {
+        let put = |to: BorrowedFd<'_>, name: &str| {
             if how == LinkMode::Hardlink {
                 match rustix::fs::linkat(from.0, from.1, to, name, AtFlags::empty()) {
                     // Another disk, or more links than it counts: a copy does as well.
@@ -268,21 +240,22 @@ impl Tree {
             }
             std::io::copy(&mut source, &mut file).map(drop)
         };
-        match self.claim(owner, path, &content)? {
+        let failed = |error| self.io("share", &spot.path(), error);
+        match self.claim(owner, spot, &content)? {
             Claim::Nothing => Ok(()),
-            Claim::First => match put(&self.stage.tree, path.as_str()) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    match self.table().is_contested(path) {
-                        true => Ok(()),
-                        false => Err(self.io("create", path, error)),
-                    }
+            Claim::First => match put(spot.dir, spot.at) {
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::AlreadyExists
+                        && self.is_contested(spot) =>
+                {
+                    Ok(())
                 }
-                other => other.map_err(|error| self.io("share", path, error)),
+                other => other.map_err(failed),
             },
             Claim::Replace => {
                 let temporary = self.temporary_name();
-                put(&self.stage.tmp, &temporary).map_err(|error| self.io("share", path, error))?;
-                self.publish(&temporary, path, &content)
+                put(self.stage.tmp.as_fd(), &temporary).map_err(failed)?;
+                self.publish(&temporary, spot, &content)
             }
         }
     }
@@ -298,7 +271,7 @@ impl Tree {
         }
         Err(TreeError::LinkOut {
             path: path.clone(),
-            owner: self.table().name(owner).to_owned(),
+            owner: self.table.name(owner),
             target: target.to_owned(),
         })
     }
@@ -315,18 +288,19 @@ impl Tree {
         target: &str,
     ) -> Result<(), TreeError> {
         let content = Content::Link(target.into());
-        match self.claim(owner, path, &content)? {
+        let folder = self.table.enter(owner, path.folder())?;
+        let spot = self.spot(&folder, path);
+        let failed = |error: Errno| self.io("create the link", path, error.into());
+        match self.claim(owner, &spot, &content)? {
             Claim::Nothing => Ok(()),
-            Claim::First => match rustix::fs::symlinkat(target, &self.stage.tree, path.as_str()) {
-                Ok(()) => Ok(()),
-                Err(Errno::EXIST) if self.table().is_contested(path) => Ok(()),
-                Err(error) => Err(self.io("create the link", path, error.into())),
+            Claim::First => match rustix::fs::symlinkat(target, spot.dir, spot.at) {
+                Err(Errno::EXIST) if self.is_contested(&spot) => Ok(()),
+                other => other.map_err(failed),
             },
             Claim::Replace => {
                 let temporary = self.temporary_name();
-                rustix::fs::symlinkat(target, &self.stage.tmp, &temporary)
-                    .map_err(|error| self.io("create the link", path, error.into()))?;
-                self.publish(&temporary, path, &content)
+                rustix::fs::symlinkat(target, &self.stage.tmp, &temporary).map_err(failed)?;
+                self.publish(&temporary, &spot, &content)
             }
         }
     }
@@ -336,58 +310,68 @@ impl Tree {
     /// # Errors
     /// When a file is there, or it cannot be made.
     pub fn folder(&self, owner: Owner, path: &TreePath) -> Result<(), TreeError> {
-        let unmade = {
-            let mut table = self.table();
-            table.enter(owner, path)?;
-            table.unmade(path)
-        };
-        self.make(&unmade)
+        let folder = self.table.enter(owner, path)?;
+        self.make(&folder)
     }
 
-    /// Claims a path and makes its folders.
-    fn claim(&self, owner: Owner, path: &TreePath, content: &Content) -> Result<Claim, TreeError> {
-        if path.as_str() == INSIDE {
+    /// A path whose folder was entered, named from the top.
+    fn spot<'a>(&'a self, folder: &'a Folder, path: &'a TreePath) -> Spot<'a> {
+        Spot {
+            folder,
+            name: path.file_name(),
+            dir: self.stage.tree.as_fd(),
+            at: path.as_str(),
+        }
+    }
+
+    /// Claims a name and makes its folders.
+    fn claim(&self, owner: Owner, spot: &Spot<'_>, content: &Content) -> Result<Claim, TreeError> {
+        if INSIDE
+            .strip_suffix(spot.name)
+            .and_then(|folder| folder.strip_suffix('/'))
+            == Some(&spot.folder.path)
+        {
             return Err(TreeError::Path(PathError {
-                path: path.to_string(),
+                path: spot.path().to_string(),
                 why: "it is where lockwright's own record goes",
             }));
         }
-        let (claim, unmade) = {
-            let mut table = self.table();
-            let claim = table.claim(owner, path, content)?;
-            (claim, table.unmade(path.folder()))
-        };
+        let claim = self.table.claim(owner, spot.folder, spot.name, content)?;
         if claim != Claim::Nothing {
-            self.make(&unmade)?;
+            self.make(spot.folder)?;
         }
         Ok(claim)
     }
 
-    /// Makes folders, from the top. Another thread may be making the same ones.
-    pub(super) fn make(&self, folders: &[Box<str>]) -> Result<(), TreeError> {
-        if folders.is_empty() {
+    fn is_contested(&self, spot: &Spot<'_>) -> bool {
+        self.table.is_contested(spot.folder, spot.name)
+    }
+
+    /// Makes a folder and those above it. Another thread may be making the same ones.
+    pub(super) fn make(&self, folder: &Folder) -> Result<(), TreeError> {
+        if folder.made.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mode = Mode::from_raw_mode(FOLDER_MODE);
-        for folder in folders {
-            let error = |error: Errno| {
-                let path = self.root().join(&**folder);
-                TreeError::io("make the folder", &path, error.into())
-            };
-            match rustix::fs::mkdirat(&self.stage.tree, &**folder, mode) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(problem) => return Err(error(problem)),
-            }
-            if self.stage.folders_differ {
-                rustix::fs::chmodat(&self.stage.tree, &**folder, mode, AtFlags::empty())
-                    .map_err(error)?;
-            }
+        let path = &*folder.path;
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        if let Some(parent) = self.table.folder(parent) {
+            self.make(&parent)?;
         }
-        self.table().made(folders);
+        let error =
+            |error: Errno| TreeError::io("make the folder", &self.root().join(path), error.into());
+        let mode = Mode::from_raw_mode(FOLDER_MODE);
+        match rustix::fs::mkdirat(&self.stage.tree, path, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(problem) => return Err(error(problem)),
+        }
+        if self.stage.folders_differ {
+            rustix::fs::chmodat(&self.stage.tree, path, mode, AtFlags::empty()).map_err(error)?;
+        }
+        folder.made.store(true, Ordering::Release);
         Ok(())
     }
 
-    fn create(&self, folder: &OwnedFd, name: &str, mode: u16) -> Result<OwnedFd, Errno> {
+    fn create(&self, folder: BorrowedFd<'_>, name: &str, mode: u16) -> Result<OwnedFd, Errno> {
         let mode = u32::from(mode);
         let file = rustix::fs::openat(folder, name, CREATE, Mode::from_raw_mode(mode))?;
         if mode & self.stage.file_mask != 0 {
@@ -397,7 +381,7 @@ impl Tree {
     }
 
     /// What no other file of this tree has, in place of a digest.
-    fn mark(&self) -> [u8; 32] {
+    pub(super) fn mark(&self) -> [u8; 32] {
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let mut mark = [0; 32];
         for (byte, of_number) in mark.iter_mut().zip(number.to_le_bytes()) {
@@ -413,7 +397,7 @@ impl Tree {
     /// A file in `tmp/`.
     pub(super) fn temporary(&self, mode: u16) -> Result<(String, OwnedFd), TreeError> {
         let name = self.temporary_name();
-        match self.create(&self.stage.tmp, &name, mode) {
+        match self.create(self.stage.tmp.as_fd(), &name, mode) {
             Ok(file) => Ok((name, file)),
             Err(error) => Err(TreeError::io(
                 "create a file for",
@@ -427,15 +411,16 @@ impl Tree {
     fn publish(
         &self,
         temporary: &str,
-        path: &TreePath,
+        spot: &Spot<'_>,
         content: &Content,
     ) -> Result<(), TreeError> {
-        let table = self.table();
-        if table.get(path).is_some_and(|node| node.content == *content) {
-            self.rename(temporary, path)
-        } else {
-            self.discard(temporary);
-            Ok(())
+        let rename = || rustix::fs::renameat(&self.stage.tmp, temporary, spot.dir, spot.at);
+        match spot.folder.while_it_is(spot.name, content, rename) {
+            Some(renamed) => renamed.map_err(|error| self.io("write", &spot.path(), error.into())),
+            None => {
+                self.discard(temporary);
+                Ok(())
+            }
         }
     }
 
@@ -508,10 +493,12 @@ impl Open<'_> {
             },
         };
         let content = Content::File(facts);
-        match self.tree.claim(self.owner, &self.path, &content)? {
+        let folder = self.tree.table.enter(self.owner, self.path.folder())?;
+        let spot = self.tree.spot(&folder, &self.path);
+        match self.tree.claim(self.owner, &spot, &content)? {
             Claim::Nothing => self.tree.discard(&self.temporary),
             Claim::First | Claim::Replace => {
-                self.tree.publish(&self.temporary, &self.path, &content)?;
+                self.tree.publish(&self.temporary, &spot, &content)?;
             }
         }
         Ok(facts)
