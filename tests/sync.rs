@@ -162,6 +162,36 @@ fn nothing_is_done_twice_and_damage_is_mended() {
 }
 
 #[test]
+fn from_the_second_time_on_wheels_come_from_what_was_kept_uncompressed() {
+    let scratch = Scratch::new();
+    let loose = scratch.folder.path().join("store/v1/loose");
+    let kept = || std::fs::read_dir(&loose).map_or(0, Iterator::count);
+    scratch.ok(&["sync", "--offline"]);
+    let before = listing(&scratch.venv());
+    assert_eq!(kept(), 0, "what is used once is kept as it came");
+    let again = || {
+        std::fs::remove_dir_all(scratch.venv()).unwrap();
+        let (_, said) = scratch.ok(&["sync", "--offline"]);
+        assert_eq!(listing(&scratch.venv()), before);
+        said
+    };
+    again();
+    let count = kept();
+    assert!(count > 0);
+    again();
+    for file in std::fs::read_dir(&loose).unwrap() {
+        let file = file.unwrap().path();
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[100] ^= 1;
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, bytes).unwrap();
+    }
+    let said = again();
+    assert_eq!(kept(), count);
+    assert!(said.contains("made anew"), "{said}");
+}
+
+#[test]
 fn the_same_bytes_come_out_whatever_the_conditions() {
     let (one, other) = (Scratch::new(), Scratch::new());
     let args = |scratch: &Scratch| -> Vec<String> {

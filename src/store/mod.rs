@@ -76,7 +76,7 @@ pub struct Store {
 }
 
 /// An artifact in the store, already verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Blob {
     /// Where its bytes are. Read-only: never write to it, never link an output to it (what outputs
     /// share is [`Unpacked`]).
@@ -88,6 +88,15 @@ pub struct Blob {
     /// Whether it came into the store just now: what is seldom used is kept as it came.
     pub is_new: bool,
 }
+
+/// Whether it is the same file, however long it has been there.
+impl PartialEq for Blob {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, self.size, &self.digest) == (&other.path, other.size, &other.digest)
+    }
+}
+
+impl Eq for Blob {}
 
 /// What an artifact is called and where it was had from. Only ever shown, never relied on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,16 +32,7 @@ fn sha256(bytes: &[u8]) -> Digest {
 fn insert(store: &Store, file_name: &str, bytes: &[u8]) -> Blob {
     let mut writer = store.writer(Algorithm::Sha256).unwrap();
     writer.write(bytes).unwrap();
-    known(writer.commit(&sha256(bytes), &origin(file_name)).unwrap())
-}
-
-/// As it will be found from now on.
-fn known(blob: Blob) -> Blob {
-    assert!(blob.is_new);
-    Blob {
-        is_new: false,
-        ..blob
-    }
+    writer.commit(&sha256(bytes), &origin(file_name)).unwrap()
 }
 
 fn ours(claim: Claim) -> Writer {
@@ -108,7 +99,7 @@ fn what_is_inserted_is_found_under_its_digest_alone() {
         let mut writer = store.writer(algorithm).unwrap();
         writer.write(b"by").unwrap();
         writer.write(b"tes").unwrap();
-        let blob = known(writer.commit(&digest, &origin("a.whl")).unwrap());
+        let blob = writer.commit(&digest, &origin("a.whl")).unwrap();
         assert_eq!(store.get(&digest), Some(blob.clone()));
         assert_eq!(fs::read(&blob.path).unwrap(), b"bytes");
         assert!(fs::metadata(&blob.path).unwrap().permissions().readonly());
@@ -216,11 +207,8 @@ fn the_first_wheel_built_under_a_key_is_everybody_s() {
         let wheel = dir.join("a-1-py3-none-any.whl");
         fs::write(&wheel, bytes).unwrap();
         let name = "a-1-py3-none-any.whl";
-        let (name, mut blob) = store
-            .insert_built(&key, name, &wheel, "built from a-1.tar.gz")
-            .unwrap();
-        blob.is_new = false;
-        (name, blob)
+        let built = store.insert_built(&key, name, &wheel, "built from a-1.tar.gz");
+        built.unwrap()
     };
     assert_eq!(store.built(&key), None);
     let first = build(b"first");

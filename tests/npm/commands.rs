@@ -242,6 +242,32 @@ fn files_are_shared_with_the_store_and_an_edit_is_noticed() {
         fs::write(ours.join("node_modules/a/lib/x.js"), "edited").unwrap();
         sync();
     }
+    // What is copied comes, from the second time on, from what was kept uncompressed.
+    fs::remove_dir_all(project.temp.join("store")).unwrap();
+    let ours = project.write("copy");
+    let loose = project.temp.join("store/v1/loose");
+    let sync = |args: &[&str]| {
+        fs::remove_dir_all(ours.join("node_modules")).ok();
+        project.lockwright(&ours, args).ok();
+        assert_same(&project.temp, &ours, &theirs);
+        fs::read_dir(&loose).map_or(0, Iterator::count)
+    };
+    assert_eq!(sync(&[]), 0);
+    assert_eq!(sync(&["--store-packed"]), 0);
+    assert_eq!((sync(&[]), sync(&[])), (1, 1));
+    let kept = fs::read_dir(&loose)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    fs::remove_file(&kept).unwrap();
+    fs::write(&kept, "damaged").unwrap();
+    assert_eq!(sync(&[]), 1);
+    assert!(
+        fs::metadata(&kept).unwrap().len() > 1024,
+        "it was made anew"
+    );
 }
 
 #[test]
