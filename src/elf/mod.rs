@@ -41,6 +41,7 @@ mod read;
 mod report;
 mod resolve;
 #[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))]
 pub(crate) mod sample;
 mod show;
 mod strings;

@@ -159,6 +159,32 @@ fn a_file_does_not_grow_with_each_edit() {
     }
 }
 
+/// Found by fuzzing: both were written to, and the file could not be read afterwards.
+#[test]
+fn a_string_table_in_the_headers_and_strings_past_its_end_are_refused() {
+    use goblin::elf::dynamic::{DT_STRTAB, DT_VERNEED};
+    let has_needs = |bytes: &Vec<u8>| !Facts::read(bytes).unwrap().version_needs.is_empty();
+    let mut samples = machines()
+        .into_iter()
+        .filter(|sample| sample.machine == X86_64.machine);
+    let bytes = samples
+        .find_map(|sample| Some(sample.build()).filter(has_needs))
+        .unwrap();
+    let elf = Elf::parse(&bytes).unwrap();
+    let dynamic = elf.dynamic.as_ref().unwrap();
+    let entry = |tag| dynamic.entries.iter().position(|(own, _)| *own == tag);
+    let in_headers = dynamic.offset as usize + 16 * entry(DT_STRTAB).unwrap() + 8;
+    // The first file that a version is needed of: its name is the second word of the table.
+    let (_, needs) = dynamic.entries[entry(DT_VERNEED).unwrap()];
+    let name = elf.offset_of(needs, 16).unwrap() as usize + 4;
+    for (at, value) in [(in_headers, 0x18), (name, u32::MAX)] {
+        let mut lying = bytes.clone();
+        lying[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let refused = patch(&lying, &rpath("/lib"));
+        assert!(matches!(refused, Err(ElfError::Lie { .. })), "{refused:?}");
+    }
+}
+
 #[test]
 fn edits_of_what_is_not_there_are_refused() {
     let interpreter = Edit {
