@@ -4,7 +4,4 @@
 //! rest is still on its way.
 
 pub mod npm;
-pub mod npm_current;
-pub mod npm_prepare;
-pub mod npm_scripts;
 pub mod python;

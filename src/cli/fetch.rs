@@ -16,8 +16,8 @@ use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
 use crate::artifact::{Artifact, Location};
+use crate::assemble::npm::prepare;
 use crate::assemble::npm::{fetch_commit, revision};
-use crate::assemble::npm_prepare;
 use crate::component::vendor::needs;
 use crate::component::{Settings, Wanted};
 use crate::fetch::{self, Summary, Want, fetch, vendor};
@@ -214,7 +214,7 @@ impl OfNpm<'_> {
                     let tree = fetch_commit(self.store, &package.name, commit, self.options)?;
                     if self.scripts.contains(&package.name)
                         && let Some(plan) =
-                            npm_prepare::needs(&package.name, commit, &tree.archive, self.npmrc)?
+                            prepare::needs(&package.name, commit, &tree.archive, self.npmrc)?
                     {
                         self.take(&plan)?;
                     }

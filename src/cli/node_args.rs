@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::Failure;
-use crate::assemble::npm_scripts::OWN;
+use crate::assemble::npm::scripts::OWN;
 use crate::digest::Digest;
 use crate::fetch;
 use crate::fetch::credentials::{Credential, Login};

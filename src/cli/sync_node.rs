@@ -10,9 +10,9 @@ use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, print};
+use crate::assemble::npm::current::is_current;
+use crate::assemble::npm::scripts::{OWN, names_own};
 use crate::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
-use crate::assemble::npm_current::is_current;
-use crate::assemble::npm_scripts::{OWN, names_own};
 use crate::ui::bytes;
 
 /// What of `sync`'s arguments matters here.

@@ -10,7 +10,8 @@ use std::fs;
 
 use camino::Utf8PathBuf;
 
-use super::npm::{LeftOut, NpmAssembleError, Request, Trees};
+use super::trees::Trees;
+use super::{LeftOut, NpmAssembleError, Request};
 use crate::build::sandbox::Shown;
 use crate::build::scripts::{Room, ScriptError, Scripts, inside};
 use crate::lock::npm::Manifest;

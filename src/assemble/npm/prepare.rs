@@ -11,8 +11,9 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::TempDir;
 
-use super::npm::{LeftOut, NpmAssembleError, Request, assemble, fetch_commit, of_commits};
-use super::npm_scripts::OWN;
+use super::place::{fetch_commit, of_commits};
+use super::scripts::OWN;
+use super::{LeftOut, NpmAssembleError, Request, assemble};
 use crate::archive::Limits;
 use crate::digest::{Algorithm, Digest};
 use crate::lock::LockError;

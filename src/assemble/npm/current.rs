@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
 
-use super::npm::{HIDDEN, MODULES, relative};
+use super::links::relative;
+use super::trees::{HIDDEN, MODULES};
 use crate::lock::npm::NpmLock;
 use crate::npm::hidden;
 use crate::plan::npm::{NpmPlan, NpmSource};
