@@ -11,7 +11,8 @@ use goblin::elf::dynamic::{
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{
-    SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SectionHeader,
+    SHF_ALLOC, SHN_XINDEX, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERNEED,
+    SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SectionHeader,
 };
 
 use super::ElfError;
@@ -116,6 +117,7 @@ impl<'a> Elf<'a> {
         if !elf.debug_only {
             elf.check_sections()?;
             elf.check_segments()?;
+            elf.check_places()?;
             elf.interpreter = elf.parse_interpreter()?;
             elf.dynamic = elf.parse_dynamic()?;
         }
@@ -227,6 +229,33 @@ impl<'a> Elf<'a> {
             match segment.p_vaddr.checked_add(segment.p_memsz) {
                 Some(end) if end <= self.codec.max_address() => previous_end = end,
                 _ => return lie("a segment that ends past the end of the address space"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is loaded of the sections that speak of names and versions must be, by its section
+    /// header, where its address says: tools go by the one, the loader by the other.
+    fn check_places(&self) -> Result<(), ElfError> {
+        const ASKED: [u32; 7] = [
+            SHT_DYNAMIC,
+            SHT_DYNSYM,
+            SHT_GNU_VERDEF,
+            SHT_GNU_VERNEED,
+            SHT_GNU_VERSYM,
+            SHT_HASH,
+            SHT_STRTAB,
+        ];
+        let entry = self.codec.section_size();
+        for (index, section) in self.sections.iter().enumerate() {
+            if section.sh_flags & u64::from(SHF_ALLOC) == 0 || !ASKED.contains(&section.sh_type) {
+                continue;
+            }
+            let place = self.offset_of(section.sh_addr, section.sh_size);
+            if place.is_some_and(|place| place != section.sh_offset) {
+                let at = self.header.e_shoff + index as u64 * entry;
+                let claim = "another place in the file than its address has";
+                return Err(ElfError::lie("section header", at, claim));
             }
         }
         Ok(())

@@ -159,10 +159,11 @@ fn a_file_does_not_grow_with_each_edit() {
     }
 }
 
-/// Found by fuzzing: both were written to, and the file could not be read afterwards.
+/// Found by fuzzing: all were written to, and the file could not be read afterwards.
 #[test]
-fn a_string_table_in_the_headers_and_strings_past_its_end_are_refused() {
+fn tables_in_the_headers_or_elsewhere_and_strings_past_their_end_are_refused() {
     use goblin::elf::dynamic::{DT_STRTAB, DT_VERNEED};
+    use goblin::elf::section_header::{SHT_GNU_VERNEED, SectionHeader};
     let has_needs = |bytes: &Vec<u8>| !Facts::read(bytes).unwrap().version_needs.is_empty();
     let mut samples = machines()
         .into_iter()
@@ -177,7 +178,12 @@ fn a_string_table_in_the_headers_and_strings_past_its_end_are_refused() {
     // The first file that a version is needed of: its name is the second word of the table.
     let (_, needs) = dynamic.entries[entry(DT_VERNEED).unwrap()];
     let name = elf.offset_of(needs, 16).unwrap() as usize + 4;
-    for (at, value) in [(in_headers, 0x18), (name, u32::MAX)] {
+    // The section header of that table, which may say another place than its address has.
+    let is_needs = |s: &SectionHeader| s.sh_type == SHT_GNU_VERNEED;
+    let index = elf.sections.iter().position(is_needs).unwrap();
+    let elsewhere = elf.header.e_shoff as usize + 64 * index + 24;
+    let claimed = elf.sections[index].sh_offset as u32 + 32;
+    for (at, value) in [(in_headers, 0x18), (name, u32::MAX), (elsewhere, claimed)] {
         let mut lying = bytes.clone();
         lying[at..at + 4].copy_from_slice(&value.to_le_bytes());
         let refused = patch(&lying, &rpath("/lib"));
