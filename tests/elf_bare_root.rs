@@ -13,10 +13,8 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::elf::{SYSTEM, elf_files, faults, is_elf};
-use common::{
-    Ran, Run as _, Temp, copy_tree, fixture, forky_root, lockwright, lockwright_in_forky, mirrors,
-    patchelf, shared_store,
-};
+use common::environments::{flagship, sync};
+use common::{Ran, Run as _, Temp, copy_tree, fixture, forky_root, lockwright, patchelf};
 
 /// Loads every library below a folder, each in a process of its own, since what one has loaded another finds; then
 /// imports every extension module, as its package has it. Prints those that fail (one needs tkinter).
@@ -334,25 +332,6 @@ fn normal(path: &str) -> Utf8PathBuf {
     normal
 }
 
-fn sync(temp: &Temp, project: &Utf8Path, more: &[&str]) -> Utf8PathBuf {
-    let venv = temp.join("venv");
-    lockwright_in_forky(temp)
-        .args([
-            "sync",
-            project.as_str(),
-            "--out",
-            venv.as_str(),
-            "--python",
-            "/usr/bin/python3.14",
-        ])
-        .args(["--store", shared_store().as_str()])
-        .args(mirrors())
-        .args(more)
-        .run()
-        .ok();
-    venv
-}
-
 #[test]
 fn heavyweights_work_where_nothing_but_glibc_is() {
     let temp = Temp::new();
@@ -361,30 +340,12 @@ fn heavyweights_work_where_nothing_but_glibc_is() {
     assert!(loaded > 150 && imported > 130, "{loaded} {imported}");
 }
 
-/// The first run builds lxml, xmlsec, psycopg-c and gssapi, for some minutes; later ones find them in the store.
 #[test]
 fn the_flagship_works_where_nothing_but_glibc_is() {
-    let Some(shared) = common::shared() else {
-        eprintln!(
-            "the flagship's lock is not beside the project; the heavyweights are proven by the other test"
-        );
+    let temp = Temp::new();
+    let Some(venv) = flagship(&temp) else {
         return;
     };
-    let temp = Temp::new();
-    let lock = common::project().join("examples/authentik/build/uv.lock");
-    let venv = sync(
-        &temp,
-        &shared.join("fixtures/authentik/2026.2.0"),
-        &[
-            "--no-dev",
-            "--no-install-project",
-            "--no-install-workspace",
-            // A git dependency of Python files alone.
-            "--no-install-package=opencontainers",
-            "--build-lock",
-            lock.as_str(),
-        ],
-    );
     let (loaded, imported) = prove(&temp, &venv);
     assert!(loaded > 80 && imported > 80, "{loaded} {imported}");
 }

@@ -11,31 +11,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use common::environments::{PYTHON, flagship, sync};
 use common::nix::{build, newer_nix, nix};
-use common::{
-    Run as _, Temp, fixture, in_forky, lockwright, lockwright_in_forky, mirrors, shared_store,
-};
-
-const PYTHON: &str = "/usr/bin/python3.14";
-
-fn sync(temp: &Temp, project: &Utf8Path, more: &[&str]) -> Utf8PathBuf {
-    let venv = temp.join("env");
-    lockwright_in_forky(temp)
-        .args([
-            "sync",
-            project.as_str(),
-            "--out",
-            venv.as_str(),
-            "--python",
-            PYTHON,
-        ])
-        .args(["--store", shared_store().as_str()])
-        .args(mirrors())
-        .args(more)
-        .run()
-        .ok();
-    venv
-}
+use common::{Run as _, Temp, fixture, in_forky, lockwright, lockwright_in_forky};
 
 /// In memory where that can be: these are tens of thousands of files, written three times.
 fn temp() -> Temp {
@@ -196,27 +174,10 @@ fn nix_takes_an_environment_by_its_hash_and_what_is_restored_is_what_was_made() 
 /// The same for 170 packages. Those that are built are so once, and found in the tests' store after.
 #[test]
 fn nix_takes_the_flagship_by_its_hash_and_what_is_restored_is_what_was_made() {
-    let Some(shared) = common::shared() else {
-        eprintln!(
-            "the flagship's lock is not beside the project; the other test proves the same of a smaller one"
-        );
+    let temp = temp();
+    let Some(venv) = flagship(&temp) else {
         return;
     };
-    let temp = temp();
-    let lock = common::project().join("examples/authentik/build/uv.lock");
-    let venv = sync(
-        &temp,
-        &shared.join("fixtures/authentik/2026.2.0"),
-        &[
-            "--no-dev",
-            "--no-install-project",
-            "--no-install-workspace",
-            // A git dependency of Python files alone.
-            "--no-install-package=opencontainers",
-            "--build-lock",
-            lock.as_str(),
-        ],
-    );
     let imports =
         "import django, lxml.etree, xmlsec, psycopg, gssapi, cryptography.fernet, uvloop, msgraph";
     let made = entries(&venv);

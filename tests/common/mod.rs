@@ -17,6 +17,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 pub mod elf;
+pub mod environments;
 pub mod nix;
 mod run;
 mod server;
