@@ -287,6 +287,13 @@ impl std::io::Write for Hasher {
     }
 }
 
+/// The CRC-32 that gzip and zip use (RFC 1952, 8): against accidents, not against anybody.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = libdeflater::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

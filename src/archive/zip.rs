@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
 use super::Limits;
+use crate::digest::crc32;
 use crate::tree::{PathError, TreePath, fold};
 
 /// Members above this size are unpacked piece by piece.
@@ -207,12 +208,6 @@ impl<'a> Zip<'a> {
         let end = start.checked_add(usize::try_from(member.packed).ok()?)?;
         self.bytes.get(start..end)
     }
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = libdeflater::Crc::new();
-    crc.update(bytes);
-    crc.sum()
 }
 
 const LOCAL: &[u8] = b"PK\x03\x04";

@@ -24,7 +24,7 @@ use tempfile::NamedTempFile;
 use super::entries::names;
 use super::gc::Leftover;
 use super::{Blob, Store, StoreError, touch};
-use crate::digest::Digest;
+use crate::digest::{Digest, crc32};
 
 /// A file of the store, in memory as it lies on the disk.
 #[derive(Debug)]
@@ -192,35 +192,12 @@ fn finish(file: &mut File) -> io::Result<Mapped> {
     Ok(mapped)
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = libdeflater::Crc::new();
-    crc.update(bytes);
-    crc.sum()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use camino::Utf8Path;
-
     use super::*;
-    use crate::digest::Algorithm;
-    use crate::store::{Keep, Origin};
-
-    fn store() -> (tempfile::TempDir, Store, Digest) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
-        let mut writer = store.writer(Algorithm::Sha256).unwrap();
-        writer.write(b"packed").unwrap();
-        let digest = Digest::of(Algorithm::Sha256, b"packed");
-        let origin = Origin {
-            file_name: "a.tgz".into(),
-            source: "a test".into(),
-        };
-        assert!(writer.commit(&digest, &origin).unwrap().is_new);
-        assert!(!store.get(&digest).unwrap().is_new);
-        (folder, store, digest)
-    }
+    use crate::store::Keep;
+    use crate::store::tests::with_artifact;
 
     fn keep(store: &Store, digest: &Digest) -> Option<Mapped> {
         let write = |file: &mut File| file.write_all(b"unpacked");
@@ -229,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_there_until_it_is_damaged() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         assert!(store.loose(&digest, Loose::Tar).is_none());
         assert_eq!(&*keep(&store, &digest).unwrap(), b"unpacked");
         assert_eq!(&*store.loose(&digest, Loose::Tar).unwrap(), b"unpacked");
@@ -255,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_packed_store_keeps_none() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         let store = store.packed();
         assert!(keep(&store, &digest).is_none());
         assert!(store.loose(&digest, Loose::Tar).is_none());
@@ -263,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_leaves_nothing() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         let fail = |_: &mut File| Err(io::Error::other("damaged"));
         assert!(store.keep_loose(&digest, Loose::Zip, fail).is_err());
         assert!(store.loose(&digest, Loose::Zip).is_none());
@@ -272,7 +249,7 @@ mod tests {
 
     #[test]
     fn cleaning_removes_it_with_its_artifact_or_for_space() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         let clean = |keep| store.gc(keep, SystemTime::now(), false, || {}).unwrap();
         keep(&store, &digest).unwrap();
         assert!(clean(Keep::default()).leftovers.is_empty());

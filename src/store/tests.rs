@@ -35,6 +35,15 @@ fn insert(store: &Store, file_name: &str, bytes: &[u8]) -> Blob {
     writer.commit(&sha256(bytes), &origin(file_name)).unwrap()
 }
 
+/// A store with an artifact that it did not have before, which is not new any more.
+pub(super) fn with_artifact() -> (tempfile::TempDir, Store, Digest) {
+    let (dir, store) = store();
+    let blob = insert(&store, "a.tgz", b"packed");
+    assert!(blob.is_new);
+    assert!(!store.get(&blob.digest).unwrap().is_new);
+    (dir, store, blob.digest)
+}
+
 fn ours(claim: Claim) -> Writer {
     match claim {
         Claim::Ours(writer) => writer,

@@ -295,22 +295,7 @@ fn member(line: &str) -> Option<Member> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::digest::Algorithm;
-    use camino::Utf8Path;
-
-    fn store() -> (tempfile::TempDir, Store, Digest) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
-        let mut writer = store.writer(Algorithm::Sha256).unwrap();
-        writer.write(b"packed").unwrap();
-        let digest = Digest::of(Algorithm::Sha256, b"packed");
-        let origin = crate::store::Origin {
-            file_name: "a.tgz".into(),
-            source: "a test".into(),
-        };
-        writer.commit(&digest, &origin).unwrap();
-        (folder, store, digest)
-    }
+    use crate::store::tests::with_artifact;
 
     const FILES: [(&str, u32, &[u8]); 3] = [
         ("a", 0o644, b"1"),
@@ -320,7 +305,7 @@ mod tests {
 
     #[test]
     fn an_edit_is_noticed_and_the_folder_made_anew() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         assert!(store.unpacked(&digest, "npm").is_none());
         let first = store.unpack(&digest, "npm", FILES).unwrap();
         let paths: Vec<_> = first.members().iter().map(|m| m.path.as_str()).collect();
@@ -341,7 +326,7 @@ mod tests {
 
     #[test]
     fn verify_finds_what_looks_right_and_is_not() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         store.unpack(&digest, "npm", FILES).unwrap();
         assert!(store.verify_unpacked(false).unwrap().is_empty());
         let file = store.unpacked_path(&digest, "npm").join("files/a");
@@ -363,7 +348,7 @@ mod tests {
 
     #[test]
     fn cleaning_removes_them_with_their_artifact_or_for_space() {
-        let (_held, store, digest) = store();
+        let (_held, store, digest) = with_artifact();
         let clean = |keep| store.gc(keep, SystemTime::now(), false, || {}).unwrap();
         store.unpack(&digest, "npm", FILES).unwrap();
         assert!(clean(crate::store::Keep::default()).leftovers.is_empty());
