@@ -13,23 +13,23 @@ use std::path::Path;
 use camino::Utf8Path;
 use serde_json::Value;
 
-use crate::archive::Limits;
-use crate::archive::tar::{self, Tar, TarError};
-use crate::archive::zip::{Zip, ZipError};
-use crate::elf::{Edit, Facts, Rpath, patch};
-use crate::fetch::netrc::Netrc;
-use crate::lock::npm::{Manifest as NpmManifest, NpmLock, programs};
-use crate::lock::npmrc::Npmrc;
-use crate::lock::pyproject::Pyproject;
-use crate::lock::uv::UvLock;
-use crate::lock::wheel_name::WheelName;
-use crate::manifest::Manifest;
-use crate::npm::glob::Pattern;
-use crate::npm::package::{Expected, Form, Package};
-use crate::patch::migration::{Added, Migration, add_dependency, relations};
-use crate::patch::unified::{apply, parse};
-use crate::python::{about, marshal, metadata, record};
-use crate::tree::Provenance;
+use crate::decide::lock::npm::{Manifest as NpmManifest, NpmLock, programs};
+use crate::decide::lock::npmrc::Npmrc;
+use crate::decide::lock::pyproject::Pyproject;
+use crate::decide::lock::uv::UvLock;
+use crate::decide::lock::wheel_name::WheelName;
+use crate::decide::manifest::Manifest;
+use crate::files::archive::Limits;
+use crate::files::archive::tar::{self, Tar, TarError};
+use crate::files::archive::zip::{Zip, ZipError};
+use crate::files::tree::Provenance;
+use crate::install::npm::glob::Pattern;
+use crate::install::npm::package::{Expected, Form, Package};
+use crate::install::python::{about, marshal, metadata, record};
+use crate::obtain::fetch::netrc::Netrc;
+use crate::transform::elf::{Edit, Facts, Rpath, patch};
+use crate::transform::patch::migration::{Added, Migration, add_dependency, relations};
+use crate::transform::patch::unified::{apply, parse};
 
 /// A parser's name, what feeds it, and bytes that it takes.
 pub struct Parser {
@@ -377,9 +377,9 @@ fn fixtures(names: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn elf_seeds() -> Vec<Vec<u8>> {
-    crate::elf::sample::machines()
+    crate::transform::elf::sample::machines()
         .iter()
-        .map(crate::elf::sample::Sample::build)
+        .map(crate::transform::elf::sample::Sample::build)
         .collect()
 }
 

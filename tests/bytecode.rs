@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lockwright::python::bytecode::Compiler;
-use lockwright::ui::Progress;
+use lockwright::core::progress::Progress;
+use lockwright::install::python::bytecode::Compiler;
 
 /// Compiles sources of these names and texts; the pycs' bytes, by name.
 fn compile(sources: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! `lockwright elf` on files that a linker made: they are loaded by the real ld.so, read by patchelf, readelf and
 //! eu-elflint, and stripped. The museum of patchelf's corruptions, as far as it takes a linker or a process to show
-//! it; the rest of it is beside the writer, in `src/elf/write_tests.rs`.
+//! it; the rest of it is beside the writer, in `src/transform/elf/write_tests.rs`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -9,12 +9,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lockwright::artifact::{Artifact, Location};
-use lockwright::digest::{Algorithm, Digest};
-use lockwright::fetch::credentials::{Credential, Login};
-use lockwright::fetch::{FetchError, Options, Patience, Summary, Want, fetch};
-use lockwright::store::{Blob, Claim, Store};
-use lockwright::ui::Progress;
+use lockwright::core::artifact::{Artifact, Location};
+use lockwright::core::digest::{Algorithm, Digest};
+use lockwright::core::progress::Progress;
+use lockwright::obtain::fetch::credentials::{Credential, Login};
+use lockwright::obtain::fetch::{FetchError, Options, Patience, Summary, Want, fetch};
+use lockwright::obtain::store::{Blob, Claim, Store};
 use scripted::{Reply, Request, Server};
 
 /// Bytes that are different everywhere, so that a part in the wrong place is noticed.
@@ -518,7 +518,8 @@ fn files_of_this_machine_are_verified_too() {
         "https://files.pypi.example/={}",
         fetching.dir.path().display()
     );
-    mirrored.options.mirrors = lockwright::fetch::mirrors::Mirrors::new([mirror.parse().unwrap()]);
+    mirrored.options.mirrors =
+        lockwright::obtain::fetch::mirrors::Mirrors::new([mirror.parse().unwrap()]);
     mirrored.options.offline = true;
     assert_eq!(mirrored.bytes(), b"bytes");
 }

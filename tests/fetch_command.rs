@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use lockwright::digest::{Algorithm, Digest};
+use lockwright::core::digest::{Algorithm, Digest};
 use scripted::{Reply, Server};
 
 /// A project with a lock of three wheels, and a store of its own.

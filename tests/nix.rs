@@ -13,7 +13,7 @@ use std::process::Command;
 
 use common::nix::{build, newer_nix, nix};
 use common::{Run as _, Temp, lockwright};
-use lockwright::nix::{base32, nar};
+use lockwright::transform::nix::{base32, nar};
 use proptest::prelude::*;
 
 /// Something in a generated tree.

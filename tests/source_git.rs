@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lockwright::fetch::Options;
-use lockwright::fetch::mirrors::Mirrors;
-use lockwright::nix::nar;
-use lockwright::source::{self, GitError, GitTree, Revision};
-use lockwright::store::Store;
+use lockwright::obtain::fetch::Options;
+use lockwright::obtain::fetch::mirrors::Mirrors;
+use lockwright::obtain::source::{self, GitError, GitTree, Revision};
+use lockwright::obtain::store::Store;
+use lockwright::transform::nix::nar;
 
 const URL: &str = "https://forge.example/team/project";
 

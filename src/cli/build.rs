@@ -12,9 +12,9 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::{Failure, Global, Outcome, print};
 use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
-use crate::fetch::Options;
-use crate::fetch::mirrors::Mirror;
-use crate::manifest::{Document, FILE_NAME};
+use crate::decide::manifest::{Document, FILE_NAME};
+use crate::obtain::fetch::Options;
+use crate::obtain::fetch::mirrors::Mirror;
 
 /// Make the components of a lockwright.toml: each from its locks, sources and phases, none twice
 ///
@@ -105,7 +105,7 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         python: args.python.as_deref(),
         sources: folders(&args.source)?,
         given: folders(&args.component)?,
-        build: crate::build::Options {
+        build: crate::install::build::Options {
             quiet: global.quiet,
             ..args.build.own()?
         },

@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use pep508_rs::PackageName;
 
 use super::Failure;
-use crate::build::Options;
-use crate::build::sandbox::Mode;
-use crate::lock::build_settings::{BuildSettings, ConfigValue};
-use crate::manifest::Manifest;
+use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
+use crate::decide::manifest::Manifest;
+use crate::install::build::Options;
+use crate::install::build::sandbox::Mode;
 
 /// How sources are built.
 #[derive(Debug, Clone, Default, Args)]
@@ -120,7 +120,7 @@ impl BuildArgs {
         let said = if beside.is_file() {
             Manifest::load(&beside)?.build
         } else {
-            crate::manifest::BuildDefaults::default()
+            crate::decide::manifest::BuildDefaults::default()
         };
         let mut options = self.own()?;
         for (name, build) in said.packages {

@@ -9,10 +9,10 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome};
-use crate::build::lock_project::{self, Shape};
-use crate::build::{self, Asked, Builder};
-use crate::plan::PythonPlan;
-use crate::ui::Progress;
+use crate::core::progress::Progress;
+use crate::decide::plan::PythonPlan;
+use crate::install::build::lock_project::{self, Shape};
+use crate::install::build::{self, Asked, Builder};
 
 /// How often the back ends may ask for more before they are taken for undecided.
 const ROUNDS: usize = 5;

@@ -12,17 +12,17 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Failure, Outcome, print};
-use crate::diff::compare::compare;
-use crate::diff::facts::Facts;
-use crate::diff::model::{LockDiff, Severity};
-use crate::diff::report::{html, json, markdown, text};
-use crate::diff::{npm, python, targets, tree};
-use crate::lock::pyproject::ProjectSettings;
-use crate::lock::uv::UvLock;
-use crate::plan::{PythonPlan, Selection};
-use crate::target::find::satisfies;
-use crate::target::node::NodeTarget;
-use crate::target::{Platform, PythonTarget};
+use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::lock::uv::UvLock;
+use crate::decide::plan::{PythonPlan, Selection};
+use crate::decide::target::find::satisfies;
+use crate::decide::target::node::NodeTarget;
+use crate::decide::target::{Platform, PythonTarget};
+use crate::inspect::diff::compare::compare;
+use crate::inspect::diff::facts::Facts;
+use crate::inspect::diff::model::{LockDiff, Severity};
+use crate::inspect::diff::report::{html, json, markdown, text};
+use crate::inspect::diff::{npm, python, targets, tree};
 
 /// Say what a lock bump changed: versions, sources, files, and what should not have changed
 ///
@@ -368,7 +368,7 @@ enum Machine {
     Python(PythonOf, Selection),
     Node(
         NodeTarget,
-        std::collections::BTreeSet<crate::plan::npm::Omit>,
+        std::collections::BTreeSet<crate::decide::plan::npm::Omit>,
     ),
 }
 
@@ -417,7 +417,7 @@ impl Targets {
                 let What::Python(lock, _) = what else {
                     return Ok(Self::All);
                 };
-                let cache = crate::store::Store::default_root().ok();
+                let cache = crate::obtain::store::Store::default_root().ok();
                 let cache = cache.map(|root| root.join("interpreters"));
                 let chosen = args.python.choose(lock, cache.as_deref())?;
                 let label = chosen.target.to_string();

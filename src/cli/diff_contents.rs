@@ -8,13 +8,13 @@ use url::Url;
 
 use super::Failure;
 use super::network_args::NetworkArgs;
-use crate::artifact::{Artifact, Location};
-use crate::diff::contents::{Contents, compare, findings, read};
-use crate::diff::facts::{Facts, File, FileKind, OriginKind, Package};
-use crate::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
-use crate::fetch::{Want, fetch};
-use crate::store::Blob;
-use crate::ui::Progress;
+use crate::core::artifact::{Artifact, Location};
+use crate::core::progress::Progress;
+use crate::inspect::diff::contents::{Contents, compare, findings, read};
+use crate::inspect::diff::facts::{Facts, File, FileKind, OriginKind, Package};
+use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
+use crate::obtain::fetch::{Want, fetch};
+use crate::obtain::store::Blob;
 
 /// One lock: what it says, and the folder that paths in it are relative to.
 pub struct Side<'a> {

@@ -3,11 +3,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
-use crate::diff::facts::Ecosystem;
-use crate::lock::npm::NpmLock;
-use crate::lock::pyproject::{ProjectSettings, Pyproject};
-use crate::lock::uv::UvLock;
-use crate::source::show::show;
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::decide::lock::uv::UvLock;
+use crate::inspect::diff::facts::Ecosystem;
+use crate::obtain::source::show::show;
 
 /// One side of a diff.
 pub enum Given {

@@ -9,11 +9,11 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{Failure, Outcome, print};
-use crate::amend::{Amended, amend};
-use crate::elf::{
+use crate::transform::elf::{
     Action, AddRpath, ByHand, Endian, Glob, How, Lookup, Options, PathEdit, Report, Shown, What,
     autopatch, edit, show,
 };
+use crate::transform::records::{Amended, amend};
 
 /// Look at ELF files, or give them the libraries they need
 #[derive(Debug, Args)]

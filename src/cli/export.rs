@@ -10,12 +10,12 @@ use super::diff_input::{Given, What};
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Outcome, print};
-use crate::diff::facts::Facts;
-use crate::diff::{npm, python};
-use crate::plan::{PythonPlan, Selection};
-use crate::python::wheel_license;
-use crate::sbom::{Graph, cyclonedx};
-use crate::store::Store;
+use crate::decide::plan::{PythonPlan, Selection};
+use crate::inspect::diff::facts::Facts;
+use crate::inspect::diff::{npm, python};
+use crate::inspect::sbom::{Graph, cyclonedx};
+use crate::install::python::wheel_license;
+use crate::obtain::store::Store;
 
 /// Say what a lock names in the words of other tools
 #[derive(Debug, Args)]

@@ -15,22 +15,22 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, print};
-use crate::artifact::{Artifact, Location};
-use crate::assemble::npm::prepare;
-use crate::assemble::npm::{fetch_commit, revision};
 use crate::component::vendor::needs;
 use crate::component::{Settings, Wanted};
-use crate::fetch::{self, Summary, Want, fetch, vendor};
-use crate::lock::npmrc::Npmrc;
-use crate::manifest::Document;
-use crate::nix::nar;
-use crate::plan::npm::{NpmPlan, NpmSource};
-use crate::plan::{Install, PythonPlan};
-use crate::source::Revision;
-use crate::source::git::{self, GitTree};
-use crate::store::{Blob, Store};
-use crate::tree::{Options, Record, Replace, Tree, TreePath};
-use crate::ui::{self, Progress};
+use crate::core::artifact::{Artifact, Location};
+use crate::core::progress::{self, Progress};
+use crate::decide::lock::npmrc::Npmrc;
+use crate::decide::manifest::Document;
+use crate::decide::plan::npm::{NpmPlan, NpmSource};
+use crate::decide::plan::{Install, PythonPlan};
+use crate::files::tree::{Options, Record, Replace, Tree, TreePath};
+use crate::install::assemble::npm::prepare;
+use crate::install::assemble::npm::{fetch_commit, revision};
+use crate::obtain::fetch::{self, Summary, Want, fetch, vendor};
+use crate::obtain::source::Revision;
+use crate::obtain::source::git::{self, GitTree};
+use crate::obtain::store::{Blob, Store};
+use crate::transform::nix::nar;
 
 /// Fetch the artifacts that a lock names into the store, and place nothing
 #[derive(Debug, Args)]

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Outcome, print};
-use crate::digest::Digest;
-use crate::nix::base32;
-use crate::nix::nar::{Archive, NarError};
+use crate::core::digest::Digest;
+use crate::transform::nix::base32;
+use crate::transform::nix::nar::{Archive, NarError};
 
 /// Print the NAR hash of a tree, file or link: what Nix calls its outputHash (recursive, SHA-256)
 #[derive(Debug, Args)]

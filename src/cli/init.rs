@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Outcome, print};
 use crate::component::draft;
-use crate::manifest::{FILE_NAME, Manifest};
+use crate::decide::manifest::{FILE_NAME, Manifest};
 
 /// Write a first lockwright.toml for a project, from its locks and its workspace members' build
 /// configurations

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::store::size;
-use crate::archive::Limits;
+use crate::files::archive::Limits;
 
 /// What is taken for a bomb.
 #[derive(Debug, Clone, Default, Args)]

@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
-        Command::Sandbox { stage, job } => Ok(crate::build::sandbox::stage(stage, job)),
+        Command::Sandbox { stage, job } => Ok(crate::install::build::sandbox::stage(stage, job)),
     };
     match outcome {
         Ok(code) => code,
@@ -200,7 +200,7 @@ fn sentences(error: &(dyn Error + 'static)) -> String {
 
 fn start_log(global: &Global) {
     if global.quiet {
-        crate::ui::be_quiet();
+        crate::core::progress::be_quiet();
     }
     let default = match (global.quiet, global.verbose) {
         (true, _) => "error",

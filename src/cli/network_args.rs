@@ -8,10 +8,10 @@ use clap::builder::FalseyValueParser;
 use url::Url;
 
 use super::Failure;
-use crate::fetch::credentials::Credentials;
-use crate::fetch::mirrors::{Mirror, Mirrors};
-use crate::fetch::{Options, Patience};
-use crate::store::Store;
+use crate::obtain::fetch::credentials::Credentials;
+use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
+use crate::obtain::fetch::{Options, Patience};
+use crate::obtain::store::Store;
 
 /// Where artifacts are kept.
 #[derive(Debug, Clone, Default, Args)]

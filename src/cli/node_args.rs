@@ -8,15 +8,15 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::Failure;
-use crate::assemble::npm::scripts::OWN;
-use crate::digest::Digest;
-use crate::fetch;
-use crate::fetch::credentials::{Credential, Login};
-use crate::lock::npm::NpmLock;
-use crate::lock::npmrc::{Auth, Npmrc};
-use crate::plan::npm::{NpmPlan, NpmPlanError, Omit, Wanted};
-use crate::target::node::NodeTarget;
-use crate::tree::LinkMode;
+use crate::core::digest::Digest;
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::npmrc::{Auth, Npmrc};
+use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit, Wanted};
+use crate::decide::target::node::NodeTarget;
+use crate::files::tree::LinkMode;
+use crate::install::assemble::npm::scripts::OWN;
+use crate::obtain::fetch;
+use crate::obtain::fetch::credentials::{Credential, Login};
 
 /// Which packages, where from and for what.
 #[derive(Debug, Clone, Default, Args)]

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Failure, Outcome};
-use crate::patch::apps::Apps;
-use crate::patch::migration::{Added, Migration, MigrationError, add_dependency};
-use crate::patch::substitute::substitute;
-use crate::patch::unified::{self, Change};
-use crate::patch::{FileChange, write};
-use crate::tree::TreePath;
+use crate::files::tree::TreePath;
+use crate::transform::patch::apps::Apps;
+use crate::transform::patch::migration::{Added, Migration, MigrationError, add_dependency};
+use crate::transform::patch::substitute::substitute;
+use crate::transform::patch::unified::{self, Change};
+use crate::transform::patch::{FileChange, write};
 
 /// Edit text files: substitute, apply a unified diff, add a Django migration's dependency
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use clap::Args;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Outcome, print};
-use crate::plan::{Install, PlannedPackage, PythonPlan};
+use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 
 /// Say what `sync` would place: each package's version, file, size, digest, and why
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
     }
     args.node.refuse(&args.path)?;
     let project = args.selection.open(&args.path)?;
-    let cache = crate::store::Store::default_root()
+    let cache = crate::obtain::store::Store::default_root()
         .map(|root| root.join("interpreters"))
         .ok();
     let chosen = args.target.choose(&project.lock, cache.as_deref())?;
@@ -90,7 +90,7 @@ fn table(plan: &PythonPlan) -> String {
         plan.packages.len(),
         plan.target,
         plan.packages.len() - built,
-        crate::ui::bytes(bytes),
+        crate::core::progress::bytes(bytes),
     );
     text
 }
@@ -99,7 +99,10 @@ fn row(package: &PlannedPackage) -> [String; 6] {
     let (file, size, digest) = match &package.install {
         Install::Wheel { artifact } | Install::Sdist { artifact, .. } => (
             artifact.file_name.clone(),
-            artifact.size.map(crate::ui::bytes).unwrap_or_default(),
+            artifact
+                .size
+                .map(crate::core::progress::bytes)
+                .unwrap_or_default(),
             artifact
                 .digest
                 .as_ref()

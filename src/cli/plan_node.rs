@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::node_args::NodeArgs;
 use super::{Outcome, print};
-use crate::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
+use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 
 /// Runs the command.
 pub fn run(lock: &Utf8Path, node: &NodeArgs, json: bool) -> Outcome {

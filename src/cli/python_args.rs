@@ -6,12 +6,12 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use pep508_rs::{ExtraName, PackageName};
 
-use crate::lock::pyproject::{ProjectSettings, Pyproject};
-use crate::lock::uv::{GroupName, Source, UvLock};
-use crate::plan::{Dev, Selection};
-use crate::target::find::Search;
-use crate::target::probe::Interpreter;
-use crate::target::{Platform, PythonTarget};
+use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::decide::lock::uv::{GroupName, Source, UvLock};
+use crate::decide::plan::{Dev, Selection};
+use crate::decide::target::find::Search;
+use crate::decide::target::probe::Interpreter;
+use crate::decide::target::{Platform, PythonTarget};
 
 use super::Failure;
 

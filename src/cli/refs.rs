@@ -9,11 +9,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Outcome, print};
-use crate::amend::{Amended, amend};
-use crate::nix::reference::{Search, StoreHash};
-use crate::nix::refs::{self, Hit, Opaque, Place, Scan};
-use crate::nix::strip::{Stripped, strip};
-use crate::owner::Owners;
+use crate::install::owners::Owners;
+use crate::transform::nix::reference::{Search, StoreHash};
+use crate::transform::nix::refs::{self, Hit, Opaque, Place, Scan};
+use crate::transform::nix::strip::{Stripped, strip};
+use crate::transform::records::{Amended, amend};
 
 /// Find references to the Nix store in a tree, or overwrite them
 #[derive(Debug, Args)]

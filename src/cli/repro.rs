@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::{Failure, Outcome, print};
-use crate::diff::tree::{self, Expect};
+use crate::inspect::diff::tree::{self, Expect};
 
 /// Assemble twice in differing conditions, and say where the results differ
 ///
@@ -58,7 +58,7 @@ pub fn run(args: &ReproArgs) -> Outcome {
     let expect = Expect { own_paths: true };
     let diff = tree::compare(first.as_std_path(), other.as_std_path(), expect)?;
     let text = match args.json {
-        true => crate::diff::report::json::render(&diff)?,
+        true => crate::inspect::diff::report::json::render(&diff)?,
         false => tree::report::text(&diff, false),
     };
     print(&text)?;

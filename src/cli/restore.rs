@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::Outcome;
-use crate::nix::restore::restore;
+use crate::transform::nix::restore::restore;
 
 /// Make a sealed Python environment usable again: bin, scripts and pyvenv.cfg for an interpreter
 #[derive(Debug, Args)]

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Outcome, print};
-use crate::nix::nar;
-use crate::nix::reference::Search;
-use crate::nix::seal::{Seal, fixed_output, seal};
+use crate::transform::nix::nar;
+use crate::transform::nix::reference::Search;
+use crate::transform::nix::seal::{Seal, fixed_output, seal};
 
 /// Give a tree canonical modes and times, and print its NAR hash
 #[derive(Debug, Args)]

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::network_args::StoreArgs;
 use super::{Failure, Global, Outcome, print};
-use crate::digest::Digest;
-use crate::lock::uv::UvLock;
-use crate::store::{Blob, Collected, Entry, Keep, Store};
-use crate::ui::{Progress, bytes};
+use crate::core::digest::Digest;
+use crate::core::progress::{Progress, bytes};
+use crate::decide::lock::uv::UvLock;
+use crate::obtain::store::{Blob, Collected, Entry, Keep, Store};
 
 /// List, check, clean and carry over the store of verified artifacts
 #[derive(Debug, Args)]

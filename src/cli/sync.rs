@@ -15,16 +15,16 @@ use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, print};
 
-use crate::assemble::python::{Assembled, Request, assemble};
-use crate::build::{self, Builder};
-use crate::digest::{Algorithm, Digest};
-use crate::plan::PythonPlan;
-use crate::python::bytecode::Compiler;
-use crate::python::venv::Venv;
-use crate::python::{Layout, venv};
-use crate::target::Os;
-use crate::tree::{Options, Replace, Tree, TreePath};
-use crate::ui::{Progress, bytes};
+use crate::core::digest::{Algorithm, Digest};
+use crate::core::progress::{Progress, bytes};
+use crate::decide::plan::PythonPlan;
+use crate::decide::target::Os;
+use crate::files::tree::{Options, Replace, Tree, TreePath};
+use crate::install::assemble::python::{Assembled, Request, assemble};
+use crate::install::build::{self, Builder};
+use crate::install::python::bytecode::Compiler;
+use crate::install::python::venv::Venv;
+use crate::install::python::{Layout, venv};
 
 /// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
 /// node_modules
@@ -106,7 +106,7 @@ struct Report<'a> {
     bytes_fetched: u64,
     built: usize,
     built_before: usize,
-    collisions: &'a [crate::tree::Collision],
+    collisions: &'a [crate::files::tree::Collision],
 }
 
 /// Runs the command.
@@ -160,7 +160,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     let packages: Vec<String> = plan
         .packages
         .iter()
-        .map(crate::plan::PlannedPackage::label)
+        .map(crate::decide::plan::PlannedPackage::label)
         .collect();
     let mut report = Report {
         environment: &dest,

@@ -10,10 +10,10 @@ use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, print};
-use crate::assemble::npm::current::is_current;
-use crate::assemble::npm::scripts::{OWN, names_own};
-use crate::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
-use crate::ui::bytes;
+use crate::core::progress::bytes;
+use crate::install::assemble::npm::current::is_current;
+use crate::install::assemble::npm::scripts::{OWN, names_own};
+use crate::install::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
 
 /// What of `sync`'s arguments matters here.
 pub struct NodeSync<'a> {

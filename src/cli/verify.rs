@@ -11,11 +11,11 @@ use super::diff_input::{Given, What};
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Failure, Outcome, print};
-use crate::plan::PythonPlan;
-use crate::plan::npm::NpmPlan;
-use crate::tree::Provenance;
-use crate::verify::{self, drift};
-use crate::walk::{Node, walk};
+use crate::core::walk::{Node, walk};
+use crate::decide::plan::PythonPlan;
+use crate::decide::plan::npm::NpmPlan;
+use crate::files::tree::Provenance;
+use crate::inspect::verify::{self, drift};
 
 /// Hold a tree against its provenance record, its RECORDs and, if wanted, a lock
 ///
@@ -71,7 +71,7 @@ fn drift_from(
     };
     match &given.what {
         What::Python(lock, settings) => {
-            let cache = crate::store::Store::default_root().ok();
+            let cache = crate::obtain::store::Store::default_root().ok();
             let cache = cache.map(|root| root.join("interpreters"));
             let chosen = args.target.choose(lock, cache.as_deref())?;
             let plan =

@@ -10,11 +10,11 @@ use rayon::prelude::*;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::nix::reference::Search;
-use crate::nix::restore::restore;
-use crate::nix::seal::{PLACEHOLDER, fixed_output};
-use crate::tree::{Content, Facts, LinkMode, Options, Provenance, Tree, TreePath};
-use crate::walk::{Node, walk};
+use crate::core::walk::{Node, walk};
+use crate::files::tree::{Content, Facts, LinkMode, Options, Provenance, Tree, TreePath};
+use crate::transform::nix::reference::Search;
+use crate::transform::nix::restore::restore;
+use crate::transform::nix::seal::{PLACEHOLDER, fixed_output};
 
 const PHASE: &str = "base";
 
@@ -128,7 +128,7 @@ pub fn take_over(
 
 /// How a component's tree is staged.
 pub fn options(clear: bool) -> Options {
-    use crate::tree::{Record, Replace};
+    use crate::files::tree::{Record, Replace};
     Options {
         replace: if clear {
             Replace::Anything

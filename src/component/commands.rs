@@ -14,8 +14,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Settings;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
-use crate::build::sandbox::{self, INSIDE, Job, Mode, Shown};
-use crate::manifest::Placeholder;
+use crate::decide::manifest::Placeholder;
+use crate::install::build::sandbox::{self, INSIDE, Job, Mode, Shown};
 
 /// How many lines of what a command said last are shown.
 const LAST: usize = 30;
@@ -126,7 +126,10 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// When a source cannot be had.
-    pub fn fill(&self, template: &crate::manifest::Parsed) -> Result<String, ComponentError> {
+    pub fn fill(
+        &self,
+        template: &crate::decide::manifest::Parsed,
+    ) -> Result<String, ComponentError> {
         let context = self.context;
         let said = template.as_written();
         template.fill(|hole| match hole {

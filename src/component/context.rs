@@ -11,12 +11,12 @@ use super::commands::Containment;
 use super::error::{Cause, ComponentError};
 use super::sources::Sources;
 use super::{Made, Settings};
-use crate::manifest::{Component, Parsed, Placeholder};
-use crate::place::Place;
-use crate::target::find::Search;
-use crate::target::probe::Interpreter;
-use crate::target::{Os, Platform, PythonTarget};
-use crate::tree::TreePath;
+use crate::core::place::Place;
+use crate::decide::manifest::{Component, Parsed, Placeholder};
+use crate::decide::target::find::Search;
+use crate::decide::target::probe::Interpreter;
+use crate::decide::target::{Os, Platform, PythonTarget};
+use crate::files::tree::TreePath;
 
 /// The Python that components are made for, found when the first asks for it.
 pub struct Pythons<'a> {

@@ -11,10 +11,10 @@ use rayon::prelude::*;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::elf::Glob;
-use crate::manifest::Copy;
-use crate::tree::{Owner, Tree, TreePath};
-use crate::walk::{Node, walk};
+use crate::core::walk::{Node, walk};
+use crate::decide::manifest::Copy;
+use crate::files::tree::{Owner, Tree, TreePath};
+use crate::transform::elf::Glob;
 
 const PHASE: &str = "copy";
 

@@ -7,9 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use toml::{Table, Value};
 
 use super::mapping::mapping;
-use crate::lock::LockError;
-use crate::lock::pyproject::{ProjectSettings, Pyproject};
-use crate::lock::uv::{Source, UvLock};
+use crate::decide::lock::LockError;
+use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
+use crate::decide::lock::uv::{Source, UvLock};
 
 /// How deep below the project's folder locks are looked for.
 const DEEPEST: usize = 3;

@@ -7,8 +7,8 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::elf::{AddRpath, Glob, Options, autopatch};
-use crate::manifest::PathTemplate;
+use crate::decide::manifest::PathTemplate;
+use crate::transform::elf::{AddRpath, Glob, Options, autopatch};
 
 const PHASE: &str = "elf";
 

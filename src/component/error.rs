@@ -2,27 +2,27 @@
 
 use camino::Utf8PathBuf;
 
-use crate::assemble::npm::NpmAssembleError;
-use crate::assemble::python::AssembleError;
-use crate::build::BuildError;
-use crate::elf::ElfError;
-use crate::fetch::FetchError;
-use crate::lock::LockError;
-use crate::manifest::GraphError;
-use crate::nix::nar::NarError;
-use crate::nix::seal::SealError;
-use crate::patch::migration::MigrationError;
-use crate::patch::substitute::SubstituteError;
-use crate::patch::unified::UnifiedError;
-use crate::place::Place;
-use crate::plan::PlanError;
-use crate::plan::npm::NpmPlanError;
-use crate::python::installed::RecordError;
-use crate::source::{ArchiveError, GitError};
-use crate::store::StoreError;
-use crate::target::find::FindError;
-use crate::tree::{PathError, TreeError};
-use crate::walk::WalkError;
+use crate::core::place::Place;
+use crate::core::walk::WalkError;
+use crate::decide::lock::LockError;
+use crate::decide::manifest::GraphError;
+use crate::decide::plan::PlanError;
+use crate::decide::plan::npm::NpmPlanError;
+use crate::decide::target::find::FindError;
+use crate::files::tree::{PathError, TreeError};
+use crate::install::assemble::npm::NpmAssembleError;
+use crate::install::assemble::python::AssembleError;
+use crate::install::build::BuildError;
+use crate::install::python::installed::RecordError;
+use crate::obtain::fetch::FetchError;
+use crate::obtain::source::{ArchiveError, GitError};
+use crate::obtain::store::StoreError;
+use crate::transform::elf::ElfError;
+use crate::transform::nix::nar::NarError;
+use crate::transform::nix::seal::SealError;
+use crate::transform::patch::migration::MigrationError;
+use crate::transform::patch::substitute::SubstituteError;
+use crate::transform::patch::unified::UnifiedError;
 
 /// Why a component was not made. Nothing of it is at its destination then.
 #[derive(Debug, thiserror::Error)]

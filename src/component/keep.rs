@@ -7,8 +7,8 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::elf::Glob;
-use crate::walk::{Node, walk};
+use crate::core::walk::{Node, walk};
+use crate::transform::elf::Glob;
 
 const PHASE: &str = "keep";
 

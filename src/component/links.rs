@@ -5,8 +5,8 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::ComponentError;
-use crate::manifest::{PathTemplate, Placeholder};
-use crate::tree::{Tree, TreePath};
+use crate::decide::manifest::{PathTemplate, Placeholder};
+use crate::files::tree::{Tree, TreePath};
 
 const PHASE: &str = "link";
 

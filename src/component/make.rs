@@ -11,13 +11,13 @@ use super::error::{Cause, ComponentError};
 use super::prepare::Prepared;
 use super::record::{self, Record};
 use super::{base, copy, elf, keep, links, node, patch, python, run, smoke, workspace, wrap};
-use crate::manifest;
-use crate::nix::nar;
-use crate::nix::reference::Search;
-use crate::nix::seal::{Seal, fixed_output, seal};
-use crate::python::installed::{self, Line};
-use crate::tree::Tree;
-use crate::walk::walk;
+use crate::core::walk::walk;
+use crate::decide::manifest;
+use crate::files::tree::Tree;
+use crate::install::python::installed::{self, Line};
+use crate::transform::nix::nar;
+use crate::transform::nix::reference::Search;
+use crate::transform::nix::seal::{Seal, fixed_output, seal};
 
 /// The time of every sealed file, as in a Nix store.
 const SEALED: i64 = 1;

@@ -7,7 +7,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::{Table, Value};
 
-use crate::elf::Glob;
+use crate::transform::elf::Glob;
 
 /// A package folder or module file, and what it is called below site-packages.
 #[derive(Debug, Clone, PartialEq, Eq)]

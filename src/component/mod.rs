@@ -43,10 +43,10 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::build;
-use crate::fetch;
-use crate::manifest::Document;
-use crate::store::Store;
+use crate::decide::manifest::Document;
+use crate::install::build;
+use crate::obtain::fetch;
+use crate::obtain::store::Store;
 
 pub use draft::{DraftError, draft};
 pub use error::{Cause, ComponentError};

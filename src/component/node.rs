@@ -7,15 +7,15 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::prepare::lock_file;
-use crate::archive::Limits;
-use crate::assemble::npm::{Request, assemble};
-use crate::lock::npm::NpmLock;
-use crate::lock::npmrc::Npmrc;
-use crate::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
-use crate::target::node::NodeTarget;
-use crate::target::platform::Arch;
-use crate::target::{Os, Platform};
-use crate::tree::{LinkMode, Tree, TreePath};
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::npmrc::Npmrc;
+use crate::decide::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
+use crate::decide::target::node::NodeTarget;
+use crate::decide::target::platform::Arch;
+use crate::decide::target::{Os, Platform};
+use crate::files::archive::Limits;
+use crate::files::tree::{LinkMode, Tree, TreePath};
+use crate::install::assemble::npm::{Request, assemble};
 
 const PHASE: &str = "node";
 
@@ -85,9 +85,12 @@ fn target(context: &Context<'_>) -> Result<NodeTarget, Cause> {
     let wanted = &context.settings.document.manifest.target;
     let mut target = NodeTarget::host();
     if let Some(platform) = &wanted.platform {
-        let platform: Platform = platform
-            .parse()
-            .map_err(|error: crate::target::PlatformError| Cause::Said(error.to_string()))?;
+        let platform: Platform =
+            platform
+                .parse()
+                .map_err(|error: crate::decide::target::PlatformError| {
+                    Cause::Said(error.to_string())
+                })?;
         let (os, libc) = match platform.os {
             Os::Manylinux(..) => ("linux", Some("glibc")),
             Os::Musllinux(..) => ("linux", Some("musl")),

@@ -8,12 +8,12 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use crate::manifest::{Diff, Migration, Patch, Substitute};
-use crate::patch::apps::Apps;
-use crate::patch::migration::{self, Added, add_dependency};
-use crate::patch::substitute::substitute;
-use crate::patch::unified;
-use crate::tree::{Staged, TreePath};
+use crate::decide::manifest::{Diff, Migration, Patch, Substitute};
+use crate::files::tree::{Staged, TreePath};
+use crate::transform::patch::apps::Apps;
+use crate::transform::patch::migration::{self, Added, add_dependency};
+use crate::transform::patch::substitute::substitute;
+use crate::transform::patch::unified;
 
 const PHASE: &str = "patch";
 

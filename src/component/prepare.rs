@@ -13,8 +13,8 @@ use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::Member;
 use super::{below, node, python, workspace};
-use crate::digest::{Algorithm, Digest};
-use crate::manifest::{Component, Parsed, Patch, Placeholder, Seal};
+use crate::core::digest::{Algorithm, Digest};
+use crate::decide::manifest::{Component, Parsed, Patch, Placeholder, Seal};
 
 /// Raised when what is made of the same ingredients comes out otherwise.
 const FORM: u32 = 1;

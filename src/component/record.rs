@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Cause;
 use super::ingredients::Ingredients;
-use crate::digest::Digest;
-use crate::walk::{Node, walk};
+use crate::core::digest::Digest;
+use crate::core::walk::{Node, walk};
 
 /// What is added to the tree's name.
 pub const BESIDE: &str = ".component.json";

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
-use crate::manifest::{Parsed, Placeholder, Run};
+use crate::decide::manifest::{Parsed, Placeholder, Run};
 
 /// How long a command may take where it does not say.
 const LIMIT: u64 = 3600;
@@ -61,7 +61,7 @@ fn ask<'a>(
         .iter()
         .map(|(name, value)| Ok((name.clone(), fill(value)?)))
         .collect::<Result<_, ComponentError>>()?;
-    let is_own = |template: &&crate::manifest::PathTemplate| {
+    let is_own = |template: &&crate::decide::manifest::PathTemplate| {
         template
             .placeholders()
             .all(|hole| matches!(hole, Placeholder::Python))

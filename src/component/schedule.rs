@@ -17,7 +17,7 @@ use super::prepare::prepare;
 use super::record::Record;
 use super::sources::{Sources, no_such};
 use super::{Made, Settings, make as phases};
-use crate::nix::nar;
+use crate::transform::nix::nar;
 
 /// What becomes of a component, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

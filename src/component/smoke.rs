@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
-use crate::manifest::Seal;
+use crate::decide::manifest::Seal;
 
 /// How long an import or a command may take.
 const LIMIT: Duration = Duration::from_secs(600);

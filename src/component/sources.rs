@@ -10,15 +10,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Settings;
 use super::error::{Cause, ComponentError};
-use crate::archive::Limits;
-use crate::artifact::{Artifact, Location};
-use crate::digest::Digest;
-use crate::fetch::{self, Want};
-use crate::manifest::{Origin, Source, nearest};
-use crate::nix::nar;
-use crate::source::{self, Revision, Shape, Unpacked};
-use crate::store::Blob;
-use crate::ui::Progress;
+use crate::core::artifact::{Artifact, Location};
+use crate::core::digest::Digest;
+use crate::core::progress::Progress;
+use crate::decide::manifest::{Origin, Source, nearest};
+use crate::files::archive::Limits;
+use crate::obtain::fetch::{self, Want};
+use crate::obtain::source::{self, Revision, Shape, Unpacked};
+use crate::obtain::store::Blob;
+use crate::transform::nix::nar;
 
 /// The folders of a run's sources.
 pub struct Sources<'a> {

@@ -10,12 +10,12 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::python::PreparedPython;
 use super::{Settings, node, python, schedule};
-use crate::artifact::Artifact;
-use crate::lock::pyproject::ProjectSettings;
-use crate::lock::uv::UvLock;
-use crate::plan::npm::NpmSource;
-use crate::plan::{Install, PlannedPackage, PythonPlan, Selection};
-use crate::source::Revision;
+use crate::core::artifact::Artifact;
+use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::lock::uv::UvLock;
+use crate::decide::plan::npm::NpmSource;
+use crate::decide::plan::{Install, PlannedPackage, PythonPlan, Selection};
+use crate::obtain::source::Revision;
 
 /// What is needed from outside.
 #[derive(Debug, Default)]

@@ -14,10 +14,10 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::mapping::{Piece, mapping};
 use super::python::{self, layout};
-use crate::lock::uv::{Source, UvLock};
-use crate::manifest::nearest;
-use crate::python::installed;
-use crate::tree::{Owner, Tree, TreePath};
+use crate::decide::lock::uv::{Source, UvLock};
+use crate::decide::manifest::nearest;
+use crate::files::tree::{Owner, Tree, TreePath};
+use crate::install::python::installed;
 
 const PHASE: &str = "workspace";
 
@@ -174,7 +174,7 @@ fn install(
     owner: Owner,
     site: &TreePath,
     info: &str,
-    layout: &crate::python::Layout,
+    layout: &crate::install::python::Layout,
 ) -> Result<(), Cause> {
     let mut placed: Vec<String> = Vec::new();
     for piece in &member.pieces {

@@ -7,8 +7,8 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::ComponentError;
-use crate::manifest::Wrap;
-use crate::tree::{Staged, TreePath};
+use crate::decide::manifest::Wrap;
+use crate::files::tree::{Staged, TreePath};
 
 const PHASE: &str = "wrap";
 
@@ -39,7 +39,7 @@ pub fn make(
 
 fn script<E>(
     wrap: &Wrap,
-    fill: impl Fn(&crate::manifest::Parsed) -> Result<String, E>,
+    fill: impl Fn(&crate::decide::manifest::Parsed) -> Result<String, E>,
 ) -> Result<String, E> {
     let shell = match &wrap.shell {
         Some(shell) => fill(shell)?,

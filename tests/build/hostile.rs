@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::*;
-use lockwright::digest::{Algorithm, Digest};
+use lockwright::core::digest::{Algorithm, Digest};
 use tar::{Builder, EntryType, Header};
 
 /// An archive of these members: path, kind, target or contents.

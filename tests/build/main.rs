@@ -150,8 +150,11 @@ fn a_wheel_is_built_once_and_found_again_without_anything_it_was_made_with() {
     let wheels = wheels.map(|entry| entry.unwrap().into_path());
     for wheel in wheels.filter(|path| path.extension() == Some("whl")) {
         let bytes = fs::read(wheel).unwrap();
-        let hex =
-            lockwright::digest::Digest::of(lockwright::digest::Algorithm::Sha256, &bytes).hex();
+        let hex = lockwright::core::digest::Digest::of(
+            lockwright::core::digest::Algorithm::Sha256,
+            &bytes,
+        )
+        .hex();
         let _ = fs::remove_file(digests.join(&hex[..2]).join(&hex));
     }
     let again = [&builds[..], &["--offline", "--out", "other"]].concat();

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::{Run, Temp, backends, uv};
-use lockwright::digest::{Algorithm, Digest};
+use lockwright::core::digest::{Algorithm, Digest};
 
 /// Packs an sdist: `(path below its top folder, contents)`.
 pub fn sdist(temp: &Temp, name: &str, version: &str, files: &[(&str, &str)]) -> Utf8PathBuf {

@@ -261,7 +261,8 @@ fn settings_are_read_where_npm_reads_them() {
         file("package/index.js", 0o644, "@s/a"),
     ]);
     project.server.put("/npm/@s/a/-/a-1.0.0.tgz", bytes.clone());
-    let digest = lockwright::digest::Digest::of(lockwright::digest::Algorithm::Sha512, &bytes);
+    let digest =
+        lockwright::core::digest::Digest::of(lockwright::core::digest::Algorithm::Sha512, &bytes);
     project.packages["node_modules/@s/a"]["integrity"] = digest.sri().into();
     project.server.require_auth("me", "secret");
     let base = project.server.url("/npm/");

@@ -164,7 +164,7 @@ fn offline_a_commit_that_is_not_here_is_named() {
 /// npm's own packlist, asked about many small folders at once.
 #[test]
 fn patterns_choose_the_files_that_npm_packlist_chooses() {
-    use lockwright::npm::packlist::{Kind, Source, select};
+    use lockwright::install::npm::packlist::{Kind, Source, select};
     let rules: &[&str] = &[
         "",
         "lib",

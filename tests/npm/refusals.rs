@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use lockwright::digest::{Algorithm, Digest};
+use lockwright::core::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
 
 use crate::common::Fault;

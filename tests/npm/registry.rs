@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lockwright::digest::{Algorithm, Digest};
+use lockwright::core::digest::{Algorithm, Digest};
 use serde_json::{Map, Value, json};
 
 use crate::common::{self, Ran, Run as _, Server, Temp};

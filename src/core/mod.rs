@@ -1,0 +1,9 @@
+//! The vocabulary that all floors share: digests, artifacts, paths, progress, and a tree read into
+//! memory once.
+
+pub mod artifact;
+pub mod digest;
+pub mod place;
+pub mod progress;
+pub mod tree_path;
+pub mod walk;

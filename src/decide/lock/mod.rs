@@ -1,0 +1,69 @@
+//! Lockfiles as typed models. Pure: text in, checked values out.
+//!
+//! What comes out of here cannot be wrong in its form: names, versions, digests, URLs and file
+//! names have been parsed, references between packages lead somewhere, and a file name cannot
+//! leave the folder it is put in. Anything else is refused with its place in the file.
+
+pub mod build_settings;
+pub mod fresh;
+pub mod npm;
+pub mod npm_order;
+pub mod npmrc;
+pub mod pyproject;
+pub mod uv;
+pub mod wheel_name;
+
+use crate::core::place::Place;
+
+/// Why a lockfile could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The file cannot be read.
+    #[error("cannot read the lock {file}: {source}")]
+    Read {
+        /// Which.
+        file: camino::Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Not the syntax, or a value that is not what its key takes.
+    #[error("{place}: {message}\n{}", .place.snippet())]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Written by a newer tool, in a format whose rules are not known here.
+    #[error(
+        "{file} has lock version {found}, and this lockwright reads version {known}: \
+         use a lockwright that knows version {found}, or make the lock again with a tool that \
+         writes version {known}"
+    )]
+    Version {
+        /// Which.
+        file: camino::Utf8PathBuf,
+        /// Its version.
+        found: String,
+        /// What can be read.
+        known: &'static str,
+    },
+    /// Two entries that cannot be told apart, or a reference that leads nowhere.
+    #[error("{place}: {message}\n{}", .place.snippet())]
+    Reference {
+        /// Where the entry begins.
+        place: Place,
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+/// Whether a string can be a file's name and nothing else: not empty, no separator, no `.` or
+/// `..`, no control character.
+pub fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && !name.contains(['/', '\\'])
+        && !name.chars().any(char::is_control)
+}

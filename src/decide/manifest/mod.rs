@@ -1,0 +1,125 @@
+//! `lockwright.toml`: what is made, and from what. Pure: text in, checked values out.
+//!
+//! A manifest names *sources* (trees that come from outside) and *components* (trees that are
+//! made). [`Manifest::parse`] reads it and checks every reference in it, so that what is built
+//! later cannot fail for a misspelt name; [`Manifest::order`] says which component comes first.
+
+mod document;
+mod graph;
+mod model;
+mod template;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::core::place::Place;
+
+pub use document::Document;
+pub use graph::{GraphError, Needs};
+pub use model::{
+    BuildDefaults, Component, Copy, Diff, Elf, Install, Manifest, Migration, Node, Origin,
+    PackageBuild, Patch, Python, Run, Seal, Smoke, Source, Substitute, Target, Wrap,
+};
+pub use template::{Parsed, PathTemplate, Placeholder, TextTemplate, is_name};
+
+/// The file's usual name.
+pub const FILE_NAME: &str = "lockwright.toml";
+
+/// Why a manifest could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML, an unknown key, or a value of another kind.
+    #[error("{place}: {message}{hint}\n{}", .place.snippet())]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        message: String,
+        /// What was meant, as `; did you mean …?`, or nothing.
+        hint: String,
+    },
+    /// It cannot be read at all.
+    #[error("cannot read the manifest {file}")]
+    Read {
+        /// The manifest.
+        file: Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A reference leads nowhere, or round in a circle.
+    #[error("{place}: {source}\n{}", .place.snippet())]
+    Graph {
+        /// Where.
+        place: Box<Place>,
+        /// Which.
+        source: GraphError,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest and checks its references.
+    ///
+    /// # Errors
+    /// With file, line and column, and the key that was meant.
+    pub fn load(file: &Utf8Path) -> Result<Self, ManifestError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ManifestError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, file)
+    }
+
+    /// [`Self::load`] for text that is already here; `file` is for messages alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(text: &str, file: &Utf8Path) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| syntax_error(&error, text, file))?;
+        manifest.order().map_err(|source| {
+            let (component, said) = source.said();
+            ManifestError::Graph {
+                place: Box::new(document::place(file, text, component, &said)),
+                source,
+            }
+        })?;
+        Ok(manifest)
+    }
+
+    /// The JSON schema of `lockwright.toml`, for editors.
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+}
+
+fn syntax_error(error: &toml::de::Error, text: &str, file: &Utf8Path) -> ManifestError {
+    let message = error.message().trim_end().to_owned();
+    let hint = meant(&message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
+    ManifestError::Syntax {
+        place: Place::of_span(file, text, error.span()),
+        message,
+        hint,
+    }
+}
+
+/// The key that was meant, from serde's "unknown field `x`, expected one of `a`, `b`".
+fn meant(message: &str) -> Option<&str> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let wrong = quoted.next()?;
+    nearest(wrong, quoted)
+}
+
+/// The candidate that is most like `wrong`, if any is like it at all.
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! The lock as a graph: who asks for what, and which place answers, found as Node finds it.
+
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+
+use super::NpmPlanError;
+use super::flags::Flags;
+use super::location::{above, is_direct, is_top};
+use crate::decide::lock::npm::{Entry, Manifest, NpmLock, name_of};
+use crate::decide::lock::npmrc::Npmrc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Prod,
+    Dev,
+    Optional,
+    Peer,
+    PeerOptional,
+    Workspace,
+}
+
+impl Kind {
+    pub(super) fn is_optional(self) -> bool {
+        matches!(self, Self::Optional | Self::PeerOptional)
+    }
+    pub(super) fn is_peer(self) -> bool {
+        matches!(self, Self::Peer | Self::PeerOptional)
+    }
+}
+
+pub(super) struct Edge {
+    pub(super) name: String,
+    pub(super) range: String,
+    pub(super) kind: Kind,
+    pub(super) to: Option<usize>,
+}
+
+pub(super) struct Node<'a> {
+    pub(super) location: &'a str,
+    pub(super) entry: Option<&'a Entry>,
+    pub(super) about: Manifest,
+    /// What its package.json on disk says, in a lock's words, if it is a folder of the project.
+    pub(super) recorded: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Of a link, what it leads to.
+    pub(super) target: Option<usize>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) into: Vec<(usize, usize)>,
+    pub(super) flags: Flags,
+    pub(super) inert: bool,
+}
+
+/// The project is the first node.
+pub(super) const ROOT: usize = 0;
+
+pub(super) struct Graph<'a> {
+    pub(super) lock: &'a NpmLock,
+    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) at: HashMap<&'a str, usize>,
+    /// Whether peers are not installed for being asked for (`legacy-peer-deps`).
+    without_peers: bool,
+}
+
+impl<'a> Graph<'a> {
+    /// `on_disk`: what the project and its workspaces ask for is read from their package.json files.
+    pub(super) fn new(
+        lock: &'a NpmLock,
+        on_disk: bool,
+        npmrc: &Npmrc,
+    ) -> Result<Self, NpmPlanError> {
+        let folder = lock.folder();
+        let beside = |folder: &camino::Utf8Path| match on_disk {
+            true => Manifest::beside(folder),
+            false => Ok(None),
+        };
+        let root = beside(folder)?.map_or_else(|| lock.root.clone(), |(root, _)| root);
+        let node = |location, entry, about, recorded| Node {
+            location,
+            entry,
+            about,
+            recorded,
+            target: None,
+            edges: Vec::new(),
+            into: Vec::new(),
+            flags: Flags::all(true),
+            inert: false,
+        };
+        let mut nodes = vec![node("", None, root, None)];
+        let mut at = HashMap::from([("", ROOT)]);
+        let links: HashSet<&str> = lock
+            .entries
+            .values()
+            .filter_map(|entry| entry.link.as_deref())
+            .collect();
+        for (location, entry) in &lock.entries {
+            let is_own = links.contains(location.as_str()) && !location.contains("node_modules/");
+            // The project's own folders may have changed since.
+            let on_disk = match is_own {
+                true => beside(&folder.join(location))?,
+                false => None,
+            };
+            let (about, recorded) = match on_disk {
+                Some((about, recorded)) => (about, Some(recorded)),
+                None => (entry.about.clone(), None),
+            };
+            at.insert(location.as_str(), nodes.len());
+            nodes.push(node(location.as_str(), Some(entry), about, recorded));
+        }
+        let mut graph = Self {
+            lock,
+            nodes,
+            at,
+            without_peers: npmrc.is_set("legacy-peer-deps"),
+        };
+        for index in 0..graph.nodes.len() {
+            let node = &graph.nodes[index];
+            if let Some(link) = node.entry.and_then(|entry| entry.link.as_deref()) {
+                let target = graph.at.get(link).copied();
+                graph.nodes[index].target = target;
+                continue;
+            }
+            let edges = graph.edges(index);
+            graph.nodes[index].edges = edges;
+        }
+        for from in 0..graph.nodes.len() {
+            for edge in 0..graph.nodes[from].edges.len() {
+                if let Some(to) = graph.nodes[from].edges[edge].to {
+                    graph.nodes[to].into.push((from, edge));
+                }
+            }
+        }
+        Ok(graph)
+    }
+
+    /// What a package asks for, in npm's order, and what answers.
+    fn edges(&self, index: usize) -> Vec<Edge> {
+        let node = &self.nodes[index];
+        let about = &node.about;
+        let mut wanted: IndexMap<&str, (&str, Kind)> = IndexMap::new();
+        let put = |all: &IndexMap<String, String>, kind: &dyn Fn(&str) -> Kind| {
+            all.iter()
+                .map(|(name, range)| (name.clone(), range.clone(), kind(name)))
+                .collect::<Vec<_>>()
+        };
+        let optional = |name: &str| about.peer_optional.contains(name);
+        let mut all: Vec<(String, String, Kind)> = put(&about.peer, &|name| {
+            if optional(name) {
+                Kind::PeerOptional
+            } else {
+                Kind::Peer
+            }
+        });
+        all.retain(|_| !self.without_peers);
+        all.sort_by_key(|(_, _, kind)| *kind == Kind::PeerOptional);
+        all.extend(put(&about.dependencies, &|_| Kind::Prod));
+        all.extend(put(&about.optional, &|_| Kind::Optional));
+        if is_top(node.location) {
+            all.extend(put(&about.dev, &|_| Kind::Dev));
+        }
+        if index == ROOT {
+            // A workspace is a link at the top to a folder of the project.
+            let own: Vec<_> = self
+                .lock
+                .entries
+                .iter()
+                .filter(|(location, entry)| {
+                    entry.link.is_some() && is_direct(location) && self.is_workspace(entry)
+                })
+                .filter_map(|(location, entry)| {
+                    let name = name_of(location)?.to_owned();
+                    Some((name, entry.link.clone()?, Kind::Workspace))
+                })
+                .collect();
+            all.extend(own);
+        }
+        for (name, range, kind) in &all {
+            let taken = wanted.get(name.as_str());
+            if taken.is_none_or(|(_, kind)| *kind != Kind::Workspace) {
+                wanted.shift_remove(name.as_str());
+                wanted.insert(name, (range, *kind));
+            }
+        }
+        wanted
+            .into_iter()
+            .map(|(name, (range, kind))| Edge {
+                name: name.to_owned(),
+                range: range.to_owned(),
+                kind,
+                to: self.resolve(node.location, name),
+            })
+            .collect()
+    }
+
+    /// Whether a link's folder matches the project's `workspaces`, as the lock tells them: what a
+    /// `file:` dependency names is asked for by that.
+    fn is_workspace(&self, entry: &Entry) -> bool {
+        let root = &self.nodes[ROOT].about;
+        let link = entry.link.as_deref().unwrap_or_default();
+        let named = |all: &IndexMap<String, String>| {
+            all.values().any(|range| {
+                let path = range.strip_prefix("file:");
+                let path = path.map(|path| path.trim_start_matches("./").trim_end_matches('/'));
+                path.is_some_and(|path| path == link || path == "." && link.is_empty())
+            })
+        };
+        ![&root.dependencies, &root.optional, &root.dev]
+            .into_iter()
+            .any(named)
+    }
+
+    /// What `name` means to whoever is at a place: the nearest `node_modules` upwards that has it.
+    pub(super) fn resolve(&self, location: &str, name: &str) -> Option<usize> {
+        let mut base = location;
+        loop {
+            let key = match base {
+                "" => format!("node_modules/{name}"),
+                base => format!("{base}/node_modules/{name}"),
+            };
+            if let Some(found) = self.at.get(key.as_str()) {
+                return Some(*found);
+            }
+            if base.is_empty() {
+                return None;
+            }
+            base = above(base);
+        }
+    }
+}

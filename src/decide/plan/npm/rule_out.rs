@@ -1,0 +1,79 @@
+//! What a machine rules out: optional packages, each with all that is there only because of it.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::graph::Graph;
+use crate::decide::target::node::NodeTarget;
+
+impl Graph<'_> {
+    /// Optional packages that the machine rules out go, or that failed here, each with its whole
+    /// optional set.
+    pub(super) fn rule_out(&mut self, target: &NodeTarget, failed: &BTreeSet<String>) {
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let about = &node.about;
+            if !node.flags.optional || node.flags.extraneous || node.inert {
+                continue;
+            }
+            let fits = !failed.contains(node.location)
+                && target
+                    .rules_out(&about.os, &about.cpu, &about.libc)
+                    .is_none()
+                && target
+                    .engines_fail(about.node.as_deref(), about.npm.as_deref())
+                    .is_none();
+            if !fits {
+                for member in self.optional_set(index) {
+                    self.nodes[member].inert = true;
+                }
+            }
+        }
+    }
+
+    /// `optionalSet`: up to where it became optional, and down to all that nothing else needs.
+    fn optional_set(&self, start: usize) -> Vec<usize> {
+        let mut set = vec![start];
+        let mut next = 0;
+        while let Some(&index) = set.get(next) {
+            for &(from, edge) in &self.nodes[index].into {
+                if !self.nodes[from].edges[edge].kind.is_optional() && !set.contains(&from) {
+                    set.push(from);
+                }
+            }
+            next += 1;
+        }
+        let core: HashSet<usize> = set.iter().copied().collect();
+        let counts = |from: usize, to: usize| !core.contains(&to) && !self.nodes[from].inert;
+        let mut all = set;
+        let mut members = core.clone();
+        let mut next = 0;
+        while let Some(&index) = all.get(next) {
+            for edge in &self.nodes[index].edges {
+                if let Some(to) = edge.to
+                    && counts(index, to)
+                    && members.insert(to)
+                {
+                    all.push(to);
+                }
+            }
+            next += 1;
+        }
+        loop {
+            let before = members.len();
+            for &index in &all {
+                let needed = self.nodes[index]
+                    .into
+                    .iter()
+                    .any(|&(from, _)| !members.contains(&from) && counts(from, index));
+                if needed {
+                    members.remove(&index);
+                }
+            }
+            if members.len() == before {
+                break;
+            }
+        }
+        all.retain(|index| members.contains(index));
+        all
+    }
+}

@@ -1,0 +1,206 @@
+//! What is wanted of a lock: the flags' values, and the packages they come to.
+//!
+//! Flags have uv's names and meanings. Where a question has an answer only in uv's code, the rule
+//! is noted where it is followed: `uv-resolver/src/lock/installable.rs` for the walk,
+//! `uv/src/commands/project/install_target.rs` for roots and groups,
+//! `uv-configuration/src/install_options.rs` for what is left out.
+
+use pep508_rs::{ExtraName, PackageName};
+
+use super::roots::{Groups, Roots, check_names};
+use super::walk::Walk;
+use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::lock::uv::{GroupName, Source, UvLock};
+use crate::decide::target::PythonTarget;
+
+/// What is wanted of a lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `--extra`.
+    pub extras: Vec<ExtraName>,
+    /// `--all-extras`.
+    pub all_extras: bool,
+    /// `--no-extra`.
+    pub no_extras: Vec<ExtraName>,
+    /// `--dev`, `--no-dev` or `--only-dev`. Unlike the same said with `--group`, it may be said of
+    /// a project that has no group `dev`.
+    pub dev: Option<Dev>,
+    /// `--group`.
+    pub groups: Vec<GroupName>,
+    /// `--all-groups`.
+    pub all_groups: bool,
+    /// `--no-group`.
+    pub no_groups: Vec<GroupName>,
+    /// `--only-group`: the project's own dependencies are left out.
+    pub only_groups: Vec<GroupName>,
+    /// `--no-default-groups`.
+    pub no_default_groups: bool,
+    /// `--package`: these members in the project's place.
+    pub packages: Vec<PackageName>,
+    /// `--all-packages`: every member of the workspace.
+    pub all_packages: bool,
+    /// `--no-install-project`.
+    pub no_install_project: bool,
+    /// `--no-install-workspace`.
+    pub no_install_workspace: bool,
+    /// `--no-install-local`.
+    pub no_install_local: bool,
+    /// `--no-install-package`.
+    pub no_install_packages: Vec<PackageName>,
+    /// `--only-install-project`.
+    pub only_install_project: bool,
+    /// `--only-install-workspace`.
+    pub only_install_workspace: bool,
+    /// `--only-install-local`.
+    pub only_install_local: bool,
+    /// `--only-install-package`.
+    pub only_install_packages: Vec<PackageName>,
+    /// `--no-editable`.
+    pub no_editable: bool,
+    /// `--no-editable-package`.
+    pub no_editable_packages: Vec<PackageName>,
+    /// `--no-binary` or `--binary`; what the project's settings say where absent.
+    pub no_binary: Option<bool>,
+    /// `--no-binary-package`.
+    pub no_binary_packages: Vec<PackageName>,
+    /// `--no-build` or `--build`; what the project's settings say where absent.
+    pub no_build: Option<bool>,
+    /// `--no-build-package`.
+    pub no_build_packages: Vec<PackageName>,
+}
+
+/// What is said of the group `dev`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dev {
+    /// `--dev`.
+    Include,
+    /// `--no-dev`.
+    Exclude,
+    /// `--only-dev`.
+    Only,
+}
+
+/// A package that is wanted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Index into the lock's packages.
+    pub package: usize,
+    /// The shortest path of requirements that leads to it, the root first, itself last:
+    /// `authentik`, `psycopg[pool]`, `psycopg-pool`.
+    pub path: Vec<String>,
+    /// Whether it is to be put in place, or only walked through.
+    pub install: bool,
+}
+
+/// Why a selection cannot be made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SelectError {
+    /// `--package` names nothing.
+    #[error("package `{name}` is not a member of the workspace{hint}")]
+    NoMember {
+        /// The name.
+        name: PackageName,
+        /// What there is.
+        hint: String,
+    },
+    /// `--extra` names nothing.
+    #[error("extra `{name}` is not defined by {project}{hint}")]
+    NoExtra {
+        /// The name.
+        name: ExtraName,
+        /// Who should define it.
+        project: String,
+        /// What there is.
+        hint: String,
+    },
+    /// `--group` names nothing.
+    #[error("group `{name}` is not defined by {project}{hint}")]
+    NoGroup {
+        /// The name.
+        name: GroupName,
+        /// Who should define it.
+        project: String,
+        /// What there is.
+        hint: String,
+    },
+    /// Two that the project declares as conflicting.
+    #[error("{0} and {1} are declared as conflicting in tool.uv.conflicts; choose one of them")]
+    Conflict(String, String),
+    /// The lock has no project to install.
+    #[error("{0} holds no project and no workspace member; nothing says what to install from it")]
+    NoRoot(camino::Utf8PathBuf),
+    /// A member of the workspace that no package of the lock answers.
+    #[error(
+        "{lock} names {name} as a member of its workspace, but has no single package of that name; \
+         make it again with `uv lock`"
+    )]
+    NoPackageOfMember {
+        /// The lock.
+        lock: camino::Utf8PathBuf,
+        /// The name.
+        name: PackageName,
+    },
+    /// A requirement of the workspace that no package of the lock answers.
+    #[error(
+        "{lock} requires {name}, but has no single package of that name for this target; make it again with `uv lock`"
+    )]
+    NoPackage {
+        /// The lock.
+        lock: camino::Utf8PathBuf,
+        /// The name.
+        name: PackageName,
+    },
+}
+
+/// Walks the graph; the result is in the lock's order, by name.
+///
+/// # Errors
+/// When a flag names what is not there, or two that conflict are chosen.
+pub fn select(
+    lock: &UvLock,
+    target: &PythonTarget,
+    selection: &Selection,
+    settings: &ProjectSettings,
+) -> Result<Vec<Wanted>, SelectError> {
+    let roots = Roots::of(lock, selection)?;
+    let groups = Groups::new(lock, &roots, selection, &settings.default_groups);
+    check_names(lock, &roots, selection)?;
+    let walked = Walk::new(lock, target, selection, &roots, &groups).run()?;
+    Ok(walked
+        .reached()
+        .map(|package| Wanted {
+            package,
+            path: walked.path(package),
+            install: walked.is_wanted(package)
+                && is_included(lock, package, roots.project(), selection),
+        })
+        .collect())
+}
+
+/// The rules of `--no-install-*` and `--only-install-*`; the first that says something decides.
+fn is_included(lock: &UvLock, index: usize, project: Option<usize>, selection: &Selection) -> bool {
+    let Some(package) = lock.packages.get(index) else {
+        return false;
+    };
+    let is_project = project == Some(index);
+    let in_workspace = is_project || lock.manifest.members.contains(&package.name);
+    if matches!(package.source, Source::Virtual(_)) {
+        return false;
+    }
+    if !selection.only_install_packages.is_empty() {
+        return selection.only_install_packages.contains(&package.name);
+    }
+    if selection.only_install_local {
+        return package.source.is_local();
+    }
+    if selection.only_install_workspace {
+        return in_workspace;
+    }
+    if selection.only_install_project {
+        return is_project;
+    }
+    !(selection.no_install_project && is_project
+        || selection.no_install_workspace && in_workspace
+        || selection.no_install_local && package.source.is_local()
+        || selection.no_install_packages.contains(&package.name))
+}

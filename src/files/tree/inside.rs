@@ -1,0 +1,112 @@
+//! A folder of a tree, as one owner fills it.
+//!
+//! A package's files come folder by folder. What is in the folder that is open is put there by its
+//! name alone: no look at the folders above it, neither in the table nor by the system.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+
+use super::table::Folder;
+use super::write::Spot;
+use super::{Facts, LinkMode, Owner, Record, Tree, TreeError, TreePath};
+use crate::core::tree_path::check_name;
+
+/// Where one owner puts files, in any order; fast when those of a folder follow each other.
+#[derive(Debug)]
+pub struct Inside<'a> {
+    tree: &'a Tree,
+    owner: Owner,
+    top: TreePath,
+    open: Open,
+}
+
+/// The folder that is open.
+#[derive(Debug)]
+struct Open {
+    /// From the top; the empty string is the top itself.
+    below: String,
+    folder: Arc<Folder>,
+    dir: OwnedFd,
+}
+
+impl Open {
+    fn new(tree: &Tree, owner: Owner, path: &TreePath, below: &str) -> Result<Self, TreeError> {
+        let folder = tree.table.enter(owner, path)?;
+        tree.make(&folder)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(&tree.stage.tree, path.as_str(), flags, Mode::empty())
+            .map_err(|error| tree.io("open the folder", path, error.into()))?;
+        Ok(Self {
+            below: below.to_owned(),
+            folder,
+            dir,
+        })
+    }
+}
+
+impl<'a> Inside<'a> {
+    pub(super) fn new(tree: &'a Tree, owner: Owner, top: TreePath) -> Result<Self, TreeError> {
+        let open = Open::new(tree, owner, &top, "")?;
+        Ok(Self {
+            tree,
+            owner,
+            top,
+            open,
+        })
+    }
+
+    /// Puts a file there, `path` being its path from the top folder. Its digest is computed for a
+    /// record alone: without one, equal bytes from two owners count as different.
+    ///
+    /// # Errors
+    /// When the path leads elsewhere, and as [`Tree::file`].
+    pub fn file(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), TreeError> {
+        let (tree, owner) = (self.tree, self.owner);
+        let facts = Facts {
+            mode: (mode & 0o777) as u16,
+            size: bytes.len() as u64,
+            sha256: match tree.options.record {
+                Record::Nowhere => tree.mark(),
+                Record::Inside | Record::Beside => Sha256::digest(bytes).into(),
+            },
+        };
+        tree.put_file(owner, &self.spot(path)?, facts, bytes)
+    }
+
+    /// Puts a file there that is in a folder of this machine, sharing it as `how` says where the
+    /// disk can, and copying it where not. What it is must be known already.
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and when it cannot be read.
+    pub fn share(
+        &mut self,
+        path: &str,
+        facts: Facts,
+        from: (BorrowedFd<'_>, &str),
+        how: LinkMode,
+    ) -> Result<(), TreeError> {
+        let (tree, owner) = (self.tree, self.owner);
+        tree.put_shared(owner, &self.spot(path)?, facts, from, how)
+    }
+
+    fn spot<'s>(&'s mut self, path: &'s str) -> Result<Spot<'s>, TreeError> {
+        let (below, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if below != self.open.below {
+            let folder = match below {
+                "" => self.top.clone(),
+                below => self.top.join(below)?,
+            };
+            self.open = Open::new(self.tree, self.owner, &folder, below)?;
+        }
+        check_name(&self.open.folder.path, name)?;
+        Ok(Spot {
+            folder: &self.open.folder,
+            name,
+            dir: self.open.dir.as_fd(),
+            at: name,
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The one writer of outputs.
+//!
+//! Every file of a venv or a `node_modules` goes through a [`Tree`]: wheel members, npm members,
+//! copies, scripts, links. It owns the rules, so that no other room can get them wrong:
+//!
+//! - **Staged and renamed.** [`Tree::stage`] makes a hidden folder beside the destination;
+//!   [`Staged::commit`] renames it into place. A run that is killed leaves the old output or none.
+//! - **Paths** are [`TreePath`]s, and nothing is ever written through a link.
+//! - **Modes** are the ones asked for, whatever the umask.
+//! - **Collisions**: when two owners bring one path, the higher rank wins, whatever the order of
+//!   events; identical contents are no collision, a file where a folder must be is an error.
+//! - **Provenance**: which owner put which file there, with its digest ([`Provenance`]).
+//!
+//! ```
+//! # use lockwright::files::tree::{Options, Tree, TreePath};
+//! # let folder = tempfile::tempdir()?;
+//! # let dest = camino::Utf8Path::from_path(folder.path()).unwrap().join("out");
+//! let tree = Tree::stage(&dest, Options::default())?;
+//! let django = tree.owner("django 5.2.10", 0);
+//! tree.file(django, &TreePath::new("django/__init__.py")?, 0o644, b"VERSION = 5\n")?;
+//! tree.finish().commit()?;
+//! assert!(dest.join("django/__init__.py").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod inside;
+mod provenance;
+mod stage;
+mod staged;
+mod table;
+mod write;
+
+use std::sync::atomic::AtomicU64;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub use crate::core::tree_path::{PathError, TreePath, fold};
+pub use error::TreeError;
+pub use inside::Inside;
+pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
+pub use staged::Staged;
+pub use table::{Collision, Content, Facts, Owner};
+pub use write::Open;
+
+use stage::Stage;
+use table::Table;
+
+/// An output in the making. Any number of threads may write to it at once.
+#[derive(Debug)]
+pub struct Tree {
+    stage: Stage,
+    table: Table,
+    options: Options,
+    temporary: AtomicU64,
+}
+
+/// How a tree is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// What may be replaced.
+    pub replace: Replace,
+    /// Where the provenance record goes.
+    pub record: Record,
+}
+
+/// What may be at the destination, to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replace {
+    /// Nothing at all.
+    Nothing,
+    /// A tree that was made here, told by its provenance record, or an empty folder.
+    #[default]
+    Ours,
+    /// Whatever it is.
+    Anything,
+}
+
+/// Where the provenance record goes. It is also what tells our trees from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Record {
+    /// [`INSIDE`] the tree.
+    #[default]
+    Inside,
+    /// Beside the tree, under its name and [`BESIDE`]: for trees whose every byte counts.
+    Beside,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// How a file of this machine is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkMode {
+    /// Its bytes are copied.
+    #[default]
+    Copy,
+    /// They are shared until one of the two is written to, where the file system can; else copied.
+    Reflink,
+    /// It is the same file; copied where that cannot be, across disks say.
+    Hardlink,
+}
+
+impl Record {
+    /// Where the record of a destination is.
+    fn path(self, destination: &Utf8Path) -> Option<Utf8PathBuf> {
+        match self {
+            Self::Inside => Some(destination.join(INSIDE)),
+            Self::Beside => Some(format!("{destination}{BESIDE}").into()),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+impl Tree {
+    /// Begins an output: makes its staging folder, and sweeps away those that dead runs left.
+    ///
+    /// # Errors
+    /// When something is at the destination that may not be replaced, or nothing can be made
+    /// beside it.
+    pub fn stage(destination: &Utf8Path, options: Options) -> Result<Self, TreeError> {
+        stage::check(destination, options.replace, options.record)?;
+        let stage = Stage::new(destination)?;
+        let tree = Self {
+            table: Table::new(stage.folds),
+            stage,
+            options,
+            temporary: AtomicU64::new(0),
+        };
+        if options.record == Record::Inside {
+            // Taken first, so that no package can have a link in its place.
+            let own = tree.owner("lockwright", u64::MAX);
+            if let Some((folder, _)) = INSIDE.rsplit_once('/') {
+                tree.folder(own, &TreePath::new(folder)?)?;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// Someone who will put files there: a package and its version, as messages and the provenance
+    /// record name it. Of two who bring the same path the higher rank wins; of equal ranks, the
+    /// later name.
+    pub fn owner(&self, name: &str, rank: u64) -> Owner {
+        self.table.owner(name, rank)
+    }
+
+    /// Where an owner puts files into a folder and those below it, one after another.
+    ///
+    /// # Errors
+    /// When a file is there, or it cannot be made.
+    pub fn inside(&self, owner: Owner, folder: &TreePath) -> Result<Inside<'_>, TreeError> {
+        Inside::new(self, owner, folder.clone())
+    }
+
+    /// The name of an owner.
+    pub fn name(&self, owner: Owner) -> String {
+        self.table.name(owner)
+    }
+
+    /// Where the tree is while it is being made.
+    pub fn root(&self) -> Utf8PathBuf {
+        self.stage.root()
+    }
+
+    /// Where the tree will be.
+    pub fn destination(&self) -> &Utf8Path {
+        self.stage.destination()
+    }
+
+    /// How many files and bytes are in it.
+    pub fn written(&self) -> (u64, u64) {
+        self.table.written()
+    }
+
+    /// What collided so far, sorted by path.
+    ///
+    /// # Errors
+    /// Where it is `strict`, when anything did.
+    pub fn settle(&self, strict: bool) -> Result<Vec<Collision>, TreeError> {
+        let collisions = self.table.collisions();
+        if strict && !collisions.is_empty() {
+            return Err(TreeError::Collisions(collisions));
+        }
+        Ok(collisions)
+    }
+
+    /// Ends the writing.
+    pub fn finish(self) -> Staged {
+        Staged::new(self)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

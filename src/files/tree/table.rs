@@ -1,0 +1,479 @@
+//! Who has what where: every path of a tree, decided before anything is written.
+//!
+//! Threads claim paths in any order, so everything here is made not to depend on it: what wins is
+//! the highest rank (then name) among those that brought the path, and what is reported is told
+//! from all of them, at the end.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use rayon::slice::ParallelSliceMut as _;
+use sha2::{Digest as _, Sha256};
+
+use super::TreeError;
+use crate::core::tree_path::{TreePath, fold};
+
+/// Someone who puts files into a tree, by the number the tree gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(pub(super) u32);
+
+/// What a file is, besides its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Permission bits, `0o777` at most.
+    pub mode: u16,
+    /// Length in bytes.
+    pub size: u64,
+    /// Of the bytes.
+    pub sha256: [u8; 32],
+}
+
+impl Facts {
+    /// Reads a file for what it is. A link is followed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = fs::File::open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        let mut hasher = Sha256::new();
+        let mut size = 0;
+        let mut piece = vec![0; 1 << 17];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(piece.get(..read).unwrap_or_default());
+                    size += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            mode: (mode & 0o777) as u16,
+            size,
+            sha256: hasher.finalize().into(),
+        })
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A file.
+    File(Facts),
+    /// A symbolic link, and where it leads.
+    Link(Box<str>),
+}
+
+/// One path that several owners brought with different contents.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Collision {
+    /// Where.
+    pub path: TreePath,
+    /// Whose file is there.
+    pub winner: String,
+    /// Whose is not, lowest rank first.
+    pub losers: Vec<String>,
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let losers = self.losers.join(", ");
+        let (path, winner) = (&self.path, &self.winner);
+        write!(
+            f,
+            "{path} is brought by {losers} and by {winner} with different bytes; {winner}'s is kept"
+        )
+    }
+}
+
+/// What is to be done after a claim.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nobody has been here: create it.
+    First,
+    /// Someone of lower rank has, or may be writing just now: put it in their place.
+    Replace,
+    /// It is there already, or something of higher rank is.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    rank: u64,
+}
+
+/// A file or link, and whose it is.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) owner: Owner,
+    pub(super) content: Content,
+}
+
+/// What has a name in a folder.
+#[derive(Debug)]
+enum Entry {
+    Node(Node),
+    /// A folder, which has an entry of its own in the table; who needed it first.
+    Folder(Owner),
+}
+
+/// A folder and what is directly in it. Threads at work in different folders do not meet.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// From the top, which is the empty string.
+    pub(super) path: Box<str>,
+    /// Whether it is on the disk.
+    pub(super) made: AtomicBool,
+    entries: Mutex<BTreeMap<Box<str>, Entry>>,
+}
+
+impl Folder {
+    fn new(path: &str, made: bool) -> Arc<Self> {
+        Arc::new(Self {
+            path: path.into(),
+            made: AtomicBool::new(made),
+            entries: Mutex::default(),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
+        held_by(&self.entries)
+    }
+
+    /// Does something while nobody can claim what is here, if this is still what stands there.
+    pub(super) fn while_it_is<T>(
+        &self,
+        name: &str,
+        content: &Content,
+        act: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let entries = self.entries();
+        match entries.get(name) {
+            Some(Entry::Node(node)) if node.content == *content => Some(act()),
+            _ => None,
+        }
+    }
+}
+
+/// Every path of a tree.
+///
+/// Locks are taken in this order: a folder's entries, then any one of the others.
+#[derive(Debug)]
+pub(super) struct Table {
+    owners: RwLock<Vec<Named>>,
+    folders: RwLock<HashMap<Box<str>, Arc<Folder>>>,
+    /// Everyone who brought a path that more than one brought.
+    contested: Mutex<HashMap<TreePath, Vec<(Owner, Content)>>>,
+    /// On a disk that folds names: the folded ones, and what they were first.
+    folded: Option<Mutex<HashMap<String, Box<str>>>>,
+}
+
+impl Table {
+    pub(super) fn new(disk_folds: bool) -> Self {
+        Self {
+            owners: RwLock::default(),
+            folders: RwLock::new(HashMap::from([("".into(), Folder::new("", true))])),
+            contested: Mutex::default(),
+            folded: disk_folds.then(Mutex::default),
+        }
+    }
+
+    pub(super) fn owner(&self, name: &str, rank: u64) -> Owner {
+        let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
+        let known = owners
+            .iter()
+            .position(|owner| owner.rank == rank && owner.name == name);
+        let number = known.unwrap_or_else(|| {
+            owners.push(Named {
+                name: name.to_owned(),
+                rank,
+            });
+            owners.len() - 1
+        });
+        Owner(number as u32)
+    }
+
+    fn owners(&self) -> RwLockReadGuard<'_, Vec<Named>> {
+        self.owners.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn name(&self, owner: Owner) -> String {
+        let owners = self.owners();
+        let named = owners.get(owner.0 as usize);
+        named.map_or("?", |owner| &owner.name).to_owned()
+    }
+
+    /// Who stands where: the higher rank above, of equal ones the later name.
+    fn compare(&self, one: Owner, other: Owner) -> Ordering {
+        let owners = self.owners();
+        let standing = |owner: Owner| {
+            let named = owners.get(owner.0 as usize);
+            named.map_or((0, "?"), |owner| (owner.rank, owner.name.as_str()))
+        };
+        standing(one).cmp(&standing(other))
+    }
+
+    /// Claims a name in a folder for a file or link.
+    pub(super) fn claim(
+        &self,
+        owner: Owner,
+        folder: &Folder,
+        name: &str,
+        content: &Content,
+    ) -> Result<Claim, TreeError> {
+        let node = || {
+            Entry::Node(Node {
+                owner,
+                content: content.clone(),
+            })
+        };
+        let path = || TreePath::within(&folder.path, name);
+        let twice = || TreeError::Twice {
+            path: path(),
+            owner: self.name(owner),
+        };
+        let mut entries = folder.entries();
+        let held = match entries.get(name) {
+            None => {
+                self.spell(owner, folder, name)?;
+                entries.insert(name.into(), node());
+                return Ok(Claim::First);
+            }
+            Some(Entry::Folder(other)) => {
+                return Err(TreeError::FileAndFolder {
+                    path: path().as_str().into(),
+                    folder_of: self.name(*other),
+                    file_of: self.name(owner),
+                });
+            }
+            Some(Entry::Node(held)) => held,
+        };
+        let (holder, same) = (held.owner, held.content == *content);
+        if holder == owner {
+            return if same {
+                Ok(Claim::Nothing)
+            } else {
+                Err(twice())
+            };
+        }
+        let mut contested = held_by(&self.contested);
+        let contenders = contested
+            .entry(path())
+            .or_insert_with(|| vec![(holder, held.content.clone())]);
+        if contenders
+            .iter()
+            .any(|(other, had)| *other == owner && had != content)
+        {
+            return Err(twice());
+        }
+        contenders.push((owner, content.clone()));
+        if self.compare(owner, holder).is_lt() {
+            return Ok(Claim::Nothing);
+        }
+        entries.insert(name.into(), node());
+        Ok(if same { Claim::Nothing } else { Claim::Replace })
+    }
+
+    /// Claims a folder and those above it.
+    pub(super) fn enter(&self, owner: Owner, path: &str) -> Result<Arc<Folder>, TreeError> {
+        if let Some(folder) = self.folder(path) {
+            return Ok(folder);
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent = self.enter(owner, parent)?;
+        let mut entries = parent.entries();
+        match entries.get(name) {
+            Some(Entry::Node(held)) => {
+                return Err(TreeError::FileAndFolder {
+                    path: path.into(),
+                    folder_of: self.name(owner),
+                    file_of: self.name(held.owner),
+                });
+            }
+            Some(Entry::Folder(_)) => {}
+            None => {
+                self.spell(owner, &parent, name)?;
+                entries.insert(name.into(), Entry::Folder(owner));
+            }
+        }
+        // Another thread may have come first, while this one waited for the entries.
+        let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+        let folder = folders
+            .entry(path.into())
+            .or_insert_with(|| Folder::new(path, false));
+        Ok(Arc::clone(folder))
+    }
+
+    /// A folder that somebody has entered.
+    pub(super) fn folder(&self, path: &str) -> Option<Arc<Folder>> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.get(path).cloned()
+    }
+
+    /// All folders, in no order.
+    fn folders(&self) -> Vec<Arc<Folder>> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.values().cloned().collect()
+    }
+
+    /// What stands at a path.
+    pub(super) fn get(&self, path: &TreePath) -> Option<Node> {
+        match self
+            .folder(path.folder())?
+            .entries()
+            .get(path.file_name())?
+        {
+            Entry::Node(node) => Some(node.clone()),
+            Entry::Folder(_) => None,
+        }
+    }
+
+    /// Whether others claimed this name too.
+    pub(super) fn is_contested(&self, folder: &Folder, name: &str) -> bool {
+        held_by(&self.contested).contains_key(&TreePath::within(&folder.path, name))
+    }
+
+    /// Puts a file or link there, whatever file or link is there.
+    pub(super) fn put(&self, owner: Owner, path: &TreePath, content: &Content) {
+        if let Some(folder) = self.folder(path.folder()) {
+            let node = Node {
+                owner,
+                content: content.clone(),
+            };
+            let mut entries = folder.entries();
+            entries.insert(path.file_name().into(), Entry::Node(node));
+        }
+    }
+
+    /// Forgets a file or link, and says whether there was one.
+    pub(super) fn remove(&self, path: &TreePath) -> bool {
+        let Some(folder) = self.folder(path.folder()) else {
+            return false;
+        };
+        let mut entries = folder.entries();
+        let is_node = matches!(entries.get(path.file_name()), Some(Entry::Node(_)));
+        is_node && entries.remove(path.file_name()).is_some()
+    }
+
+    /// On a disk that folds names, refuses a second spelling.
+    fn spell(&self, owner: Owner, folder: &Folder, name: &str) -> Result<(), TreeError> {
+        let Some(folded) = &self.folded else {
+            return Ok(());
+        };
+        let path = TreePath::within(&folder.path, name);
+        match held_by(folded).insert(fold(&path), path.as_str().into()) {
+            Some(other) if *other != *path => Err(TreeError::SameOnDisk {
+                path: path.as_str().into(),
+                owner: self.name(owner),
+                other,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn written(&self) -> (u64, u64) {
+        let (mut files, mut bytes) = (0, 0);
+        for folder in self.folders() {
+            for entry in folder.entries().values() {
+                if let Entry::Node(Node {
+                    content: Content::File(facts),
+                    ..
+                }) = entry
+                {
+                    files += 1;
+                    bytes += facts.size;
+                }
+            }
+        }
+        (files, bytes)
+    }
+
+    /// Every collision, sorted by path.
+    pub(super) fn collisions(&self) -> Vec<Collision> {
+        let contested = held_by(&self.contested).clone();
+        let mut collisions = Vec::new();
+        for (path, contenders) in contested {
+            let Some(node) = self.get(&path) else {
+                continue;
+            };
+            let mut losers: Vec<Owner> = contenders
+                .iter()
+                .filter(|(_, content)| *content != node.content)
+                .map(|(owner, _)| *owner)
+                .collect();
+            losers.sort_by(|a, b| self.compare(*a, *b));
+            losers.dedup();
+            if !losers.is_empty() {
+                collisions.push(Collision {
+                    path,
+                    winner: self.name(node.owner),
+                    losers: losers.iter().map(|owner| self.name(*owner)).collect(),
+                });
+            }
+        }
+        collisions.sort_by(|a, b| a.path.cmp(&b.path));
+        collisions
+    }
+
+    /// Every file and link, sorted by the bytes of its whole path.
+    pub(super) fn entries(&self) -> Vec<(TreePath, Node)> {
+        let mut entries = Vec::new();
+        for folder in self.folders() {
+            for (name, entry) in folder.entries().iter() {
+                if let Entry::Node(node) = entry {
+                    entries.push((TreePath::within(&folder.path, name), node.clone()));
+                }
+            }
+        }
+        entries.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries
+    }
+}
+
+/// A lock's contents: a thread that panicked did so outside of the table's own code.
+fn held_by<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_folds_names_gets_no_two_spellings_of_one() {
+        let link = Content::Link("x".into());
+        let claim = |table: &Table, path: &str| {
+            let owner = table.owner("a 1.0.0 (node_modules/a)", 0);
+            let path = TreePath::new(path).unwrap();
+            let folder = table.enter(owner, path.folder())?;
+            table
+                .claim(owner, &folder, path.file_name(), &link)
+                .map(drop)
+        };
+        for (first, second) in [
+            ("node_modules/jsonstream/x", "node_modules/JSONStream/y"),
+            ("a/README", "a/readme"),
+            ("a/caf\u{e9}", "a/cafe\u{301}"),
+        ] {
+            let folding = Table::new(true);
+            claim(&folding, first).unwrap();
+            let said = claim(&folding, second).unwrap_err();
+            assert!(matches!(said, TreeError::SameOnDisk { .. }), "{said}");
+            let plain = Table::new(false);
+            claim(&plain, first).unwrap();
+            claim(&plain, second).unwrap();
+        }
+    }
+}

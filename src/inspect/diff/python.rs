@@ -1,0 +1,306 @@
+//! What a `uv.lock` says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use pep508_rs::MarkerEnvironment;
+
+use super::facts::{Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package};
+use super::version::Number;
+use crate::core::artifact::{Artifact, Location};
+use crate::decide::lock::uv::{self, FileLocation, Requirement, Source, SourceFile, UvLock};
+use crate::decide::plan::{Install, PythonPlan};
+
+/// The whole lock: every package with every file.
+pub fn of_lock(lock: &UvLock, label: &str) -> Facts {
+    let mut facts = empty(lock, label);
+    let paths = Paths::of(lock);
+    for (index, package) in lock.packages.iter().enumerate() {
+        let files = files(package);
+        let why = paths.to(lock, index);
+        facts.insert(package.name.to_string(), of_package(package, files, why));
+    }
+    facts
+}
+
+/// What a plan chooses: its packages, each with the one file that is used.
+pub fn of_plan(lock: &UvLock, plan: &PythonPlan, label: &str) -> Facts {
+    let mut facts = empty(lock, label);
+    for planned in &plan.packages {
+        let Some((_, package)) = lock
+            .named(&planned.name)
+            .find(|(_, package)| package.version == planned.version)
+        else {
+            continue;
+        };
+        let used = match &planned.install {
+            Install::Wheel { artifact } | Install::Sdist { artifact, .. } => Some(artifact),
+            Install::Git { .. } | Install::Directory { .. } => None,
+        };
+        let files = (files(package).into_iter())
+            .filter(|file| used.is_some_and(|used| is_same(file, used)))
+            .collect();
+        let why = planned.required_by.clone();
+        facts.insert(planned.name.to_string(), of_package(package, files, why));
+    }
+    facts
+}
+
+fn is_same(file: &File, artifact: &Artifact) -> bool {
+    file.name == artifact.file_name
+        && match &artifact.location {
+            Location::Url(url) => file.location == url.as_str(),
+            Location::Path(path) => path
+                .as_str()
+                .ends_with(file.location.trim_start_matches("./")),
+        }
+}
+
+fn empty(lock: &UvLock, label: &str) -> Facts {
+    Facts {
+        ecosystem: Ecosystem::Python,
+        label: label.to_owned(),
+        settings: settings(lock),
+        requirements: requirements(lock),
+        packages: BTreeMap::new(),
+    }
+}
+
+fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>) -> Package {
+    let version = package.version.as_ref().map(ToString::to_string);
+    Package {
+        number: Number::python(version.as_deref()),
+        version,
+        origin: origin(&package.source),
+        // A wheel for one platform alone; what is built may have compiled code, which nobody knows.
+        native: !files.is_empty()
+            && files.iter().any(|file| file.kind == FileKind::Wheel)
+            && (files.iter())
+                .filter(|file| file.kind == FileKind::Wheel)
+                .all(|file| !file.tags.as_deref().unwrap_or_default().ends_with("-any")),
+        files,
+        why,
+        license: None,
+        install_script: false,
+        deprecated: None,
+        engines: None,
+        places: BTreeSet::new(),
+        doubts: BTreeSet::new(),
+    }
+}
+
+fn origin(source: &Source) -> Origin {
+    let plain = |kind, place: String| Origin {
+        kind,
+        place,
+        commit: None,
+        reference: None,
+    };
+    match source {
+        Source::Registry(index) if index.contains("://") => {
+            plain(OriginKind::Registry, index.trim_end_matches('/').to_owned())
+        }
+        Source::Registry(folder) => plain(OriginKind::Local, folder.clone()),
+        Source::Url { url, .. } => plain(OriginKind::Url, url.to_string()),
+        Source::Git(git) => Origin {
+            kind: OriginKind::Git,
+            place: git.url.to_string(),
+            commit: Some(git.commit.clone()),
+            reference: (git.reference.as_ref()).map(|(kind, value)| format!("{kind} {value}")),
+        },
+        Source::Path(path)
+        | Source::Directory(path)
+        | Source::Editable(path)
+        | Source::Virtual(path) => plain(OriginKind::Local, path.to_string()),
+    }
+}
+
+fn files(package: &uv::Package) -> Vec<File> {
+    let file = |file: &SourceFile, kind, tags| File {
+        name: file.file_name.clone(),
+        kind,
+        tags,
+        location: match &file.location {
+            FileLocation::Url(url) => url.to_string(),
+            FileLocation::Path(path) => path.to_string(),
+        },
+        digest: file.digest.clone(),
+        size: file.size,
+        uploaded: file.upload_time.clone(),
+    };
+    let sdist = (package.sdist.iter()).map(|sdist| file(sdist, FileKind::Sdist, None));
+    let wheels = (package.wheels.iter())
+        .map(|wheel| file(&wheel.file, FileKind::Wheel, Some(wheel.name.tags())));
+    sdist.chain(wheels).collect()
+}
+
+fn settings(lock: &UvLock) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            all.insert(name.to_owned(), value);
+        }
+    };
+    let options = &lock.options;
+    let wanted = |all: &[Requirement]| {
+        let all: Vec<String> = all
+            .iter()
+            .map(|one| format!("{} {}", one.name, one.what))
+            .collect();
+        Some(all.join(", "))
+    };
+    put("revision", Some(lock.revision.to_string()));
+    put(
+        "requires-python",
+        lock.requires_python.as_ref().map(ToString::to_string),
+    );
+    put("resolution-mode", options.resolution_mode.clone());
+    put("prerelease-mode", options.prerelease_mode.clone());
+    put("fork-strategy", options.fork_strategy.clone());
+    put("exclude-newer", options.exclude_newer.clone());
+    put("constraints", wanted(&lock.manifest.constraints));
+    put("overrides", wanted(&lock.manifest.overrides));
+    put(
+        "build-constraints",
+        wanted(&lock.manifest.build_constraints),
+    );
+    let members: Vec<_> = lock
+        .manifest
+        .members
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    put("members", Some(members.join(", ")));
+    all
+}
+
+fn requirements(lock: &UvLock) -> BTreeMap<(String, String), String> {
+    let mut all = BTreeMap::new();
+    let mut put = |project: &str, group: Option<String>, requirement: &Requirement| {
+        let mut name = requirement.name.to_string();
+        if !requirement.extras.is_empty() {
+            let extras: Vec<_> = requirement.extras.iter().map(ToString::to_string).collect();
+            name.push_str(&format!("[{}]", extras.join(",")));
+        }
+        if let Some(marker) = requirement.marker.contents() {
+            name.push_str(&format!(" ; {marker}"));
+        }
+        if let Some(group) = group {
+            name.push_str(&format!(" (group {group})"));
+        }
+        let what = match requirement.what.to_string() {
+            any if any.is_empty() => String::from("any"),
+            what => what,
+        };
+        all.insert((project.to_owned(), name), what);
+    };
+    for requirement in &lock.manifest.requirements {
+        put("", None, requirement);
+    }
+    for (group, of) in &lock.manifest.dependency_groups {
+        for one in of {
+            put("", Some(group.to_string()), one);
+        }
+    }
+    for package in &lock.packages {
+        let project = package.name.to_string();
+        for one in &package.metadata.requires_dist {
+            put(&project, None, one);
+        }
+        for (group, of) in &package.metadata.requires_dev {
+            for one in of {
+                put(&project, Some(group.to_string()), one);
+            }
+        }
+    }
+    all
+}
+
+/// Which package needs which, by their indices; with a target, as far as it applies there.
+pub fn edges(lock: &UvLock, markers: Option<&MarkerEnvironment>) -> BTreeSet<(usize, usize)> {
+    let mut all = BTreeSet::new();
+    for (from, package) in lock.packages.iter().enumerate() {
+        let extras = package.extras.values().flatten();
+        let groups = package.groups.values().flatten();
+        for edge in package.dependencies.iter().chain(extras).chain(groups) {
+            if markers.is_none_or(|markers| edge.marker.evaluate(markers, &[])) {
+                all.insert((from, edge.package));
+            }
+        }
+    }
+    all
+}
+
+/// The shortest path of requirements that leads to each package, whatever the target.
+struct Paths {
+    from: BTreeMap<usize, (Option<usize>, String)>,
+}
+
+impl Paths {
+    fn of(lock: &UvLock) -> Self {
+        let mut paths = Self {
+            from: BTreeMap::new(),
+        };
+        let mut queue = VecDeque::new();
+        let name = |index: usize| lock.packages.get(index).map(|one| one.name.to_string());
+        let members = (0..lock.packages.len()).filter(|&index| lock.is_member(index));
+        for root in lock.root().into_iter().chain(members) {
+            paths.enter(&mut queue, root, None, name(root).unwrap_or_default());
+        }
+        let asked = (lock.manifest.requirements.iter())
+            .chain(lock.manifest.dependency_groups.values().flatten());
+        for requirement in asked {
+            for (index, package) in lock.named(&requirement.name) {
+                paths.enter(&mut queue, index, None, package.name.to_string());
+            }
+        }
+        while let Some(at) = queue.pop_front() {
+            let Some(package) = lock.packages.get(at) else {
+                continue;
+            };
+            let plain = package
+                .dependencies
+                .iter()
+                .map(|edge| (edge, String::new()));
+            let extras = (package.extras.iter())
+                .flat_map(|(extra, of)| of.iter().map(move |e| (e, format!(" (extra {extra})"))));
+            let groups = (package.groups.iter())
+                .flat_map(|(group, of)| of.iter().map(move |e| (e, format!(" (group {group})"))));
+            for (edge, how) in plain.chain(extras).chain(groups) {
+                let mut shown = name(edge.package).unwrap_or_default();
+                if !edge.extras.is_empty() {
+                    let extras: Vec<_> = edge.extras.iter().map(ToString::to_string).collect();
+                    shown.push_str(&format!("[{}]", extras.join(",")));
+                }
+                paths.enter(&mut queue, edge.package, Some(at), shown + &how);
+            }
+        }
+        paths
+    }
+
+    fn enter(
+        &mut self,
+        queue: &mut VecDeque<usize>,
+        index: usize,
+        from: Option<usize>,
+        shown: String,
+    ) {
+        self.from.entry(index).or_insert_with(|| {
+            queue.push_back(index);
+            (from, shown)
+        });
+    }
+
+    fn to(&self, lock: &UvLock, index: usize) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut at = Some(index);
+        while let Some((from, shown)) = at.and_then(|index| self.from.get(&index)) {
+            path.push(shown.clone());
+            if path.len() > lock.packages.len() {
+                break;
+            }
+            at = *from;
+        }
+        path.reverse();
+        path
+    }
+}

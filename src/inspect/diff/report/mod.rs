@@ -1,0 +1,165 @@
+//! Reports of a change model: for a terminal, for a pull request, for machines and for a browser.
+//!
+//! Whatever a lock says – names, versions, URLs – is a stranger's text: each report makes it
+//! harmless in its own way, and none of them lets it pass as it is.
+
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod picture;
+pub mod text;
+
+use super::model::{Change, ChangeKind, LockDiff};
+use super::version::Step;
+
+/// A text in which nothing can steer a terminal or turn the direction of reading.
+pub(crate) fn clean(text: &str) -> String {
+    let is_safe = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if text.chars().all(is_safe) {
+        return text.to_owned();
+    }
+    text.chars()
+        .flat_map(|c| match is_safe(c) {
+            true => vec![c],
+            false => c.escape_unicode().collect(),
+        })
+        .collect()
+}
+
+/// A digest in short: enough to be told from another. Anything else as it is.
+pub(crate) fn short(text: &str) -> String {
+    match text.split_once(':') {
+        Some((name, hex)) if hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{name}:{}…", hex.get(..12).unwrap_or(hex))
+        }
+        None if text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{}…", text.get(..12).unwrap_or(text))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// `1.0 → 2.0`, `1.0` where both are the same, and what there is where one side is missing.
+pub(crate) fn versions(change: &Change) -> String {
+    let shown = match (change.versions(), &change.old, &change.new) {
+        ((Some(old), Some(new)), ..) if old == new => old.to_owned(),
+        ((Some(old), Some(new)), ..) => format!("{old} → {new}"),
+        ((old, new), Some(_), Some(_)) => {
+            let word = |version: Option<&str>| version.unwrap_or("(no version)").to_owned();
+            format!("{} → {}", word(old), word(new))
+        }
+        ((old, new), ..) => {
+            let one = new.or(old).unwrap_or_default();
+            match &change.beside[..] {
+                [] => one.to_owned(),
+                others => format!("{one} (beside {})", others.join(", ")),
+            }
+        }
+    };
+    clean(&shown)
+}
+
+/// `+3.1 kB`, where both sizes are known.
+pub(crate) fn growth(change: &Change) -> String {
+    match change.growth() {
+        Some(0) | None => String::new(),
+        Some(more) if more > 0 => format!("+{}", crate::core::progress::bytes(more.unsigned_abs())),
+        Some(less) => format!("−{}", crate::core::progress::bytes(less.unsigned_abs())),
+    }
+}
+
+/// The requirement path, without the package itself where it leads to it directly.
+pub(crate) fn why(change: &Change) -> String {
+    clean(&change.why.join(" → "))
+}
+
+/// What changes are listed under, the gravest first.
+pub(crate) const SECTIONS: [(&str, Section); 9] = [
+    ("Down", Section::Of(ChangeKind::Down)),
+    ("Added", Section::Of(ChangeKind::Added)),
+    ("Removed", Section::Of(ChangeKind::Removed)),
+    ("Up, major", Section::Up(Some(Step::Major))),
+    ("Up, minor", Section::Up(Some(Step::Minor))),
+    ("Up, patch", Section::Up(Some(Step::Patch))),
+    ("Up, label alone", Section::Up(Some(Step::Label))),
+    ("Moved", Section::Of(ChangeKind::Moved)),
+    ("Same version, altered", Section::Of(ChangeKind::Altered)),
+];
+
+/// Which changes a section lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Of(ChangeKind),
+    Up(Option<Step>),
+}
+
+impl Section {
+    pub(crate) fn changes(self, diff: &LockDiff) -> Vec<&Change> {
+        let is_in = |change: &&Change| match self {
+            Self::Of(kind) => change.kind == kind,
+            Self::Up(step) => change.kind == ChangeKind::Up && change.step == step,
+        };
+        diff.changes.iter().filter(is_in).collect()
+    }
+}
+
+/// The whole in a sentence.
+pub(crate) fn headline(diff: &LockDiff) -> String {
+    let sum = &diff.summary;
+    let mut parts = Vec::new();
+    for (count, word) in [(sum.added, "added"), (sum.removed, "removed")] {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    if sum.up > 0 {
+        let steps: Vec<String> = [
+            (sum.major, "major"),
+            (sum.minor, "minor"),
+            (sum.patch, "patch"),
+            (sum.label, "label"),
+        ]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+        parts.push(format!("{} up ({})", sum.up, steps.join(", ")));
+    }
+    for (count, word) in [
+        (sum.down, "down"),
+        (sum.moved, "moved"),
+        (sum.altered, "altered"),
+        (sum.relocated, "relocated"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    if parts.is_empty() {
+        return format!("no package changed, of {}", sum.unchanged);
+    }
+    format!("{}; {} unchanged", parts.join(", "), sum.unchanged)
+}
+
+/// `3 alarms, 1 warning`; nothing where there are neither.
+pub(crate) fn gravity(diff: &LockDiff) -> String {
+    let count = |count: usize, word: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        count => Some(format!("{count} {word}s")),
+    };
+    let all = [
+        count(diff.summary.alarms, "alarm"),
+        count(diff.summary.warnings, "warning"),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Of a list, what is shown first, and how many more there are.
+pub(crate) fn some<T>(all: &[T], limit: usize) -> (&[T], usize) {
+    let shown = all.get(..limit).unwrap_or(all);
+    (shown, all.len() - shown.len())
+}

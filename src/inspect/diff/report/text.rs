@@ -1,0 +1,348 @@
+//! The report for a terminal: what matters first, in few lines; everything on request.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{SECTIONS, Section, clean, gravity, growth, headline, short, some, versions, why};
+use crate::core::digest::{Algorithm, Digest};
+use crate::inspect::diff::contents::ContentsDiff;
+use crate::inspect::diff::facts::{Facts, without_password};
+use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
+use crate::inspect::diff::version::Step;
+
+/// How many lines a list has before it says how many more there are.
+const FEW: usize = 30;
+
+/// Writes the report; `detail` leaves nothing out.
+pub fn render(diff: &LockDiff, detail: bool) -> String {
+    let mut text = String::new();
+    for severity in [Severity::Alarm, Severity::Warning, Severity::Note] {
+        for finding in diff.of_severity(severity) {
+            if severity != Severity::Note || detail || finding.packages.is_empty() {
+                write_finding(&mut text, finding, detail);
+            }
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let (old, new) = (clean(&diff.old.label), clean(&diff.new.label));
+    let _ = writeln!(text, "{old} → {new}: {}", headline(diff));
+    let gravity = gravity(diff);
+    if !gravity.is_empty() {
+        let _ = writeln!(text, "{gravity}");
+    }
+    if !diff.targets.is_empty() {
+        let _ = writeln!(text, "for {}", clean(&diff.targets.join(", ")));
+    }
+    for setting in &diff.settings {
+        let side = |side: &Option<String>| clean(side.as_deref().unwrap_or("(none)"));
+        let name = clean(&setting.name);
+        let _ = writeln!(
+            text,
+            "{name}: {} → {}",
+            side(&setting.old),
+            side(&setting.new)
+        );
+    }
+    let limit = if detail { usize::MAX } else { FEW };
+    write_requirements(&mut text, diff, limit);
+    for (title, section) in SECTIONS {
+        let changes = section.changes(diff);
+        if changes.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n{title} ({})", changes.len());
+        let is_brief = matches!(
+            section,
+            Section::Up(Some(Step::Minor | Step::Patch | Step::Label))
+        );
+        if is_brief && !detail {
+            write_brief(&mut text, &changes);
+        } else {
+            write_changes(&mut text, &changes, limit, detail);
+        }
+    }
+    write_contents(&mut text, diff, limit);
+    let relocated = diff.summary.relocated;
+    if relocated > 0 {
+        let _ = writeln!(
+            text,
+            "\n{relocated} packages only stand at other places of node_modules"
+        );
+    }
+    let notes = diff.of_severity(Severity::Note).count();
+    if !detail && !diff.changes.is_empty() {
+        let _ = writeln!(text, "\n--detail shows files, tags and {notes} notes");
+    }
+    text
+}
+
+/// One lock as lines, a package each, in which a line-by-line comparison shows what matters: the
+/// version, where it is had from, and a digest over the digests of its files.
+pub fn lines(facts: &Facts) -> String {
+    let mut text = String::new();
+    for (name, value) in &facts.settings {
+        let _ = writeln!(text, "{} = {}", clean(name), clean(value));
+    }
+    for ((project, name), what) in &facts.requirements {
+        let _ = writeln!(
+            text,
+            "{} asks for {} {}",
+            clean(project),
+            clean(name),
+            clean(what)
+        );
+    }
+    for (name, package) in facts.each() {
+        let version = package.version.as_deref().unwrap_or("(no version)");
+        let mut line = format!(
+            "{name} {version} from {}",
+            without_password(&package.origin.place)
+        );
+        if let Some(commit) = &package.origin.commit {
+            let _ = write!(line, "#{commit}");
+        }
+        if !package.files.is_empty() {
+            let files: BTreeSet<String> = (package.files.iter())
+                .map(|file| format!("{} {} {:?}\n", file.name, file.location, file.digest))
+                .collect();
+            let all: String = files.into_iter().collect();
+            let digest = Digest::of(Algorithm::Sha256, all.as_bytes()).hex();
+            let count = package.files.len();
+            let word = if count == 1 { "file" } else { "files" };
+            let _ = write!(
+                line,
+                " ({count} {word}, {})",
+                digest.get(..16).unwrap_or_default()
+            );
+        }
+        if package.install_script {
+            line.push_str(" with an install script");
+        }
+        let _ = writeln!(text, "{}", clean(&line));
+    }
+    text
+}
+
+fn write_finding(text: &mut String, finding: &Finding, detail: bool) {
+    let word = match finding.severity {
+        Severity::Alarm => "ALARM   ",
+        Severity::Warning => "warning ",
+        Severity::Note => "note    ",
+    };
+    let (shown, more) = some(&finding.packages, if detail { usize::MAX } else { 5 });
+    let mut packages = clean(&shown.join(", "));
+    if more > 0 {
+        let _ = write!(packages, " and {more} more");
+    }
+    if !packages.is_empty() {
+        packages.push_str(": ");
+    }
+    let _ = write!(text, "{word}{packages}{}", clean(&finding.says));
+    if !finding.targets.is_empty() {
+        let _ = write!(text, " (on {})", clean(&finding.targets.join(", ")));
+    }
+    text.push('\n');
+    let side = |side: &str| clean(&if detail { side.to_owned() } else { short(side) });
+    match (&finding.old, &finding.new) {
+        (Some(old), Some(new)) => {
+            let _ = writeln!(text, "          {} → {}", side(old), side(new));
+        }
+        (Some(one), None) => {
+            let _ = writeln!(text, "          was {}", side(one));
+        }
+        (None, Some(one)) => {
+            let _ = writeln!(text, "          {}", side(one));
+        }
+        (None, None) => {}
+    }
+}
+
+fn write_requirements(text: &mut String, diff: &LockDiff, limit: usize) {
+    if diff.requirements.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nAsked for directly ({})", diff.requirements.len());
+    let (shown, more) = some(&diff.requirements, limit);
+    for one in shown {
+        let (project, name) = (clean(&one.project), clean(&one.name));
+        let _ = match (&one.old, &one.new) {
+            (None, Some(new)) => writeln!(text, "  {project} now asks for {name} {}", clean(new)),
+            (Some(old), None) => {
+                writeln!(text, "  {project} no longer asks for {name} {}", clean(old))
+            }
+            (old, new) => {
+                let side = |side: &Option<String>| clean(side.as_deref().unwrap_or_default());
+                writeln!(text, "  {project}: {name} {} → {}", side(old), side(new))
+            }
+        };
+    }
+    write_more(text, more);
+}
+
+/// What is in the files behind the changes, the packages with findings first.
+fn write_contents(text: &mut String, diff: &LockDiff, limit: usize) {
+    let mut looked: Vec<(&Change, &ContentsDiff)> = (diff.changes.iter())
+        .filter_map(|change| Some((change, change.contents.as_ref()?)))
+        .collect();
+    if looked.is_empty() {
+        return;
+    }
+    looked.sort_by_key(|(change, _)| change.worst.map_or(3, |worst| worst as u8));
+    let _ = writeln!(text, "\nIn the files ({})", looked.len());
+    let (shown, more) = some(&looked, limit);
+    for (change, contents) in shown {
+        let _ = writeln!(text, "  {} {}", clean(&change.name), versions(change));
+        for line in contents.lines() {
+            let _ = writeln!(text, "      {}", clean(&line));
+        }
+        let files = [
+            ("+", &contents.files_added),
+            ("−", &contents.files_removed),
+            ("~", &contents.files_changed),
+        ];
+        for (sign, file) in files
+            .into_iter()
+            .flat_map(|(s, all)| all.iter().map(move |f| (s, f)))
+        {
+            if limit == usize::MAX {
+                let _ = writeln!(text, "        {sign} {}", clean(file));
+            }
+        }
+    }
+    write_more(text, more);
+}
+
+fn write_more(text: &mut String, more: usize) {
+    if more > 0 {
+        let _ = writeln!(text, "  … and {more} more (--detail)");
+    }
+}
+
+/// Names and versions alone, as a paragraph.
+fn write_brief(text: &mut String, changes: &[&Change]) {
+    let (shown, more) = some(changes, 4 * FEW);
+    let mut line = String::from(" ");
+    let mut width = 1;
+    for (at, change) in shown.iter().enumerate() {
+        let comma = if at + 1 < shown.len() { "," } else { "" };
+        let only = match &change.targets[..] {
+            [] => String::new(),
+            targets => format!(" (only on {})", clean(&targets.join(", "))),
+        };
+        let item = format!(" {} {}{only}{comma}", clean(&change.name), versions(change));
+        let length = item.chars().count();
+        if width + length > 100 {
+            let _ = writeln!(text, "{line}");
+            line = String::from(" ");
+            width = 1;
+        }
+        line.push_str(&item);
+        width += length;
+    }
+    let _ = writeln!(text, "{line}");
+    write_more(text, more);
+}
+
+fn write_changes(text: &mut String, changes: &[&Change], limit: usize, detail: bool) {
+    let (shown, more) = some(changes, limit);
+    let rows: Vec<[String; 4]> = shown
+        .iter()
+        .map(|change| {
+            let mark = match change.worst {
+                Some(Severity::Alarm) => "!! ",
+                Some(Severity::Warning) => "! ",
+                _ => "",
+            };
+            let name = format!("{mark}{}", clean(&change.name));
+            let mut about = why(change);
+            if !change.targets.is_empty() {
+                let _ = write!(about, "  only on {}", clean(&change.targets.join(", ")));
+            }
+            [name, versions(change), growth(change), about]
+        })
+        .collect();
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count()).min(44);
+        }
+    }
+    let [name_width, version_width, growth_width, _] = widths;
+    for ([name, version, growth, about], change) in rows.iter().zip(shown) {
+        let line = format!(
+            "  {name:<name_width$}  {version:<version_width$}  {growth:>growth_width$}  {about}"
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+        if detail {
+            write_detail(text, change);
+        }
+    }
+    write_more(text, more);
+}
+
+fn write_detail(text: &mut String, change: &Change) {
+    let sides = change.old.as_ref().zip(change.new.as_ref());
+    if let Some((old, new)) = sides {
+        if old.source != new.source {
+            let place = |source: &crate::inspect::diff::model::Source| match &source.commit {
+                Some(commit) => clean(&format!("{}#{commit}", source.place)),
+                None => clean(&source.place),
+            };
+            let _ = writeln!(
+                text,
+                "      source {} → {}",
+                place(&old.source),
+                place(&new.source)
+            );
+        }
+        if (old.wheels, old.sdist) != (new.wheels, new.sdist) {
+            let count = |side: &crate::inspect::diff::model::Locked| {
+                let sdist = if side.sdist { " and an sdist" } else { "" };
+                format!("{} wheels{sdist}", side.wheels)
+            };
+            let _ = writeln!(text, "      {} → {}", count(old), count(new));
+        }
+        if old.license != new.license {
+            let side = |side: &Option<String>| clean(side.as_deref().unwrap_or("(not said)"));
+            let _ = writeln!(
+                text,
+                "      licence {} → {}",
+                side(&old.license),
+                side(&new.license)
+            );
+        }
+        if old.places != new.places {
+            let _ = writeln!(
+                text,
+                "      at {} → {}",
+                clean(&old.places.join(", ")),
+                clean(&new.places.join(", "))
+            );
+        }
+    }
+    for (sign, tags) in [("−", &change.tags_gone), ("+", &change.tags_new)] {
+        if !tags.is_empty() {
+            let _ = writeln!(text, "      {sign} {}", clean(&tags.join(", ")));
+        }
+    }
+    for file in &change.files {
+        for (sign, side) in [("−", &file.old), ("+", &file.new)] {
+            if let Some(file) = side {
+                let size = file
+                    .size
+                    .map(crate::core::progress::bytes)
+                    .unwrap_or_default();
+                let digest = file.digest.as_deref().unwrap_or("no digest");
+                let _ = writeln!(
+                    text,
+                    "      {sign} {} {size} {} {}",
+                    clean(&file.name),
+                    clean(digest),
+                    clean(&file.location)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Nothing is changed here: locks and trees are compared, verified and listed.
+
+pub mod diff;
+pub mod sbom;
+pub mod verify;

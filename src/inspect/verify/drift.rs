@@ -1,0 +1,175 @@
+//! Which packages of a tree are not those that something names: a lock, or npm's hidden lockfile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Problem, ProblemKind, Report, VerifyError};
+use crate::core::walk::Node;
+
+/// A package that is not as it is named.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Drift {
+    /// Its name, or its place in `node_modules`.
+    pub package: String,
+    /// The version that the lock names; nothing where it names none of it.
+    pub locked: Option<String>,
+    /// The version that is there; nothing where none is.
+    pub found: Option<String>,
+}
+
+impl Drift {
+    /// In words.
+    pub fn says(&self) -> String {
+        match (&self.locked, &self.found) {
+            (Some(locked), Some(found)) => format!("is {found}, and the lock has {locked}"),
+            (Some(locked), None) => format!("is not there, and the lock has {locked}"),
+            (None, Some(found)) => format!("is {found}, and is not of the lock"),
+            (None, None) => String::from("is named without a version"),
+        }
+    }
+}
+
+/// What is named and what is there, by name, as drift.
+pub fn between(locked: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Vec<Drift> {
+    let names: BTreeSet<&String> = locked.keys().chain(found.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| locked.get(*name) != found.get(*name))
+        .map(|name| Drift {
+            package: name.clone(),
+            locked: locked.get(name).cloned(),
+            found: found.get(name).cloned(),
+        })
+        .collect()
+}
+
+/// The Python packages of a tree by their `.dist-info` folders: name and version.
+pub fn python_packages(tree: &Node) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    tree.each(&mut |path, node| {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if matches!(node, Node::Folder(_))
+            && let Some((name, version)) = name
+                .strip_suffix(".dist-info")
+                .and_then(|stem| stem.split_once('-'))
+            && let Ok(name) = pep508_rs::PackageName::new(name.to_owned())
+        {
+            found.insert(name.to_string(), version.to_owned());
+        }
+    });
+    found
+}
+
+/// The packages of a `node_modules` by their places, from the project's folder. `tree` is that folder
+/// or the `node_modules` itself.
+pub fn npm_packages(root: &Path, tree: &Node) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let prefix = prefix(root);
+    tree.each(&mut |path, node| {
+        let Some(path) = path.to_str() else { return };
+        let place = format!("{prefix}{path}");
+        let is_manifest = matches!(node, Node::File(_)) && place.ends_with("/package.json");
+        let place = place.trim_end_matches("/package.json");
+        if is_manifest && is_package(place) {
+            let version = version_of(&root.join(path)).unwrap_or_default();
+            found.insert(place.to_owned(), version);
+        }
+    });
+    found
+}
+
+fn prefix(root: &Path) -> &'static str {
+    if root.file_name().is_some_and(|name| name == "node_modules") {
+        "node_modules/"
+    } else {
+        ""
+    }
+}
+
+/// Whether a place is a package's own in a `node_modules`.
+fn is_package(place: &str) -> bool {
+    let Some((_, name)) = place.rsplit_once("node_modules/") else {
+        return false;
+    };
+    match name.strip_prefix('@') {
+        Some(rest) => rest.matches('/').count() == 1,
+        None => !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
+    }
+}
+
+fn version_of(manifest: &Path) -> Option<String> {
+    let value: Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
+    Some(value.get("version")?.as_str()?.to_owned())
+}
+
+/// Holds npm's hidden lockfile, if there is one, against the packages on the disk, and says where the
+/// packages are that it names, relative to the tree.
+pub(super) fn hidden(root: &Path, report: &mut Report) -> Result<BTreeSet<PathBuf>, VerifyError> {
+    let mut places = BTreeSet::new();
+    let prefix = prefix(root);
+    let path = match prefix {
+        "" => root.join("node_modules/.package-lock.json"),
+        _ => root.join(".package-lock.json"),
+    };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(places),
+        Err(source) => return Err(VerifyError::Read { path, source }),
+    };
+    let damaged = |why: String| VerifyError::Damaged {
+        path: path.clone(),
+        why,
+    };
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let packages = value.get("packages").and_then(Value::as_object);
+    let packages = packages.ok_or_else(|| damaged("it has no `packages`".into()))?;
+    report.by.push(".package-lock.json");
+    for (place, entry) in packages {
+        // Folders of the project are its own business.
+        let Some(inside) = place.strip_prefix(prefix).filter(|_| is_package(place)) else {
+            continue;
+        };
+        report.checked += 1;
+        places.insert(PathBuf::from(inside));
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        let at = root.join(inside);
+        let says = match entry.get("link").and_then(Value::as_bool) {
+            Some(true) => {
+                (fs::symlink_metadata(&at).is_err()).then(|| "the link is not there".to_owned())
+            }
+            _ if !at.is_dir() => Some("the package is not there".to_owned()),
+            _ => {
+                let found = version_of(&at.join("package.json"));
+                (text("version").is_some_and(|wanted| found.as_deref() != Some(wanted))).then(
+                    || {
+                        let found = found.unwrap_or_else(|| "without a version".to_owned());
+                        format!("it is {found}, not {}", text("version").unwrap_or_default())
+                    },
+                )
+            }
+        };
+        if let Some(says) = says {
+            let kind = match at.exists() {
+                true => ProblemKind::Altered,
+                false => ProblemKind::Missing,
+            };
+            report.problems.push(Problem {
+                path: inside.to_owned(),
+                kind,
+                package: crate::decide::lock::npm::name_of(place).map(str::to_owned),
+                says,
+            });
+        }
+    }
+    Ok(places)
+}

@@ -1,0 +1,80 @@
+//! What something in a tree is that nothing speaks of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::core::walk::Node;
+
+/// What is known of it.
+pub(super) enum Known {
+    /// Bytecode beside its source.
+    Bytecode,
+    /// In a folder that a tool keeps its cache in.
+    Cache,
+    /// What makes the tree an environment, or our own record.
+    Own,
+}
+
+/// Folders that tools keep caches in.
+const CACHES: [&str; 8] = [
+    ".cache",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".vite",
+    ".vite-temp",
+    ".vitest",
+    ".nyc_output",
+];
+
+/// What something is that nothing speaks of. `whole`: a provenance record speaks of everything else.
+pub(super) fn known(path: &Path, found: &BTreeMap<PathBuf, &Node>, whole: bool) -> Option<Known> {
+    let parts: BTreeSet<&str> = path.iter().filter_map(std::ffi::OsStr::to_str).collect();
+    if path.starts_with(".lockwright") {
+        return Some(Known::Own);
+    }
+    if CACHES.iter().any(|name| parts.contains(name)) {
+        return Some(Known::Cache);
+    }
+    if path.extension().is_some_and(|extension| extension == "pyc") {
+        return has_source(path, found).then_some(Known::Bytecode);
+    }
+    (!whole && is_environment(path)).then_some(Known::Own)
+}
+
+fn has_source(pyc: &Path, found: &BTreeMap<PathBuf, &Node>) -> bool {
+    let source = || {
+        let cache = pyc
+            .parent()
+            .filter(|folder| folder.ends_with("__pycache__"))?;
+        let module = pyc.file_name()?.to_str()?.split('.').next()?;
+        Some(cache.parent()?.join(format!("{module}.py")))
+    };
+    source().is_some_and(|source| found.contains_key(&source))
+}
+
+/// What makes a folder an environment, whoever made it: no RECORD speaks of it.
+fn is_environment(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
+    match folder {
+        "" => matches!(
+            name,
+            "pyvenv.cfg" | ".gitignore" | ".lock" | "CACHEDIR.TAG" | "lib64" | ".package-lock.json"
+        ),
+        "bin" => {
+            name.starts_with("activate")
+                || name.starts_with("python")
+                || matches!(name, "Activate.ps1" | "deactivate.bat" | "pydoc.bat")
+        }
+        "node_modules" if name == ".package-lock.json" => true,
+        folder => {
+            folder == ".bin"
+                || folder.ends_with("node_modules/.bin")
+                || folder.ends_with("site-packages") && name.starts_with("_virtualenv")
+        }
+    }
+}

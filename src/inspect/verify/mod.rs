@@ -1,0 +1,342 @@
+//! Whether a tree is as it was made.
+//!
+//! Three things may say what a tree should hold: its provenance record, written when it was
+//! assembled (every file with mode, size and digest); the RECORDs of its Python packages, which other
+//! installers write too; and npm's hidden lockfile, which names packages alone. Whatever is there is
+//! held against the disk, and what is on the disk besides is told apart: bytecode beside its source
+//! and caches are known for what they are, everything else is extra. With a lock, [`drift`] says
+//! which packages are not the ones it names.
+
+pub mod drift;
+mod known;
+pub mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::core::walk::Node;
+use crate::files::tree::Provenance;
+use crate::files::tree::{Content, Facts};
+use crate::install::owners::Owners;
+use crate::install::python::installed::{self, Recorded};
+use known::{Known, known};
+
+/// What was found out about a tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// What said what it should hold: `provenance`, `RECORD`, `.package-lock.json`.
+    pub by: Vec<&'static str>,
+    /// How many files and links were held against it.
+    pub checked: usize,
+    /// Bytecode beside its source, which Python writes by itself.
+    pub bytecode: usize,
+    /// Files in folders that tools keep their caches in.
+    pub caches: usize,
+    /// What is not as it was.
+    pub problems: Vec<Problem>,
+    /// What is not as a lock has it.
+    pub drift: Vec<drift::Drift>,
+}
+
+impl Report {
+    /// Whether everything is as it should be.
+    pub fn is_fine(&self) -> bool {
+        self.problems.is_empty() && self.drift.is_empty()
+    }
+}
+
+/// Something that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Problem {
+    /// Where, relative to the tree.
+    pub path: String,
+    /// What it is.
+    pub kind: ProblemKind,
+    /// Whose file it is, as `name version`.
+    pub package: Option<String>,
+    /// What is wrong, in words.
+    pub says: String,
+}
+
+/// How something is not as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// It is not there.
+    Missing,
+    /// It has other bytes, leads elsewhere, or is of another kind.
+    Altered,
+    /// It has other permissions.
+    Mode,
+    /// Nothing says that it should be there.
+    Extra,
+    /// RECORD says something else of it than is there, and than was placed.
+    Record,
+}
+
+/// Why a tree cannot be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Nothing says what should be there.
+    #[error(
+        "nothing says what {} should hold: it has no provenance record, no RECORD and no \
+         node_modules/.package-lock.json; assemble it with `lockwright sync`", .0.display()
+    )]
+    Nothing(PathBuf),
+    /// A RECORD cannot be read.
+    #[error(transparent)]
+    Record(#[from] installed::RecordError),
+    /// A file cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what its name says.
+    #[error("{} is damaged: {why}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        why: String,
+    },
+}
+
+/// What is said of one path.
+#[derive(Default)]
+struct Claim<'a> {
+    placed: Option<&'a Content>,
+    recorded: Vec<Recorded>,
+}
+
+/// Holds a tree, already walked, against everything that says what it should hold.
+///
+/// # Errors
+/// When nothing does, or something cannot be read.
+pub fn verify(
+    root: &Path,
+    tree: &Node,
+    provenance: Option<&Provenance>,
+) -> Result<Report, VerifyError> {
+    let mut found: BTreeMap<PathBuf, &Node> = BTreeMap::new();
+    tree.each(&mut |path, node| {
+        if !matches!(node, Node::Folder(_)) {
+            found.insert(path.to_owned(), node);
+        }
+    });
+    let mut report = Report::default();
+    let mut claims: BTreeMap<PathBuf, Claim<'_>> = BTreeMap::new();
+    if let Some(provenance) = provenance {
+        report.by.push("provenance");
+        for entry in &provenance.entries {
+            let path = PathBuf::from(entry.path.as_str());
+            claims.entry(path).or_default().placed = Some(&entry.content);
+        }
+    }
+    let records = installed::records(tree);
+    if !records.is_empty() {
+        report.by.push("RECORD");
+    }
+    let lines = records
+        .par_iter()
+        .map(|record| installed::lines(root, record));
+    for line in lines.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        claims
+            .entry(line.file.clone())
+            .or_default()
+            .recorded
+            .push(line);
+    }
+    let hidden = drift::hidden(root, &mut report)?;
+    if report.by.is_empty() {
+        return Err(VerifyError::Nothing(root.to_owned()));
+    }
+    let owners = Owners::of_walked(root, tree);
+    let names = Names::new(root, &owners, provenance);
+    report.checked += claims.len();
+    let problems = claims
+        .par_iter()
+        .map(|(path, claim)| check(root, path, claim, found.get(path).copied(), &names))
+        .collect::<Result<Vec<_>, VerifyError>>()?;
+    report.problems.extend(problems.into_iter().flatten());
+    let unclaimed: Vec<&PathBuf> = found
+        .keys()
+        .filter(|path| !claims.contains_key(*path))
+        .collect();
+    let whole = provenance.is_some();
+    for path in unclaimed {
+        let is_owned = path.ancestors().any(|above| hidden.contains(above));
+        match known(path, &found, whole) {
+            Some(Known::Bytecode) => report.bytecode += 1,
+            Some(Known::Cache) => report.caches += 1,
+            Some(Known::Own) => {}
+            // Of npm's own trees only the packages are known, not their files.
+            None if is_owned && !whole => {}
+            None => report.problems.push(Problem {
+                kind: ProblemKind::Extra,
+                package: None,
+                says: String::from("nothing says that it should be here"),
+                path: shown(path),
+            }),
+        }
+    }
+    report.problems.sort();
+    Ok(report)
+}
+
+/// Whose a file is: by the provenance record, or else by the tree's own RECORDs.
+struct Names<'a> {
+    owners: &'a Owners,
+    placed: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn new(_root: &Path, owners: &'a Owners, provenance: Option<&'a Provenance>) -> Self {
+        let placed = provenance.into_iter().flat_map(|provenance| {
+            let name = |owner: usize| provenance.owners.get(owner).map(String::as_str);
+            (provenance.entries.iter())
+                .filter_map(move |entry| Some((entry.path.as_str(), name(entry.owner)?)))
+        });
+        Self {
+            placed: placed.collect(),
+            owners,
+        }
+    }
+
+    fn of(&self, path: &Path) -> Option<String> {
+        let placed = path
+            .to_str()
+            .and_then(|path| self.placed.get(path).copied());
+        placed.or_else(|| self.owners.of(path)).map(str::to_owned)
+    }
+}
+
+fn check(
+    root: &Path,
+    path: &Path,
+    claim: &Claim<'_>,
+    node: Option<&Node>,
+    names: &Names<'_>,
+) -> Result<Option<Problem>, VerifyError> {
+    let problem = |kind, says: String| {
+        Ok(Some(Problem {
+            kind,
+            says,
+            package: names.of(path),
+            path: shown(path),
+        }))
+    };
+    let Some(node) = node else {
+        return problem(ProblemKind::Missing, String::from("it is not there"));
+    };
+    let (file, target) = match node {
+        Node::File(file) => (file, None),
+        Node::Link(target) => (
+            &crate::core::walk::File {
+                size: 0,
+                mode: 0,
+                id: (0, 0),
+                links: 0,
+            },
+            Some(target),
+        ),
+        Node::Folder(_) => return problem(ProblemKind::Altered, String::from("it is a folder")),
+    };
+    match (claim.placed, target) {
+        (Some(Content::Link(wanted)), Some(target)) => {
+            return match target.to_str() == Some(wanted) {
+                true => Ok(None),
+                false => problem(
+                    ProblemKind::Altered,
+                    format!("it leads to {}, not to {wanted}", target.to_string_lossy()),
+                ),
+            };
+        }
+        (Some(Content::Link(wanted)), None) => {
+            return problem(
+                ProblemKind::Altered,
+                format!("it is a file, not a link to {wanted}"),
+            );
+        }
+        (Some(Content::File(_)), Some(target)) => {
+            let target = target.to_string_lossy();
+            return problem(
+                ProblemKind::Altered,
+                format!("it is a link to {target}, not a file"),
+            );
+        }
+        // What a RECORD lists may be a link; what it leads to is hashed.
+        (None, Some(_)) | (Some(Content::File(_)) | None, None) => {}
+    }
+    let needs_bytes = claim.placed.is_some()
+        || claim
+            .recorded
+            .iter()
+            .any(|r| !r.hash.is_empty() || r.size.is_some());
+    if !needs_bytes {
+        return Ok(None);
+    }
+    let place = root.join(path);
+    let bytes = fs::read(&place).map_err(|source| VerifyError::Read {
+        path: place.clone(),
+        source,
+    })?;
+    if let Some(Content::File(facts)) = claim.placed {
+        if let Some(says) = differs(facts, &bytes) {
+            return problem(ProblemKind::Altered, says);
+        }
+        if u32::from(facts.mode) != file.mode {
+            let says = format!("its mode is {:o}, not {:o}", file.mode, facts.mode);
+            return problem(ProblemKind::Mode, says);
+        }
+    }
+    // Of packages that bring one path with different bytes, one's are there; who says nothing of
+    // its hash has no say.
+    let (hashed, plain): (Vec<_>, Vec<_>) =
+        (claim.recorded.iter()).partition(|line| !line.hash.is_empty());
+    let lines = if hashed.is_empty() { plain } else { hashed };
+    if lines.iter().any(|line| line.fits(&bytes)) {
+        return Ok(None);
+    }
+    match lines.first() {
+        None => Ok(None),
+        Some(_) if claim.placed.is_some() => problem(
+            ProblemKind::Record,
+            String::from("it is as it was placed, and RECORD says otherwise"),
+        ),
+        Some(line) => {
+            let says = match line.size {
+                Some(size) if size != bytes.len() as u64 => {
+                    format!("it has {} bytes, and RECORD says {size}", bytes.len())
+                }
+                _ => String::from("its bytes are not those that RECORD says"),
+            };
+            problem(ProblemKind::Altered, says)
+        }
+    }
+}
+
+fn differs(facts: &Facts, bytes: &[u8]) -> Option<String> {
+    use sha2::Digest as _;
+    if facts.size != bytes.len() as u64 {
+        return Some(format!("it has {} bytes, not {}", bytes.len(), facts.size));
+    }
+    let same = sha2::Sha256::digest(bytes).as_slice() == facts.sha256;
+    (!same).then(|| String::from("its bytes are others, of the same length"))
+}
+
+/// A path as it is shown.
+pub(crate) fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

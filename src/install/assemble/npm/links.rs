@@ -1,0 +1,96 @@
+//! Links: to workspaces and other folders of the project, and to programs.
+
+use std::fs;
+
+use camino::Utf8PathBuf;
+
+use super::place::owner;
+use super::trees::Trees;
+use super::{NpmAssembleError, Request};
+use crate::decide::plan::npm::NpmSource;
+
+/// Links to workspaces and other folders of the project.
+pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+    for package in &request.plan.packages {
+        if let NpmSource::Link(target) = &package.source
+            && let Some((tree, _, path)) = trees.find(package.location.as_str())
+        {
+            let target = relative(package.location.as_str(), target.as_str());
+            tree.link_anywhere(owner(tree, package), &path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Links to the programs whose files are there.
+pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+    for bin in &request.plan.bins {
+        let Some((tree, _, path)) = trees.find(bin.link.as_str()) else {
+            continue;
+        };
+        let file = match real_file(request, bin.file.as_str()) {
+            Some(file) => file,
+            None => match trees.find(bin.file.as_str()) {
+                Some((tree, _, file)) => tree.root().join(file.as_str()),
+                None => continue,
+            },
+        };
+        if fs::symlink_metadata(&file).is_ok() {
+            let owner = tree.owner("programs", u64::MAX);
+            let target = relative(bin.link.as_str(), bin.file.as_str());
+            tree.link_anywhere(owner, &path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The file of the project that a place below a workspace's link is.
+pub(super) fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBuf> {
+    request.plan.packages.iter().find_map(|package| {
+        let NpmSource::Link(target) = &package.source else {
+            return None;
+        };
+        let rest = place.strip_prefix(package.location.as_str())?;
+        let rest = rest.strip_prefix('/')?;
+        Some(request.lock.folder().join(target.as_str()).join(rest))
+    })
+}
+
+/// How `to` is reached from the folder that `from` is in; both from the project's folder.
+pub(super) fn relative(from: &str, to: &str) -> String {
+    let mut from: Vec<&str> = from.split('/').collect();
+    from.pop();
+    let to: Vec<&str> = to.split('/').filter(|part| !part.is_empty()).collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from.len().saturating_sub(common);
+    let down = to.get(common..).unwrap_or_default();
+    std::iter::repeat_n("..", up)
+        .chain(down.iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_relative_to_their_folder() {
+        for (from, to, expected) in [
+            (
+                "node_modules/@g/core",
+                "packages/core",
+                "../../packages/core",
+            ),
+            (
+                "node_modules/.bin/x",
+                "node_modules/x/cli.js",
+                "../x/cli.js",
+            ),
+            ("packages/a/node_modules/b", "packages/b", "../../b"),
+            ("node_modules/@s/own", "", "../.."),
+        ] {
+            assert_eq!(relative(from, to), expected);
+        }
+    }
+}

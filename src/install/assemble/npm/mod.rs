@@ -1,0 +1,355 @@
+//! A `node_modules`: the tarballs of a plan, into one tree or, in place, one tree for each
+//! `node_modules` of the project.
+
+pub mod current;
+mod links;
+mod place;
+pub mod prepare;
+pub mod scripts;
+mod trees;
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Mutex, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use links::{link_folders, link_programs, real_file};
+use place::{Placer, of_commits};
+pub use place::{fetch_commit, revision};
+use prepare::PrepareError;
+use trees::{HIDDEN, MODULES, Trees};
+
+use crate::core::progress::Progress;
+use crate::decide::lock::LockError;
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::npmrc::Npmrc;
+use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
+use crate::files::archive::Limits;
+use crate::files::tree::{LinkMode, PathError, TreeError};
+use crate::install::build::scripts::ScriptError;
+use crate::install::npm::hidden;
+use crate::install::npm::package::{Form, PackageError};
+use crate::obtain::fetch::{self, FetchError, Want};
+use crate::obtain::source::git::GitError;
+use crate::obtain::store::{Blob, Store};
+
+/// Everything that assembling needs to know.
+pub struct Request<'a> {
+    /// What is placed.
+    pub plan: &'a NpmPlan,
+    /// The lock that it was made from.
+    pub lock: &'a NpmLock,
+    /// Where artifacts are kept.
+    pub store: &'a Store,
+    /// How they are had.
+    pub fetch: &'a fetch::Options,
+    /// What an archive may amount to.
+    pub limits: Limits,
+    /// Where everything is collected; `None`: in place, beside the package.json files.
+    pub out: Option<&'a Utf8Path>,
+    /// Whether what is there may be replaced whatever it is.
+    pub clear: bool,
+    /// Whether npm's own record is written.
+    pub hidden_lockfile: bool,
+    /// How files come from the store.
+    pub link: LinkMode,
+    /// Packages whose scripts are run, by name; the project itself is [`scripts::OWN`].
+    pub scripts: &'a [String],
+    /// Where packages are had from whose place a lock does not say.
+    pub npmrc: &'a Npmrc,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub struct Assembled {
+    /// Where the tarballs came from.
+    pub fetched: fetch::Summary,
+    /// How many files were written.
+    pub files: u64,
+    /// And bytes.
+    pub bytes: u64,
+    /// The folders that were made.
+    pub folders: Vec<Utf8PathBuf>,
+    /// Git dependencies whose `prepare` scripts were not run.
+    pub unprepared: Vec<String>,
+    /// Packages whose install scripts were run.
+    pub scripts_run: Vec<String>,
+}
+
+/// An optional package whose scripts failed, and which npm leaves out then.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// Its place.
+    pub location: String,
+    /// What its script said.
+    pub why: String,
+}
+
+/// Why a `node_modules` could not be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum NpmAssembleError {
+    /// A tarball could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A commit could not be had.
+    #[error("{package}: {why}")]
+    Git {
+        /// The package.
+        package: String,
+        /// Why.
+        why: GitError,
+    },
+    /// A script failed.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// Scripts of optional packages failed. They can be left out, by a plan made anew.
+    #[error("optional packages cannot be installed: {}", .0.iter().map(|left| left.why.as_str()).collect::<Vec<_>>().join("; "))]
+    Optional(Vec<LeftOut>),
+    /// A git dependency was not made ready.
+    #[error(
+        "{package} of {url}#{commit} cannot be prepared: {why}\nleave {package} out of \
+         --allow-scripts to have the commit's files as they are; or depend on a tarball that `npm \
+         pack` makes of it"
+    )]
+    Prepare {
+        /// The package.
+        package: String,
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// Why.
+        why: Box<PrepareError>,
+    },
+    /// A package.json cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A package could not be placed.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The tree could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A path leads elsewhere.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Somebody has linked it.
+    #[error(
+        "{0} is a link: remove it, or have what it leads to replaced with --clear, which cannot be where \
+         a script of the project's own is run"
+    )]
+    Linked(Utf8PathBuf),
+    /// Something else the system says.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl NpmAssembleError {
+    /// Whether it is a script that failed, not that scripts cannot be run.
+    pub(super) fn is_script(&self) -> bool {
+        match self {
+            Self::Script(why) => matches!(why, ScriptError::Failed { .. }),
+            Self::Prepare { why, .. } => match &**why {
+                PrepareError::Assemble(why) => why.is_script(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Fetches and places a plan.
+///
+/// # Errors
+/// The first, in the plan's order, of what went wrong; nothing is changed then.
+pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
+    let plan = request.plan;
+    let prepared = prepare::prepare(request)?;
+    let trees = Trees::stage(request)?;
+    let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
+    let mut bundles: HashMap<&str, Vec<&PlannedNpm>> = HashMap::new();
+    for package in &plan.packages {
+        if let NpmSource::Bundle(bundler) = &package.source {
+            bundles.entry(bundler.as_str()).or_default().push(package);
+        }
+    }
+    // One tarball may go to several places; it is fetched and unpacked once.
+    let mut groups: Vec<Vec<&PlannedNpm>> = Vec::new();
+    let mut wants: Vec<Want<'_>> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (_, package, artifact) in plan.tarballs() {
+        let key = match &artifact.digest {
+            Some(digest) => format!("{digest} {} {:?}", package.name, package.version),
+            None => format!("{:?}", artifact.location),
+        };
+        let group = *known.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            wants.push(Want {
+                package: package.name.clone(),
+                artifact,
+            });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(group) {
+            group.push(package);
+        }
+    }
+    let commits = of_commits(plan);
+    let placer = Placer {
+        trees: &trees,
+        programs: &programs,
+        bundles: &bundles,
+        limits: request.limits,
+        store: request.store,
+        link: request.link,
+        prepared: &prepared,
+        unprepared: Mutex::default(),
+    };
+    let placing = Progress::items("Placing", (wants.len() + commits.len()) as u64);
+    let fetching = Progress::bytes("Fetching", 0);
+    let failures: Mutex<Vec<(usize, NpmAssembleError)>> = Mutex::default();
+    let fail = |index: usize, error: NpmAssembleError| {
+        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push((index, error));
+    };
+    let commits = &commits;
+    let fetched = rayon::in_place_scope(|scope| {
+        let on_ready = |index: usize, blob: Blob| {
+            let (Some(group), Some(want)) = (groups.get(index), wants.get(index)) else {
+                return;
+            };
+            let (placer, placing, fail) = (&placer, &placing, &fail);
+            scope.spawn(move |_| {
+                placing.working_on(want.package.clone());
+                let name = &want.artifact.file_name;
+                // A script may write into its package's files, which must not be the store's.
+                let is_copied = placer.link == LinkMode::Copy
+                    || blob.digest.algorithm().is_weak()
+                    || request.scripts.contains(&want.package);
+                let placed = match is_copied {
+                    true => placer.place(&blob, name, Form::Tarball, group),
+                    false => placer.share(&blob, name, group),
+                };
+                if let Err(error) = placed {
+                    fail(index, error.into());
+                }
+                placing.advance(1);
+            });
+        };
+        for (index, (commit, group)) in commits.iter().enumerate() {
+            let (placer, placing, fail) = (&placer, &placing, &fail);
+            scope.spawn(move |_| {
+                if let Err(error) = placer.place_commit(request, commit, group) {
+                    fail(usize::MAX - commits.len() + index, error);
+                }
+                placing.advance(1);
+            });
+        }
+        fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready)
+    });
+    placing.done();
+    fetching.done();
+    let fetched = fetched?;
+    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    if let Some((_, error)) = failures.pop() {
+        return Err(error);
+    }
+    drop(failures);
+    let unprepared = placer.unprepared.into_inner();
+    let mut unprepared = unprepared.unwrap_or_else(PoisonError::into_inner);
+    unprepared.sort();
+    link_folders(request, &trees)?;
+    link_programs(request, &trees)?;
+    if request.hidden_lockfile
+        && !plan.packages.is_empty()
+        && let Some((tree, _, path)) = trees.find(&format!("{MODULES}{HIDDEN}"))
+    {
+        let text = hidden::lockfile(request.lock, plan);
+        let owner = tree.owner("lockwright", u64::MAX);
+        tree.file(owner, &path, 0o644, text.as_bytes())?;
+    }
+    let scripts_run = scripts::run(request, &trees, &|| link_programs(request, &trees))?;
+    let mut done = commit(request, trees, fetched, !scripts_run.is_empty())?;
+    done.unprepared = unprepared;
+    done.scripts_run = scripts_run;
+    Ok(done)
+}
+
+fn commit(
+    request: &Request<'_>,
+    trees: Trees,
+    fetched: fetch::Summary,
+    changed: bool,
+) -> Result<Assembled, NpmAssembleError> {
+    let mut done = Assembled {
+        fetched,
+        ..Assembled::default()
+    };
+    let in_place = !trees.collected;
+    let kept: HashSet<String> = trees.trees.keys().cloned().collect();
+    // The project's own last: its record must not be older than any of the folders it speaks of.
+    let (own, others): (Vec<_>, Vec<_>) = trees
+        .trees
+        .into_iter()
+        .partition(|(prefix, _)| prefix.is_empty() || prefix == MODULES);
+    for (_, tree) in others.into_iter().chain(own) {
+        let (files, bytes) = tree.written();
+        done.files += files;
+        done.bytes += bytes;
+        let owner = changed.then(|| tree.owner("install scripts", u64::MAX));
+        let staged = tree.finish();
+        if let Some(owner) = owner.filter(|_| !in_place) {
+            staged.rescan(owner)?;
+        }
+        done.folders.push(staged.commit()?);
+    }
+    if !in_place {
+        return Ok(done);
+    }
+    let folder = request.lock.folder();
+    for package in &request.plan.packages {
+        let modules = format!("{}/{MODULES}", package.location);
+        if matches!(package.source, NpmSource::Folder) && !kept.contains(&modules) {
+            let path = folder.join(modules.trim_end_matches('/'));
+            if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+                fs::remove_dir_all(&path).map_err(|source| NpmAssembleError::Io {
+                    doing: "remove",
+                    path,
+                    source,
+                })?;
+            }
+        }
+    }
+    for bin in &request.plan.bins {
+        // A workspace's program must be executable to be one.
+        let Some(file) = real_file(request, bin.file.as_str()) else {
+            continue;
+        };
+        if let Ok(meta) = fs::metadata(&file).map(|meta| meta.permissions())
+            && meta.mode() & 0o111 != 0o111
+        {
+            let wanted = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(&file, wanted).map_err(|source| NpmAssembleError::Io {
+                doing: "make executable",
+                path: file.clone(),
+                source,
+            })?;
+        }
+    }
+    // npm believes its record while it is the newest of all.
+    if let Ok(record) = fs::File::open(folder.join(MODULES).join(HIDDEN)) {
+        let _ = record.set_modified(std::time::SystemTime::now());
+    }
+    Ok(done)
+}

@@ -1,0 +1,91 @@
+//! The trees that are being made, and where in them a place of the project is.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+
+use super::{NpmAssembleError, Request};
+use crate::files::tree::{Options, Record, Replace, Tree, TreePath};
+
+/// The name of npm's own record.
+pub(super) const HIDDEN: &str = ".package-lock.json";
+pub(super) const MODULES: &str = "node_modules/";
+
+/// The trees that are being made, by what their paths lack of the project's.
+pub(super) struct Trees {
+    pub(super) trees: BTreeMap<String, Tree>,
+    pub(super) collected: bool,
+}
+
+impl Trees {
+    pub(super) fn stage(request: &Request<'_>) -> Result<Self, NpmAssembleError> {
+        let mut trees = BTreeMap::new();
+        if let Some(out) = request.out {
+            let options = Options {
+                replace: if request.clear {
+                    Replace::Anything
+                } else {
+                    Replace::Ours
+                },
+                record: Record::Beside,
+            };
+            trees.insert(String::new(), Tree::stage(out, options)?);
+            return Ok(Self {
+                trees,
+                collected: true,
+            });
+        }
+        let mut prefixes: HashSet<&str> = HashSet::from([MODULES]);
+        for package in &request.plan.packages {
+            prefixes.extend(modules_of(package.location.as_str()));
+        }
+        for prefix in prefixes {
+            let dest = request.lock.folder().join(prefix.trim_end_matches('/'));
+            let linked = fs::symlink_metadata(&dest).is_ok_and(|meta| meta.is_symlink());
+            if linked && !request.clear {
+                return Err(NpmAssembleError::Linked(dest));
+            }
+            // A node_modules is npm's to replace, and so ours.
+            let options = Options {
+                replace: Replace::Anything,
+                record: Record::Nowhere,
+            };
+            trees.insert(prefix.to_owned(), Tree::stage(&dest, options)?);
+        }
+        Ok(Self {
+            trees,
+            collected: false,
+        })
+    }
+
+    /// The tree that a place of the project is in, what its paths lack, and the place there.
+    pub(super) fn find(&self, place: &str) -> Option<(&Tree, &str, TreePath)> {
+        let prefix = match self.collected {
+            true => "",
+            false => modules_of(place)?,
+        };
+        let (prefix, tree) = self.trees.get_key_value(prefix)?;
+        let rest = TreePath::new(place.strip_prefix(prefix.as_str())?).ok()?;
+        Some((tree, prefix, rest))
+    }
+}
+
+/// `packages/a/node_modules/`, of whatever is in there.
+fn modules_of(place: &str) -> Option<&str> {
+    let at = place.find(MODULES)?;
+    (at == 0 || place.get(..at)?.ends_with('/')).then_some(())?;
+    place.get(..at + MODULES.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_node_modules_counts() {
+        assert_eq!(
+            modules_of("p/a/node_modules/b/node_modules/c"),
+            Some("p/a/node_modules/")
+        );
+        assert_eq!(modules_of("packages/x"), None);
+    }
+}

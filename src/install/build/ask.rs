@@ -1,0 +1,162 @@
+//! Asking sources what they are built with, without building them.
+
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use pep508_rs::PackageName;
+
+use super::advice;
+use super::builder::Builder;
+use super::environment::Wheelhouse;
+use super::error::BuildError;
+use super::kitchen::Kitchen;
+use super::recipe::{Origin, Recipe, Source};
+use super::requirements::Scope;
+use super::workshop::Workshop;
+use crate::core::progress::Progress;
+use crate::obtain::fetch::{self, Want};
+
+/// What one source is built with.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its name.
+    pub name: PackageName,
+    /// Its name and version.
+    pub package: String,
+    /// What it says in its pyproject.toml, what uv's settings add, and what its back end asks for.
+    pub requires: Vec<String>,
+    /// Why its back end could not be asked, where it could not.
+    pub unasked: Option<String>,
+}
+
+impl Builder<'_> {
+    /// Asks every source of the plan, and every one that these need to be built.
+    ///
+    /// The back ends run in environments from the build lock. Where that has not got what a source
+    /// says itself, the back end is not asked, and the answer says so.
+    ///
+    /// # Errors
+    /// When a source cannot be had or is none.
+    pub fn ask(&self, progress: &Progress) -> Result<Vec<Asked>, BuildError> {
+        let Some(kitchen) = &self.kitchen else {
+            return Ok(Vec::new());
+        };
+        let mut all = BTreeMap::new();
+        for recipe in self.recipes.values() {
+            collect(recipe, &mut all);
+        }
+        let recipes: Vec<&Recipe> = all.into_values().collect();
+        let mut wants: Vec<Want<'_>> = Vec::new();
+        for recipe in &recipes {
+            let own = match &recipe.source {
+                Source::Archive { artifact, .. } => Some((&recipe.package, artifact)),
+                _ => None,
+            };
+            let needs = recipe.needs.iter().filter_map(|need| match &need.origin {
+                Origin::Wheel(artifact) => Some((&need.package, artifact)),
+                Origin::Recipe(_) => None,
+            });
+            for (package, artifact) in own.into_iter().chain(needs) {
+                if !wants.iter().any(|want| want.artifact == artifact) {
+                    wants.push(Want {
+                        package: package.name.to_string(),
+                        artifact,
+                    });
+                }
+            }
+        }
+        let arrived = |index: usize, blob| {
+            if let Some(want) = wants.get(index) {
+                self.arrived(want.artifact, blob);
+            }
+        };
+        let request = &self.request;
+        fetch::fetch(request.store, &wants, request.fetch, progress, &arrived)?;
+        self.all_arrived(true);
+        let asked = recipes
+            .par_iter()
+            .map(|recipe| self.ask_one(kitchen, recipe, progress))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(asked.into_iter().flatten().collect())
+    }
+
+    /// `None` for what is built in the project's own environment.
+    fn ask_one(
+        &self,
+        kitchen: &Kitchen<'_>,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<Option<Asked>, BuildError> {
+        if recipe.scope == Scope::Environment {
+            return Ok(None);
+        }
+        let Some(source) = self.source(recipe, progress)? else {
+            return Ok(None);
+        };
+        self.warn(kitchen, progress);
+        let workshop = Workshop::open(kitchen, self.request.options, recipe, &source)?;
+        let mut asked = Asked {
+            name: recipe.package.name.clone(),
+            package: recipe.package.label(),
+            requires: workshop.requires().to_vec(),
+            unasked: None,
+        };
+        let mut needs = Vec::new();
+        for need in &recipe.needs {
+            let found = match &need.origin {
+                Origin::Wheel(artifact) => {
+                    let blob = self.inputs.wait(artifact);
+                    blob.map(|blob| (artifact.file_name.clone(), blob))
+                }
+                // Not built for this: most back ends answer without.
+                Origin::Recipe(recipe) => self
+                    .stored(recipe)
+                    .map(|wheel| (wheel.file_name, wheel.blob)),
+            };
+            needs.extend(found.map(|(file_name, blob)| Wheelhouse {
+                package: &need.package,
+                file_name,
+                blob,
+            }));
+        }
+        if !recipe
+            .needs
+            .iter()
+            .any(|need| matches!(need.origin, Origin::Recipe(_)))
+            && let Err(error) = workshop.check(&asked.requires, &needs)
+        {
+            asked.unasked = Some(match error {
+                BuildError::Requirement { wrong, .. } => format!("it is built with {wrong}"),
+                other => other.to_string(),
+            });
+            return Ok(Some(asked));
+        }
+        self.stop.store(false, Ordering::Relaxed);
+        let outcome = workshop.run(&needs, true, &self.stop)?;
+        if outcome.ended.is_well() {
+            for more in outcome.requires {
+                if !asked.requires.contains(&more) {
+                    asked.requires.push(more);
+                }
+            }
+        } else {
+            let log = std::fs::read(workshop.log()).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let last = log.lines().rfind(|line| !line.trim().is_empty());
+            let why = advice::missing(&log);
+            asked.unasked = Some(why.unwrap_or_else(|| last.unwrap_or("it failed").to_owned()));
+        }
+        Ok(Some(asked))
+    }
+}
+
+fn collect<'a>(recipe: &'a Recipe, all: &mut BTreeMap<PackageName, &'a Recipe>) {
+    if all.insert(recipe.package.name.clone(), recipe).is_none() {
+        for need in &recipe.needs {
+            if let Origin::Recipe(recipe) = &need.origin {
+                collect(recipe, all);
+            }
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Builds beside each other and beside the downloads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use pep508_rs::PackageName;
+
+use super::environment::Wheelhouse;
+use super::error::BuildError;
+use super::folder;
+use super::inputs::{Cores, Inputs, lock};
+use super::kitchen::Kitchen;
+use super::recipe::{Need, Origin, Recipe, Source};
+use super::sandbox::Ended;
+use super::source::Ready;
+use super::workshop::{self, Workshop};
+use super::{Options, Wheel};
+use crate::core::artifact::Artifact;
+use crate::core::progress::Progress;
+use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
+use crate::decide::target::probe::Interpreter;
+use crate::obtain::fetch::{self, Want};
+use crate::obtain::source::{self, Revision, Shape};
+use crate::obtain::store::{Blob, Origin as Provenance, Store};
+
+/// What is to be built, and with what.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The environment; its packages that have no wheel are built.
+    pub plan: &'a PythonPlan,
+    /// The project's settings.
+    pub settings: &'a ProjectSettings,
+    /// Packages that the command line wants built though there is a wheel of them; so they are
+    /// where they are build requirements.
+    pub no_binary: &'a [PackageName],
+    /// The target's interpreter, where there is one here.
+    pub interpreter: Option<&'a Interpreter>,
+    /// Where wheels are kept.
+    pub store: &'a Store,
+    /// How sources and build requirements are had.
+    pub fetch: &'a fetch::Options,
+    /// How builds are made.
+    pub options: &'a Options,
+}
+
+/// The builds of one environment. Nothing is fetched or built before [`Self::run`].
+pub struct Builder<'a> {
+    pub(super) request: Request<'a>,
+    /// `None` where nothing is to be built.
+    pub(super) kitchen: Option<Kitchen<'a>>,
+    /// By their index in the plan.
+    pub(super) recipes: BTreeMap<usize, Arc<Recipe>>,
+    pub(super) inputs: Inputs,
+    pub(super) stop: AtomicBool,
+    errors: Mutex<Vec<(String, BuildError)>>,
+    cores: Cores,
+    has_warned: AtomicBool,
+}
+
+impl<'a> Builder<'a> {
+    /// Works out what every wheel that is to be built is made of.
+    ///
+    /// # Errors
+    /// When there is no interpreter, the build lock cannot be read or leads round in a circle, a
+    /// folder cannot be read, or containment is required and impossible.
+    pub fn new(request: Request<'a>) -> Result<Self, BuildError> {
+        let mut builder = Self {
+            request,
+            kitchen: None,
+            recipes: BTreeMap::new(),
+            inputs: Inputs::default(),
+            stop: AtomicBool::new(false),
+            errors: Mutex::default(),
+            cores: Cores::new(thread::available_parallelism().map_or(1, usize::from)),
+            has_warned: AtomicBool::new(false),
+        };
+        let packages = request.plan.packages.iter().enumerate();
+        let mut sources = packages
+            .filter(|(_, package)| !is_wheel(package))
+            .peekable();
+        if let Some((_, first)) = sources.peek() {
+            let kitchen = Kitchen::new(&request, first)?;
+            let mut known = HashMap::new();
+            for (index, package) in sources {
+                let recipe = kitchen.recipe(&request, package, &[], &mut known)?;
+                builder.recipes.insert(index, recipe);
+            }
+            builder.kitchen = Some(kitchen);
+        }
+        Ok(builder)
+    }
+
+    /// Whether a package of the plan, by its index, is built.
+    pub fn builds(&self, index: usize) -> bool {
+        self.recipes.contains_key(&index)
+    }
+
+    /// How many wheels are to be had, built or stored.
+    pub fn len(&self) -> usize {
+        self.recipes.len()
+    }
+
+    /// Whether there is nothing to build.
+    pub fn is_empty(&self) -> bool {
+        self.recipes.is_empty()
+    }
+
+    /// What all the wheels are made of, by package: when it is the same, so are they. None where a
+    /// lock gives no digest.
+    pub fn keys(&self) -> BTreeMap<String, Option<String>> {
+        let recipes = self.recipes.values();
+        recipes
+            .map(|recipe| {
+                let key = recipe.key.as_ref().map(ToString::to_string);
+                (recipe.package.label(), key)
+            })
+            .collect()
+    }
+
+    /// What has to be fetched for those that are not in the store: hand it to [`fetch::fetch`] with
+    /// all else, and each that is there to [`Self::arrived`].
+    pub fn wants(&self) -> Vec<Want<'_>> {
+        let mut wants = Vec::new();
+        for recipe in self.recipes.values() {
+            self.wants_of(recipe, &mut wants);
+        }
+        wants
+    }
+
+    fn wants_of<'b>(&self, recipe: &'b Recipe, wants: &mut Vec<Want<'b>>) {
+        if self.stored(recipe).is_some() {
+            return;
+        }
+        let mut add = |package: &PlannedPackage, artifact: &'b Artifact| {
+            if !wants.iter().any(|want| want.artifact == artifact) {
+                wants.push(Want {
+                    package: package.name.to_string(),
+                    artifact,
+                });
+            }
+        };
+        if let Source::Archive { artifact, .. } = &recipe.source {
+            add(&recipe.package, artifact);
+        }
+        for need in &recipe.needs {
+            if let Origin::Wheel(artifact) = &need.origin {
+                add(&need.package, artifact);
+            }
+        }
+        for need in &recipe.needs {
+            if let Origin::Recipe(recipe) = &need.origin {
+                self.wants_of(recipe, wants);
+            }
+        }
+    }
+
+    /// Something of [`Self::wants`] is there.
+    pub fn arrived(&self, artifact: &Artifact, blob: Blob) {
+        self.inputs.arrived(artifact, blob);
+    }
+
+    /// Nothing more will arrive. When it went wrong, builds under way are ended.
+    pub fn all_arrived(&self, went_well: bool) {
+        if !went_well {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.inputs.close();
+    }
+
+    /// Builds everything that is not in the store, each as soon as what it needs has arrived, as
+    /// many at once as there are cores; `on_built` hears of each wheel, by its index in the plan,
+    /// from any thread.
+    ///
+    /// # Errors
+    /// The first build, by name, of those that failed. Builds under way are then ended.
+    pub fn run(
+        &self,
+        progress: &Progress,
+        on_built: &(dyn Fn(usize, Wheel) + Sync),
+    ) -> Result<(), BuildError> {
+        if self.recipes.values().any(|one| self.stored(one).is_none()) {
+            workshop::sweep();
+        }
+        thread::scope(|scope| {
+            for (&index, recipe) in &self.recipes {
+                let made = move || {
+                    if let Some(wheel) = self.make(recipe, progress) {
+                        progress.advance(1);
+                        on_built(index, wheel);
+                    }
+                };
+                if self.stored(recipe).is_some() {
+                    made();
+                } else {
+                    scope.spawn(made);
+                }
+            }
+        });
+        let mut errors = std::mem::take(&mut *lock(&self.errors));
+        errors.sort_by(|(one, _), (other, _)| one.cmp(other));
+        match errors.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// The wheel of a recipe, made by one thread while others wait. `None`: it failed, or was not
+    /// wanted any more.
+    fn make(&self, recipe: &Recipe, progress: &Progress) -> Option<Wheel> {
+        let make = || {
+            let made = self.kitchen.as_ref().map_or(Ok(None), |kitchen| {
+                self.stored_or_built(kitchen, recipe, progress)
+            });
+            made.unwrap_or_else(|error| {
+                self.stop.store(true, Ordering::Relaxed);
+                lock(&self.errors).push((recipe.package.label(), error));
+                None
+            })
+        };
+        recipe.made.get_or_init(make).clone()
+    }
+
+    pub(super) fn stored(&self, recipe: &Recipe) -> Option<Wheel> {
+        let (file_name, blob) = self.request.store.built(recipe.key.as_ref()?)?;
+        Some(Wheel {
+            file_name,
+            blob,
+            is_new: false,
+        })
+    }
+
+    fn stored_or_built(
+        &self,
+        kitchen: &Kitchen<'_>,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<Option<Wheel>, BuildError> {
+        if let Some(wheel) = self.stored(recipe) {
+            return Ok(Some(wheel));
+        }
+        let mut needs = Vec::new();
+        for Need { package, origin } in &recipe.needs {
+            let (file_name, blob) = match origin {
+                Origin::Recipe(recipe) => match self.make(recipe, progress) {
+                    Some(wheel) => (wheel.file_name, wheel.blob),
+                    None => return Ok(None),
+                },
+                Origin::Wheel(artifact) => match self.inputs.wait(artifact) {
+                    Some(blob) => (artifact.file_name.clone(), blob),
+                    None => return Ok(None),
+                },
+            };
+            needs.push(Wheelhouse {
+                package,
+                file_name,
+                blob,
+            });
+        }
+        let Some(source) = self.source(recipe, progress)? else {
+            return Ok(None);
+        };
+        let _core = self.cores.take();
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.build(kitchen, recipe, &source, &needs, progress)
+    }
+
+    /// The source, once it is here.
+    pub(super) fn source(
+        &self,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<Option<Ready>, BuildError> {
+        Ok(Some(match &recipe.source {
+            Source::Archive {
+                artifact,
+                subdirectory,
+            } => {
+                let Some(blob) = self.inputs.wait(artifact) else {
+                    return Ok(None);
+                };
+                Ready::Archive {
+                    blob,
+                    name: artifact.file_name.clone(),
+                    shape: Shape::Sdist,
+                    subdirectory: subdirectory.clone(),
+                    wants_lfs: false,
+                }
+            }
+            Source::Git(git) => {
+                progress.working_on(format!("{} from git", recipe.package.name));
+                let wanted = Revision {
+                    url: git.url.to_string(),
+                    rev: git.commit.clone(),
+                    submodules: true,
+                };
+                let tree = source::git::fetch(self.request.store, &wanted, self.request.fetch)?;
+                Ready::Archive {
+                    blob: tree.archive,
+                    name: format!("{} {}", git.url, tree.commit),
+                    shape: Shape::Packed,
+                    subdirectory: git.subdirectory.clone(),
+                    wants_lfs: git.lfs,
+                }
+            }
+            Source::Folder {
+                path, is_editable, ..
+            } => Ready::Folder {
+                path: path.clone(),
+                is_editable: *is_editable,
+            },
+        }))
+    }
+
+    fn build(
+        &self,
+        kitchen: &Kitchen<'_>,
+        recipe: &Recipe,
+        source: &Ready,
+        needs: &[Wheelhouse<'_>],
+        progress: &Progress,
+    ) -> Result<Option<Wheel>, BuildError> {
+        let options = self.request.options;
+        let label = recipe.package.label();
+        let say = |line: &str| {
+            if !options.quiet {
+                progress.say(line);
+            }
+        };
+        self.warn(kitchen, progress);
+        say(&format!("Building {label} …"));
+        progress.working_on(recipe.package.name.to_string());
+        let start = Instant::now();
+        let mut workshop = Workshop::open(kitchen, options, recipe, source)?;
+        workshop.check(workshop.requires(), needs)?;
+        let outcome = workshop.run(needs, false, &self.stop)?;
+        if outcome.ended == Ended::Stopped {
+            return Ok(None);
+        }
+        // Checked even when the build failed: what is missing is most often why.
+        workshop.check(&outcome.requires, needs)?;
+        let Some(made) = outcome.wheel else {
+            if options.keep_failed {
+                let kept = workshop.keep();
+                say(&format!("The folder of the build is kept: {kept}"));
+            }
+            return Err(self.failure(&mut workshop, &label, outcome.ended));
+        };
+        let wheel = workshop.canonical(&made)?;
+        let made_by = format!("built from {label}");
+        let store = self.request.store;
+        let (file_name, blob) = match recipe.key.as_ref().filter(|_| is_as_it_was(recipe)) {
+            Some(key) => store.insert_built(key, &made, &wheel, &made_by)?,
+            None => {
+                let origin = Provenance {
+                    file_name: made.clone(),
+                    source: made_by,
+                };
+                (made, store.take_as_is(&wheel, &origin)?)
+            }
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        say(&format!("Built {label} in {seconds:.1} s"));
+        Ok(Some(Wheel {
+            file_name,
+            blob,
+            is_new: true,
+        }))
+    }
+
+    pub(super) fn warn(&self, kitchen: &Kitchen<'_>, progress: &Progress) {
+        if let Some(why) = &kitchen.uncontained
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            progress.say(&format!("warning: builds are not contained here: {why}"));
+        }
+    }
+
+    /// Why a build failed. Its log is kept beside the store, in the place of the one before.
+    fn failure(&self, workshop: &mut Workshop<'_>, label: &str, ended: Ended) -> BuildError {
+        let log = fs::read(workshop.log()).unwrap_or_default();
+        let logs = self.request.store.root().join("logs");
+        let kept = logs.join(format!("{}.log", label.replace(' ', "-")));
+        let outcome = fs::create_dir_all(&logs).and_then(|()| fs::write(&kept, &log));
+        let kept = match outcome {
+            Ok(()) => kept,
+            Err(_) => workshop.keep().join("log"),
+        };
+        let limit = (ended == Ended::TooLate).then_some(self.request.options.limit);
+        BuildError::failed(label, &log, &kept, limit)
+    }
+}
+/// An editable build may write to its folder: compiled modules, say. Its wheel is found again by
+/// what was there before, so only one that left everything as it was is kept under that.
+fn is_as_it_was(recipe: &Recipe) -> bool {
+    match &recipe.source {
+        Source::Folder {
+            path,
+            is_editable: true,
+            digest,
+        } => folder::digest(path, true).is_ok_and(|now| now == *digest),
+        _ => true,
+    }
+}
+
+fn is_wheel(package: &PlannedPackage) -> bool {
+    matches!(package.install, Install::Wheel { .. })
+}

@@ -1,0 +1,109 @@
+//! What a build finds around it: an environment with its requirements, and its variables.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use super::error::BuildError;
+use super::recipe::Recipe;
+use super::sandbox::INSIDE;
+use crate::decide::plan::PlannedPackage;
+use crate::decide::target::probe::Interpreter;
+use crate::files::archive::Limits;
+use crate::files::tree::{Options, Record, Replace, Tree};
+use crate::install::python::venv::{self, Venv};
+use crate::install::python::{Layout, WheelSource, place_wheel};
+use crate::obtain::store::Blob;
+
+/// The time that builds believe it is: 1 January 1980, the first that a zip archive can hold.
+const EPOCH: &str = "315532800";
+
+/// A build requirement that is here.
+pub(super) struct Wheelhouse<'a> {
+    pub(super) package: &'a PlannedPackage,
+    pub(super) file_name: String,
+    pub(super) blob: Blob,
+}
+
+/// Assembles the environment of a build in `folder`, which will be known as `prefix`.
+pub(super) fn assemble(
+    interpreter: &Interpreter,
+    folder: &Utf8Path,
+    prefix: &Utf8Path,
+    needs: &[Wheelhouse<'_>],
+) -> Result<(), BuildError> {
+    let target = &interpreter.target;
+    let options = Options {
+        replace: Replace::Nothing,
+        record: Record::Nowhere,
+    };
+    let tree = Tree::stage(folder, options)?;
+    let layout = Layout::new(target, prefix, false);
+    let venv = Venv {
+        interpreter: interpreter.about.base_executable.clone(),
+        version: target.markers.python_full_version().to_string(),
+        prompt: None,
+        system_site_packages: false,
+    };
+    let own = tree.owner("the environment", u64::MAX);
+    venv::write(&tree, own, &layout, target, &venv)?;
+    for (rank, need) in needs.iter().enumerate() {
+        let bytes = need.blob.map()?;
+        let source = WheelSource {
+            checked: false,
+            bytes: &bytes,
+            file_name: &need.file_name,
+            name: &need.package.name,
+            version: need.package.version.as_ref(),
+            direct_url: None,
+        };
+        let owner = tree.owner(&need.package.label(), rank as u64);
+        place_wheel(&tree, &layout, owner, &source, &Limits::default())?;
+    }
+    tree.finish().commit()?;
+    Ok(())
+}
+
+/// The environment variables of a build: these, and no others. The build's folder is `seen` to it.
+pub(super) fn variables(
+    recipe: &Recipe,
+    seen: &Utf8Path,
+    is_contained: bool,
+) -> Vec<(String, String)> {
+    let mut all: BTreeMap<String, String> = [
+        (
+            "PATH",
+            format!("{seen}/env/bin:/usr/local/bin:/usr/bin:/bin"),
+        ),
+        ("HOME", format!("{seen}/home")),
+        ("TMPDIR", format!("{seen}/tmp")),
+        ("VIRTUAL_ENV", format!("{seen}/env")),
+        ("LANG", "C.UTF-8".into()),
+        ("LC_ALL", "C.UTF-8".into()),
+        ("TZ", "UTC".into()),
+        ("SOURCE_DATE_EPOCH", EPOCH.into()),
+        ("PYTHONHASHSEED", "0".into()),
+        ("PYTHONDONTWRITEBYTECODE", "1".into()),
+        ("PYTHONNOUSERSITE", "1".into()),
+        ("PYTHONUNBUFFERED", "1".into()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    // Back ends that ask version control for the version find none here. The lock knows it.
+    if let Some(version) = &recipe.package.version {
+        for name in ["SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION"] {
+            all.insert(name.into(), version.to_string());
+        }
+    }
+    all.extend(recipe.environment.iter().cloned());
+    if !is_contained {
+        // The folder's name, which is another each time, must not end up in what is built.
+        let map = format!("-ffile-prefix-map={seen}={INSIDE}");
+        for name in ["CFLAGS", "CXXFLAGS"] {
+            let flags = all.entry(name.into()).or_default();
+            *flags = String::from(format!("{flags} {map}").trim());
+        }
+    }
+    all.into_iter().collect()
+}

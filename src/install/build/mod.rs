@@ -1,0 +1,84 @@
+//! Building: a source becomes a wheel, in a process of its own.
+//!
+//! ```text
+//! plan ─▶ recipe ──key──▶ store? ─▶ inputs fetched ─▶ folder + environment ─▶ hook ─▶ wheel ─▶ store
+//!         what it is made of          with all else      contained, no clock, no network
+//! ```
+//!
+//! - A [`recipe`] says what a wheel is made of before anything of it is fetched: its source, its
+//!   build requirements, the interpreter, the environment, the hook. Their digest is the wheel's key
+//!   in the store, so that a second run fetches and builds nothing, and two machines agree.
+//! - Build requirements come from the *build lock* ([`requirements`]): any `uv.lock`, with a
+//!   dependency group a package where they differ. Nothing is resolved here; what the back end asks
+//!   for is held against what the lock has. [`Builder::ask`] and [`lock_project`] write its project.
+//! - The default hook ([`hook`]) is a PEP 517 front end: `pyproject_hooks` drives the back end in
+//!   the target's interpreter. Its wheel (MIT, <https://github.com/pypa/pyproject-hooks>) is part of
+//!   this program, so that every build is driven by the same bytes and none needs it locked. It is
+//!   contained ([`sandbox`]) and knows neither clock nor machine. Another hook is any command.
+//! - [`Builder`] runs builds beside each other and beside the downloads, within the cores there are.
+
+mod advice;
+mod ask;
+mod builder;
+mod environment;
+mod error;
+mod folder;
+mod hook;
+mod inputs;
+mod kitchen;
+pub mod lock_project;
+mod project;
+mod recipe;
+mod requirements;
+pub mod sandbox;
+pub mod scripts;
+mod source;
+mod wheel;
+mod workshop;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use pep508_rs::PackageName;
+
+pub use ask::Asked;
+pub use builder::{Builder, Request};
+pub use error::BuildError;
+
+use crate::decide::lock::build_settings::BuildSettings;
+use crate::obtain::store::Blob;
+
+/// How sources are built.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The lock with the build requirements.
+    pub lock: Option<Utf8PathBuf>,
+    /// Environment variables, by package.
+    pub environment: BTreeMap<PackageName, BTreeMap<String, String>>,
+    /// What the command line says of uv's settings, over the project's own.
+    pub settings: BuildSettings,
+    /// A command of the user's, in the place of the PEP 517 front end; a shell reads it.
+    pub hook: Option<String>,
+    /// Whether builds are contained.
+    pub sandbox: sandbox::Mode,
+    /// How long one may take.
+    pub limit: Duration,
+    /// Whether the folder of a build that failed is kept.
+    pub keep_failed: bool,
+    /// Whether nothing is said of builds that begin and end.
+    pub quiet: bool,
+    /// This program, which runs itself to contain a build.
+    pub this: Utf8PathBuf,
+}
+
+/// A wheel that was built, in the store.
+#[derive(Debug, Clone)]
+pub struct Wheel {
+    /// What it is called.
+    pub file_name: String,
+    /// Its bytes.
+    pub blob: Blob,
+    /// Whether it was built just now.
+    pub is_new: bool,
+}

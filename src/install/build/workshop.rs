@@ -1,0 +1,236 @@
+//! One build's own folder: its source, its environment, its output.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::sync::atomic::AtomicBool;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+
+use super::environment::{self, Wheelhouse};
+use super::error::BuildError;
+use super::hook::{Bench, Hook, Outcome};
+use super::kitchen::Kitchen;
+use super::project::Project;
+use super::recipe::Recipe;
+use super::sandbox;
+use super::source::{Place, Ready};
+use super::{Options, wheel};
+use crate::decide::plan::PlannedPackage;
+
+/// How the folders' names begin.
+const PREFIX: &str = "lockwright-build-";
+
+/// Wheels above this are not believed, in bytes.
+const LARGEST: u64 = 8 << 30;
+
+/// The file in each that is locked as long as its run lives.
+const CLAIM: &str = "claim";
+
+/// Removes the folders of runs that were killed.
+pub(super) fn sweep() {
+    let entries = fs::read_dir(std::env::temp_dir());
+    for entry in entries.into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // One without a claim is just being made, or kept.
+        let Ok(claim) = File::open(entry.path().join(CLAIM)) else {
+            continue;
+        };
+        if rustix::fs::flock(&claim, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn claim(folder: &Utf8Path) -> std::io::Result<File> {
+    let staged = folder.join("claim.new");
+    let file = File::create(&staged)?;
+    // Where the file system has no locks, nothing is swept away either.
+    let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    fs::rename(staged, folder.join(CLAIM))?;
+    Ok(file)
+}
+
+/// Reads a file that a build made, of at most `limit` bytes. Builds are strangers: no link is
+/// followed, and nothing is read that is no file.
+pub(super) fn read_made(path: &Utf8Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let refuse = |why| Err(std::io::Error::other(format!("{path} {why}")));
+    let folder = path.parent().unwrap_or(path);
+    if !fs::symlink_metadata(folder)?.is_dir() {
+        return refuse("is in no folder any more");
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(
+        path.as_str(),
+        flags | OFlags::RDONLY,
+        Mode::empty(),
+    )?);
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return refuse("is no file");
+    }
+    if meta.len() > limit {
+        return refuse("is absurdly large");
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The folder, removed when dropped. What the build sees of it is `folder`, below it; what it does
+/// not see, so that it cannot be led elsewhere by links, is beside that.
+pub(super) struct Workshop<'a> {
+    kitchen: &'a Kitchen<'a>,
+    options: &'a Options,
+    recipe: &'a Recipe,
+    held: tempfile::TempDir,
+    /// Tells other runs that somebody is at work here.
+    _claim: File,
+    top: Utf8PathBuf,
+    folder: Utf8PathBuf,
+    /// The same, as the build sees it.
+    seen: Utf8PathBuf,
+    place: Place,
+    project: Project,
+    requires: Vec<String>,
+}
+
+impl<'a> Workshop<'a> {
+    /// Makes it, and puts the source there.
+    pub(super) fn open(
+        kitchen: &'a Kitchen<'a>,
+        options: &'a Options,
+        recipe: &'a Recipe,
+        source: &Ready,
+    ) -> Result<Self, BuildError> {
+        let label = recipe.package.label();
+        let disk = |source| BuildError::Disk {
+            package: label.clone(),
+            source,
+        };
+        let held = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{}-", recipe.package.name))
+            .tempdir()
+            .map_err(disk)?;
+        let top = Utf8Path::from_path(held.path())
+            .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?
+            .to_owned();
+        let claim = claim(&top).map_err(disk)?;
+        let folder = top.join("build");
+        fs::create_dir(&folder).map_err(disk)?;
+        for name in ["root", "tmp", "home", "out"] {
+            fs::create_dir(folder.join(name)).map_err(disk)?;
+        }
+        let seen = match kitchen.is_contained {
+            true => Utf8PathBuf::from(sandbox::INSIDE),
+            false => folder.clone(),
+        };
+        let place = source.put(&label, &folder, &seen)?;
+        let project = Project::read(&place.real).map_err(|reason| BuildError::Project {
+            package: label.clone(),
+            reason,
+        })?;
+        let mut requires = project.requires.clone();
+        requires.extend(recipe.extra.iter().cloned());
+        Ok(Self {
+            kitchen,
+            options,
+            recipe,
+            held,
+            _claim: claim,
+            top,
+            folder,
+            seen,
+            place,
+            project,
+            requires,
+        })
+    }
+
+    /// What the source says it is built with, and what uv's settings add.
+    pub(super) fn requires(&self) -> &[String] {
+        &self.requires
+    }
+
+    /// Holds requirements against what there is.
+    pub(super) fn check(
+        &self,
+        requires: &[String],
+        needs: &[Wheelhouse<'_>],
+    ) -> Result<(), BuildError> {
+        let there: Vec<&PlannedPackage> = needs.iter().map(|need| need.package).collect();
+        let Recipe { package, scope, .. } = self.recipe;
+        let requirements = &self.kitchen.requirements;
+        requirements.check(package, scope, requires, &there)
+    }
+
+    /// Assembles the environment and runs the hook; `only_ask` has it ask the back end what it
+    /// requires, no more.
+    pub(super) fn run(
+        &self,
+        needs: &[Wheelhouse<'_>],
+        only_ask: bool,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, BuildError> {
+        let Kitchen {
+            interpreter,
+            is_contained,
+            ..
+        } = *self.kitchen;
+        let prefix = self.seen.join("env");
+        environment::assemble(interpreter, &self.folder.join("env"), &prefix, needs)?;
+        let bench = Bench {
+            recipe: self.recipe,
+            interpreter,
+            folder: &self.folder,
+            log: self.log(),
+            seen: &self.seen,
+            place: &self.place,
+            project: &self.project,
+            needs,
+            variables: environment::variables(self.recipe, &self.seen, is_contained),
+            is_contained,
+            limit: self.options.limit,
+            this: &self.options.this,
+            stop,
+        };
+        let hook = match only_ask {
+            true => &Hook::Pep517,
+            false => &self.kitchen.hook,
+        };
+        let outcome = bench.run(hook, only_ask);
+        outcome.map_err(|source| self.disk(source))
+    }
+
+    /// The wheel that was made, checked and written anew.
+    pub(super) fn canonical(&self, made: &str) -> Result<Utf8PathBuf, BuildError> {
+        let path = self.folder.join("out").join(made);
+        let bytes = read_made(&path, LARGEST).map_err(|source| self.disk(source))?;
+        let bytes = wheel::canonical(&self.recipe.package, made, &bytes)?;
+        let canonical = self.top.join("canonical.whl");
+        fs::write(&canonical, bytes).map_err(|source| self.disk(source))?;
+        Ok(canonical)
+    }
+
+    /// Where the build's output is.
+    pub(super) fn log(&self) -> Utf8PathBuf {
+        self.top.join("log")
+    }
+
+    /// Leaves the folder where it is, and says where.
+    pub(super) fn keep(&mut self) -> Utf8PathBuf {
+        self.held.disable_cleanup(true);
+        // Nor is it swept away later.
+        let _ = fs::remove_file(self.top.join(CLAIM));
+        self.top.clone()
+    }
+
+    fn disk(&self, source: std::io::Error) -> BuildError {
+        BuildError::Disk {
+            package: self.recipe.package.label(),
+            source,
+        }
+    }
+}

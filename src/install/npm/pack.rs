@@ -1,0 +1,138 @@
+//! `npm pack` of a folder: what a git dependency is after its scripts have prepared it.
+//!
+//! The tarball's bytes follow from the files that are packed: no times, no owners.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use tar::{Builder, EntryType, Header};
+
+use super::packlist::{self, Kind, PackError, Source};
+use crate::core::walk::{Node, WalkError, walk};
+use crate::decide::lock::npm::programs;
+
+/// Why a folder cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A name that npm could not have made.
+    #[error("{0} has a name that is not UTF-8")]
+    Name(String),
+    /// Which files are packed cannot be told.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+}
+
+/// Writes the tarball of a folder.
+///
+/// # Errors
+/// When a file cannot be read, or a pattern of `files` or an ignore file is not understood.
+pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
+    let read = |path: &str| {
+        let path = folder.join(path);
+        fs::read(&path).map_err(|source| FolderError::Read { path, source })
+    };
+    let modes = files(folder)?;
+    let about: Value = serde_json::from_slice(&read("package.json")?).unwrap_or_default();
+    let programs = about.as_object().map(programs).unwrap_or_default();
+    let mut ignores: HashMap<&str, Vec<u8>> = HashMap::new();
+    for (path, mode) in &modes {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if mode.is_some() && matches!(name, ".npmignore" | ".gitignore") {
+            ignores.insert(path, read(path)?);
+        }
+    }
+    let kind = |mode: &Option<u32>| match mode {
+        Some(_) => Kind::File,
+        None => Kind::Other,
+    };
+    let selected = packlist::select(&Source {
+        entries: modes
+            .iter()
+            .map(|(path, mode)| (path.clone(), kind(mode)))
+            .collect(),
+        read: &|path| ignores.get(path).map(Vec::as_slice),
+        about: &about,
+        programs: programs.clone(),
+    })?;
+    let mut tar = Builder::new(GzEncoder::new(into, Compression::default()));
+    for path in selected {
+        let bytes = read(&path)?;
+        let executable = match packlist::is_program(&programs, &path) {
+            true => 0o111,
+            false => 0,
+        };
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(modes.get(&path).copied().flatten().unwrap_or(0o644) | executable);
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, format!("package/{path}"), bytes.as_slice())
+            .map_err(|source| FolderError::Read {
+                path: folder.join(&path),
+                source,
+            })?;
+    }
+    let finish = || tar.into_inner()?.finish()?.flush();
+    finish().map_err(|source| FolderError::Read {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Every file below a folder with its mode, and what is none without; but for what is installed there.
+fn files(folder: &Utf8Path) -> Result<BTreeMap<String, Option<u32>>, FolderError> {
+    let failed = |source| FolderError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut all = BTreeMap::new();
+    let mut bad = None;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if name == "node_modules" || name == ".git" {
+            continue;
+        }
+        let tree = walk(&folder.as_std_path().join(&name))?;
+        tree.each(&mut |rest, node| {
+            let path = match rest.as_os_str().is_empty() {
+                true => Path::new(&name).to_owned(),
+                false => Path::new(&name).join(rest),
+            };
+            let mode = match node {
+                Node::File(file) => Some(file.mode & 0o777),
+                Node::Link(_) => None,
+                Node::Folder(_) => return,
+            };
+            match std::str::from_utf8(path.as_os_str().as_bytes()) {
+                Ok(path) => {
+                    all.insert(path.to_owned(), mode);
+                }
+                Err(_) => bad = Some(path.display().to_string()),
+            }
+        });
+    }
+    match bad {
+        Some(path) => Err(FolderError::Name(path)),
+        None => Ok(all),
+    }
+}

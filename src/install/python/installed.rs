@@ -1,0 +1,341 @@
+//! RECORDs of environments that are there already, kept true when files in them are changed.
+//!
+//! Whoever rewrites, removes or makes files in an installed tree tells it here, so that RECORD does
+//! not lie: a changed file gets its new hash and size, a removed one loses its line.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::{Layout, metadata, record, scripts};
+use crate::core::digest::Digest;
+use crate::core::walk::Node;
+use crate::files::tree::Facts;
+use crate::install::owners;
+
+/// What becomes of a line of RECORD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// It stays.
+    Keep,
+    /// The file was changed: its hash and size are taken anew.
+    Rehash,
+    /// The file was changed, and is this now.
+    Is(Facts),
+    /// The file is no more.
+    Drop,
+}
+
+/// Why a RECORD could not be kept true.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}", .path.display())]
+pub struct RecordError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.to_owned();
+    move |source| RecordError {
+        doing,
+        path,
+        source,
+    }
+}
+
+/// The RECORDs of a tree: paths relative to it, in order. What a package brings along in a folder of
+/// its own (setuptools does) has RECORDs as well, of places where it no longer is: these are files
+/// of that package like any other, and left out.
+pub fn records(tree: &Node) -> Vec<PathBuf> {
+    let mut records = Vec::new();
+    tree.each(&mut |path, node| {
+        let folder = path.parent().and_then(Path::extension);
+        if path.ends_with("RECORD")
+            && folder.is_some_and(|extension| extension == "dist-info")
+            && matches!(node, Node::File(_))
+        {
+            records.push(path.to_owned());
+        }
+    });
+    without_vendored(records)
+}
+
+/// Those whose folder of packages is not inside of another.
+pub fn without_vendored(records: Vec<PathBuf>) -> Vec<PathBuf> {
+    let sites: HashSet<PathBuf> = records
+        .iter()
+        .map(|path| site_of(path).to_owned())
+        .collect();
+    let is_vendored = |record: &Path| {
+        let site = site_of(record);
+        !site.ends_with("site-packages")
+            && site.ancestors().skip(1).any(|above| sites.contains(above))
+    };
+    let mut records = records;
+    records.retain(|record| !is_vendored(record));
+    records
+}
+
+/// The files that a RECORD lists, relative to the tree. Those outside it are left out.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError> {
+    let place = root.join(record);
+    let bytes = fs::read(&place).map_err(failed("read", &place))?;
+    let site = site_of(record);
+    Ok(String::from_utf8_lossy(&bytes)
+        .lines()
+        .filter_map(|line| owner::within(root, site, owner::recorded(line)?.as_ref()))
+        .collect())
+}
+
+/// What a line of RECORD says of a file of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The file, relative to the tree.
+    pub file: PathBuf,
+    /// Its hash, as RECORD spells it; nothing for RECORD itself and for bytecode.
+    pub hash: String,
+    /// Its length in bytes, where it is said.
+    pub size: Option<u64>,
+}
+
+impl Recorded {
+    /// Whether it may be a file with these bytes. A line without a hash fits any.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        let size = self.size.is_none_or(|size| size == bytes.len() as u64);
+        let hash = match record::algorithm(&self.hash) {
+            _ if self.hash.is_empty() => true,
+            Some(algorithm) => record::is_hash(&self.hash, &Digest::of(algorithm, bytes)),
+            None => false,
+        };
+        size && hash
+    }
+}
+
+/// The lines of a RECORD that speak of the tree, with what they say.
+///
+/// # Errors
+/// When it cannot be read, or is no RECORD.
+pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
+    let place = root.join(record);
+    let text = fs::read_to_string(&place).map_err(failed("read", &place))?;
+    let site = site_of(record);
+    let entries = record::parse(&text).map_err(|line| {
+        let why = format!("line {line} has not three fields");
+        failed("read", &place)(io::Error::new(io::ErrorKind::InvalidData, why))
+    })?;
+    let line = |entry: record::Entry| {
+        Some(Recorded {
+            file: owner::within(root, site, Path::new(&*entry.path))?,
+            hash: entry.hash.into_owned(),
+            size: entry.size.parse().ok(),
+        })
+    };
+    Ok(entries.into_iter().filter_map(line).collect())
+}
+
+/// The scripts of a package's entry points: name and text. The package is named by its RECORD.
+///
+/// # Errors
+/// With the file and the line, when one makes no script.
+pub fn launchers(
+    root: &Path,
+    record: &Path,
+    layout: &Layout,
+) -> Result<Vec<(String, String)>, (PathBuf, String)> {
+    let file = root.join(record).with_file_name("entry_points.txt");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let text = scripts::launcher(layout, &entry);
+            (entry.name, text)
+        })
+        .collect())
+}
+
+/// The names of those scripts.
+///
+/// # Errors
+/// As [`launchers`].
+pub fn launcher_names(root: &Path, record: &Path) -> Result<HashSet<String>, (PathBuf, String)> {
+    let file = root.join(record).with_file_name("entry_points.txt");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    Ok(entries.into_iter().map(|entry| entry.name).collect())
+}
+
+fn site_of(record: &Path) -> &Path {
+    let folder = record.parent().and_then(Path::parent);
+    folder.unwrap_or(Path::new(""))
+}
+
+/// Goes through every line of these RECORDs of the tree at `root`, and does with it as `decide` says
+/// of its path, which is relative to the tree. `more` are lines to be added: for a RECORD, the paths
+/// of files that came to its package. Returns which RECORDs were replaced.
+///
+/// # Errors
+/// When a RECORD or a file in it cannot be read, or a RECORD not be replaced.
+pub fn update(
+    root: &Path,
+    records: &[PathBuf],
+    decide: impl Fn(&Path) -> Line + Sync,
+    more: &BTreeMap<PathBuf, Vec<PathBuf>>,
+) -> Result<Vec<PathBuf>, RecordError> {
+    let changed = records.par_iter().map(|path| {
+        let more = more.get(path).map_or(&[][..], Vec::as_slice);
+        Ok(update_one(root, path, &decide, more)?.then(|| path.clone()))
+    });
+    let changed: Vec<_> = changed.collect::<Result<_, RecordError>>()?;
+    Ok(changed.into_iter().flatten().collect())
+}
+
+fn update_one(
+    root: &Path,
+    path: &Path,
+    decide: &impl Fn(&Path) -> Line,
+    more: &[PathBuf],
+) -> Result<bool, RecordError> {
+    let place = root.join(path);
+    let old = fs::read(&place).map_err(failed("read", &place))?;
+    let Ok(old) = String::from_utf8(old) else {
+        return Ok(false);
+    };
+    let site = site_of(path);
+    let mut new = String::with_capacity(old.len());
+    for line in old.split_inclusive('\n') {
+        let recorded = owner::recorded(line.trim_end_matches(['\r', '\n']));
+        let file = recorded
+            .as_deref()
+            .and_then(|recorded| owner::within(root, site, recorded.as_ref()));
+        match (file.as_deref().map_or(Line::Keep, decide), recorded, file) {
+            (Line::Drop, ..) => {}
+            (Line::Rehash, Some(recorded), Some(file)) => {
+                new.push_str(&line_of(root, &recorded, &file)?);
+            }
+            (Line::Is(facts), Some(recorded), _) => {
+                let entry = record::Entry::stated(recorded, &facts.sha256, facts.size);
+                new.push_str(&record::write(vec![entry]));
+            }
+            _ => new.push_str(line),
+        }
+    }
+    if !more.is_empty() && !new.is_empty() && !new.ends_with('\n') {
+        new.push('\n');
+    }
+    for file in more {
+        new.push_str(&line_of(root, &relative(site, file), file)?);
+    }
+    if new == old {
+        return Ok(false);
+    }
+    replace(&place, new.as_bytes()).map_err(failed("replace", &place))?;
+    Ok(true)
+}
+
+fn line_of(root: &Path, recorded: &str, file: &Path) -> Result<String, RecordError> {
+    let file = root.join(file);
+    let bytes = fs::read(&file).map_err(failed("read", &file))?;
+    Ok(record::write(vec![record::Entry::of(recorded, &bytes)]))
+}
+
+/// How RECORD names a file of the tree: relative to site-packages.
+fn relative(site: &Path, file: &Path) -> String {
+    let common = site
+        .components()
+        .zip(file.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = site.components().skip(common).map(|_| "..");
+    let down = file.components().skip(common);
+    let parts: Vec<_> = up
+        .map(std::borrow::Cow::Borrowed)
+        .chain(down.map(|part| part.as_os_str().to_string_lossy().into_owned().into()))
+        .collect();
+    parts.join("/")
+}
+
+/// Replaces a file in one step; its mode stays.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::core::walk::walk;
+
+    #[test]
+    fn what_a_package_brings_along_is_not_installed() {
+        let all = [
+            "site-packages/a-1.dist-info/RECORD",
+            "site-packages/a/_vendor/b-1.dist-info/RECORD",
+            "site-packages/venv/lib/python3.14/site-packages/c-1.dist-info/RECORD",
+            "other/d-1.dist-info/RECORD",
+        ]
+        .map(PathBuf::from);
+        let [a, _, c, d] = all.clone();
+        assert_eq!(without_vendored(all.to_vec()), [a, c, d]);
+    }
+
+    #[test]
+    fn changed_files_are_hashed_anew_removed_ones_dropped_and_new_ones_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let site = root.join("lib/python3.14/site-packages");
+        fs::create_dir_all(site.join("foo-1.dist-info")).unwrap();
+        fs::create_dir_all(root.join("bin")).unwrap();
+        for (path, text) in [("a, b.py", "new"), ("c.py", "c")] {
+            fs::write(site.join(path), text).unwrap();
+        }
+        fs::write(root.join("bin/foo"), "#!x").unwrap();
+        let record = site.join("foo-1.dist-info/RECORD");
+        fs::write(
+            &record,
+            "\"a, b.py\",sha256=old,3\r\nc.py,sha256=c,1\r\n../../../bin/gone,sha256=x,1\r\n\
+             ../../../../out,,\r\nfoo-1.dist-info/RECORD,,\r\n",
+        )
+        .unwrap();
+        let tree = walk(root).unwrap();
+        let at = PathBuf::from("lib/python3.14/site-packages/foo-1.dist-info/RECORD");
+        let changed = update(
+            root,
+            &records(&tree),
+            |path| match path.file_name().and_then(|name| name.to_str()) {
+                Some("a, b.py") => Line::Rehash,
+                Some("gone" | "out") => Line::Drop,
+                _ => Line::Keep,
+            },
+            &BTreeMap::from([(at.clone(), vec![PathBuf::from("bin/foo")])]),
+        );
+        assert_eq!(changed.unwrap(), [at]);
+        assert_eq!(
+            fs::read_to_string(&record).unwrap(),
+            format!(
+                "\"a, b.py\",{},3\nc.py,sha256=c,1\r\n../../../../out,,\r\n\
+                 foo-1.dist-info/RECORD,,\r\n../../../bin/foo,{},3\n",
+                record::hash(b"new"),
+                record::hash(b"#!x")
+            )
+        );
+        let none = BTreeMap::new();
+        assert_eq!(
+            update(root, &records(&tree), |_| Line::Keep, &none).unwrap(),
+            [""; 0].map(PathBuf::from)
+        );
+    }
+}

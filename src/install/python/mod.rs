@@ -1,0 +1,17 @@
+//! What a Python environment is made of: wheels in site-packages, scripts in `bin`, and the files
+//! around them that make it a virtual environment. Everything is written through [`crate::files::tree`].
+
+pub mod about;
+pub mod bytecode;
+pub mod installed;
+pub mod layout;
+pub(crate) mod marshal;
+pub(crate) mod metadata;
+pub(crate) mod record;
+pub mod scripts;
+pub mod venv;
+pub mod wheel;
+
+pub use about::wheel_license;
+pub use layout::Layout;
+pub use wheel::{Installed, WheelError, WheelSource, place_wheel};

@@ -1,0 +1,197 @@
+//! RECORD: what a wheel says it holds, and what an installation says it put where
+//! (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
+
+use crate::core::digest::{Algorithm, Digest};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry<'a> {
+    /// The path, relative to site-packages.
+    pub(super) path: Cow<'a, str>,
+    /// As written: `sha256=<base64>`, or nothing.
+    pub(super) hash: Cow<'a, str>,
+    /// Bytes, as written, or nothing.
+    pub(super) size: Cow<'a, str>,
+}
+
+/// The hash of bytes, as RECORD spells it.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    spell(&Digest::of(Algorithm::Sha256, bytes))
+}
+
+/// A digest, as RECORD spells it: base64 for URLs, without padding (PEP 427).
+pub(super) fn spell(digest: &Digest) -> String {
+    format!(
+        "{}={}",
+        digest.algorithm(),
+        BASE64URL_NOPAD.encode(digest.bytes())
+    )
+}
+
+/// Whether a hash as written is this digest's. Some wheels have hexadecimal ones (geoip2), which
+/// are as good.
+pub(super) fn is_hash(written: &str, digest: &Digest) -> bool {
+    let Some((algorithm, value)) = written.split_once('=') else {
+        return false;
+    };
+    algorithm == digest.algorithm().name()
+        && (value.trim_end_matches('=') == BASE64URL_NOPAD.encode(digest.bytes())
+            || value.eq_ignore_ascii_case(&HEXLOWER.encode(digest.bytes())))
+}
+
+/// The SHA-256 that a hash as written is, if it is one.
+pub(super) fn sha256(written: &str) -> Option<[u8; 32]> {
+    let value = written.strip_prefix("sha256=")?;
+    let bytes = if value.len() == 64 {
+        HEXLOWER_PERMISSIVE.decode(value.as_bytes())
+    } else {
+        BASE64URL_NOPAD.decode(value.trim_end_matches('=').as_bytes())
+    };
+    bytes.ok()?.try_into().ok()
+}
+
+/// The algorithm that a hash as written names.
+pub(super) fn algorithm(written: &str) -> Option<Algorithm> {
+    let name = written.split_once('=')?.0;
+    Algorithm::ALL
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
+}
+
+impl Entry<'_> {
+    /// A line for a file with these bytes.
+    pub(super) fn of(path: impl Into<String>, bytes: &[u8]) -> Self {
+        Self {
+            path: path.into().into(),
+            hash: hash(bytes).into(),
+            size: bytes.len().to_string().into(),
+        }
+    }
+
+    /// A line for a file whose SHA-256 and size are known.
+    pub(super) fn stated(path: impl Into<String>, sha256: &[u8; 32], size: u64) -> Self {
+        Self {
+            path: path.into().into(),
+            hash: format!("sha256={}", BASE64URL_NOPAD.encode(sha256)).into(),
+            size: size.to_string().into(),
+        }
+    }
+}
+
+/// Reads the lines: CSV, fields perhaps in double quotes.
+///
+/// # Errors
+/// With the line's number, when it has not three fields.
+pub(crate) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
+    let mut entries = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let mut rest = Some(line);
+        let mut next = || field(rest.take()?, &mut rest);
+        let fields = (next(), next(), next());
+        match (fields, rest) {
+            ((Some(path), Some(hash), Some(size)), None) if !path.is_empty() => {
+                entries.push(Entry { path, hash, size });
+            }
+            _ => return Err(number + 1),
+        }
+    }
+    Ok(entries)
+}
+
+/// The first field of a line, if its quotes end; what follows its comma becomes the rest.
+fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Option<Cow<'a, str>> {
+    match line.split_once(',') {
+        Some((first, more)) if !first.contains('"') => {
+            *rest = Some(more);
+            return Some(first.into());
+        }
+        None if !line.contains('"') => return Some(line.into()),
+        _ => {}
+    }
+    let mut field = String::new();
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.as_str().starts_with('"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                *rest = Some(chars.as_str());
+                break;
+            }
+            c => field.push(c),
+        }
+    }
+    (!quoted).then(|| field.into())
+}
+
+/// Writes the lines, sorted, fields in quotes only where they must be.
+pub(crate) fn write(mut entries: Vec<Entry<'_>>) -> String {
+    entries.sort();
+    let mut text = String::new();
+    for Entry { path, hash, size } in entries {
+        for (field, end) in [(path, ','), (hash, ','), (size, '\n')] {
+            if field.contains(['"', ',', '\n', '\r']) {
+                let _ = write!(text, "\"{}\"", field.replace('"', "\"\""));
+            } else {
+                text.push_str(&field);
+            }
+            text.push(end);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_as_good_as_base64() {
+        let digest = Digest::of(Algorithm::Sha256, b"x");
+        assert!(is_hash(&spell(&digest), &digest));
+        assert!(is_hash(&format!("sha256={}", digest.hex()), &digest));
+        assert!(!is_hash(&hash(b"y"), &digest));
+        assert!(!is_hash("sha256", &digest));
+    }
+
+    #[test]
+    fn a_line_has_three_fields() {
+        assert_eq!(parse("a,,\n\nb,sha256=x\n"), Err(3));
+        assert_eq!(parse("a,b,c,d"), Err(1));
+        assert_eq!(parse("a,b,c,\"d"), Err(1));
+    }
+
+    /// Found by fuzzing: the rest of the line was taken for a size, and written without its quotes.
+    #[test]
+    fn quotes_end_and_every_field_may_have_them() {
+        assert_eq!(parse("a,b,c\"d,e\n"), Err(1));
+        let odd = "a,\"b,\"\"c\",\"1,2\"\n";
+        assert_eq!(write(parse(odd).unwrap()), odd);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_back(paths in proptest::collection::btree_set("[^\r\n]{1,12}", 0..8)) {
+            let entries: Vec<Entry<'_>> = paths
+                .into_iter()
+                .filter(|path| !path.trim().is_empty())
+                .map(|path| Entry::of(path, b"x"))
+                .collect();
+            let text = write(entries.clone());
+            proptest::prop_assert_eq!(parse(&text).unwrap(), entries);
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! One download: streamed into the store, resumed after a break, tried again after a refusal.
+//!
+//! What has arrived is kept over a break, even over the end of the process, and the rest is asked
+//! for with `Range` (and `If-Range`, where the server gave a strong validator). Whether the parts
+//! belong together is decided by the digest: when a resumed file turns out wrong, it is fetched once
+//! more from its beginning. Without a digest nothing is ever resumed.
+//!
+//! Hashing and writing happen on a thread of their own (see [`Sink`]), so that a slow disk does not
+//! hold up the network.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName,
+    IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Response, StatusCode};
+use tokio::task::spawn_blocking;
+use url::Url;
+
+use super::client::Client;
+use super::credentials::{Credential, Credentials};
+use super::error::{Problem, causes, is_reserved};
+use super::mirrors::without_login;
+use super::retry::{Gates, Patience, is_passing, retry_after};
+use super::sink::Sink;
+use crate::core::artifact::Artifact;
+use crate::core::digest::Algorithm;
+use crate::core::progress::Progress;
+use crate::obtain::store::{Blob, Claim, Origin, Store, StoreError, Writer};
+
+/// An attempt that brought this much is no failure, however it ended.
+const PROGRESS: u64 = 64 * 1024;
+
+/// How often another process's download is looked at, and how often it may stand still.
+const LOOK: Duration = Duration::from_millis(100);
+const STILL: u32 = 100;
+
+/// What all downloads of a run share.
+pub(super) struct Downloader<'a> {
+    pub(super) client: Client,
+    pub(super) store: &'a Store,
+    pub(super) credentials: &'a Credentials,
+    pub(super) patience: Patience,
+    pub(super) gates: Gates,
+    pub(super) progress: &'a Progress,
+}
+
+/// Why an attempt ended early, and what may be done about it.
+enum Ended {
+    /// Try again, after this long if the server said so.
+    Again {
+        why: String,
+        after: Option<Duration>,
+    },
+    /// Start over at once: what we have is not a part of what is served now.
+    Over,
+    /// No use.
+    ForGood(Problem),
+}
+
+/// What is known of the bytes that are here already.
+#[derive(Default)]
+struct Resume {
+    /// What goes into `If-Range`.
+    validator: Option<String>,
+    /// Whether the bytes came in more than one answer.
+    pieced: bool,
+    /// How the last answer was encoded, if it was.
+    encoding: Option<String>,
+}
+
+impl Downloader<'_> {
+    /// Fetches one artifact; `url` is what is asked, mirrors applied.
+    pub(super) async fn download(&self, artifact: &Artifact, url: &Url) -> Result<Blob, Problem> {
+        let mut writer = match self.claim(artifact).await.map_err(Problem::Store)? {
+            Claimed::Here(blob) => return Ok(blob),
+            Claimed::Ours(writer) => writer,
+        };
+        let mut resume = Resume {
+            pieced: writer.size() > 0,
+            ..Resume::default()
+        };
+        self.progress.advance(writer.size());
+        let mut attempts = 0;
+        loop {
+            let before = writer.size();
+            let ended = if is_complete(artifact, &writer) {
+                Ok(())
+            } else {
+                let (kept, ended) = self.attempt(artifact, url, writer, &mut resume).await;
+                writer = kept;
+                ended
+            };
+            match ended {
+                Ok(()) => {
+                    let expected = match &artifact.digest {
+                        Some(digest) => digest.clone(),
+                        None => writer.digest(),
+                    };
+                    if resume.pieced && writer.digest() != expected {
+                        tracing::info!("{}: its parts do not fit; fetched anew", shown(url));
+                        self.start_over(&mut writer, &mut resume)?;
+                        continue;
+                    }
+                    let origin = Origin {
+                        file_name: artifact.file_name.clone(),
+                        source: shown(url),
+                    };
+                    return join(spawn_blocking(move || writer.commit(&expected, &origin)).await)
+                        .map_err(|error| problem(error, &resume));
+                }
+                Err(Ended::ForGood(problem)) => {
+                    if !matches!(problem, Problem::Unreachable { .. }) {
+                        writer.discard();
+                    }
+                    return Err(problem);
+                }
+                Err(Ended::Over) => self.start_over(&mut writer, &mut resume)?,
+                Err(Ended::Again { why, after }) => {
+                    attempts = if writer.size() >= before.saturating_add(PROGRESS) {
+                        1
+                    } else {
+                        attempts + 1
+                    };
+                    if attempts > self.patience.retries {
+                        return Err(Problem::Unreachable { why, attempts });
+                    }
+                    let pause = self.patience.pause(attempts).max(after.unwrap_or_default());
+                    tracing::info!("{}: {why}; tried again in {pause:.1?}", shown(url));
+                    if let Some(after) = after {
+                        self.gates.close(url, after);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            if artifact.digest.is_none() && writer.size() > 0 {
+                self.start_over(&mut writer, &mut resume)?;
+            }
+        }
+    }
+
+    /// A writer for the artifact that no other process has, or the artifact, if another one was
+    /// faster.
+    async fn claim(&self, artifact: &Artifact) -> Result<Claimed, StoreError> {
+        let Some(digest) = &artifact.digest else {
+            return self.store.writer(Algorithm::Sha256).map(Claimed::Ours);
+        };
+        let (mut seen, mut still) = (0, 0);
+        loop {
+            let (store, wanted) = (self.store.clone(), digest.clone());
+            match join(spawn_blocking(move || store.resume(&wanted)).await)? {
+                // Its former owner may just have finished.
+                Claim::Ours(writer) => match self.store.get(digest) {
+                    Some(blob) => {
+                        writer.discard();
+                        return Ok(Claimed::Here(blob));
+                    }
+                    None => return Ok(Claimed::Ours(writer)),
+                },
+                Claim::Theirs(size) => {
+                    still = if size == seen { still + 1 } else { 0 };
+                    seen = size;
+                    if still == 1 {
+                        tracing::info!("{}: another process is fetching it", artifact.file_name);
+                    }
+                    if still > STILL {
+                        // Stopped, or on a dead line: not worth waiting for.
+                        return self.store.writer(digest.algorithm()).map(Claimed::Ours);
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn start_over(&self, writer: &mut Writer, resume: &mut Resume) -> Result<(), Problem> {
+        self.progress.retreat(writer.size());
+        *resume = Resume::default();
+        writer.restart().map_err(Problem::Store)
+    }
+
+    /// Asks once. The writer comes back with what arrived.
+    async fn attempt(
+        &self,
+        artifact: &Artifact,
+        url: &Url,
+        mut writer: Writer,
+        resume: &mut Resume,
+    ) -> (Writer, Result<(), Ended>) {
+        self.gates.pass(url).await;
+        let have = writer.size();
+        let response = match self.ask(url, have, resume).await {
+            Ok(response) => response,
+            Err(ended) => return (writer, Err(ended)),
+        };
+        let is_whole = match judge(artifact, have, &response, resume) {
+            Ok(is_whole) => is_whole,
+            Err(ended) => return (writer, Err(ended)),
+        };
+        if is_whole
+            && have > 0
+            && let Err(problem) = self.start_over(&mut writer, resume)
+        {
+            return (writer, Err(Ended::ForGood(problem)));
+        }
+        let headers = response.headers();
+        resume.pieced = !is_whole;
+        resume.validator = validator(headers);
+        resume.encoding = text(headers, &CONTENT_ENCODING).filter(|name| name != "identity");
+        if artifact.size.is_none() {
+            self.progress.grow(length(headers).unwrap_or_default());
+        }
+        let mut sink = Sink::open(writer);
+        let streamed = self.stream(artifact, response, &mut sink).await;
+        let (writer, written) = sink.close().await;
+        if let Err(error) = written {
+            return (writer, Err(Ended::ForGood(Problem::Store(error))));
+        }
+        let ended = streamed.and_then(|()| match artifact.size {
+            Some(size) if writer.size() < size => Err(Ended::Again {
+                why: format!("the answer ended after {} of {size} bytes", writer.size()),
+                after: None,
+            }),
+            _ => Ok(()),
+        });
+        (writer, ended)
+    }
+
+    async fn ask(&self, url: &Url, have: u64, resume: &Resume) -> Result<Response, Ended> {
+        let mut request = (self.client.http)
+            .get(without_login(url))
+            .header(ACCEPT_ENCODING, "identity");
+        request = match self.credentials.get(url) {
+            None => request,
+            Some(Credential::Basic(login)) => request.basic_auth(login.user, login.password),
+            Some(Credential::Bearer(token)) => request.bearer_auth(token),
+        };
+        if have > 0 {
+            request = request.header(RANGE, format!("bytes={have}-"));
+            if let Some(validator) = &resume.validator {
+                request = request.header(IF_RANGE, validator);
+            }
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.broken(url, &error))?;
+        let status = response.status();
+        if status.is_success() || (status == StatusCode::RANGE_NOT_SATISFIABLE && have > 0) {
+            Ok(response)
+        } else {
+            Err(self.refused(url, &response))
+        }
+    }
+
+    async fn stream(
+        &self,
+        artifact: &Artifact,
+        mut response: Response,
+        sink: &mut Sink,
+    ) -> Result<(), Ended> {
+        while let Some(chunk) = response.chunk().await.map_err(|error| Ended::Again {
+            why: why(&error),
+            after: None,
+        })? {
+            let size = chunk.len() as u64;
+            if let Some(locked) = artifact.size
+                && sink.size() + size > locked
+            {
+                return Err(Ended::ForGood(Problem::Size {
+                    offered: None,
+                    locked,
+                }));
+            }
+            self.progress.advance(size);
+            if !sink.push(chunk).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer that is no success.
+    fn refused(&self, url: &Url, response: &Response) -> Ended {
+        let status = response.status();
+        if is_passing(status) {
+            let after = retry_after(response.headers(), SystemTime::now());
+            return match after {
+                Some(after) if after > self.patience.longest => Ended::ForGood(Problem::Later {
+                    status,
+                    seconds: after.as_secs(),
+                }),
+                after => Ended::Again {
+                    why: format!("the server answered {status}"),
+                    after,
+                },
+            };
+        }
+        // Only the host: a redirect's URL is often signed, and so a secret.
+        let host = response.url().host_str().unwrap_or_default();
+        let via = if url.host_str() == Some(host) {
+            String::new()
+        } else {
+            format!(" (redirected to {host})")
+        };
+        Ended::ForGood(Problem::Status { status, via })
+    }
+
+    /// No answer.
+    fn broken(&self, url: &Url, error: &reqwest::Error) -> Ended {
+        if error.is_builder() || error.is_redirect() {
+            return Ended::ForGood(Problem::Request { why: why(error) });
+        }
+        if let Some(why) = certificate_problem(error) {
+            let trust = self.client.trust_problem.as_deref();
+            return Ended::ForGood(Problem::Certificate {
+                why: match trust {
+                    Some(trust) => format!("{why} ({trust})"),
+                    None => why,
+                },
+            });
+        }
+        let why = why(error);
+        if error.is_connect() && url.host_str().is_some_and(is_reserved) {
+            return Ended::ForGood(Problem::Unreachable { why, attempts: 1 });
+        }
+        Ended::Again { why, after: None }
+    }
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of them lives at a time")]
+enum Claimed {
+    Ours(Writer),
+    Here(Blob),
+}
+
+/// Whether nothing needs to be asked for: an earlier process ended just before its last step.
+fn is_complete(artifact: &Artifact, writer: &Writer) -> bool {
+    writer.size() > 0
+        && artifact.digest.as_ref() == Some(&writer.digest())
+        && artifact.size.is_none_or(|size| size == writer.size())
+}
+
+/// Whether a good answer brings the whole file (`true`) or the rest of what we have.
+fn judge(
+    artifact: &Artifact,
+    have: u64,
+    response: &Response,
+    resume: &Resume,
+) -> Result<bool, Ended> {
+    let headers = response.headers();
+    let (is_whole, total) = match response.status() {
+        StatusCode::PARTIAL_CONTENT => match content_range(headers) {
+            Some((start, total)) if start == have && have > 0 => (false, total),
+            _ => return Err(Ended::Over),
+        },
+        StatusCode::RANGE_NOT_SATISFIABLE => return Err(Ended::Over),
+        _ => (true, length(headers)),
+    };
+    if !is_whole && resume.validator.is_some() && resume.validator != validator(headers) {
+        return Err(Ended::Over);
+    }
+    match (artifact.size, total) {
+        (Some(locked), Some(total)) if locked != total => Err(Ended::ForGood(Problem::Size {
+            offered: Some(total),
+            locked,
+        })),
+        _ => Ok(is_whole),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    text(headers, &CONTENT_LENGTH)?.parse().ok()
+}
+
+/// `Content-Range: bytes START-END/TOTAL` (RFC 9110, section 14.4).
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let text = text(headers, &CONTENT_RANGE)?;
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let start = range.split_once('-')?.0.parse().ok()?;
+    Some((start, total.parse().ok()))
+}
+
+/// What may stand in `If-Range`: a strong ETag or a date (RFC 9110, section 13.1.5).
+fn validator(headers: &HeaderMap) -> Option<String> {
+    text(headers, &ETAG)
+        .filter(|etag| !etag.starts_with("W/"))
+        .or_else(|| text(headers, &LAST_MODIFIED))
+}
+
+/// What rustls has against the server, if that is why there is no answer.
+fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = rustls_error(error) {
+            return Some(why.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// An `io::Error` is not among the causes of what it wraps, and may be wrapped in another.
+fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    rustls_error(wrapped)
+}
+
+/// What went wrong, without the sentence around it that repeats the URL.
+fn why(error: &reqwest::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), causes)
+}
+
+fn problem(error: StoreError, resume: &Resume) -> Problem {
+    match error {
+        StoreError::Mismatch {
+            expected,
+            got,
+            size,
+        } => Problem::Mismatch {
+            expected,
+            got,
+            size,
+            encoded: resume.encoding.as_ref().map_or_else(String::new, |name| {
+                format!(", sent with Content-Encoding: {name}")
+            }),
+        },
+        error => Problem::Store(error),
+    }
+}
+
+/// A URL as it may be shown: without its login.
+pub(super) fn shown(url: &Url) -> String {
+    without_login(url).into()
+}
+
+/// The result of a task that is never cancelled; a panic in it goes on here.
+pub(super) fn join<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let value = |(name, value): &(HeaderName, &'static str)| {
+            (name.clone(), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(value).collect()
+    }
+
+    #[test]
+    fn only_strong_validators_make_parts_of_one_file() {
+        assert_eq!(validator(&headers(&[(ETAG, "W/\"x\"")])), None);
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let both = [(ETAG, "\"x\""), (LAST_MODIFIED, date)];
+        assert_eq!(validator(&headers(&both)).as_deref(), Some("\"x\""));
+        let weak = [(ETAG, "W/\"x\""), (LAST_MODIFIED, date)];
+        assert_eq!(validator(&headers(&weak)).as_deref(), Some(date));
+    }
+
+    #[test]
+    fn a_content_range_is_read_or_not_believed() {
+        let read = |value| content_range(&headers(&[(CONTENT_RANGE, value)]));
+        assert_eq!(read("bytes 10-19/20"), Some((10, Some(20))));
+        assert_eq!(read("bytes 10-19/*"), Some((10, None)));
+        for value in ["", "bytes", "bytes */20", "bytes -1-2/3", "lines 1-2/3"] {
+            assert_eq!(read(value), None, "{value}");
+        }
+    }
+}

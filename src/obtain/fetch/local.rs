@@ -1,0 +1,126 @@
+//! What this machine has of an artifact outside the store: `--find-links` folders, and files that
+//! the lock or a `file:` mirror names. It is verified on its way into the store like anything else.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use url::Url;
+
+use super::error::Problem;
+use super::{FetchError, Want, vendor};
+use crate::core::artifact::Location;
+use crate::obtain::store::{Blob, Origin, Store, StoreError};
+
+/// What was found.
+pub(super) enum Found {
+    /// The artifact, now in the store.
+    Here(Blob),
+    /// It must come over the network. `note` says what was found in its place.
+    Nowhere { note: String },
+    /// It should be here, and cannot be had.
+    Failed { source: String, problem: Problem },
+}
+
+/// Fails where a folder is not there: what is missing from it would be told as missing otherwise.
+pub(super) fn check_folders(folders: &[Utf8PathBuf]) -> Result<(), FetchError> {
+    for folder in folders {
+        std::fs::read_dir(folder).map_err(|source| FetchError::FindLinks {
+            folder: folder.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Looks for an artifact; `url` is what would be asked, mirrors applied.
+pub(super) fn find(
+    store: &Store,
+    want: &Want<'_>,
+    folders: &[Utf8PathBuf],
+    url: Option<&Url>,
+) -> Found {
+    let artifact = want.artifact;
+    let mut note = String::new();
+    for path in candidates(folders, want) {
+        match take(store, want, &path) {
+            Ok(blob) => return Found::Here(blob),
+            // Another file of that name is no reason to fail while there are other places.
+            Err(StoreError::Mismatch { got, .. }) => {
+                note = format!("`{path}` has another digest, {got}");
+                tracing::warn!("{note}, and is not used");
+            }
+            Err(error) => {
+                return Found::Failed {
+                    source: path.to_string(),
+                    problem: Problem::Store(error),
+                };
+            }
+        }
+    }
+    let path = match (&artifact.location, url) {
+        (Location::Path(path), _) => path.clone(),
+        (Location::Url(_), Some(url)) if url.scheme() == "file" => {
+            match url.to_file_path().map(Utf8PathBuf::try_from) {
+                Ok(Ok(path)) => path,
+                _ => {
+                    return Found::Failed {
+                        source: url.to_string(),
+                        problem: Problem::Request {
+                            why: "it is no path of this machine".to_owned(),
+                        },
+                    };
+                }
+            }
+        }
+        _ => return Found::Nowhere { note },
+    };
+    let problem = match take(store, want, &path) {
+        Ok(blob) => return Found::Here(blob),
+        Err(StoreError::Mismatch {
+            expected,
+            got,
+            size,
+        }) => Problem::Mismatch {
+            expected,
+            got,
+            size,
+            encoded: String::new(),
+        },
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Problem::Absent
+        }
+        Err(error) => Problem::Store(error),
+    };
+    Found::Failed {
+        source: path.to_string(),
+        problem,
+    }
+}
+
+/// Files that may be the artifact. The name comes from a lock: only a plain one is looked for.
+fn candidates(folders: &[Utf8PathBuf], want: &Want<'_>) -> Vec<Utf8PathBuf> {
+    let artifact = want.artifact;
+    if !vendor::is_plain(&artifact.file_name) {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    // The longer name is only written where the plain one stands for several files.
+    names.extend(
+        (artifact.digest.as_ref()).map(|digest| vendor::long_name(digest, &artifact.file_name)),
+    );
+    names.push(artifact.file_name.clone());
+    folders
+        .iter()
+        .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+fn take(store: &Store, want: &Want<'_>, path: &Utf8Path) -> Result<Blob, StoreError> {
+    let origin = Origin {
+        file_name: want.artifact.file_name.clone(),
+        source: path.to_string(),
+    };
+    match &want.artifact.digest {
+        Some(digest) => store.take(path, digest, &origin),
+        None => store.take_as_is(path, &origin),
+    }
+}

@@ -1,0 +1,307 @@
+//! Fetching: the only room that touches the network.
+//!
+//! [`fetch`] brings artifacts into the store and says of each when it is there, so that placing
+//! can begin while the rest is still on its way. An artifact is looked for in the store, in the
+//! `--find-links` folders, on this machine if the lock or a mirror says so, and then on the network,
+//! at the URL that the lock names or a mirror's. With `--offline` no socket is ever opened.
+//!
+//! Whatever goes wrong with single artifacts is told at the end, all of it: a mirror that lacks
+//! twenty files says so once. Only when a server cannot be reached, or the store not written to, no
+//! further download is begun.
+
+mod client;
+pub mod credentials;
+mod download;
+pub mod error;
+mod local;
+pub mod mirrors;
+pub(crate) mod netrc;
+pub mod retry;
+mod sink;
+pub mod vendor;
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+
+use camino::Utf8PathBuf;
+use futures_util::StreamExt as _;
+use rayon::prelude::*;
+use url::Url;
+
+use crate::core::artifact::{Artifact, Location};
+use crate::core::digest::Digest;
+use crate::core::progress::Progress;
+use crate::obtain::store::{Blob, Store};
+use credentials::Credentials;
+pub use error::FetchError;
+use error::{Failure, Named, Problem};
+use local::Found;
+use mirrors::Mirrors;
+pub use retry::Patience;
+
+/// How things are fetched.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Open no socket.
+    pub offline: bool,
+    /// What is asked instead.
+    pub mirrors: Mirrors,
+    /// Folders that are looked through before the network.
+    pub find_links: Vec<Utf8PathBuf>,
+    /// How many downloads run at once.
+    pub concurrency: usize,
+    /// Packages whose artifacts may lack a digest in the lock, as the user spells them. Such an
+    /// artifact is fetched anew each time, and never resumed.
+    pub allow_unhashed: BTreeSet<String>,
+    /// Whether md5 and sha1 are taken for digests.
+    pub allow_weak: bool,
+    /// Who we say we are.
+    pub credentials: Credentials,
+    /// How long a server is borne with.
+    pub patience: Patience,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            mirrors: Mirrors::default(),
+            find_links: Vec::new(),
+            concurrency: 32,
+            allow_unhashed: BTreeSet::new(),
+            allow_weak: false,
+            credentials: Credentials::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// An artifact and whose it is.
+#[derive(Debug, Clone)]
+pub struct Want<'a> {
+    /// The package's name, for messages and for `allow_unhashed`.
+    pub package: String,
+    /// What is wanted.
+    pub artifact: &'a Artifact,
+}
+
+/// Where everything came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Artifacts that were in the store.
+    pub from_store: usize,
+    /// Artifacts from this machine: `--find-links`, paths in the lock, `file:` mirrors.
+    pub from_disk: usize,
+    /// Artifacts from the network.
+    pub from_network: usize,
+    /// Bytes from the network.
+    pub bytes: u64,
+}
+
+/// Wants that one file satisfies.
+struct Job<'a> {
+    /// Their indexes in what was asked for.
+    wants: Vec<usize>,
+    /// The first of them.
+    want: &'a Want<'a>,
+    /// What would be asked, mirrors applied; `None` for a path.
+    url: Option<Url>,
+}
+
+/// Brings everything into the store. `on_ready` hears of each want (by its index) as soon as its
+/// bytes are there and verified, from whatever thread, in no particular order; it should hand the
+/// work on rather than do it. Wants of one digest are fetched once.
+///
+/// # Errors
+/// All that went wrong; offline, all that is missing. What has arrived by then stays in the store.
+pub fn fetch(
+    store: &Store,
+    wants: &[Want<'_>],
+    options: &Options,
+    progress: &Progress,
+    on_ready: &(dyn Fn(usize, Blob) + Sync),
+) -> Result<Summary, FetchError> {
+    check_digests(wants, options)?;
+    local::check_folders(&options.find_links)?;
+    let mut summary = Summary::default();
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    let mut by_digest: HashMap<&Digest, usize> = HashMap::new();
+    for (index, want) in wants.iter().enumerate() {
+        let digest = want.artifact.digest.as_ref();
+        let known = digest.and_then(|digest| by_digest.get(digest));
+        if let Some(job) = known.and_then(|&job| jobs.get_mut(job)) {
+            job.wants.push(index);
+        } else if let Some(blob) = digest.and_then(|digest| store.get(digest)) {
+            summary.from_store += 1;
+            on_ready(index, blob);
+        } else {
+            if let Some(digest) = digest {
+                by_digest.insert(digest, jobs.len());
+            }
+            jobs.push(Job {
+                wants: vec![index],
+                want,
+                url: match &want.artifact.location {
+                    Location::Path(_) => None,
+                    Location::Url(url) => Some(options.mirrors.apply(url)?),
+                },
+            });
+        }
+    }
+    let ready = |job: &Job<'_>, blob: &Blob| {
+        for &index in &job.wants {
+            on_ready(index, blob.clone());
+        }
+    };
+
+    // Everything that is on this machine, on all its cores.
+    let found: Vec<(Job<'_>, Found)> = jobs
+        .into_par_iter()
+        .map(|job| {
+            let found = local::find(store, job.want, &options.find_links, job.url.as_ref());
+            if let Found::Here(blob) = &found {
+                ready(&job, blob);
+            }
+            (job, found)
+        })
+        .collect();
+    let (mut failed, mut missing, mut remote) = (Vec::new(), Vec::new(), Vec::new());
+    for (job, found) in found {
+        match (found, &job.url) {
+            (Found::Here(_), _) => summary.from_disk += job.wants.len(),
+            (Found::Failed { source, problem }, _) => {
+                failed.push(failure(&job, source, problem));
+            }
+            (Found::Nowhere { note }, Some(url)) if options.offline => {
+                missing.push(Named {
+                    package: job.want.package.clone(),
+                    file_name: job.want.artifact.file_name.clone(),
+                    note: match note.as_str() {
+                        "" => format!("from {}", download::shown(url)),
+                        note => note.to_owned(),
+                    },
+                });
+            }
+            (Found::Nowhere { .. }, _) => remote.push(job),
+        }
+    }
+    if !failed.is_empty() {
+        let untried = remote.len() + missing.len();
+        return Err(FetchError::Failed { failed, untried });
+    }
+    if !missing.is_empty() {
+        return Err(FetchError::Offline(missing));
+    }
+    if !remote.is_empty() {
+        let done = from_network(store, &remote, options, progress, &ready, &mut summary);
+        progress.done();
+        done?;
+    }
+    Ok(summary)
+}
+
+fn failure(job: &Job<'_>, source: String, problem: Problem) -> Failure {
+    Failure {
+        package: job.want.package.clone(),
+        source,
+        problem,
+    }
+}
+
+/// What the lock must give for every artifact, unless the user allows otherwise.
+fn check_digests(wants: &[Want<'_>], options: &Options) -> Result<(), FetchError> {
+    let allowed: BTreeSet<String> = options
+        .allow_unhashed
+        .iter()
+        .map(|name| normalised(name))
+        .collect();
+    let (mut unhashed, mut weak) = (Vec::new(), Vec::new());
+    for Want { package, artifact } in wants {
+        let algorithm = artifact.digest.as_ref().map(Digest::algorithm);
+        let named = || Named::algorithm(package, &artifact.file_name, algorithm);
+        match algorithm {
+            None if !allowed.contains(&normalised(package)) => unhashed.push(named()),
+            Some(algorithm) if algorithm.is_weak() && !options.allow_weak => weak.push(named()),
+            _ => {}
+        }
+    }
+    match (unhashed.is_empty(), weak.is_empty()) {
+        (false, _) => Err(FetchError::Unhashed(unhashed)),
+        (true, false) => Err(FetchError::Weak(weak)),
+        (true, true) => Ok(()),
+    }
+}
+
+/// A package's name as all its spellings have it (PEP 503; npm's names only ever change less).
+fn normalised(name: &str) -> String {
+    let parts: Vec<&str> = name
+        .split(['-', '_', '.'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("-").to_lowercase()
+}
+
+/// The rest: one thread for the network, many downloads.
+fn from_network(
+    store: &Store,
+    jobs: &[Job<'_>],
+    options: &Options,
+    progress: &Progress,
+    ready: &dyn Fn(&Job<'_>, &Blob),
+    summary: &mut Summary,
+) -> Result<(), FetchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| FetchError::Client(error.to_string()))?;
+    progress.grow(jobs.iter().filter_map(|job| job.want.artifact.size).sum());
+    let downloader = download::Downloader {
+        client: client::Client::new(&options.patience)?,
+        store,
+        credentials: &options.credentials,
+        patience: options.patience,
+        gates: retry::Gates::default(),
+        progress,
+    };
+    // Set when there is no point in beginning another download.
+    let is_over = Cell::new(false);
+    let (downloader, is_over) = (&downloader, &is_over);
+    let downloads = jobs.iter().filter_map(|job| {
+        let url = job.url.as_ref()?;
+        Some(async move {
+            if is_over.get() {
+                return (job, None);
+            }
+            progress.working_on(job.want.artifact.file_name.clone());
+            let outcome = downloader.download(job.want.artifact, url).await;
+            if let Err(Problem::Unreachable { .. } | Problem::Store(_)) = &outcome {
+                is_over.set(true);
+            }
+            (job, Some(outcome.map_err(|problem| (url, problem))))
+        })
+    });
+    let (mut failed, mut untried) = (Vec::new(), 0);
+    runtime.block_on(async {
+        let mut done = futures_util::stream::iter(downloads)
+            .buffer_unordered(options.concurrency.clamp(1, 256));
+        while let Some((job, outcome)) = done.next().await {
+            match outcome {
+                None => untried += 1,
+                Some(Ok(blob)) => {
+                    summary.from_network += job.wants.len();
+                    summary.bytes += blob.size;
+                    ready(job, &blob);
+                }
+                Some(Err((url, problem))) => {
+                    failed.push(failure(job, download::shown(url), problem));
+                }
+            }
+        }
+    });
+    if failed.is_empty() {
+        return Ok(());
+    }
+    // In the order of the lock, not of events.
+    failed.sort_by(|one, other| (&one.package, &one.source).cmp(&(&other.package, &other.source)));
+    Err(FetchError::Failed { failed, untried })
+}

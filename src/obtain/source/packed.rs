@@ -1,0 +1,94 @@
+//! Trees as the store keeps them: a `.tar.gz` whose bytes follow from the tree alone.
+//!
+//! Members are sorted, and hold what Nix keeps of a file: its bytes, its name, whether its owner may
+//! run it. So the archive of a tree is the same on every machine, and unpacked it has the same NAR
+//! hash.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use crate::core::walk::{Node, WalkError, walk};
+
+/// Why a tree cannot be packed or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// A file cannot be read or written.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// What.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Writes the archive of a tree.
+pub(super) fn pack(tree: &Utf8Path, archive: &Utf8Path) -> Result<(), PackError> {
+    let failed = |doing, path: &Path| {
+        let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());
+        move |source| PackError::Io {
+            doing,
+            path,
+            source,
+        }
+    };
+    let writing = || failed("write", archive.as_std_path());
+    let root = walk(tree.as_std_path())?;
+    let file = File::create_new(archive).map_err(writing())?;
+    let mut tar = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
+    let mut outcome = Ok(());
+    root.each(&mut |path, node| {
+        if outcome.is_ok() && !path.as_os_str().is_empty() {
+            let real = tree.as_std_path().join(path);
+            outcome = append(&mut tar, path, node, &real).map_err(failed("pack", &real));
+        }
+    });
+    outcome?;
+    let finish = || tar.into_inner()?.finish()?.flush();
+    finish().map_err(writing())
+}
+
+fn append(
+    tar: &mut Builder<impl io::Write>,
+    path: &Path,
+    node: &Node,
+    real: &Path,
+) -> io::Result<()> {
+    if std::str::from_utf8(path.as_os_str().as_bytes()).is_err() {
+        return Err(io::Error::other("its name is not UTF-8"));
+    }
+    let mut header = Header::new_gnu();
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    header.set_mode(0o755);
+    match node {
+        Node::Folder(_) => {
+            header.set_entry_type(EntryType::Directory);
+            tar.append_data(&mut header, path, io::empty())
+        }
+        Node::Link(target) => {
+            header.set_entry_type(EntryType::Symlink);
+            tar.append_link(&mut header, path, target)
+        }
+        Node::File(file) => {
+            header.set_entry_type(EntryType::Regular);
+            header.set_mode(if file.is_executable() { 0o755 } else { 0o644 });
+            header.set_size(file.size);
+            tar.append_data(&mut header, path, File::open(real)?)
+        }
+    }
+}

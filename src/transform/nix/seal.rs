@@ -1,0 +1,391 @@
+//! Makes a tree the same bytes wherever and whenever it was made, and fit for a fixed-output
+//! derivation where that is asked for.
+//!
+//! [`seal`] sets modes and times. [`fixed_output`] does first what Nix packagers do by hand to a
+//! virtual environment, so that nothing in it depends on its interpreter or refers to the store:
+//!
+//! - `bin` goes: [`restore`](super::restore) makes it anew. Scripts that no entry point can bring back
+//!   (a wheel's own, like dumb-init, which is a program) are kept in [`KEPT`];
+//! - bytecode goes;
+//! - in `pyvenv.cfg` the interpreter's folder becomes [`PLACEHOLDER`];
+//! - lockwright's own record goes: it tells of what is no longer there;
+//! - store references are stripped, and RECORDs brought up to date with all of this;
+//! - at the end everything is looked through once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+
+use super::reference::Search;
+use super::refs::{self, Hit, RefsError};
+use super::strip::strip;
+use crate::core::walk::{Node, WalkError, walk};
+use crate::install::python::installed::{self, Line, RecordError};
+
+/// Where the interpreter's prefix was.
+pub const PLACEHOLDER: &str = "@python@";
+
+/// Where scripts are kept that cannot be made anew.
+pub const KEPT: &str = "share/lockwright/scripts";
+
+/// How a sealed tree's metadata are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// 0644 and 0755 rather than 0444 and 0555.
+    pub writable: bool,
+    /// Seconds since 1970. Nix has 1.
+    pub mtime: i64,
+}
+
+/// Why a tree could not be sealed or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// It could not be read.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// References could not be stripped.
+    #[error(transparent)]
+    Refs(#[from] RefsError),
+    /// A RECORD could not be brought up to date.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Something in it could not be changed.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no virtual environment.
+    #[error("{} has no pyvenv.cfg: the fixed-output form is for Python environments; seal it without --fixed-output", .0.display())]
+    NoEnvironment(PathBuf),
+    /// It says nothing of its interpreter.
+    #[error("{} has no `home`: it is not an environment's", .0.display())]
+    NoHome(PathBuf),
+    /// Something refers to the store all the same.
+    #[error("{} still refers to {}{}: Nix would refuse the tree", .hit.path.display(), .hit.reference, and_more(*.others))]
+    Reference {
+        /// The first reference.
+        hit: Hit,
+        /// How many more there are.
+        others: usize,
+    },
+    /// It is not in its fixed-output form.
+    #[error("{} is not sealed: its pyvenv.cfg has no {PLACEHOLDER}", .0.display())]
+    NotSealed(PathBuf),
+    /// An entry point that makes no script.
+    #[error("{}: `{line}` makes no script", .path.display())]
+    EntryPoint {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
+    /// The interpreter cannot be linked to.
+    #[error("{0} is no interpreter's path: give one like /usr/bin/python3.14")]
+    Interpreter(String),
+}
+
+fn and_more(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        others => format!(" (and {others} more)"),
+    }
+}
+
+pub(super) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SealError {
+    let path = path.to_owned();
+    move |source| SealError::Io {
+        doing,
+        path,
+        source,
+    }
+}
+
+/// Sets every mode and time of the tree at `root`.
+///
+/// # Errors
+/// When something in it cannot be read or changed.
+pub fn seal(root: &Path, how: &Seal) -> Result<(), SealError> {
+    let tree = walk(root)?;
+    let mut entries = Vec::new();
+    tree.each(&mut |path, node| entries.push((refs::join(root, path), node)));
+    let (folders, others): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|(_, node)| matches!(node, Node::Folder(_)));
+    others.par_iter().try_for_each(|(path, node)| {
+        if let Node::File(file) = node {
+            if file.links > 1 {
+                own(path)?;
+            }
+            set_mode(path, file.is_executable(), how)?;
+        }
+        set_time(path, how)
+    })?;
+    // Inner folders first: one that cannot be written to takes no change.
+    for (path, _) in folders.iter().rev() {
+        set_mode(path, true, how)?;
+        set_time(path, how)?;
+    }
+    Ok(())
+}
+
+/// Gives a file of several names, in a cache say, bytes of its own, so that the others stay as they are.
+fn own(path: &Path) -> Result<(), SealError> {
+    let copy = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(failed("copy", path))?;
+    fs::copy(path, copy.path()).map_err(failed("copy", path))?;
+    copy.persist(path)
+        .map_err(|error| failed("replace", path)(error.error))?;
+    Ok(())
+}
+
+fn set_mode(path: &Path, executable: bool, how: &Seal) -> Result<(), SealError> {
+    let mode = match (how.writable, executable) {
+        (true, true) => 0o755,
+        (true, false) => 0o644,
+        (false, true) => 0o555,
+        (false, false) => 0o444,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(failed("set the mode of", path))
+}
+
+fn set_time(path: &Path, how: &Seal) -> Result<(), SealError> {
+    let time = Timespec {
+        tv_sec: how.mtime,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| failed("set the time of", path)(error.into()))
+}
+
+/// Brings the environment at `root` into its fixed-output form; [`seal`] it afterwards. Doing it
+/// twice is doing it once.
+///
+/// # Errors
+/// When it is no environment, something in it cannot be changed, or something still refers to the
+/// store at the end.
+pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
+    let config = root.join("pyvenv.cfg");
+    let text =
+        fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
+    let (sealed, python) =
+        without_interpreter(&text).ok_or_else(|| SealError::NoHome(config.clone()))?;
+    writable(root)?;
+    let tree = walk(root)?;
+    let kept = keep_scripts(root, &tree, &python)?;
+    remove(&root.join("bin"))?;
+    remove(&root.join(".lockwright"))?;
+    let mut caches = Vec::new();
+    tree.each(&mut |path, node| {
+        let is_cache = path.file_name().is_some_and(|name| name == "__pycache__");
+        let is_compiled = path.extension().is_some_and(|ending| ending == "pyc");
+        if is_cache && matches!(node, Node::Folder(_))
+            || is_compiled && matches!(node, Node::File(_))
+        {
+            caches.push(root.join(path));
+        }
+    });
+    caches.iter().try_for_each(|path| remove(path))?;
+    replace(&config, sealed.as_bytes())?;
+
+    let tree = walk(root)?;
+    let mut stripped = strip(root, &refs::scan(root, search)?, search);
+    if let Some(error) = stripped.failed.pop() {
+        return Err(error.into());
+    }
+    let changed: BTreeSet<&Path> = stripped.changed.iter().map(PathBuf::as_path).collect();
+    let decide = |path: &Path| {
+        if changed.contains(path) {
+            Line::Rehash
+        } else if fs::symlink_metadata(root.join(path)).is_err() {
+            Line::Drop
+        } else {
+            Line::Keep
+        }
+    };
+    installed::update(root, &installed::records(&tree), decide, &kept)?;
+    let left = refs::scan(root, search)?.hits;
+    match left.split_first() {
+        None => Ok(()),
+        Some((hit, others)) => Err(SealError::Reference {
+            hit: hit.clone(),
+            others: others.len(),
+        }),
+    }
+}
+
+/// `pyvenv.cfg` without its interpreter, and the prefix that was in it: the folder above `home`
+/// where that is a `bin`, else `home` itself. Lines that only tell how it was made go.
+fn without_interpreter(text: &str) -> Option<(String, String)> {
+    let home = value(text, "home")?;
+    let prefix = home.strip_suffix("/bin").unwrap_or(home);
+    if prefix.is_empty() {
+        return None;
+    }
+    let mut sealed = String::new();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if key == "command" {
+            continue;
+        }
+        let value = match value.strip_prefix(prefix) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                format!("{PLACEHOLDER}{rest}")
+            }
+            _ => value.to_owned(),
+        };
+        sealed.push_str(&format!("{key} = {value}\n"));
+    }
+    Some((sealed, prefix.to_owned()))
+}
+
+pub(super) fn value<'a>(config: &'a str, key: &str) -> Option<&'a str> {
+    config.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == key).then(|| value.trim())
+    })
+}
+
+/// Puts scripts aside that a RECORD names and no entry point makes. Returns, for each RECORD, the
+/// files it gets instead.
+fn keep_scripts(
+    root: &Path,
+    tree: &Node,
+    python: &str,
+) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, SealError> {
+    let mut kept: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for record in installed::records(tree) {
+        let made = installed::launcher_names(root, &record)
+            .map_err(|(path, line)| SealError::EntryPoint { path, line })?;
+        for script in installed::recorded(root, &record)? {
+            let Some(name) = script
+                .strip_prefix("bin")
+                .ok()
+                .filter(|name| name.components().count() == 1)
+            else {
+                continue;
+            };
+            let from = root.join(&script);
+            let is_file = fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file());
+            if !is_file || name.to_str().is_some_and(|name| made.contains(name)) {
+                continue;
+            }
+            let place = Path::new(KEPT).join(name);
+            let to = root.join(&place);
+            fs::create_dir_all(root.join(KEPT)).map_err(failed("make the folder", &to))?;
+            let bytes = fs::read(&from).map_err(failed("read", &from))?;
+            let bytes = without_shebang(bytes, root, python);
+            fs::write(&to, bytes)
+                .and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(0o755)))
+                .map_err(failed("write", &to))?;
+            kept.entry(record.clone()).or_default().push(place);
+        }
+    }
+    Ok(kept)
+}
+
+/// A script whose first line names the environment's interpreter gets the placeholder instead.
+fn without_shebang(bytes: Vec<u8>, root: &Path, python: &str) -> Vec<u8> {
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(bytes.len());
+    let (first, rest) = bytes.split_at(end);
+    let Some(interpreter) = first.strip_prefix(b"#!") else {
+        return bytes;
+    };
+    // A path too long for a first line: `/bin/sh` hands over in the next two.
+    let (interpreter, rest) = match rest.strip_prefix(b"\n'''exec' ") {
+        Some(more) => {
+            let mut lines = more.splitn(3, |&byte| byte == b'\n');
+            let exec = lines.next().unwrap_or_default();
+            let after = lines.nth(1).unwrap_or_default();
+            (exec, [b"\n", after].concat())
+        }
+        None => {
+            let end = interpreter.iter().position(u8::is_ascii_whitespace);
+            let (path, options) = interpreter.split_at(end.unwrap_or(interpreter.len()));
+            (path, [options, rest].concat())
+        }
+    };
+    let named = String::from_utf8_lossy(interpreter);
+    let own = root.join("bin").display().to_string();
+    let is_python = [own.as_str(), python, "/bin/python", "'python'"]
+        .into_iter()
+        .any(|part| named.contains(part));
+    if is_python && named.contains("python") {
+        [b"#!", PLACEHOLDER.as_bytes(), &rest].concat()
+    } else {
+        bytes
+    }
+}
+
+/// Lets every folder be written to.
+pub(super) fn writable(root: &Path) -> Result<(), SealError> {
+    let mut folders = Vec::new();
+    walk(root)?.each(&mut |path, node| {
+        if matches!(node, Node::Folder(_)) {
+            folders.push(refs::join(root, path));
+        }
+    });
+    for folder in folders {
+        let mode = fs::metadata(&folder)
+            .map_err(failed("read", &folder))?
+            .permissions()
+            .mode();
+        if mode & 0o200 == 0 {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode | 0o200))
+                .map_err(failed("set the mode of", &folder))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), SealError> {
+    let result = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}
+
+/// Replaces a file in one step.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".lockwright-")
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(failed("write", path))?;
+    io::Write::write_all(&mut file, bytes).map_err(failed("write", path))?;
+    file.persist(path)
+        .map_err(|error| failed("replace", path)(error.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Holds the house to its plan: a floor imports only the floors before it, and so does a room of
+//! the rooms that [`ORDER`] puts on its own floor.
+//!
+//! Test modules may look anywhere, so what stands behind a file's `#[cfg(test)]` is not read.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The floors from the ground up, each with its rooms in their order.
+const ORDER: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("files", &["archive", "tree"]),
+    ("decide", &["lock", "target", "plan", "manifest"]),
+    ("obtain", &["store", "fetch", "source"]),
+    ("install", &["owners", "python", "npm", "build", "assemble"]),
+    ("transform", &["patch", "elf", "nix", "records"]),
+    ("inspect", &["diff", "sbom", "verify"]),
+    ("component", &[]),
+    ("cli", &[]),
+];
+
+#[test]
+fn floors_and_rooms_import_only_what_stands_before_them() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = BTreeSet::new();
+    let mut seen = 0;
+    for (path, text) in files(&source) {
+        let Some(from) = place(&path) else { continue };
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for import in imports(line) {
+                let Some(to) = place(&import) else { continue };
+                seen += 1;
+                let is_before = match to.0.cmp(&from.0) {
+                    std::cmp::Ordering::Less => true,
+                    std::cmp::Ordering::Equal => to.1.is_none() || from.1.is_none() || to.1 <= from.1,
+                    std::cmp::Ordering::Greater => false,
+                };
+                if !is_before {
+                    wrong.insert(format!("{path} imports {import}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 300, "the imports were not found: {seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_floor_and_room_is_on_the_plan() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (path, _) in files(&source) {
+        let floor = path.split('/').next().unwrap();
+        if floor.ends_with(".rs") {
+            continue;
+        }
+        let (_, rooms) = ORDER.iter().find(|(name, _)| *name == floor).expect(floor);
+        let room = path.split('/').nth(1).unwrap().trim_end_matches(".rs");
+        assert!(
+            rooms.is_empty() || room == "mod" || rooms.contains(&room),
+            "{path} is in no room of the plan"
+        );
+    }
+}
+
+/// The number of a path's floor, and of its room there where the floor has an order.
+fn place(path: &str) -> Option<(usize, Option<usize>)> {
+    let mut parts = path.split('/');
+    let (floor, room) = (parts.next()?, parts.next());
+    let number = ORDER.iter().position(|(name, _)| *name == floor)?;
+    let (_, rooms) = ORDER.get(number)?;
+    let room = room.map(|room| room.trim_end_matches(".rs"));
+    Some((number, rooms.iter().position(|name| Some(*name) == room)))
+}
+
+/// What a line names of this crate, as paths: `core/digest`.
+fn imports(line: &str) -> Vec<String> {
+    line.split("crate::")
+        .skip(1)
+        .map(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+            rest[..end.unwrap_or(rest.len())].replace("::", "/")
+        })
+        .collect()
+}
+
+/// Every source file, from `src/`, up to its tests.
+fn files(source: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![source.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let name = path.strip_prefix(source).unwrap().to_str().unwrap().to_owned();
+                if name.contains("tests") || name == "fuzz.rs" {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
+                found.push((name, text));
+            }
+        }
+    }
+    found
+}
