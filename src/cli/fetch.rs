@@ -394,7 +394,7 @@ fn said(summary: &Summary, count: usize) -> String {
         }
     }
     if summary.from_network > 0 {
-        let bytes = ui::bytes(summary.bytes);
+        let bytes = progress::bytes(summary.bytes);
         from.push(format!(
             "{} from the network ({bytes})",
             summary.from_network

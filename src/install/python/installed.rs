@@ -90,7 +90,7 @@ pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError>
     let site = site_of(record);
     Ok(String::from_utf8_lossy(&bytes)
         .lines()
-        .filter_map(|line| owner::within(root, site, owner::recorded(line)?.as_ref()))
+        .filter_map(|line| owners::within(root, site, owners::recorded(line)?.as_ref()))
         .collect())
 }
 
@@ -132,7 +132,7 @@ pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
     })?;
     let line = |entry: record::Entry| {
         Some(Recorded {
-            file: owner::within(root, site, Path::new(&*entry.path))?,
+            file: owners::within(root, site, Path::new(&*entry.path))?,
             hash: entry.hash.into_owned(),
             size: entry.size.parse().ok(),
         })
@@ -211,10 +211,10 @@ fn update_one(
     let site = site_of(path);
     let mut new = String::with_capacity(old.len());
     for line in old.split_inclusive('\n') {
-        let recorded = owner::recorded(line.trim_end_matches(['\r', '\n']));
+        let recorded = owners::recorded(line.trim_end_matches(['\r', '\n']));
         let file = recorded
             .as_deref()
-            .and_then(|recorded| owner::within(root, site, recorded.as_ref()));
+            .and_then(|recorded| owners::within(root, site, recorded.as_ref()));
         match (file.as_deref().map_or(Line::Keep, decide), recorded, file) {
             (Line::Drop, ..) => {}
             (Line::Rehash, Some(recorded), Some(file)) => {
