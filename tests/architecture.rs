@@ -29,13 +29,18 @@ fn floors_and_rooms_import_only_what_stands_before_them() {
     let mut seen = 0;
     for (path, text) in files(&source) {
         let Some(from) = place(&path) else { continue };
-        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for import in imports(line) {
                 let Some(to) = place(&import) else { continue };
                 seen += 1;
                 let is_before = match to.0.cmp(&from.0) {
                     std::cmp::Ordering::Less => true,
-                    std::cmp::Ordering::Equal => to.1.is_none() || from.1.is_none() || to.1 <= from.1,
+                    std::cmp::Ordering::Equal => {
+                        to.1.is_none() || from.1.is_none() || to.1 <= from.1
+                    }
                     std::cmp::Ordering::Greater => false,
                 };
                 if !is_before {
@@ -96,7 +101,12 @@ fn files(source: &Path) -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
-                let name = path.strip_prefix(source).unwrap().to_str().unwrap().to_owned();
+                let name = path
+                    .strip_prefix(source)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
                 if name.contains("tests") || name == "fuzz.rs" {
                     continue;
                 }

@@ -303,6 +303,125 @@ fn a_submodule_that_names_a_path_of_this_machine_is_refused() {
     assert!(error.contains("submodule stolen"), "{error}");
 }
 
+/// A commit of a tree that git itself would not have made: `(mode, name, object)`.
+fn crafted(repository: &Utf8Path, entries: &[(&str, &str, &str)]) -> String {
+    let mut tree = Vec::new();
+    for (mode, name, object) in entries {
+        tree.extend(format!("{mode} {name}\0").bytes());
+        let byte = |at| u8::from_str_radix(&object[at..at + 2], 16).unwrap();
+        tree.extend((0..object.len()).step_by(2).map(byte));
+    }
+    let file = repository.join(".git/crafted");
+    std::fs::write(&file, tree).unwrap();
+    let write = ["hash-object", "-t", "tree", "-w", "--literally"];
+    let tree = git(repository, &[&write[..], &[file.as_str()]].concat());
+    let commit = git(repository, &["commit-tree", "-m", "crafted", &tree]);
+    git(repository, &["branch", "--force", "crafted", &commit]);
+    commit
+}
+
+#[test]
+fn a_tree_that_would_lead_a_submodule_elsewhere_is_refused_and_nothing_is_written() {
+    let room = Room::new();
+    let (inner, inner_commit) = room.repository("inner");
+    let (outer, _) = room.repository("outer");
+    let victim = room.root.join("victim");
+    std::fs::create_dir_all(victim.join("deep")).unwrap();
+    std::fs::write(victim.join("plain.txt"), "mine\n").unwrap();
+    let blob = |text: &str| {
+        let file = outer.join(".git/blob");
+        std::fs::write(&file, text).unwrap();
+        git(
+            &outer,
+            &["hash-object", "-w", "--no-filters", file.as_str()],
+        )
+    };
+    let modules = |path: &str| {
+        blob(&format!(
+            "[submodule \"a\"]\n path = {path}\n url = {inner}\n"
+        ))
+    };
+    let link = blob(victim.as_str());
+    let text = blob("text");
+    let commit_of = inner_commit.as_str();
+    let plain = git(&outer, &["rev-parse", "HEAD^{tree}"]);
+    let (in_a, in_link, upwards) = (modules("a"), modules("a/deep"), modules("../victim"));
+    let below = {
+        let entry = format!("160000 commit {commit_of}\tdeep\n");
+        std::fs::write(outer.join(".git/entry"), entry).unwrap();
+        let entry = std::fs::File::open(outer.join(".git/entry")).unwrap();
+        let mut mktree = Command::new("git");
+        let made = mktree.args(["mktree", "--missing"]).current_dir(&outer);
+        let made = made.stdin(entry).output().unwrap().stdout;
+        String::from_utf8(made).unwrap().trim().to_owned()
+    };
+    for (what, entries) in [
+        (
+            "link and submodule",
+            vec![
+                ("100644", ".gitmodules", &*in_a),
+                ("160000", "a", commit_of),
+                ("120000", "a", &link),
+            ],
+        ),
+        (
+            "submodule and link",
+            vec![
+                ("100644", ".gitmodules", &*in_a),
+                ("120000", "a", &link),
+                ("160000", "a", commit_of),
+            ],
+        ),
+        (
+            "link and folder",
+            vec![
+                ("100644", ".gitmodules", &*in_link),
+                ("120000", "a", &link),
+                ("40000", "a", &below),
+            ],
+        ),
+        (
+            "upwards",
+            vec![
+                ("100644", ".gitmodules", &*upwards),
+                ("160000", "../victim", commit_of),
+            ],
+        ),
+        ("folder above", vec![("40000", "..", &*plain)]),
+        ("git's own", vec![("40000", ".git", &*plain)]),
+        (
+            "twice",
+            vec![("100644", "x", &*text), ("100755", "x", &*text)],
+        ),
+    ] {
+        let commit = crafted(&outer, &entries);
+        let fresh = Room::new();
+        let error = fresh.fetch(&outer, &commit).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{commit} of {URL} ")),
+            "{what}: {error}"
+        );
+        let left: Vec<_> = std::fs::read_dir(&victim).unwrap().collect();
+        assert_eq!(left.len(), 2, "{what}: {left:?}");
+        assert_eq!(
+            std::fs::read_to_string(victim.join("plain.txt")).unwrap(),
+            "mine\n"
+        );
+        assert_eq!(victim.join("deep").read_dir().unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn what_old_tools_wrote_wrongly_is_no_danger() {
+    let room = Room::new();
+    let (repository, _) = room.repository("project");
+    let plain = git(&repository, &["rev-parse", "HEAD^{tree}"]);
+    let commit = crafted(&repository, &[("040000", "folder", &plain)]);
+    let tree = room.fetch(&repository, &commit).unwrap();
+    let unpacked = room.unpack(&tree, "unpacked");
+    assert!(unpacked.join("folder/plain.txt").is_file());
+}
+
 #[test]
 fn settings_of_the_user_do_not_change_a_checkout() {
     let room = Room::new();

@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod digest;
+pub mod foreign;
 pub mod place;
 pub mod progress;
 pub mod tree_path;

@@ -6,11 +6,15 @@
 //! `export-ignore`) do not. Files that are kept in Git LFS stay the pointers they are in the
 //! commit.
 
+use std::collections::HashSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::git_program::Repository;
 use super::packed::{self, PackError};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
+use crate::core::tree_path::TreePath;
 use crate::obtain::fetch::Options;
 use crate::obtain::fetch::mirrors::Mirrors;
 use crate::obtain::store::{Blob, Store, StoreError};
@@ -87,6 +91,18 @@ pub enum GitError {
         /// Why.
         why: &'static str,
     },
+    /// One name stands for two things: no checkout could have both.
+    #[error(
+        "{rev} of {url} is refused: its tree has {path} twice, which git would never have made"
+    )]
+    Twice {
+        /// What.
+        rev: String,
+        /// Of which repository.
+        url: String,
+        /// The name.
+        path: String,
+    },
     /// A submodule cannot be had.
     #[error("submodule {path} of {url}: {why}")]
     Submodule {
@@ -140,8 +156,7 @@ pub fn fetch(store: &Store, wanted: &Revision, options: &Options) -> Result<GitT
     let folder = Utf8Path::from_path(temporary.path())
         .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?;
     let checkout = Checkout { options, folder };
-    let tree = folder.join("tree");
-    let commit = checkout.fetch(wanted, &tree, 0)?;
+    let (commit, tree) = checkout.fetch(wanted, 0)?;
     let file_name = format!("{}-{}.tar.gz", stem(&wanted.url), short(&commit));
     let archive = folder.join(&file_name);
     packed::pack(&tree, &archive)?;
@@ -206,8 +221,9 @@ struct Checkout<'a> {
 }
 
 impl Checkout<'_> {
-    /// Fetches a repository and writes its files, its submodules' too. Returns the commit.
-    fn fetch(&self, wanted: &Revision, into: &Utf8Path, depth: usize) -> Result<String, GitError> {
+    /// Fetches a repository and writes its files, its submodules' too, into a new folder. Returns
+    /// the commit, and that folder.
+    fn fetch(&self, wanted: &Revision, depth: usize) -> Result<(String, Utf8PathBuf), GitError> {
         let Revision { url, rev, .. } = wanted;
         check_rev(rev)?;
         let asked = self.location(url)?;
@@ -217,18 +233,8 @@ impl Checkout<'_> {
                 url: shown(url),
             });
         }
-        let temporary = tempfile::Builder::new()
-            .prefix("repository-")
-            .tempdir_in(self.folder);
-        let temporary = temporary.and_then(|temporary| {
-            std::fs::create_dir_all(into)?;
-            Ok(temporary)
-        });
-        let temporary = temporary.map_err(|source| GitError::Disk {
-            url: shown(url),
-            source,
-        })?;
-        let bare = Utf8PathBuf::from(temporary.path().to_string_lossy().into_owned());
+        let bare = self.folder("repository-", url)?;
+        let tree = self.folder("tree-", url)?;
         let repository = Repository::init(&bare, full_commit(rev).as_deref())?;
         let commit = bring(&repository, &asked, rev).map_err(|error| match error {
             GitError::Failed { said, .. } => GitError::Fetch {
@@ -243,11 +249,36 @@ impl Checkout<'_> {
             },
             other => other,
         })?;
-        repository.check_out(&commit, into)?;
-        if wanted.submodules {
-            self.submodules(&repository, wanted, &commit, into, depth)?;
+        let listing = repository.ask(["ls-tree", "-r", "-t", "-z", &commit])?;
+        if let Some(path) = twice(&listing) {
+            return Err(GitError::Twice {
+                rev: rev.clone(),
+                url: shown(url),
+                path,
+            });
         }
-        Ok(commit)
+        repository.check_out(&commit, &tree)?;
+        if wanted.submodules {
+            self.submodules(&repository, wanted, &commit, &links(&listing), &tree, depth)?;
+        }
+        // Of many submodules, one repository is there at a time.
+        let _ = std::fs::remove_dir_all(&bare);
+        Ok((commit, tree))
+    }
+
+    /// A new folder, which goes with the one that all are in.
+    fn folder(&self, prefix: &str, url: &str) -> Result<Utf8PathBuf, GitError> {
+        let made = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(self.folder);
+        let made = made.and_then(|made| {
+            let path = Utf8PathBuf::try_from(made.keep());
+            path.map_err(camino::FromPathBufError::into_io_error)
+        });
+        made.map_err(|source| GitError::Disk {
+            url: shown(url),
+            source,
+        })
     }
 
     /// Where a repository is looked for, mirrors applied. A folder may also lack its `.git`, or be
@@ -274,27 +305,27 @@ impl Checkout<'_> {
         repository: &Repository<'_>,
         wanted: &Revision,
         commit: &str,
+        links: &[(String, String)],
         into: &Utf8Path,
         depth: usize,
     ) -> Result<(), GitError> {
-        let links = links(&repository.ask(["ls-tree", "-r", "-z", commit])?);
         if links.is_empty() {
             return Ok(());
         }
         let modules = Modules::read(repository, commit)?;
         for (path, commit) in links {
             let refuse = |why: String| GitError::Submodule {
-                path: path.clone(),
+                path: foreign::shown(path),
                 url: shown(&wanted.url),
                 why,
             };
             if depth >= DEEPEST {
                 return Err(refuse(format!("submodules are {DEEPEST} deep already")));
             }
-            let Some(url) = modules.url(&path) else {
+            let Some(url) = modules.url(path) else {
                 return Err(refuse("its .gitmodules does not say where it is".into()));
             };
-            if modules.is_left_out(&path) {
+            if modules.is_left_out(path) {
                 continue;
             }
             let url = absolute(&wanted.url, url);
@@ -304,13 +335,26 @@ impl Checkout<'_> {
             }
             let module = Revision {
                 url,
-                rev: commit,
+                rev: commit.clone(),
                 submodules: true,
             };
-            self.fetch(&module, &into.join(&path), depth + 1)?;
+            let (_, tree) = self.fetch(&module, depth + 1)?;
+            put(&tree, into, path).map_err(refuse)?;
         }
         Ok(())
     }
+}
+
+/// Puts a submodule's files in the place that a checkout has for them: an empty folder.
+fn put(tree: &Utf8Path, into: &Utf8Path, path: &str) -> Result<(), String> {
+    let path = TreePath::new(path).map_err(|error| error.to_string())?;
+    let put = || -> std::io::Result<()> {
+        let folder = foreign::Folder::open(into)?.folder(path.folder())?;
+        // To be renamed to, a folder must be one, and empty: a link to one is not.
+        let (here, name) = (rustix::fs::CWD, path.file_name());
+        Ok(rustix::fs::renameat(here, tree.as_str(), &folder, name)?)
+    };
+    put().map_err(|error| format!("its place is not an empty folder of the checkout ({error})"))
 }
 
 /// Fetches what is asked for alone, where the server lets us, or else everything.
@@ -349,6 +393,18 @@ fn bring(repository: &Repository<'_>, from: &str, rev: &str) -> Result<String, G
         doing: "fetch",
         said: "none of its branches and tags leads to it".into(),
     })
+}
+
+/// A path that a listing of a tree has twice.
+fn twice(listing: &[u8]) -> Option<String> {
+    let paths = listing.split(|byte| *byte == 0).filter_map(|line| {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        line.get(tab + 1..)
+    });
+    let mut seen = HashSet::new();
+    let mut paths = paths.filter(|path| !seen.insert(*path));
+    let path = String::from_utf8_lossy(paths.next()?);
+    Some(foreign::shown(&path))
 }
 
 /// The submodules of a commit: where, and at which commit.
@@ -546,6 +602,44 @@ mod tests {
         ] {
             assert_eq!(absolute(parent, url), expected);
         }
+    }
+
+    #[test]
+    fn a_submodule_goes_into_an_empty_folder_that_is_really_there_and_nowhere_else() {
+        let held = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(held.path()).unwrap();
+        let (into, outside) = (top.join("into"), top.join("outside"));
+        let made = |path: &Utf8Path| std::fs::create_dir_all(path).unwrap();
+        for folder in ["empty", "full/file"] {
+            made(&into.join(folder));
+            made(&outside.join(folder));
+        }
+        std::os::unix::fs::symlink(&outside, into.join("link")).unwrap();
+        std::fs::write(into.join("file"), "").unwrap();
+        for path in [
+            "link",
+            "link/empty",
+            "full",
+            "file",
+            "absent/folder",
+            "../outside/empty",
+            "/outside",
+            "",
+        ] {
+            made(&top.join("tree"));
+            assert!(put(&top.join("tree"), &into, path).is_err(), "{path}");
+        }
+        put(&top.join("tree"), &into, "empty").unwrap();
+        assert!(!top.join("tree").exists());
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_found() {
+        let twice = |listing: &str| twice(listing.replace(';', "\0").as_bytes());
+        let once = "120000 blob 01\ta;040000 tree 02\tb;100644 blob 03\tb/a;";
+        assert_eq!(twice(once), None);
+        let both = "120000 blob 01\ta;160000 commit 02\ta;";
+        assert_eq!(twice(both).as_deref(), Some("a"));
     }
 
     #[test]

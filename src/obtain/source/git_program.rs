@@ -3,6 +3,9 @@
 //! *Fetching* uses the user's own configuration: without their credentials, proxies and SSH keys no
 //! private repository could be had, and whatever way the objects come, their names are their
 //! hashes. *Checking out* uses none at all, so that the same commit is the same bytes for everybody.
+//!
+//! What is fetched is checked by git (`fsck`): a tree that has a name twice, or `..`, or `.git`, never
+//! gets as far as a checkout.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
@@ -24,6 +27,26 @@ const CANONICAL: [&str; 8] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "advice.detachedHead=false",
+];
+
+/// What old tools wrote wrongly, and what harms nobody: the texts of commits and tags are not used, and
+/// a mode is read as a number.
+const HARMLESS: [&str; 15] = [
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTagName",
+    "badTimezone",
+    "missingAuthor",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "missingTaggerEntry",
+    "multipleAuthors",
+    "nulInCommit",
+    "zeroPaddedFilemode",
 ];
 
 /// A bare repository of our own, with nothing of the user's templates in it.
@@ -56,6 +79,10 @@ impl<'a> Repository<'a> {
         let mut git = self.program();
         // Maintenance would go on in the background, in a folder that is about to be removed.
         git.args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"]);
+        git.args(["-c", "fetch.fsckObjects=true"]);
+        for fault in HARMLESS {
+            git.arg("-c").arg(format!("fetch.fsck.{fault}=ignore"));
+        }
         git.args(["fetch", "--quiet", "--no-tags", "--force"]);
         git.arg("--no-recurse-submodules");
         if let Some(depth) = depth {

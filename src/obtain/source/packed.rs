@@ -14,6 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
+use crate::core::foreign;
 use crate::core::walk::{Node, WalkError, walk};
 
 /// Why a tree cannot be packed or unpacked.
@@ -88,7 +89,7 @@ fn append(
             header.set_entry_type(EntryType::Regular);
             header.set_mode(if file.is_executable() { 0o755 } else { 0o644 });
             header.set_size(file.size);
-            tar.append_data(&mut header, path, File::open(real)?)
+            tar.append_data(&mut header, path, foreign::open(real)?)
         }
     }
 }

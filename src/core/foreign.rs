@@ -1,0 +1,360 @@
+//! What a stranger may have written, opened so that it can do no harm.
+//!
+//! A build, a script or a repository leaves what it likes: a link to a file of yours in the place of
+//! its own, a named pipe that nobody ever writes to, a device without an end. So every step down
+//! from a folder of ours is taken by itself and follows no link; what is opened is a regular file,
+//! keeps nobody waiting, and is read up to a size.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+/// A file that says something: a package.json, a RECORD, a lock. Larger ones are not believed.
+pub const TEXT: u64 = 64 << 20;
+
+/// How deep folders are removed.
+const DEEPEST: u32 = 2000;
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+const FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// A folder that is open. What is in it is named by a path from there: relative, without `..`.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+/// Something in a folder.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: OsString,
+    /// What it is; a link is a link.
+    pub kind: FileType,
+    /// All bits of its mode, set-user-ID and its like among them.
+    pub mode: u32,
+}
+
+impl Folder {
+    /// Opens a folder of ours. The path may lead through links; only to name one is an error.
+    ///
+    /// # Errors
+    /// When there is no such folder, or it is a link.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::at(CWD, path.as_ref())
+    }
+
+    fn at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<Self> {
+        let open = rustix::fs::openat(folder, name, FOLDER, Mode::empty());
+        open.map(Self).map_err(|error| said(error, name))
+    }
+
+    /// A folder below this one; the empty path is this one.
+    ///
+    /// # Errors
+    /// When any part of the path is not a folder that is really there.
+    pub fn folder(&self, path: &str) -> io::Result<Self> {
+        below(self.0.as_fd(), path)
+    }
+
+    /// A regular file below this folder.
+    ///
+    /// # Errors
+    /// When there is none: a link, a pipe or a device is none.
+    pub fn file(&self, path: &str) -> io::Result<File> {
+        let (folder, name) = parts(path)?;
+        let folder = self.folder(folder)?;
+        file_at(folder.0.as_fd(), Path::new(name))
+    }
+
+    /// The bytes of a regular file below this folder.
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and when it has more than `limit` bytes.
+    pub fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        read_file(self.file(path)?, Path::new(path), limit)
+    }
+
+    /// Whether a regular file is there.
+    pub fn has(&self, path: &str) -> bool {
+        self.file(path).is_ok()
+    }
+
+    /// What is in this folder, in no order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if matches!(&*name, b"." | b"..") {
+                continue;
+            }
+            let stat = rustix::fs::statat(&self.0, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
+            entries.push(Entry {
+                name: OsString::from_vec(name),
+                kind: FileType::from_raw_mode(stat.st_mode),
+                mode: stat.st_mode & 0o7777,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Removes what is in this folder, folders that may not be read among it, as far as that can be
+    /// done. Links are removed, not followed.
+    pub fn empty(&self) {
+        self.empty_to(DEEPEST);
+    }
+
+    fn empty_to(&self, depth: u32) {
+        // What fails here is seen by whoever removes the folder itself.
+        let names: Vec<Vec<u8>> = match Dir::read_from(&self.0) {
+            Ok(dir) => dir
+                .flatten()
+                .map(|entry| entry.file_name().to_bytes().to_vec())
+                .filter(|name| !matches!(&**name, b"." | b".."))
+                .collect(),
+            Err(_) => return,
+        };
+        // Unlinking takes as long as writing did.
+        names.into_par_iter().for_each(|name| {
+            let name = &*name;
+            match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+                // What a folder is told by differs between systems.
+                Err(Errno::ISDIR | Errno::PERM) if depth > 0 => {}
+                _ => return,
+            }
+            let open = || rustix::fs::openat(&self.0, name, FOLDER, Mode::empty());
+            let open = open().or_else(|_| {
+                rustix::fs::chmodat(&self.0, name, Mode::RWXU, AtFlags::empty())?;
+                open()
+            });
+            if let Ok(folder) = open {
+                let _ = rustix::fs::fchmod(&folder, Mode::RWXU);
+                Self(folder).empty_to(depth - 1);
+            }
+            let _ = rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR);
+        });
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Folder {
+    fn from(folder: OwnedFd) -> Self {
+        Self(folder)
+    }
+}
+
+/// A folder below an open one, each step of the way a folder that is really there.
+///
+/// # Errors
+/// As [`Folder::folder`].
+pub fn below(top: BorrowedFd<'_>, path: &str) -> io::Result<Folder> {
+    let mut steps = path.split('/').filter(|step| !step.is_empty());
+    let here = Folder::at(top, Path::new("."))?;
+    steps.try_fold(here, |folder, step| match step {
+        ".." => Err(io::Error::other(format!("{} leads upwards", shown(path)))),
+        step => Folder::at(folder.0.as_fd(), Path::new(step)),
+    })
+}
+
+/// Opens a regular file that a stranger may have put there, in a folder of ours.
+///
+/// # Errors
+/// When there is none: a link, a pipe or a device is none.
+pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
+    file_at(CWD, path.as_ref())
+}
+
+/// The bytes of a regular file that a stranger may have put there, in a folder of ours.
+///
+/// # Errors
+/// As [`open`]; and when it has more than `limit` bytes.
+pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    read_file(open(path)?, path, limit)
+}
+
+/// Opens a regular file of a stranger's folder, which links may lead to as long as they stay in
+/// that folder.
+///
+/// # Errors
+/// When the path leads out of the folder, or to no regular file.
+pub fn open_inside(folder: impl AsRef<Path>, path: impl AsRef<Path>) -> io::Result<File> {
+    let top = folder.as_ref().canonicalize()?;
+    let real = top.join(path.as_ref()).canonicalize()?;
+    let outside = || {
+        io::Error::other(format!(
+            "{} leads out of its folder",
+            path.as_ref().display()
+        ))
+    };
+    let inside = real.strip_prefix(&top).map_err(|_| outside())?;
+    Folder::open(&top)?.file(inside.to_str().ok_or(io::ErrorKind::InvalidFilename)?)
+}
+
+/// The bytes of such a file.
+///
+/// # Errors
+/// As [`open_inside`]; and when it has more than `limit` bytes.
+pub fn read_inside(
+    folder: impl AsRef<Path>,
+    path: impl AsRef<Path>,
+    limit: u64,
+) -> io::Result<Vec<u8>> {
+    read_file(open_inside(folder, &path)?, path.as_ref(), limit)
+}
+
+fn file_at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<File> {
+    let open = rustix::fs::openat(folder, name, FILE, Mode::empty());
+    let file = File::from(open.map_err(|error| said(error, name))?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other(format!(
+            "{} is not a file",
+            name.display()
+        ))),
+    }
+}
+
+fn read_file(file: File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let why = format!("{} has more than {limit} bytes", path.display());
+        return Err(io::Error::other(why));
+    }
+    Ok(bytes)
+}
+
+/// A path's folder, and its last part.
+fn parts(path: &str) -> io::Result<(&str, &str)> {
+    match path.rsplit_once('/').unwrap_or(("", path)) {
+        (_, "" | "." | "..") => Err(io::Error::other(format!("{} names no file", shown(path)))),
+        parts => Ok(parts),
+    }
+}
+
+/// What the system says of a link, in words.
+fn said(error: Errno, name: &Path) -> io::Error {
+    match error {
+        Errno::LOOP => io::Error::other(format!("{} is a link", shown(&name.to_string_lossy()))),
+        // A socket, or a device that has no driver.
+        Errno::NXIO | Errno::NODEV => {
+            io::Error::other(format!("{} is not a file", shown(&name.to_string_lossy())))
+        }
+        other => other.into(),
+    }
+}
+
+/// A stranger's text as it may be printed: without line ends and other control characters, and without
+/// those that turn the direction of what follows.
+pub fn shown(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() || turns(c) {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn only_regular_files_are_read_and_no_link_is_followed() {
+        let held = tempfile::tempdir().unwrap();
+        let top = held.path().join("top");
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        fs::write(held.path().join("secret"), "secret").unwrap();
+        fs::write(top.join("a/b/file"), "12345").unwrap();
+        symlink("../secret", top.join("link")).unwrap();
+        symlink("a", top.join("folder-link")).unwrap();
+        symlink("/dev/zero", top.join("zero")).unwrap();
+        let fifo = FileType::Fifo;
+        rustix::fs::mknodat(CWD, top.join("pipe"), fifo, Mode::RUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
+
+        let folder = Folder::open(&top).unwrap();
+        assert_eq!(folder.read("a/b/file", 5).unwrap(), b"12345");
+        for (path, why) in [
+            ("link", "link is a link"),
+            ("zero", "zero is a link"),
+            ("folder-link/b/file", "Not a directory"),
+            ("pipe", "pipe is not a file"),
+            ("socket", "socket is not a file"),
+            ("a", "a is not a file"),
+            ("../secret", ".. leads upwards"),
+            ("a/../../secret", "a/../.. leads upwards"),
+            ("a/b/file/", "a/b/file/ names no file"),
+            ("..", ".. names no file"),
+        ] {
+            let error = folder.read(path, 100).unwrap_err().to_string();
+            assert!(
+                error.starts_with(why) || error.contains(why),
+                "{path}: {error}"
+            );
+            assert!(!folder.has(path));
+        }
+        let error = folder.read("a/b/file", 4).unwrap_err().to_string();
+        assert_eq!(error, "a/b/file has more than 4 bytes");
+        assert!(open(top.join("pipe")).is_err() && open("/dev/zero").is_err());
+        assert!(Folder::open(top.join("folder-link")).is_err());
+    }
+
+    #[test]
+    fn links_that_stay_in_a_folder_are_its_own_affair() {
+        let held = tempfile::tempdir().unwrap();
+        let top = held.path().join("top");
+        fs::create_dir_all(top.join("a")).unwrap();
+        fs::write(held.path().join("secret"), "secret").unwrap();
+        fs::write(top.join("a/file"), "1").unwrap();
+        symlink("a/file", top.join("in")).unwrap();
+        symlink("../secret", top.join("out")).unwrap();
+        assert_eq!(read_inside(&top, "in", 9).unwrap(), b"1");
+        assert!(read_inside(&top, "out", 9).is_err());
+        assert!(read_inside(&top, "../secret", 9).is_err());
+        assert!(read_inside(&top, "/dev/zero", 9).is_err());
+    }
+
+    #[test]
+    fn emptying_removes_links_and_what_may_not_be_read_but_nothing_outside() {
+        let held = tempfile::tempdir().unwrap();
+        let (top, kept) = (held.path().join("top"), held.path().join("kept"));
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("file"), "").unwrap();
+        fs::write(top.join("a/b/file"), "").unwrap();
+        symlink("../kept", top.join("link")).unwrap();
+        fs::set_permissions(top.join("a"), fs::Permissions::from_mode(0)).unwrap();
+        Folder::open(&top).unwrap().empty();
+        assert_eq!(fs::read_dir(&top).unwrap().count(), 0);
+        assert!(kept.join("file").exists());
+    }
+}
