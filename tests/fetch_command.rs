@@ -189,8 +189,11 @@ fn a_vendored_folder_serves_where_there_is_no_network() {
     std::fs::write(project.path("mine/letter"), "dear").unwrap();
     fail(&mut project.fetch(&["--offline", "--vendor", "mine"]));
     assert!(Path::new(&project.path("mine/letter")).is_file());
+    fail(&mut project.fetch(&["--offline", "--vendor", "mine", "--clear"]));
+    std::fs::rename(project.path("mine/letter"), project.path("mine/old-1.whl")).unwrap();
+    fail(&mut project.fetch(&["--offline", "--vendor", "mine"]));
     succeed(&mut project.fetch(&["--offline", "--vendor", "mine", "--clear"]));
-    assert!(!Path::new(&project.path("mine/letter")).exists());
+    assert!(!Path::new(&project.path("mine/old-1.whl")).exists());
 }
 
 #[test]

@@ -255,6 +255,11 @@ fn what_is_not_ours_is_never_touched() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.venv()).unwrap();
     std::fs::write(scratch.venv().join("precious"), "x").unwrap();
+    let refusal = "error: [tmp]/p/.venv is already there, was not made by lockwright, and is no environment, which is \
+                   all that --clear replaces: choose another place, or remove it yourself\n";
+    assert_eq!(scratch.fails(&["sync", "--offline"]), refusal);
+    assert_eq!(scratch.fails(&["sync", "--offline", "--clear"]), refusal);
+    std::fs::write(scratch.venv().join("pyvenv.cfg"), "").unwrap();
     insta::assert_snapshot!(scratch.fails(&["sync", "--offline"]), @"error: [tmp]/p/.venv is already there and was not made by lockwright: choose another place, or give --clear to have it replaced");
     assert!(scratch.venv().join("precious").exists());
     scratch.ok(&["sync", "--offline", "--clear"]);

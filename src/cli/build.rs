@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
-use super::{Failure, Global, Outcome, print};
+use super::{Failure, Global, Outcome, outputs, print};
 use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
 use crate::decide::manifest::{Document, FILE_NAME};
+use crate::files::tree::Precious;
 use crate::obtain::fetch::Options;
 use crate::obtain::fetch::mirrors::Mirror;
 
@@ -44,7 +45,7 @@ pub struct ComponentArgs {
     /// A tree in the place of a component that others need (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     component: Vec<Named>,
-    /// Replace what is there, whatever it is
+    /// Replace an environment that is there, whoever made it, and say what it was
     #[arg(long)]
     clear: bool,
     /// Say what would be made, in which order, and why; make nothing
@@ -98,7 +99,7 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
     let document = Document::open(&args.file)?;
     let store = args.network.store()?;
     let fetch = network(&args.network, &document)?;
-    let settings = Settings {
+    let mut settings = Settings {
         document: &document,
         store: &store,
         fetch: &fetch,
@@ -111,7 +112,9 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         },
         wanted: wanted(args, &document)?,
         clear: args.clear,
+        precious: Precious::default(),
     };
+    outputs::of_settings(&mut settings);
     if args.explain {
         let outcomes = component::explain(&settings)?;
         return report(args, &outcomes, explained);

@@ -56,7 +56,7 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
     let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)?;
     let out = camino::absolute_utf8(&args.out)?;
     let (file, own_lock) = (out.join("pyproject.toml"), out.join("uv.lock"));
-    check_ours(&file)?;
+    check_ours(&file, &own_lock)?;
     let network = args.network.options(&settings.indexes);
     let interpreter = chosen.interpreter.as_ref();
     let interpreter = interpreter.filter(|found| found.target.platform == chosen.target.platform);
@@ -118,11 +118,17 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A project that somebody wrote by hand is left alone.
-fn check_ours(file: &Utf8Path) -> Result<(), Failure> {
-    match std::fs::read_to_string(file) {
-        Ok(text) if !text.starts_with(lock_project::FIRST_LINE) => Err(format!(
-            "{file} is there and was not written by lockwright build-lock: choose another --out"
+/// A project that somebody wrote by hand is left alone, and so is a lock without a project.
+fn check_ours(file: &Utf8Path, lock: &Utf8Path) -> Result<(), Failure> {
+    let is_there = |file: &Utf8Path| file.symlink_metadata().is_ok();
+    let is_ours = || {
+        let text = std::fs::read_to_string(file);
+        text.is_ok_and(|text| text.starts_with(lock_project::FIRST_LINE))
+    };
+    let foreign = [file, lock].into_iter().find(|file| is_there(file));
+    match foreign {
+        Some(there) if !is_ours() => Err(format!(
+            "{there} is there and was not written by lockwright build-lock: choose another --out"
         )
         .into()),
         _ => Ok(()),

@@ -11,7 +11,7 @@ use super::diff_input::{Given, Lock, What};
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
-use super::{Failure, Outcome, print};
+use super::{Failure, Outcome, outputs, print};
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
 use crate::decide::plan::{PythonPlan, Selection};
@@ -152,7 +152,7 @@ pub fn run(args: &DiffArgs) -> Outcome {
         Format::Json => json::render(&diff)?,
         Format::Html => html::render(&diff),
     };
-    write(args, &report)?;
+    write(args, &outputs::files(&args.locks), &report)?;
     let fails = match args.fail_on {
         None => false,
         Some(FailOn::Alarm) => diff.of_severity(Severity::Alarm).next().is_some(),
@@ -176,7 +176,7 @@ fn trees(args: &DiffArgs, old: &Utf8Path, new: &Utf8Path) -> Outcome {
         Format::Json => json::render(&diff)?,
         Format::Html => tree::report::html(&diff),
     };
-    write(args, &report)?;
+    write(args, &[old.as_str(), new.as_str()], &report)?;
     Ok(ExitCode::from(u8::from(!diff.is_same())))
 }
 
@@ -227,13 +227,12 @@ fn of_git(path: &str, old: &str, new: &str) -> Result<Option<Both>, Failure> {
     }
 }
 
-fn write(args: &DiffArgs, report: &str) -> Result<(), Failure> {
+/// Prints the report, or writes it to a file; `read` is what it is about.
+fn write(args: &DiffArgs, read: &[&str], report: &str) -> Result<(), Failure> {
     match &args.out {
-        None => print(report)?,
-        Some(out) => std::fs::write(out, report)
-            .map_err(|error| format!("cannot write the report {out}: {error}"))?,
+        None => Ok(print(report)?),
+        Some(out) => outputs::write_report(out, read, |to| to.write_all(report.as_bytes())),
     }
-    Ok(())
 }
 
 fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Failure> {

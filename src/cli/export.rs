@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::diff_input::{Given, What};
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
-use super::{Outcome, print};
+use super::{Outcome, outputs, print};
 use crate::decide::plan::{PythonPlan, Selection};
 use crate::inspect::diff::facts::Facts;
 use crate::inspect::diff::{npm, python};
@@ -85,8 +85,11 @@ pub fn run(command: &ExportCommand) -> Outcome {
     let text = format!("{}\n", serde_json::to_string_pretty(&bill)?);
     match &args.out {
         None => print(&text)?,
-        Some(out) => std::fs::write(out, text)
-            .map_err(|error| format!("cannot write the bill {out}: {error}"))?,
+        Some(out) => {
+            outputs::write_report(out, &outputs::files([&args.lock]), |to| {
+                to.write_all(text.as_bytes())
+            })?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
-use super::{Failure, Global, Outcome, print};
+use super::{Failure, Global, Outcome, outputs, print};
 use crate::component::vendor::needs;
 use crate::component::{Settings, Wanted};
 use crate::core::artifact::{Artifact, Location};
@@ -23,7 +23,7 @@ use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Document;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::decide::plan::{Install, PythonPlan};
-use crate::files::tree::{Options, Record, Replace, Tree, TreePath};
+use crate::files::tree::{Options, Precious, Record, Replace, Replaced, Tree, TreePath};
 use crate::install::assemble::npm::prepare;
 use crate::install::assemble::npm::{fetch_commit, revision};
 use crate::obtain::fetch::{self, Summary, Want, fetch, vendor};
@@ -46,7 +46,7 @@ pub struct FetchArgs {
     /// print its NAR hash
     #[arg(long, value_name = "OUT")]
     vendor: Option<Utf8PathBuf>,
-    /// Replace what is at OUT, whatever it is
+    /// Replace a folder of artifacts that is at OUT, whoever made it, and say what it was
     #[arg(long, requires = "vendor")]
     clear: bool,
     /// Print a JSON report
@@ -106,20 +106,25 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut indexes = Vec::new();
     let mut npm = Vec::new();
     let (mut trees, mut mirrors) = (Trees::new(), Vec::new());
+    let mut precious = Precious::default();
     for path in &args.paths {
         if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
             let document = Document::open(path)?;
             mirrors.extend(build::mirrors(&document)?);
+            outputs::of_manifest(&mut precious, &document);
             let (artifacts, git) = of_manifest(args, &document, &store)?;
             needed.extend(artifacts);
             trees.extend(git);
             continue;
         }
         if let Some(lock) = super::find_npm_lock(path)? {
-            npm.push(args.node.open(&lock)?);
+            let project = args.node.open(&lock)?;
+            outputs::of_npm(&mut precious, &project.lock);
+            npm.push(project);
             continue;
         }
         let project = args.selection.open(path)?;
+        outputs::of_uv(&mut precious, &project.lock);
         let plan = plan(args, &project, &store)?;
         needed.extend(of_plan(plan));
         indexes.extend(project.settings.indexes);
@@ -166,7 +171,16 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         None => None,
         Some(out) => {
             let out = camino::absolute_utf8(out)?;
-            let hash = write_vendor(&out, &all, &trees, args.clear)?;
+            outputs::of_store(&mut precious, &store, &options);
+            let how = Options {
+                replace: Replace::cleared(args.clear),
+                record: Record::Beside,
+                precious,
+            };
+            let (hash, replaced) = write_vendor(&out, &all, &trees, how)?;
+            if let Some(replaced) = replaced.filter(|_| !global.quiet) {
+                outputs::say_replaced(&out, &replaced);
+            }
             Some((out, hash))
         }
     };
@@ -256,6 +270,7 @@ fn of_manifest(
             })
             .collect(),
         clear: false,
+        precious: Precious::default(),
     };
     let needs = needs(&settings)?;
     let mut trees = Trees::new();
@@ -312,18 +327,11 @@ fn write_vendor(
     out: &Utf8Path,
     all: &[(&Needed, Blob)],
     trees: &Trees,
-    clear: bool,
-) -> Result<String, Failure> {
+    options: Options,
+) -> Result<(String, Option<Replaced>), Failure> {
     let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
-    let options = Options {
-        replace: if clear {
-            Replace::Anything
-        } else {
-            Replace::Ours
-        },
-        record: Record::Beside,
-    };
     let tree = Tree::stage(out, options)?;
+    let replaced = tree.replaced().cloned();
     let mut written = BTreeSet::new();
     for ((needed, blob), name) in all.iter().zip(vendor::names(&artifacts)) {
         let name = name.ok_or_else(|| {
@@ -347,7 +355,7 @@ fn write_vendor(
     let staged = tree.finish();
     let hash = nar::hash_path(staged.root())?;
     staged.commit()?;
-    Ok(hash.sri())
+    Ok((hash.sri(), replaced))
 }
 
 fn report<'a>(

@@ -1,14 +1,12 @@
 //! `lockwright hash`: the NAR hash of a tree, before Nix has seen it.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Outcome, print};
+use super::{Outcome, outputs, print};
 use crate::core::digest::Digest;
 use crate::transform::nix::base32;
 use crate::transform::nix::nar::{Archive, NarError};
@@ -42,7 +40,7 @@ pub fn run(args: &HashArgs) -> Outcome {
             }
             other => other?,
         },
-        Some(out) => dump(&archive, out)?,
+        Some(out) => dump(args, &archive, out)?,
     };
     let text = spell(args, &archive, &digest)?;
     if to_stdout {
@@ -69,15 +67,9 @@ fn spell(args: &HashArgs, archive: &Archive, digest: &Digest) -> serde_json::Res
     })
 }
 
-/// Writes the archive beside its place and renames it there, so that it is never half there.
-fn dump(archive: &Archive, out: &Path) -> Result<Digest, super::Failure> {
-    let refused = |error: io::Error| format!("cannot write {}: {error}", out.display());
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(refused)?;
-    let digest = archive.write(file.as_file_mut())?;
-    file.persist(out).map_err(|error| refused(error.error))?;
-    Ok(digest)
+/// Writes the archive to a file.
+fn dump(args: &HashArgs, archive: &Archive, out: &Path) -> Result<Digest, super::Failure> {
+    let out = outputs::utf8(out)?;
+    let read = outputs::utf8(&args.path)?;
+    outputs::write_report(&out, &[read.as_str()], |to| archive.write(to))
 }

@@ -15,6 +15,7 @@ mod init;
 mod limit_args;
 mod network_args;
 mod node_args;
+mod outputs;
 mod patch;
 mod plan;
 mod plan_node;

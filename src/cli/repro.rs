@@ -53,6 +53,9 @@ pub fn run(args: &ReproArgs) -> Outcome {
     // Of one length: what embeds its own path stays as long as it was.
     let places = [work.join("first/env"), work.join("other/env")];
     let [first, other] = &places;
+    for place in &places {
+        check_ours(place)?;
+    }
     assemble(args, first, false)?;
     assemble(args, other, true)?;
     let expect = Expect { own_paths: true };
@@ -63,11 +66,29 @@ pub fn run(args: &ReproArgs) -> Outcome {
     };
     print(&text)?;
     if args.work.is_some() && !args.keep {
-        for place in ["first", "other"] {
-            std::fs::remove_dir_all(work.join(place))?;
+        for place in places.iter().filter_map(|place| place.parent()) {
+            std::fs::remove_dir_all(place)?;
         }
     }
     Ok(ExitCode::from(u8::from(!diff.is_same())))
+}
+
+/// Refuses a place in whose folder something is that an earlier run has not left: it would go.
+fn check_ours(place: &Utf8Path) -> Result<(), Failure> {
+    let folder = place.parent().unwrap_or(place);
+    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+    let mut foreign = entries.filter(|entry| {
+        let name = entry.file_name();
+        name != "env" && name != "env.provenance.json"
+    });
+    match foreign.next() {
+        Some(entry) => Err(format!(
+            "{} is in the way, and would be lost: choose another --work",
+            entry.path()
+        )
+        .into()),
+        None => Ok(()),
+    }
 }
 
 fn assemble(args: &ReproArgs, out: &Utf8Path, turned: bool) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::Outcome;
+use super::{Outcome, outputs};
 use crate::transform::nix::restore::restore;
 
 /// Make a sealed Python environment usable again: bin, scripts and pyvenv.cfg for an interpreter
@@ -23,6 +23,7 @@ pub struct RestoreArgs {
 
 /// Runs the command.
 pub fn run(args: &RestoreArgs) -> Outcome {
+    outputs::check_tree(&args.tree)?;
     let prefix = match &args.prefix {
         Some(prefix) => prefix.clone(),
         None => camino::absolute_utf8(&args.tree)?,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Outcome, print};
+use super::{Outcome, outputs, print};
 use crate::transform::nix::nar;
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::seal::{Seal, fixed_output, seal};
@@ -42,6 +42,7 @@ pub struct SealArgs {
 
 /// Runs the command.
 pub fn run(args: &SealArgs) -> Outcome {
+    outputs::check_tree(&outputs::utf8(&args.tree)?)?;
     if args.fixed_output {
         fixed_output(&args.tree, &Search::every(&args.store_dir, &[]))?;
     }

@@ -277,6 +277,15 @@ fn export(store: &Store, out: &Utf8PathBuf, locks: &[Utf8PathBuf], global: &Glob
         }
         entries.retain(|entry| named.contains(&entry.blob.digest));
     }
+    let is_taken = out.symlink_metadata().is_ok()
+        && !(out.read_dir_utf8()).is_ok_and(|mut entries| entries.next().is_none());
+    if is_taken && !Store::is_at(out) {
+        return Err(format!(
+            "{out} holds something else, and a store has a folder to itself: choose a new folder, \
+             or an older store"
+        )
+        .into());
+    }
     let other = Store::open(out)?;
     let copied = copy(&other, &entries, "Exporting")?;
     said_copied(&copied, entries.len(), &other, global);

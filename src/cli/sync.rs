@@ -13,13 +13,13 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
 use super::sync_node::{self, NodeSync};
-use super::{Failure, Global, Outcome, print};
+use super::{Failure, Global, Outcome, outputs, print};
 
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::{Progress, bytes};
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
-use crate::files::tree::{Options, Replace, Tree, TreePath};
+use crate::files::tree::{Options, Precious, Replace, Tree, TreePath};
 use crate::install::assemble::python::{Assembled, Request, assemble};
 use crate::install::build::{self, Builder};
 use crate::install::python::bytecode::Compiler;
@@ -37,7 +37,7 @@ pub struct SyncArgs {
     /// Where the environment goes [default: .venv beside the lock]
     #[arg(long, short, value_name = "DIR", env = "UV_PROJECT_ENVIRONMENT")]
     out: Option<Utf8PathBuf>,
-    /// Replace what is there, whatever it is
+    /// Replace an environment that is there, whoever made it, and say what it was
     #[arg(long)]
     clear: bool,
     /// Refuse packages that bring different bytes for one path
@@ -156,6 +156,12 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         fetch: &network,
         options: &building,
     })?;
+    let mut precious = Precious::default();
+    outputs::of_uv(&mut precious, &lock);
+    outputs::of_store(&mut precious, &store, &network);
+    if let Some(file) = &building.lock {
+        precious.add("the build lock", file);
+    }
     let made_from = made_from(args, &plan, &layout, &venv, &builder)?;
     let packages: Vec<String> = plan
         .packages
@@ -186,14 +192,12 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     let tree = Tree::stage(
         &dest,
         Options {
-            replace: if args.clear {
-                Replace::Anything
-            } else {
-                Replace::Ours
-            },
+            replace: Replace::cleared(args.clear),
+            precious,
             ..Options::default()
         },
     )?;
+    let replaced = tree.replaced().cloned();
     // No package may have its files in place of the environment's own.
     let own = tree.owner("the environment", u64::MAX);
     venv::write(&tree, own, &layout, &chosen.target, &venv)?;
@@ -230,7 +234,10 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     let text = format!("{}\n", serde_json::to_string_pretty(&state)?);
     tree.file(own, &TreePath::new(STATE)?, 0o644, text.as_bytes())?;
     (report.files, report.bytes) = tree.written();
-    tree.finish().commit()?;
+    let placed = tree.finish().commit()?;
+    if let Some(replaced) = replaced.filter(|_| !global.quiet) {
+        outputs::say_replaced(&placed, &replaced);
+    }
 
     let Assembled {
         fetched,

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
-use super::{Global, Outcome, print};
+use super::{Global, Outcome, outputs, print};
 use crate::core::progress::bytes;
+use crate::files::tree::Precious;
 use crate::install::assemble::npm::current::is_current;
 use crate::install::assemble::npm::scripts::{OWN, names_own};
 use crate::install::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
@@ -81,6 +82,9 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         });
     }
     let store = args.network.store()?;
+    let mut precious = Precious::default();
+    outputs::of_npm(&mut precious, &project.lock);
+    outputs::of_store(&mut precious, &store, &options);
     let mut left_out = Vec::new();
     let done = loop {
         let done = assemble(&Request {
@@ -91,6 +95,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             limits: args.limits.limits(),
             out: out.as_deref(),
             clear: args.clear,
+            precious: &precious,
             hidden_lockfile: !args.node.no_hidden_lockfile,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
@@ -105,6 +110,9 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             done => break done?,
         }
     };
+    for (folder, replaced) in done.replaced.iter().filter(|_| args.clear && !global.quiet) {
+        outputs::say_replaced(folder, replaced);
+    }
     let plan = &project.plan;
     finish(args, global, &project, &done, &left_out, || {
         let place = done.folders.last().map_or("", |folder| folder.as_str());

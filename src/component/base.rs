@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use crate::core::walk::{Node, walk};
-use crate::files::tree::{Content, Facts, LinkMode, Options, Provenance, Tree, TreePath};
+use crate::files::tree::{
+    Content, Facts, LinkMode, Options, Precious, Provenance, Record, Replace, Tree, TreePath,
+};
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::restore::restore;
 use crate::transform::nix::seal::{PLACEHOLDER, fixed_output};
@@ -127,14 +129,10 @@ pub fn take_over(
 }
 
 /// How a component's tree is staged.
-pub fn options(clear: bool) -> Options {
-    use crate::files::tree::{Record, Replace};
+pub fn options(clear: bool, precious: Precious) -> Options {
     Options {
-        replace: if clear {
-            Replace::Anything
-        } else {
-            Replace::Ours
-        },
+        replace: Replace::cleared(clear),
         record: Record::Beside,
+        precious,
     }
 }

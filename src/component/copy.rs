@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::component::base::options;
+    use crate::files::tree::Precious;
 
     #[test]
     fn what_no_source_has_stays_out_and_modes_are_the_same_everywhere() {
@@ -188,7 +189,11 @@ mod tests {
             exclude: vec![Glob::new("tests")],
             executable: vec![Glob::new("run")],
         };
-        let tree = Tree::stage(&from.with_file_name("out"), options(false)).unwrap();
+        let tree = Tree::stage(
+            &from.with_file_name("out"),
+            options(false, Precious::default()),
+        )
+        .unwrap();
         let owner = tree.owner("x", 1);
         let copied = folder(&tree, owner, &from, None, &filter).unwrap();
         assert_eq!(copied, ["a.py", "run"]);
@@ -209,7 +214,11 @@ mod tests {
         let from = Utf8Path::from_path(held.path()).unwrap().join("from");
         std::fs::create_dir(&from).unwrap();
         std::os::unix::fs::symlink("../../etc/passwd", from.join("x")).unwrap();
-        let tree = Tree::stage(&from.with_file_name("out"), options(false)).unwrap();
+        let tree = Tree::stage(
+            &from.with_file_name("out"),
+            options(false, Precious::default()),
+        )
+        .unwrap();
         let owner = tree.owner("x", 1);
         let error = folder(&tree, owner, &from, None, &Filter::default()).unwrap_err();
         assert!(

@@ -33,8 +33,10 @@ pub fn make(
     prefix: &Utf8Path,
 ) -> Result<Record, ComponentError> {
     let component = context.component;
-    let clear = context.settings.clear;
-    let tree = Tree::stage(out, base::options(clear)).map_err(context.failed("", "staging"))?;
+    let settings = context.settings;
+    let options = base::options(settings.clear, settings.precious.clone());
+    let tree = Tree::stage(out, options).map_err(context.failed("", "staging"))?;
+    let replaced = tree.replaced().cloned();
     let tree = base::place(context, tree, prefix)?;
     if let Some(prepared) = &prepared.python {
         python::place(context, prepared, &tree, prefix)?;
@@ -87,6 +89,9 @@ pub fn make(
     let mode = mode_of(&root);
     set_mode(&root, 0o755);
     let placed = staged.commit().map_err(context.failed("", "placing"))?;
+    if let Some(replaced) = replaced {
+        eprintln!("{}: {placed} is new, and replaces {replaced}", context.name);
+    }
     set_mode(&placed, mode);
     record.write(&placed)?;
     Ok(record)

@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::decide::manifest::Document;
+use crate::files::tree::Precious;
 use crate::install::build;
 use crate::obtain::fetch;
 use crate::obtain::store::Store;
@@ -73,8 +74,10 @@ pub struct Settings<'a> {
     pub build: build::Options,
     /// The components that were asked for, and where each is put; none: all there are.
     pub wanted: Vec<Wanted>,
-    /// Replace what is at a place, whatever it is.
+    /// Replace an environment at a place, whoever made it.
     pub clear: bool,
+    /// What no component may replace.
+    pub precious: Precious,
 }
 
 /// A component that was asked for.

@@ -21,6 +21,20 @@ pub enum TreeError {
          --clear to have it replaced"
     )]
     NotOurs(Utf8PathBuf),
+    /// Something is there that is not even an environment.
+    #[error(
+        "{0} is already there, was not made by lockwright, and is no environment, which is all that \
+         --clear replaces: choose another place, or remove it yourself"
+    )]
+    NoEnvironment(Utf8PathBuf),
+    /// Something is there that must not be lost.
+    #[error("{destination} is not replaced, whatever the flags: {lost}; choose another place")]
+    Precious {
+        /// What is there.
+        destination: Utf8PathBuf,
+        /// What would be lost, as a sentence.
+        lost: String,
+    },
     /// One owner brings a path twice.
     #[error("{owner} brings {path} twice, with different contents: its archive is broken")]
     Twice {

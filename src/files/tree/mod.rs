@@ -9,6 +9,7 @@
 //! - **Modes** are the ones asked for, whatever the umask.
 //! - **Collisions**: when two owners bring one path, the higher rank wins, whatever the order of
 //!   events; identical contents are no collision, a file where a folder must be is an error.
+//! - **Guarded**: what must not be lost is not replaced, whatever is asked for ([`Precious`]).
 //! - **Provenance**: which owner put which file there, with its digest ([`Provenance`]).
 //!
 //! ```
@@ -24,6 +25,7 @@
 //! ```
 
 mod error;
+mod guard;
 mod inside;
 mod provenance;
 mod stage;
@@ -37,6 +39,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use crate::core::tree_path::{PathError, TreePath, fold};
 pub use error::TreeError;
+pub use guard::{Precious, Replaced};
 pub use inside::Inside;
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
@@ -52,16 +55,21 @@ pub struct Tree {
     stage: Stage,
     table: Table,
     options: Options,
+    /// The destination as it was named.
+    asked: Utf8PathBuf,
+    replaced: Option<Replaced>,
     temporary: AtomicU64,
 }
 
 /// How a tree is made.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// What may be replaced.
     pub replace: Replace,
     /// Where the provenance record goes.
     pub record: Record,
+    /// What may not be replaced, whatever is said.
+    pub precious: Precious,
 }
 
 /// What may be at the destination, to be replaced.
@@ -72,8 +80,19 @@ pub enum Replace {
     /// A tree that was made here, told by its provenance record, or an empty folder.
     #[default]
     Ours,
-    /// Whatever it is.
-    Anything,
+    /// Also an environment that another program made: a virtual environment, a `node_modules`, a
+    /// folder of nothing but artifacts.
+    Environments,
+}
+
+impl Replace {
+    /// What `--clear` means.
+    pub fn cleared(clear: bool) -> Self {
+        match clear {
+            true => Self::Environments,
+            false => Self::Ours,
+        }
+    }
 }
 
 /// Where the provenance record goes. It is also what tells our trees from others.
@@ -118,15 +137,17 @@ impl Tree {
     /// When something is at the destination that may not be replaced, or nothing can be made
     /// beside it.
     pub fn stage(destination: &Utf8Path, options: Options) -> Result<Self, TreeError> {
-        stage::check(destination, options.replace, options.record)?;
+        let replaced = options.survey(destination)?;
         let stage = Stage::new(destination)?;
         let tree = Self {
             table: Table::new(stage.folds),
             stage,
-            options,
+            asked: destination.to_owned(),
+            replaced,
             temporary: AtomicU64::new(0),
+            options,
         };
-        if options.record == Record::Inside {
+        if tree.options.record == Record::Inside {
             // Taken first, so that no package can have a link in its place.
             let own = tree.owner("lockwright", u64::MAX);
             if let Some((folder, _)) = INSIDE.rsplit_once('/') {
@@ -164,6 +185,11 @@ impl Tree {
     /// Where the tree will be.
     pub fn destination(&self) -> &Utf8Path {
         self.stage.destination()
+    }
+
+    /// What is there and goes with leave ([`Replace::Environments`]).
+    pub fn replaced(&self) -> Option<&Replaced> {
+        self.replaced.as_ref()
     }
 
     /// How many files and bytes are in it.

@@ -16,7 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 
-use super::{Record, Replace, TreeError};
+use super::TreeError;
 
 const PREFIX: &str = ".lockwright-staged-";
 
@@ -149,7 +149,7 @@ impl Drop for Removal<'_> {
 }
 
 /// The destination, absolute; where it is a link, what it leads to.
-fn resolve(destination: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
+pub(super) fn resolve(destination: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
     let error = |error| TreeError::io("find", destination, error);
     let absolute = camino::absolute_utf8(destination).map_err(error)?;
     match std::fs::symlink_metadata(&absolute) {
@@ -164,31 +164,6 @@ fn prefix(name: &str) -> String {
         end -= 1;
     }
     format!("{PREFIX}{}-", name.get(..end).unwrap_or_default())
-}
-
-/// Refuses a destination that may not be replaced.
-pub(super) fn check(
-    destination: &Utf8Path,
-    replace: Replace,
-    record: Record,
-) -> Result<(), TreeError> {
-    let destination = resolve(destination)?;
-    let Ok(meta) = std::fs::symlink_metadata(&destination) else {
-        return Ok(());
-    };
-    let ours = match record.path(&destination) {
-        Some(record) => record.is_file(),
-        None => false,
-    };
-    let empty = || {
-        meta.is_dir()
-            && std::fs::read_dir(&destination).is_ok_and(|mut entries| entries.next().is_none())
-    };
-    match replace {
-        Replace::Anything => Ok(()),
-        Replace::Ours if ours || empty() => Ok(()),
-        _ => Err(TreeError::NotOurs(destination)),
-    }
 }
 
 /// Removes staging folders whose runs have died. What cannot be removed is left for the next run.

@@ -7,7 +7,7 @@ use rustix::fs::AtFlags;
 use sha2::{Digest as _, Sha256};
 
 use super::write::fill;
-use super::{Content, Facts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath, stage};
+use super::{Content, Facts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath};
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Staged {
         let tree = &self.tree;
         let destination = tree.destination().to_owned();
         let record = tree.options.record;
-        stage::check(&destination, tree.options.replace, record)?;
+        tree.options.check(&tree.asked, &destination)?;
         let Some(at) = record.path(&destination) else {
             tree.stage.rename()?;
             return Ok(destination);

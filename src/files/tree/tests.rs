@@ -102,7 +102,9 @@ fn the_old_tree_is_replaced_if_it_is_ours_alone() {
     assert!(error.contains("--clear"), "{error}");
     assert_eq!(beside(&place.dest), ["out"]);
     assert!(place.dest.join("thesis.txt").exists());
-    make(Replace::Anything).unwrap();
+    make(Replace::Environments).unwrap_err();
+    std::fs::write(place.dest.join("pyvenv.cfg"), "").unwrap();
+    make(Replace::Environments).unwrap();
     assert!(!place.dest.join("thesis.txt").exists());
     assert_eq!(beside(&place.dest), ["out"]);
 }
@@ -249,7 +251,8 @@ fn the_record_says_whose_everything_is_and_can_be_read_back() {
     for record in [Record::Inside, Record::Beside] {
         let options = Options {
             record,
-            replace: Replace::Anything,
+            replace: Replace::Environments,
+            ..Options::default()
         };
         let tree = Tree::stage(&place.dest, options).unwrap();
         let (b, a) = (tree.owner("b 1", 0), tree.owner("a \"1\"", 1));

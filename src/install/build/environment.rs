@@ -36,6 +36,7 @@ pub(super) fn assemble(
     let options = Options {
         replace: Replace::Nothing,
         record: Record::Nowhere,
+        ..Options::default()
     };
     let tree = Tree::stage(folder, options)?;
     let layout = Layout::new(target, prefix, false);

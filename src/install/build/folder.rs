@@ -121,6 +121,7 @@ pub(super) fn copy(from: &Utf8Path, into: &Utf8Path) -> Result<(), TreeError> {
     let options = Options {
         replace: Replace::Nothing,
         record: Record::Nowhere,
+        ..Options::default()
     };
     let failed = |source| TreeError::Io {
         doing: "read",

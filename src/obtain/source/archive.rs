@@ -95,6 +95,7 @@ pub fn unpack(
     let options = Options {
         replace: Replace::Nothing,
         record: Record::Nowhere,
+        ..Options::default()
     };
     let tree = Tree::stage(into, options)?;
     let mut unpacking = Unpacking {

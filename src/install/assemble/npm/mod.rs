@@ -28,7 +28,7 @@ use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::Limits;
-use crate::files::tree::{LinkMode, PathError, TreeError};
+use crate::files::tree::{LinkMode, PathError, Precious, Replaced, TreeError};
 use crate::install::build::scripts::ScriptError;
 use crate::install::npm::hidden;
 use crate::install::npm::package::{Form, PackageError};
@@ -50,8 +50,10 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// Where everything is collected; `None`: in place, beside the package.json files.
     pub out: Option<&'a Utf8Path>,
-    /// Whether what is there may be replaced whatever it is.
+    /// Whether an environment that is there may be replaced, whoever made it.
     pub clear: bool,
+    /// What no tree may replace.
+    pub precious: &'a Precious,
     /// Whether npm's own record is written.
     pub hidden_lockfile: bool,
     /// How files come from the store.
@@ -77,6 +79,8 @@ pub struct Assembled {
     pub unprepared: Vec<String>,
     /// Packages whose install scripts were run.
     pub scripts_run: Vec<String>,
+    /// What was replaced with leave.
+    pub replaced: Vec<(Utf8PathBuf, Replaced)>,
 }
 
 /// An optional package whose scripts failed, and which npm leaves out then.
@@ -307,12 +311,16 @@ fn commit(
         let (files, bytes) = tree.written();
         done.files += files;
         done.bytes += bytes;
+        let replaced = tree.replaced().cloned();
         let owner = changed.then(|| tree.owner("install scripts", u64::MAX));
         let staged = tree.finish();
         if let Some(owner) = owner.filter(|_| !in_place) {
             staged.rescan(owner)?;
         }
-        done.folders.push(staged.commit()?);
+        let folder = staged.commit()?;
+        done.replaced
+            .extend(replaced.map(|replaced| (folder.clone(), replaced)));
+        done.folders.push(folder);
     }
     if !in_place {
         return Ok(done);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use super::{NpmAssembleError, Request};
+use crate::decide::plan::npm::NpmSource;
 use crate::files::tree::{Options, Record, Replace, Tree, TreePath};
 
 /// The name of npm's own record.
@@ -21,12 +22,9 @@ impl Trees {
         let mut trees = BTreeMap::new();
         if let Some(out) = request.out {
             let options = Options {
-                replace: if request.clear {
-                    Replace::Anything
-                } else {
-                    Replace::Ours
-                },
+                replace: Replace::cleared(request.clear),
                 record: Record::Beside,
+                precious: request.precious.clone(),
             };
             trees.insert(String::new(), Tree::stage(out, options)?);
             return Ok(Self {
@@ -38,6 +36,14 @@ impl Trees {
         for package in &request.plan.packages {
             prefixes.extend(modules_of(package.location.as_str()));
         }
+        // A workspace's node_modules that nothing is in has to go.
+        for package in &request.plan.packages {
+            let modules = format!("{}/{MODULES}", package.location);
+            if matches!(package.source, NpmSource::Folder) && !prefixes.contains(&*modules) {
+                let path = request.lock.folder().join(modules.trim_end_matches('/'));
+                request.precious.check_foreign(&path)?;
+            }
+        }
         for prefix in prefixes {
             let dest = request.lock.folder().join(prefix.trim_end_matches('/'));
             let linked = fs::symlink_metadata(&dest).is_ok_and(|meta| meta.is_symlink());
@@ -46,8 +52,9 @@ impl Trees {
             }
             // A node_modules is npm's to replace, and so ours.
             let options = Options {
-                replace: Replace::Anything,
+                replace: Replace::Environments,
                 record: Record::Nowhere,
+                precious: request.precious.clone(),
             };
             trees.insert(prefix.to_owned(), Tree::stage(&dest, options)?);
         }

@@ -1,0 +1,82 @@
+//! What trees were when they were made, outside of them: so that a run can tell at once that nothing
+//! has touched one since ([`Stamp`]), and trees stay the same bytes each time.
+//!
+//! A stamp holds for one folder on one machine. Of a tree that was copied or moved there is none, nor
+//! where the store is another or cannot be written to: then it is looked at some other way, or made
+//! anew.
+
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::entries::names;
+use super::gc::Leftover;
+use super::writer::make_dir;
+use super::{Store, StoreError};
+use crate::core::digest::{Algorithm, Digest};
+use crate::files::tree::Stamp;
+
+/// A tree as it was made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stamped {
+    tree: Utf8PathBuf,
+    made_from: Digest,
+    stamp: Stamp,
+}
+
+impl Store {
+    /// Notes what a tree is that was just made from something. Where that cannot be noted, it is told
+    /// to the log alone: the next run will have to look closer.
+    pub fn stamp(&self, tree: &Utf8Path, made_from: &Digest) {
+        let note = || -> Result<(), StoreError> {
+            let stamp = Stamp::settled(tree).map_err(StoreError::io("read", tree))?;
+            let path = self.stamp_path(tree);
+            make_dir(path.parent().unwrap_or(&path))?;
+            let stamped = Stamped {
+                tree: real(tree),
+                made_from: made_from.clone(),
+                stamp,
+            };
+            self.write_json(&path, &stamped)
+        };
+        if let Err(error) = note() {
+            tracing::info!("what {tree} is cannot be noted: {error}");
+        }
+    }
+
+    /// Whether a tree was made from this, and is as it was then. Two cores are busy meanwhile.
+    pub fn is_as_stamped(&self, tree: &Utf8Path, made_from: &Digest) -> bool {
+        let text = fs::read(self.stamp_path(tree)).ok();
+        let stamped: Option<Stamped> = text.and_then(|text| serde_json::from_slice(&text).ok());
+        stamped.is_some_and(|stamped| {
+            stamped.made_from == *made_from
+                && Stamp::of(tree).is_ok_and(|stamp| stamp == stamped.stamp)
+        })
+    }
+
+    /// Stamps of trees that are no more.
+    pub(super) fn stale_stamps(&self) -> Result<Vec<Leftover>, StoreError> {
+        let mut stale = Vec::new();
+        for path in names(&self.layout.join("stamps"))? {
+            let text = fs::read(&path).unwrap_or_default();
+            let stamped: Option<Stamped> = serde_json::from_slice(&text).ok();
+            if stamped.is_none_or(|stamped| !stamped.tree.is_dir()) {
+                let size = text.len() as u64;
+                stale.push(Leftover { path, size });
+            }
+        }
+        Ok(stale)
+    }
+
+    fn stamp_path(&self, tree: &Utf8Path) -> Utf8PathBuf {
+        let name = Digest::of(Algorithm::Sha256, real(tree).as_str().as_bytes());
+        let folder = self.layout.join("stamps");
+        folder.join(format!("{}.json", name.hex()))
+    }
+}
+
+/// A tree's own path, links resolved.
+fn real(tree: &Utf8Path) -> Utf8PathBuf {
+    tree.canonicalize_utf8().unwrap_or_else(|_| tree.to_owned())
+}
