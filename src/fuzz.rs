@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
 use camino::Utf8Path;
@@ -22,6 +23,7 @@ use crate::decide::manifest::Manifest;
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{self, Tar, TarError};
 use crate::files::archive::zip::{Zip, ZipError};
+use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::files::tree::Provenance;
 use crate::install::npm::glob::Pattern;
 use crate::install::npm::package::{Expected, Form, Package};
@@ -110,7 +112,7 @@ pub const PARSERS: &[Parser] = &[
     parser("wheel-name", wheel_name, || {
         texts(&["a_b-1.0.post1-2x-cp39.cp310-abi3-manylinux_2_17_x86_64.musllinux_1_1_x86_64.whl"])
     }),
-    parser("zip", zipped, || vec![zip_file()]),
+    parser("zip", zipped, zip_files),
 ];
 
 const fn parser(name: &'static str, feed: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Parser {
@@ -171,6 +173,38 @@ fn zipped(bytes: &[u8]) {
             })
             .expect("what was read can be unpacked");
             assert_eq!(pieces, read.len());
+        }
+    }
+    another_reader_agrees(bytes, &zip);
+    // What the store keeps of it is read again.
+    let mut loose = Cursor::new(Vec::new());
+    if zip_write::write(&zip, zip.members(), CompressionMethod::Stored, &mut loose).is_ok() {
+        let loose = loose.into_inner();
+        let again = Zip::new(&loose, "x.whl", &limits()).expect("what was written can be read");
+        let facts = |zip: &Zip<'_>| -> Vec<_> {
+            let members = zip.members().iter();
+            members
+                .map(|one| (one.path.clone(), one.is_folder, one.size))
+                .collect()
+        };
+        assert_eq!(facts(&again), facts(&zip));
+    }
+}
+
+/// What the `zip` crate takes as well has the same members there.
+fn another_reader_agrees(bytes: &[u8], zip: &Zip<'_>) {
+    let Ok(mut theirs) = ::zip::ZipArchive::new(Cursor::new(bytes)) else {
+        return;
+    };
+    assert_eq!(theirs.len(), zip.members().len());
+    for (index, ours) in zip.members().iter().enumerate() {
+        if let Ok(theirs) = theirs.by_index_raw(index) {
+            let name = String::from_utf8_lossy(theirs.name_raw()).into_owned();
+            assert_eq!(name.trim_end_matches('/'), ours.path.as_str());
+            assert_eq!(
+                (theirs.size(), theirs.is_dir()),
+                (ours.size, ours.is_folder)
+            );
         }
     }
 }
@@ -400,20 +434,47 @@ fn tarball() -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn zip_file() -> Vec<u8> {
+/// Two members each: plain, commented, with zip64 sizes, with zip64 records at the end, with another archive among
+/// them.
+fn zip_files() -> Vec<Vec<u8>> {
+    let text = b"print('aaaaaaaaaaaaaaaaaaaaaaaaa')\n";
+    let plain = zip_file(false, b"", text);
+    let mut records = plain.clone();
+    let end = records.split_off(plain.len() - 22);
+    let at = records.len() as u64;
+    let four = |from: usize| u64::from(u32::from_le_bytes(end[from..from + 4].try_into().unwrap()));
+    records.extend(b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\x03\x2d\0\0\0\0\0\0\0\0\0");
+    for number in [2, 2, four(12), four(16)] {
+        records.extend(number.to_le_bytes());
+    }
+    records.extend(b"PK\x06\x07\0\0\0\0");
+    records.extend(at.to_le_bytes());
+    records.extend(1_u32.to_le_bytes());
+    records.extend(end);
+    vec![
+        zip_file(false, b"a comment", text),
+        zip_file(true, b"", text),
+        zip_file(false, b"", &plain),
+        plain,
+        records,
+    ]
+}
+
+fn zip_file(large: bool, comment: &[u8], bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
-    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options =
-        ::zip::write::SimpleFileOptions::default().last_modified_time(::zip::DateTime::default());
+    let mut zip = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = ::zip::write::SimpleFileOptions::default()
+        .last_modified_time(::zip::DateTime::default())
+        .large_file(large);
     for (path, method) in [
-        ("a/__init__.py", ::zip::CompressionMethod::Stored),
-        ("a/b.py", ::zip::CompressionMethod::Deflated),
+        ("a/__init__.py", CompressionMethod::Stored),
+        ("a/b.py", CompressionMethod::Deflated),
     ] {
         zip.start_file(path, options.compression_method(method))
             .unwrap();
-        zip.write_all(b"print('aaaaaaaaaaaaaaaaaaaaaaaaa')\n")
-            .unwrap();
+        zip.write_all(bytes).unwrap();
     }
+    zip.set_raw_comment(comment.into()).unwrap();
     zip.finish().unwrap().into_inner()
 }
 

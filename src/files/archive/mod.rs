@@ -1,7 +1,9 @@
 //! Archives from strangers: members are checked before any of them is looked into.
 
+mod inflate;
 pub mod tar;
 pub mod zip;
+mod zip_records;
 pub mod zip_write;
 
 /// What an archive may amount to; beyond it, it is taken for a bomb.
@@ -11,12 +13,20 @@ pub struct Limits {
     pub total: u64,
     /// Bytes of one member, unpacked.
     pub member: u64,
-    /// Unpacked bytes for each packed one, for members above [`Self::ratio_from`].
+    /// Unpacked bytes for each packed one, of a member and of the whole, above [`Self::ratio_from`].
     pub ratio: u64,
-    /// Members below this size may be packed as tightly as they like, in bytes.
+    /// What is below this size may be packed as tightly as it likes, in bytes.
     pub ratio_from: u64,
     /// How many members.
     pub members: usize,
+}
+
+impl Limits {
+    /// Whether so many unpacked bytes are more than is believed of so many packed ones.
+    fn is_bomb(&self, unpacked: u64, packed: u64) -> bool {
+        unpacked > self.total
+            || (unpacked > self.ratio_from && unpacked / packed.max(1) > self.ratio)
+    }
 }
 
 impl Default for Limits {

@@ -18,6 +18,7 @@ use std::io::{self, Read as _, Write as _};
 use ::tar::{EntryType, Header};
 
 use super::Limits;
+use super::inflate::Inflate;
 use crate::core::tree_path::{PathError, TreePath};
 
 const BLOCK: usize = 512;
@@ -179,7 +180,7 @@ pub fn is_packed(bytes: &[u8]) -> bool {
 /// # Errors
 /// When it is larger than these limits allow.
 pub fn check_size(unpacked: u64, packed: u64, name: &str, limits: &Limits) -> Result<(), TarError> {
-    if !is_bomb(unpacked, packed, limits) {
+    if !limits.is_bomb(unpacked, packed) {
         return Ok(());
     }
     Err(TarError {
@@ -197,14 +198,14 @@ thread_local! {
 
 /// Memory that one archive after another is unpacked into.
 struct Scratch {
-    inflate: libdeflater::Decompressor,
+    inflate: Inflate,
     buffer: Vec<u8>,
 }
 
 impl Default for Box<Scratch> {
     fn default() -> Self {
         Self::new(Scratch {
-            inflate: libdeflater::Decompressor::new(),
+            inflate: Inflate::new(),
             buffer: Vec::new(),
         })
     }
@@ -216,15 +217,14 @@ impl Scratch {
     fn inflate(&mut self, packed: &[u8], limits: &Limits) -> Option<usize> {
         // Modulo 4 GiB, and not to be trusted (RFC 1952, ISIZE): if it is wrong this way fails.
         let said = u32::from_le_bytes(*packed.last_chunk::<4>()?) as usize;
-        let several = memchr::memmem::find(packed.get(1..)?, GZIP).is_some();
-        if said > LARGEST_SCRATCH || several || is_bomb(said as u64, packed.len() as u64, limits) {
+        if said > LARGEST_SCRATCH || limits.is_bomb(said as u64, packed.len() as u64) {
             return None;
         }
         if self.buffer.len() < said {
             self.buffer.resize(said, 0);
         }
         let into = self.buffer.get_mut(..said)?;
-        let length = self.inflate.gzip_decompress(packed, into).ok()?;
+        let length = self.inflate.gzip(packed, into)?;
         (length == said).then_some(length)
     }
 }
@@ -243,7 +243,7 @@ fn inflate_aside(packed: &[u8], limits: &Limits) -> Result<Option<memmap2::Mmap>
             break;
         }
         total += read as u64;
-        if is_bomb(total, packed.len() as u64, limits) {
+        if limits.is_bomb(total, packed.len() as u64) {
             return Err(Reason::Bomb(total, packed.len() as u64));
         }
         file.write_all(bytes).map_err(failed)?;
@@ -255,11 +255,6 @@ fn inflate_aside(packed: &[u8], limits: &Limits) -> Result<Option<memmap2::Mmap>
     #[allow(unsafe_code)]
     let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(failed)?;
     Ok(Some(bytes))
-}
-
-fn is_bomb(unpacked: u64, packed: u64, limits: &Limits) -> bool {
-    unpacked > limits.total
-        || (unpacked > limits.ratio_from && unpacked / packed.max(1) > limits.ratio)
 }
 
 /// The members of an archive, in its order.

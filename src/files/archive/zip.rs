@@ -3,17 +3,21 @@
 //! A zip archive says everything twice: in a central directory at its end, and in a header before
 //! each member. Readers that trust different halves see different files, which has been used to
 //! show one wheel to a scanner and another to an installer (GHSA-8qf3-x8v5-2pj8). So here both
-//! halves must agree, members may not overlap or hide between others, nothing may follow the end,
-//! and a name may occur once – also when case or Unicode forms are folded.
+//! halves must agree, every byte belongs to one member or to the directory and its end, a member
+//! uses all bytes that it is packed into, and a name occurs once – also when case or Unicode forms
+//! are folded.
 //!
-//! Format: PKWARE's APPNOTE 6.3.10. Only what wheels are made of is read: stored and deflated
-//! members, with or without zip64 and data descriptors.
+//! Only what wheels are made of is read: stored and deflated members, with or without zip64 and
+//! data descriptors. How the records are found and read is told in `zip_records`.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 use super::Limits;
+use super::inflate::Inflate;
+use super::zip_records::{Directory, Entry, Local, STREAMED, UNREADABLE, UTF8, is_descriptor};
 use crate::core::digest::crc32;
+use crate::core::foreign;
 use crate::core::tree_path::{PathError, TreePath, fold};
 
 /// Members above this size are unpacked piece by piece.
@@ -57,40 +61,54 @@ pub struct ZipError {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum Reason {
-    #[error("it is no zip archive ({0})")]
-    NotZip(String),
-    #[error("{0} bytes come before its first member")]
-    Prefix(u64),
+    #[error("it is no zip archive: it has no end record")]
+    NotZip,
     #[error("something follows its end")]
     Trailing,
+    #[error("it has two ends, and readers disagree on which of them counts")]
+    Ends,
+    #[error("the records at its end do not say the same")]
+    End,
+    #[error("it is a part of an archive in several parts")]
+    Parts,
+    #[error("{0} bytes stand before its first member, or between its directory and its end")]
+    Apart(u64),
+    #[error("its directory of members is broken at byte {0}")]
+    Directory(usize),
+    #[error("it has {0} members, and says that it has {1}")]
+    Count(usize, u64),
     #[error("it has {0} members, more than {1}")]
-    TooMany(usize, usize),
+    TooMany(u64, usize),
     #[error("member {0}: {1}")]
     Path(String, PathError),
     #[error("member {0} is encrypted")]
     Encrypted(String),
     #[error("member {0} is packed by method {1}, and wheels use only 0 (stored) and 8 (deflated)")]
-    Method(String, u16),
+    Method(String, u64),
     #[error("member {0} is a symbolic link")]
     Link(String),
     #[error("member {0} is neither a file nor a folder (mode {1:o})")]
-    Special(String, u32),
-    #[error("the name of member {0} is not UTF-8")]
+    Special(String, u64),
+    #[error("member {0} is a folder, and has bytes")]
+    Folder(String),
+    #[error("the name of member {0} is not UTF-8, or not marked so")]
     Name(String),
     #[error("members {0} and {1} have the same name, but for case or Unicode form")]
     Twice(String, String),
     #[error("{0} of member {1} differs between the directory at its end and the header before it")]
     Differs(&'static str, String),
-    #[error("the header of member {0}, at byte {1}, is not there")]
+    #[error("the header of member {0}, at byte {1}, is broken, or not there")]
     Header(String, u64),
     #[error("member {0} overlaps another")]
     Overlap(String),
-    #[error("between its members, at byte {0}, another one is hidden")]
-    Hidden(u64),
+    #[error("the bytes from {0} to {1} belong to no member: something may be hidden there")]
+    Hidden(u64, u64),
+    #[error("what stands behind member {0} is not its checksum and sizes, as its header says")]
+    Descriptor(String),
     #[error("member {0} would unpack to {1} bytes, more than is believed")]
     Bomb(String, u64),
-    #[error("all members together would unpack to {0} bytes, more than is believed")]
-    Big(u64),
+    #[error("all members together would unpack to {0} bytes from {1}, more than is believed")]
+    Big(u64, u64),
     #[error("member {0} does not unpack to what its header says")]
     Damaged(String),
 }
@@ -101,7 +119,21 @@ impl<'a> Zip<'a> {
     /// # Errors
     /// With the member, when anything in it is not as it should be.
     pub fn new(bytes: &'a [u8], name: &'a str, limits: &Limits) -> Result<Self, ZipError> {
-        check(bytes, limits)
+        Self::loose(bytes, bytes.len() as u64, name, limits)
+    }
+
+    /// As [`Self::new`], of an archive whose members were unpacked before and whose own length was
+    /// `packed`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn loose(
+        bytes: &'a [u8],
+        packed: u64,
+        name: &'a str,
+        limits: &Limits,
+    ) -> Result<Self, ZipError> {
+        check(bytes, packed, limits)
             .map(|members| Self {
                 bytes,
                 name,
@@ -151,7 +183,7 @@ impl<'a> Zip<'a> {
         if member.size > WHOLE {
             let mut crc = libdeflater::Crc::new();
             let mut left = member.size;
-            let mut inflate = flate2::read::DeflateDecoder::new(packed);
+            let mut inflate = flate2::bufread::DeflateDecoder::new(packed);
             let mut buffer = vec![0; 1 << 20];
             loop {
                 let read = inflate.read(&mut buffer).map_err(|_| damaged())?;
@@ -163,15 +195,16 @@ impl<'a> Zip<'a> {
                 crc.update(piece);
                 take(piece)?;
             }
-            return if left == 0 && crc.sum() == member.crc {
+            let is_used = inflate.total_in() == packed.len() as u64;
+            return if is_used && left == 0 && crc.sum() == member.crc {
                 Ok(())
             } else {
                 Err(damaged())
             };
         }
         thread_local! {
-            static SCRATCH: std::cell::RefCell<(libdeflater::Decompressor, Vec<u8>)> =
-                std::cell::RefCell::new((libdeflater::Decompressor::new(), Vec::new()));
+            static SCRATCH: std::cell::RefCell<(Inflate, Vec<u8>)> =
+                std::cell::RefCell::new((Inflate::new(), Vec::new()));
         }
         SCRATCH.with_borrow_mut(|(inflate, buffer)| {
             let size = usize::try_from(member.size).map_err(|_| damaged())?;
@@ -180,10 +213,8 @@ impl<'a> Zip<'a> {
                 buffer.resize(size, 0);
             }
             let whole = buffer.get_mut(..size).ok_or_else(damaged)?;
-            let written = inflate
-                .deflate_decompress(packed, whole)
-                .map_err(|_| damaged())?;
-            if written != size || crc32(whole) != member.crc {
+            let written = inflate.raw(packed, whole);
+            if written != Some(size) || crc32(whole) != member.crc {
                 return Err(damaged());
             }
             take(whole)
@@ -210,221 +241,168 @@ impl<'a> Zip<'a> {
     }
 }
 
-const LOCAL: &[u8] = b"PK\x03\x04";
-const END: &[u8] = b"PK\x05\x06";
+/// A member, and where it stands with its header.
+struct Extent {
+    start: u64,
+    end: u64,
+    index: usize,
+    /// Whether its sizes are said once more behind it.
+    streamed: bool,
+}
 
-fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
-    check_end(bytes)?;
-    let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes))
-        .map_err(|error| Reason::NotZip(error.to_string()))?;
-    if archive.offset() != 0 {
-        return Err(Reason::Prefix(archive.offset()));
+fn check(bytes: &[u8], packed: u64, limits: &Limits) -> Result<Vec<Member>, Reason> {
+    let found = Directory::find(bytes)?;
+    if found.members > limits.members as u64 {
+        return Err(Reason::TooMany(found.members, limits.members));
     }
-    if archive.len() > limits.members {
-        return Err(Reason::TooMany(archive.len(), limits.members));
-    }
-    let directory = archive.central_directory_start();
-    let mut members = Vec::with_capacity(archive.len());
-    let mut extents: Vec<(u64, u64, usize)> = Vec::with_capacity(archive.len());
-    let mut folded: HashMap<String, usize> = HashMap::with_capacity(archive.len());
+    let directory = bytes.get(..found.end).unwrap_or_default();
+    let (mut members, mut extents) = (Vec::new(), Vec::new());
+    let mut folded: HashMap<String, usize> = HashMap::new();
     let mut total: u64 = 0;
-    for index in 0..archive.len() {
-        let file = archive
-            .by_index_raw(index)
-            .map_err(|error| Reason::NotZip(error.to_string()))?;
-        let raw = file.name_raw();
-        let name = std::str::from_utf8(raw)
-            .map_err(|_| Reason::Name(String::from_utf8_lossy(raw).escape_debug().to_string()))?;
-        let shown = || name.escape_debug().to_string();
-        if file.encrypted() {
-            return Err(Reason::Encrypted(shown()));
+    let mut at = found.start;
+    while at < found.end {
+        let (entry, next) = Entry::read(directory, at).ok_or(Reason::Directory(at))?;
+        at = next;
+        let index = members.len();
+        let (member, streamed) = member(bytes, &entry, limits)?;
+        if let Some(other) = folded.insert(fold(&member.path), index) {
+            return Err(Reason::Twice(called(&members, other), shown(entry.name)));
         }
-        let local = Local::read(bytes, file.header_start())
-            .ok_or_else(|| Reason::Header(shown(), file.header_start()))?;
-        if local.name != raw {
-            return Err(Reason::Differs("the name", shown()));
+        total = total.saturating_add(member.size);
+        if limits.is_bomb(total, packed) {
+            return Err(Reason::Big(total, packed));
         }
-        let method = match file.compression() {
-            ::zip::CompressionMethod::Stored => 0,
-            ::zip::CompressionMethod::Deflated => 8,
-            _ => return Err(Reason::Method(shown(), local.method)),
-        };
-        if local.method != method {
-            return Err(Reason::Differs("the method", shown()));
-        }
-        let (packed, size, crc) = (file.compressed_size(), file.size(), file.crc32());
-        if local.flags & 1 != 0 {
-            return Err(Reason::Encrypted(shown()));
-        }
-        // With a data descriptor the header may leave size and checksum at zero, or state them.
-        let streamed = local.flags & 8 != 0;
-        let says = |found: u64, should: u64| found == should || (streamed && found == 0);
-        if !says(local.packed, packed) || !says(local.size, size) {
-            return Err(Reason::Differs("the size", shown()));
-        }
-        if !says(u64::from(local.crc), u64::from(crc)) {
-            return Err(Reason::Differs("the checksum", shown()));
-        }
-        if method == 0 && packed != size {
-            return Err(Reason::Differs("the size", shown()));
-        }
-        if size > limits.member || (size > limits.ratio_from && size / packed.max(1) > limits.ratio)
-        {
-            return Err(Reason::Bomb(shown(), size));
-        }
-        total = total.saturating_add(size);
-        if total > limits.total {
-            return Err(Reason::Big(total));
-        }
-        let mode = file.unix_mode().unwrap_or(0);
-        match mode & 0o170_000 {
-            0 | 0o100_000 | 0o040_000 => {}
-            0o120_000 => return Err(Reason::Link(shown())),
-            _ => return Err(Reason::Special(shown(), mode)),
-        }
-        let path = TreePath::new(name.trim_end_matches('/'))
-            .map_err(|error| Reason::Path(shown(), error))?;
-        if let Some(other) = folded.insert(fold(&path), index) {
-            return Err(Reason::Twice(called(&members, other), shown()));
-        }
-        let end = local
-            .data
-            .checked_add(packed)
-            .ok_or_else(|| Reason::Overlap(shown()))?;
-        extents.push((file.header_start(), end, index));
-        members.push(Member {
-            is_folder: name.ends_with('/'),
-            path,
-            executable: mode & 0o111 != 0,
-            size,
-            packed,
-            start: local.data,
-            crc,
-            deflated: method == 8,
+        extents.push(Extent {
+            start: entry.start,
+            end: member.start.saturating_add(member.packed),
+            index,
+            streamed,
         });
+        members.push(member);
+        if members.len() as u64 > found.members {
+            break;
+        }
     }
-    check_extents(bytes, extents, &members, directory)?;
+    if members.len() as u64 != found.members {
+        return Err(Reason::Count(members.len(), found.members));
+    }
+    check_extents(bytes, extents, &members, found.start as u64)?;
     Ok(members)
+}
+
+/// One member, its two halves held against each other, and whether it was streamed.
+fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(Member, bool), Reason> {
+    let shown = || shown(entry.name);
+    let differs = |what| Err(Reason::Differs(what, shown()));
+    let local =
+        Local::read(bytes, entry.start).ok_or_else(|| Reason::Header(shown(), entry.start))?;
+    if local.name != entry.name {
+        return differs("the name");
+    }
+    let name = std::str::from_utf8(entry.name).map_err(|_| Reason::Name(shown()))?;
+    // Without the mark it is read as code page 437, and so as another one.
+    if !name.is_ascii() && entry.flags & local.flags & UTF8 == 0 {
+        return Err(Reason::Name(shown()));
+    }
+    if (entry.flags | local.flags) & UNREADABLE != 0 {
+        return Err(Reason::Encrypted(shown()));
+    }
+    if local.method != entry.method {
+        return differs("the method");
+    }
+    if !matches!(entry.method, 0 | 8) {
+        return Err(Reason::Method(shown(), entry.method));
+    }
+    let (packed, size) = (entry.packed, entry.size);
+    // What was streamed may leave sizes and checksum at zero, or state them.
+    let streamed = local.flags & STREAMED != 0;
+    let says = |found: u64, should: u64| found == should || (streamed && found == 0);
+    if !says(local.packed, packed) || !says(local.size, size) {
+        return differs("the size");
+    }
+    if !says(local.crc, entry.crc) {
+        return differs("the checksum");
+    }
+    if entry.method == 0 && packed != size {
+        return differs("the size");
+    }
+    if size > limits.member || limits.is_bomb(size, packed) {
+        return Err(Reason::Bomb(shown(), size));
+    }
+    let is_folder = name.ends_with('/');
+    if is_folder && size != 0 {
+        return Err(Reason::Folder(shown()));
+    }
+    // Made by DOS, it has attributes instead (4.4.2, 4.4.15).
+    let mode = match entry.made_by >> 8 {
+        0 => 0,
+        _ => entry.attributes >> 16,
+    };
+    match mode & 0o170_000 {
+        0 | 0o100_000 | 0o040_000 => {}
+        0o120_000 => return Err(Reason::Link(shown())),
+        _ => return Err(Reason::Special(shown(), mode)),
+    }
+    let path = TreePath::new(name.strip_suffix('/').unwrap_or(name))
+        .map_err(|error| Reason::Path(shown(), error))?;
+    let member = Member {
+        is_folder,
+        path,
+        executable: mode & 0o111 != 0,
+        size,
+        packed,
+        start: local.data,
+        crc: u32::try_from(entry.crc).unwrap_or_default(),
+        deflated: entry.method == 8,
+    };
+    Ok((member, streamed))
+}
+
+/// A name as it may be shown.
+fn shown(name: &[u8]) -> String {
+    foreign::shown(&String::from_utf8_lossy(name))
 }
 
 /// What a member is called in messages.
 fn called(members: &[Member], index: usize) -> String {
     let path = members.get(index).map(|member| member.path.as_str());
-    path.unwrap_or_default().escape_debug().to_string()
+    shown(path.unwrap_or_default().as_bytes())
 }
 
-/// The end must be the end: one end-of-directory record, its comment the archive's last bytes.
-fn check_end(bytes: &[u8]) -> Result<(), Reason> {
-    // A comment is at most 65,535 bytes long; nothing before that can be the end.
-    let from = bytes.len().saturating_sub(22 + 65_535);
-    let tail = bytes.get(from..).unwrap_or_default();
-    let mut ends = memchr::memmem::find_iter(tail, END).filter(|&at| {
-        let comment = tail
-            .get(at + 20..at + 22)
-            .and_then(|two| two.try_into().ok());
-        comment.is_some_and(|two| at + 22 + usize::from(u16::from_le_bytes(two)) <= tail.len())
-    });
-    let Some(first) = ends.next() else {
-        return Err(Reason::NotZip(String::from("it has no end")));
-    };
-    let comment = tail
-        .get(first + 20..first + 22)
-        .and_then(|two| two.try_into().ok());
-    let comment = usize::from(comment.map_or(0, u16::from_le_bytes));
-    let rest = tail.get(first + 22..).unwrap_or_default();
-    // A second record, within a comment, is what another reader would take for the end.
-    if rest.len() != comment || memchr::memmem::find(rest, END).is_some() {
-        return Err(Reason::Trailing);
-    }
-    Ok(())
-}
-
-/// Members follow each other without overlap, and what lies between is no member.
+/// Members stand back to back from the first byte to the directory.
 fn check_extents(
     bytes: &[u8],
-    mut extents: Vec<(u64, u64, usize)>,
+    mut extents: Vec<Extent>,
     members: &[Member],
     directory: u64,
 ) -> Result<(), Reason> {
-    extents.sort_unstable();
-    let mut at = 0;
-    for (start, end, index) in extents {
-        if start < at || end > directory {
-            return Err(Reason::Overlap(called(members, index)));
+    extents.sort_unstable_by_key(|extent| (extent.start, extent.end));
+    let starts = extents.iter().map(|extent| extent.start);
+    let nexts: Vec<u64> = starts.chain([directory]).collect();
+    let first = nexts.first().copied().unwrap_or_default();
+    if first != 0 {
+        return Err(Reason::Hidden(0, first));
+    }
+    for (extent, &next) in extents.iter().zip(nexts.get(1..).unwrap_or_default()) {
+        let end = extent.end;
+        if end > next {
+            return Err(Reason::Overlap(called(members, extent.index)));
         }
-        check_gap(bytes, at, start)?;
-        at = end;
-    }
-    check_gap(bytes, at, directory)
-}
-
-fn check_gap(bytes: &[u8], from: u64, to: u64) -> Result<(), Reason> {
-    let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(0);
-    let gap = bytes.get(range).unwrap_or_default();
-    if gap.is_empty() {
-        return Ok(());
-    }
-    match memchr::memmem::find(gap, LOCAL) {
-        Some(at) => Err(Reason::Hidden(from + at as u64)),
-        // At the very start nothing may stand but a member.
-        None if from == 0 => Err(Reason::Prefix(to)),
-        None => Ok(()),
-    }
-}
-
-/// The header before a member (APPNOTE 4.3.7), with its zip64 sizes (4.5.3).
-struct Local<'a> {
-    flags: u16,
-    method: u16,
-    crc: u32,
-    packed: u64,
-    size: u64,
-    name: &'a [u8],
-    data: u64,
-}
-
-impl<'a> Local<'a> {
-    fn read(bytes: &'a [u8], start: u64) -> Option<Self> {
-        let header = bytes.get(usize::try_from(start).ok()?..)?;
-        let two = |at: usize| Some(u16::from_le_bytes(header.get(at..at + 2)?.try_into().ok()?));
-        let four = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
-        if header.get(..4)? != LOCAL {
-            return None;
-        }
-        let (name_len, extra_len) = (usize::from(two(26)?), usize::from(two(28)?));
-        let name = header.get(30..30 + name_len)?;
-        let mut extra = header.get(30 + name_len..30 + name_len + extra_len)?;
-        let (mut packed, mut size) = (u64::from(four(18)?), u64::from(four(22)?));
-        while let Some((head, rest)) = extra.split_at_checked(4) {
-            let id = u16::from_le_bytes(head.get(..2)?.try_into().ok()?);
-            let len = usize::from(u16::from_le_bytes(head.get(2..)?.try_into().ok()?));
-            let (field, rest) = rest.split_at_checked(len)?;
-            if id == 1 {
-                let mut eights = field.chunks_exact(8).map(|eight| {
-                    eight
-                        .iter()
-                        .rev()
-                        .fold(0u64, |value, byte| value << 8 | u64::from(*byte))
-                });
-                if size == u64::from(u32::MAX) {
-                    size = eights.next()?;
-                }
-                if packed == u64::from(u32::MAX) {
-                    packed = eights.next()?;
+        let range = usize::try_from(end).ok().zip(usize::try_from(next).ok());
+        let gap = range.and_then(|(end, next)| bytes.get(end..next));
+        let gap = gap.unwrap_or_default();
+        match members.get(extent.index).filter(|_| extent.streamed) {
+            Some(member) => {
+                let crc = u64::from(member.crc);
+                if !is_descriptor(gap, crc, member.packed, member.size) {
+                    return Err(Reason::Descriptor(called(members, extent.index)));
                 }
             }
-            extra = rest;
+            None if !gap.is_empty() => return Err(Reason::Hidden(end, next)),
+            None => {}
         }
-        Some(Self {
-            flags: two(6)?,
-            method: two(8)?,
-            crc: four(14)?,
-            packed,
-            size,
-            name,
-            data: start + 30 + name_len as u64 + extra_len as u64,
-        })
     }
+    Ok(())
 }
 
 #[cfg(test)]

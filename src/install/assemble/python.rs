@@ -122,6 +122,7 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
                 let placed = archive(request, &blob, &file_name).and_then(|bytes| {
                     let source = WheelSource {
                         bytes: &bytes,
+                        packed: blob.size,
                         file_name: &file_name,
                         name: &package.name,
                         version: package.version.as_ref(),

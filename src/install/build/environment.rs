@@ -53,6 +53,7 @@ pub(super) fn assemble(
         let source = WheelSource {
             checked: false,
             bytes: &bytes,
+            packed: need.blob.size,
             file_name: &need.file_name,
             name: &need.package.name,
             version: need.package.version.as_ref(),

@@ -24,8 +24,10 @@ use crate::obtain::store::StoreError;
 /// A wheel that is to be placed.
 #[derive(Debug, Clone)]
 pub struct WheelSource<'a> {
-    /// The archive, verified.
+    /// The archive, verified, or its loose form.
     pub bytes: &'a [u8],
+    /// The archive's own length in bytes.
+    pub packed: u64,
     /// What it is called, in messages.
     pub file_name: &'a str,
     /// The package that it must be.
@@ -84,7 +86,7 @@ pub fn place_wheel(
     source: &WheelSource<'_>,
     limits: &Limits,
 ) -> Result<Installed, WheelError> {
-    let zip = Zip::new(source.bytes, source.file_name, limits)?;
+    let zip = Zip::loose(source.bytes, source.packed, source.file_name, limits)?;
     let about = About::new(&zip, source)?;
     let record = about.text("RECORD")?;
     let wheel = Wheel::read(&about, record.as_deref())?;

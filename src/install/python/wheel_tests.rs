@@ -84,8 +84,10 @@ impl Made {
             headers: "include/site/python3.14".into(),
             relocatable: false,
         };
+        let bytes = std::fs::read(&path).unwrap();
         let source = WheelSource {
-            bytes: &std::fs::read(&path).unwrap(),
+            bytes: &bytes,
+            packed: bytes.len() as u64,
             file_name: FILE_NAME,
             name: &"some-thing".parse().unwrap(),
             version: Some(&"1.0".parse().unwrap()),
