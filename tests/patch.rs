@@ -202,4 +202,12 @@ fn a_substitution_says_what_it_did() {
     assert_eq!(fs::read_to_string(temp.join("f")).unwrap(), "b b\n");
     run(&["--replace", "a", "--with", "c"]).exit(1);
     assert_eq!(fs::read_to_string(temp.join("f")).unwrap(), "b b\n");
+    // `c` is there, but not because it was put there.
+    fs::write(temp.join("f"), "b c\n").unwrap();
+    let refused = run(&["--replace", "zzz", "--with", "c"]).exit(1);
+    assert_eq!(
+        refused.stderr,
+        "error: f: `zzz` is not there, nor anything like it. `c` is, once, at line 1: if the change was \
+         made before, leave this substitution out; if not, give the text that stands in the file\n"
+    );
 }

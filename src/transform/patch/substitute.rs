@@ -1,9 +1,12 @@
 //! One text for another, as nixpkgs' `substituteInPlace --replace-fail` does it.
 //!
-//! What is to be replaced must be there, and not only inside what it is to be replaced by: then the
-//! change has been made already.
+//! What is to be replaced must be there, and not only inside what it is to be replaced by: it would
+//! be written twice. Whether a change was made before cannot be known from the text: that what should
+//! stand there does is told, and nothing is concluded from it.
 
 use memchr::memmem;
+
+use crate::core::foreign;
 
 /// A text with its replacements made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +24,26 @@ pub enum SubstituteError {
     #[error("there is nothing to replace: give the text that stands in the file")]
     Empty,
     /// It does not occur.
-    #[error("`{replace}` is not there{}", but_near(.nearest.as_ref()))]
+    #[error("`{replace}` is not there{}{}", but_near(.nearest.as_ref()), but_new(.new.as_ref()))]
     Absent {
         /// What was looked for.
         replace: String,
         /// The line that is most like it: its number and text.
         nearest: Option<(usize, String)>,
+        /// What would be written, where that is there.
+        new: Option<There>,
     },
-    /// It does not occur, but what should stand there does.
+    /// It occurs, but only as a part of what would be written.
     #[error(
-        "`{with}` is there already, at line {line}: the change has been made; leave this substitution out"
+        "`{replace}` is there only as a part of `{}`, which is to replace it, at {}: {MADE_OR_NOT} give \
+         more of the text around the place",
+        .new.text, at_lines(&.new.lines)
     )]
-    Done {
+    Inside {
+        /// What was looked for.
+        replace: String,
         /// What would be written.
-        with: String,
-        /// Where it stands.
-        line: usize,
+        new: There,
     },
     /// It occurs another number of times than was asked for.
     #[error("`{replace}` is there {found} times, not {wanted}: at {}", at_lines(.lines))]
@@ -50,6 +57,32 @@ pub enum SubstituteError {
         /// At which lines.
         lines: Vec<usize>,
     },
+}
+
+/// A text, and at which lines it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct There {
+    /// The text.
+    pub text: String,
+    /// A line for each time.
+    pub lines: Vec<usize>,
+}
+
+/// What follows from the new text's being there is for the reader to say.
+const MADE_OR_NOT: &str = "if the change was made before, leave this substitution out; if not,";
+
+fn but_new(new: Option<&There>) -> String {
+    let Some(There { text, lines }) = new else {
+        return String::new();
+    };
+    let times = match lines.len() {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    format!(
+        ". `{text}` is, {times}, at {}: {MADE_OR_NOT} give the text that stands in the file",
+        at_lines(lines)
+    )
 }
 
 fn but_near(nearest: Option<&(usize, String)>) -> String {
@@ -84,23 +117,27 @@ pub fn substitute(
         return Err(SubstituteError::Empty);
     }
     let found: Vec<usize> = memmem::find_iter(text, replace).collect();
-    let done = if with.is_empty() {
-        None
-    } else {
-        memmem::find(text, with)
+    // White space is everywhere, and tells nothing.
+    let is_telling = !with.trim_ascii().is_empty();
+    let new: Vec<usize> = match is_telling {
+        true => memmem::find_iter(text, with).collect(),
+        false => Vec::new(),
     };
-    if let Some(at) = done
-        && found.iter().all(|&at| is_inside(text, at, replace, with))
-    {
-        return Err(SubstituteError::Done {
-            with: shown(with),
-            line: line_at(text, at),
-        });
-    }
+    let there = || There {
+        text: shown(with),
+        lines: lines_of(text, &new),
+    };
     if found.is_empty() {
         return Err(SubstituteError::Absent {
             replace: shown(replace),
             nearest: nearest_line(text, replace),
+            new: (!new.is_empty()).then(there),
+        });
+    }
+    if !new.is_empty() && found.iter().all(|&at| is_inside(text, at, replace, with)) {
+        return Err(SubstituteError::Inside {
+            replace: shown(replace),
+            new: there(),
         });
     }
     if let Some(wanted) = count
@@ -110,7 +147,7 @@ pub fn substitute(
             replace: shown(replace),
             found: found.len(),
             wanted,
-            lines: found.iter().map(|&at| line_at(text, at)).collect(),
+            lines: lines_of(text, &found),
         });
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -137,17 +174,23 @@ fn is_inside(text: &[u8], at: usize, replace: &[u8], with: &[u8]) -> bool {
     })
 }
 
-fn line_at(text: &[u8], at: usize) -> usize {
-    let before = text.get(..at).unwrap_or_default();
-    memchr::memchr_iter(b'\n', before).count() + 1
+/// The lines of what was found at these offsets, which are in order.
+fn lines_of(text: &[u8], found: &[usize]) -> Vec<usize> {
+    let (mut line, mut from) = (1, 0);
+    let line_at = |&at: &usize| {
+        line += memchr::memchr_iter(b'\n', text.get(from..at).unwrap_or_default()).count();
+        from = at;
+        line
+    };
+    found.iter().map(line_at).collect()
 }
 
 fn shown(text: &[u8]) -> String {
     const SHOWN: usize = 200;
-    let text = String::from_utf8_lossy(text);
+    let text = foreign::shown(&String::from_utf8_lossy(text));
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.into_owned(),
+        None => text,
     }
 }
 
@@ -201,6 +244,10 @@ mod tests {
                 run(SETTINGS, "BASE_DIR = Path(__file__).absolute().parent.parent.parent", "x", None),
                 run(SETTINGS, "zzzzzz", "x", None),
                 run(SETTINGS, "DEBUG = True", "DEBUG = False", None),
+                run("a\nB\nc\n", "zzz", "B", None),
+                run("a\nB\nB\nc\n", "zzz", "B", None),
+                run("a b\n", "zzz", " ", None),
+                run("/out/lib\n\n/out/lib\n", "/lib", "/out/lib", None),
                 run(SETTINGS, "parent", "x", Some(3)),
                 run(SETTINGS, "", "x", None),
             ]
@@ -209,7 +256,11 @@ mod tests {
             @r"
         `BASE_DIR = Path(__file__).absolute().parent.parent.parent` is not there; the nearest is line 3: `BASE_DIR = Path(__file__).absolute().parent.parent`
         `zzzzzz` is not there, nor anything like it
-        `DEBUG = False` is there already, at line 4: the change has been made; leave this substitution out
+        `DEBUG = True` is not there; the nearest is line 4: `DEBUG = False`. `DEBUG = False` is, once, at line 4: if the change was made before, leave this substitution out; if not, give the text that stands in the file
+        `zzz` is not there, nor anything like it. `B` is, once, at line 2: if the change was made before, leave this substitution out; if not, give the text that stands in the file
+        `zzz` is not there, nor anything like it. `B` is, 2 times, at lines 2, 3: if the change was made before, leave this substitution out; if not, give the text that stands in the file
+        `zzz` is not there, nor anything like it
+        `/lib` is there only as a part of `/out/lib`, which is to replace it, at lines 1, 3: if the change was made before, leave this substitution out; if not, give more of the text around the place
         `parent` is there 2 times, not 3: at lines 3, 3
         there is nothing to replace: give the text that stands in the file
         "
@@ -223,7 +274,7 @@ mod tests {
         assert!(
             run(&once, "/blueprints", "/out/blueprints", None)
                 .unwrap_err()
-                .contains("already")
+                .contains("only as a part of")
         );
         assert_eq!(run("x\nx y\n", "x", "x y", None).unwrap(), "x y\nx y y\n");
     }
