@@ -9,10 +9,11 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome};
+use crate::core::paths;
 use crate::core::progress::Progress;
 use crate::decide::plan::PythonPlan;
 use crate::install::build::lock_project::{self, Shape};
-use crate::install::build::{self, Asked, Builder};
+use crate::install::build::{self, Asked, Builder, Carried};
 
 /// How often the back ends may ask for more before they are taken for undecided.
 const ROUNDS: usize = 5;
@@ -62,12 +63,23 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
     let interpreter = interpreter.filter(|found| found.target.platform == chosen.target.platform);
     let mut options = args.build.options(&lock.file)?;
     options.quiet = global.quiet;
-    let beside = lock.file.with_file_name("pyproject.toml");
-    let beside = std::fs::read_to_string(beside).unwrap_or_default();
+    let (root, target) = (paths::real(lock.folder()), paths::real(&out));
+    if let Some(workspace) = build::workspace_around(&target)? {
+        return Err(format!(
+            "{out} would be a member of the workspace in {workspace}: choose another --out, or name \
+             it in `exclude` of [tool.uv.workspace] there"
+        )
+        .into());
+    }
+    let carried = Carried {
+        settings: lock_project::settings_of(&root, &target)?,
+        root,
+        out: target,
+    };
     let mut shape = Shape {
         requires_python: lock.requires_python.as_ref().map(ToString::to_string),
         constraints: settings.build.build_constraint_dependencies.clone(),
-        indexes: lock_project::indexes_of(&beside, lock.folder()),
+        settings: carried.settings.clone(),
         all_conflict: false,
     };
     let mut is_locked = false;
@@ -83,8 +95,8 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
             fetch: &network,
             options: &options,
         })?;
-        asked = builder.ask(&Progress::bytes("Fetching", 0))?;
-        let text = lock_project::text(&asked, &shape);
+        asked = builder.ask(&carried, &Progress::bytes("Fetching", 0))?;
+        let text = lock_project::text(&asked, &shape)?;
         let is_same = std::fs::read_to_string(&file).is_ok_and(|before| before == text);
         if is_same && (is_locked || args.no_lock) {
             break;

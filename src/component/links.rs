@@ -5,6 +5,7 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::ComponentError;
+use crate::core::paths::way;
 use crate::decide::manifest::{PathTemplate, Placeholder};
 use crate::files::tree::{Tree, TreePath};
 
@@ -67,17 +68,11 @@ fn inside(template: &PathTemplate) -> bool {
 
 /// How `to` is reached from the folder that `link` is in.
 fn relative(link: &TreePath, to: Option<&TreePath>) -> String {
-    let from: Vec<&str> = link
-        .parent()
-        .map_or(Vec::new(), |folder| folder.split('/').collect());
-    let to: Vec<&str> = to.map_or("", |to| to.as_str()).split('/').collect();
-    let to: Vec<&str> = to.into_iter().filter(|part| !part.is_empty()).collect();
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = from.iter().skip(common).map(|_| "..");
-    let target: Vec<&str> = up.chain(to.iter().skip(common).copied()).collect();
-    match target.is_empty() {
-        true => String::from("."),
-        false => target.join("/"),
+    let from = Utf8Path::new(link.parent().unwrap_or_default());
+    let way = way(from, Utf8Path::new(to.map_or("", |to| to.as_str())));
+    match way.as_str() {
+        "" => String::from("."),
+        way => way.to_owned(),
     }
 }
 

@@ -321,6 +321,9 @@ fn answer(state: &State, request: &Request, path: &str, fault: Option<&Fault>) -
         .cloned()
         .unwrap_or_else(|| checksum(&body));
     let mut headers = vec![("ETag", etag.clone())];
+    if path.ends_with('/') {
+        headers.push(("Content-Type", "text/html".to_owned()));
+    }
     if state.without_ranges {
         return Answer {
             status: 200,

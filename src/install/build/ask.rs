@@ -4,7 +4,9 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use pep508_rs::PackageName;
+use camino::Utf8PathBuf;
+use pep508_rs::{PackageName, Requirement, VerbatimUrl};
+use toml::{Table, Value};
 
 use super::advice;
 use super::builder::Builder;
@@ -13,6 +15,7 @@ use super::error::BuildError;
 use super::kitchen::Kitchen;
 use super::recipe::{Origin, Recipe, Source};
 use super::requirements::Scope;
+use super::uv_sources::{Ground, SourceEntry, UvSources};
 use super::workshop::Workshop;
 use crate::core::progress::Progress;
 use crate::obtain::fetch::{self, Want};
@@ -26,8 +29,34 @@ pub struct Asked {
     pub package: String,
     /// What it says in its pyproject.toml, what uv's settings add, and what its back end asks for.
     pub requires: Vec<String>,
+    /// Those of them that are not had from whatever index there is.
+    pub sources: BTreeMap<PackageName, Vec<SourceEntry>>,
     /// Why its back end could not be asked, where it could not.
     pub unasked: Option<String>,
+}
+
+/// For which project the answers are.
+#[derive(Debug)]
+pub struct Carried {
+    /// The folder of the lock whose sources are asked.
+    pub root: Utf8PathBuf,
+    /// The folder of the project that is written, its links followed.
+    pub out: Utf8PathBuf,
+    /// Its settings: with `no-sources`, an index is asked whatever `[tool.uv.sources]` says.
+    pub settings: Table,
+}
+
+impl Carried {
+    fn has_sources(&self, name: &PackageName) -> bool {
+        let of_all = self.settings.get("no-sources");
+        let of_some = self.settings.get("no-sources-package");
+        let mut of_some = of_some.and_then(Value::as_array).into_iter().flatten();
+        let is_it = |other: &Value| {
+            let other = other.as_str().and_then(|other| other.parse().ok());
+            other.as_ref() == Some(name)
+        };
+        of_all != Some(&Value::Boolean(true)) && !of_some.any(is_it)
+    }
 }
 
 impl Builder<'_> {
@@ -38,7 +67,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// When a source cannot be had or is none.
-    pub fn ask(&self, progress: &Progress) -> Result<Vec<Asked>, BuildError> {
+    pub fn ask(&self, carried: &Carried, progress: &Progress) -> Result<Vec<Asked>, BuildError> {
         let Some(kitchen) = &self.kitchen else {
             return Ok(Vec::new());
         };
@@ -76,7 +105,7 @@ impl Builder<'_> {
         self.all_arrived(true);
         let asked = recipes
             .par_iter()
-            .map(|recipe| self.ask_one(kitchen, recipe, progress))
+            .map(|recipe| self.ask_one(kitchen, recipe, carried, progress))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(asked.into_iter().flatten().collect())
     }
@@ -86,6 +115,7 @@ impl Builder<'_> {
         &self,
         kitchen: &Kitchen<'_>,
         recipe: &Recipe,
+        carried: &Carried,
         progress: &Progress,
     ) -> Result<Option<Asked>, BuildError> {
         if recipe.scope == Scope::Environment {
@@ -100,8 +130,10 @@ impl Builder<'_> {
             name: recipe.package.name.clone(),
             package: recipe.package.label(),
             requires: workshop.requires().to_vec(),
+            sources: BTreeMap::new(),
             unasked: None,
         };
+        asked.find_sources(recipe, &workshop, carried)?;
         let mut needs = Vec::new();
         for need in &recipe.needs {
             let found = match &need.origin {
@@ -140,6 +172,7 @@ impl Builder<'_> {
                     asked.requires.push(more);
                 }
             }
+            asked.find_sources(recipe, &workshop, carried)?;
         } else {
             let log = std::fs::read(workshop.log()).unwrap_or_default();
             let log = String::from_utf8_lossy(&log).into_owned();
@@ -148,6 +181,43 @@ impl Builder<'_> {
             asked.unasked = Some(why.unwrap_or_else(|| last.unwrap_or("it failed").to_owned()));
         }
         Ok(Some(asked))
+    }
+}
+
+impl Asked {
+    /// Finds out where the requirements are had from: by what the source says, and, for what uv's
+    /// settings add, by what the workspace says whose settings they are.
+    fn find_sources(
+        &mut self,
+        recipe: &Recipe,
+        workshop: &Workshop<'_>,
+        carried: &Carried,
+    ) -> Result<(), BuildError> {
+        let refuse = |reason| BuildError::Project {
+            package: self.package.clone(),
+            reason,
+        };
+        let own = workshop.sources()?;
+        let root = UvSources::read(&carried.root, Ground::Machine).map_err(refuse)?;
+        for text in &self.requires {
+            let Ok(wanted) = text.parse::<Requirement<VerbatimUrl>>() else {
+                continue;
+            };
+            if !carried.has_sources(&wanted.name) {
+                continue;
+            }
+            let by = match recipe.extra.contains(text) {
+                true => &root,
+                false => &own,
+            };
+            let said = by
+                .of(&wanted.name, &carried.out)
+                .map_err(|why| refuse(format!("it is built with `{text}`, and {why}")))?;
+            if !said.is_empty() {
+                self.sources.entry(wanted.name).or_insert(said);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,14 +4,17 @@
 //! cannot agree, judged by what they say of one package, are; where that is not enough, because what
 //! their requirements need in turn cannot agree, all of them can be.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
 use camino::Utf8Path;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use toml::{Table, Value};
 
 use super::ask::Asked;
+use super::uv_sources::{SourceEntry, is_relative, moved};
 
 /// How the file begins, by which it is known as ours and may be replaced.
 pub const FIRST_LINE: &str =
@@ -24,15 +27,18 @@ pub struct Shape {
     pub requires_python: Option<String>,
     /// uv's `build-constraint-dependencies`.
     pub constraints: Vec<String>,
-    /// Lines of `[tool.uv]` that say which index is asked, as TOML.
-    pub indexes: String,
+    /// Keys of `[tool.uv]` that say which index is asked, and how.
+    pub settings: Table,
     /// Whether all groups are declared to conflict.
     pub all_conflict: bool,
 }
 
 /// The text of the project's pyproject.toml.
-pub fn text(asked: &[Asked], shape: &Shape) -> String {
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+///
+/// # Errors
+/// When two sources mean different indexes by one name.
+pub fn text(asked: &[Asked], shape: &Shape) -> Result<String, String> {
+    let quoted = |text: &str| Value::String(text.to_owned()).to_string();
     let mut out = format!(
         "{FIRST_LINE}\n# Lock it with `uv lock`, and name that lock with --build-lock, or as `lock` \
          in [build] of lockwright.toml.\n\n[project]\nname = \"build-requirements\"\nversion = \"0\"\n"
@@ -72,37 +78,91 @@ pub fn text(asked: &[Asked], shape: &Shape) -> String {
         }
         out.push_str("]\n");
     }
-    out.push_str(&shape.indexes);
-    out
+    let mut settings = shape.settings.clone();
+    name_indexes(asked, &mut settings)?;
+    let text = table(["tool", "uv"], settings);
+    match text.strip_prefix("[tool.uv]\n") {
+        // The header of the table itself is there already.
+        Some(keys) => out.push_str(keys),
+        None if text.is_empty() => {}
+        None => {
+            let _ = write!(out, "\n{text}");
+        }
+    }
+    let sources = sources_of(asked);
+    if !sources.is_empty() {
+        out.push_str("\n[tool.uv.sources]\n");
+    }
+    for (name, entries) in sources {
+        let _ = writeln!(out, "{name} = [");
+        for entry in entries {
+            let _ = writeln!(out, "    {},", Value::Table(entry));
+        }
+        out.push_str("]\n");
+    }
+    Ok(out)
 }
 
-/// The sources that cannot agree with some other on the version of a package.
+/// A table, with the tables around it.
+fn table(around: [&str; 2], inner: Table) -> String {
+    let wrap =
+        |inner: Table, name: &str| Table::from_iter([(name.to_owned(), Value::Table(inner))]);
+    around.into_iter().rev().fold(inner, wrap).to_string()
+}
+
+/// Entries of `[tool.uv.sources]`, each for the group of the source that says it.
+fn sources_of(asked: &[Asked]) -> BTreeMap<&PackageName, Vec<Table>> {
+    let mut all: BTreeMap<&PackageName, Vec<Table>> = BTreeMap::new();
+    for one in asked {
+        for (name, entries) in &one.sources {
+            let own = entries.iter().map(|said| {
+                let mut entry = said.entry.clone();
+                entry.insert("group".into(), one.name.to_string().into());
+                entry
+            });
+            all.entry(name).or_default().extend(own);
+        }
+    }
+    all
+}
+
+/// Adds the indexes that sources name to those that are asked for all.
+fn name_indexes(asked: &[Asked], settings: &mut Table) -> Result<(), String> {
+    let wanted = asked.iter().flat_map(|one| one.sources.values().flatten());
+    for index in wanted.filter_map(|said| said.index.as_ref()) {
+        let all = settings
+            .entry("index")
+            .or_insert_with(|| Value::Array(Vec::new()));
+        let Value::Array(all) = all else { continue };
+        let name = index.get("name");
+        match all.iter().find(|known| known.get("name") == name) {
+            None => all.push(Value::Table(index.clone())),
+            Some(known) if known.get("url") == index.get("url") => {}
+            Some(known) => {
+                let said = |index: Option<&Value>| index.map(Value::to_string).unwrap_or_default();
+                return Err(format!(
+                    "the index {} is {} for one source and {} for another: give them different \
+                     names",
+                    said(name),
+                    said(known.get("url")),
+                    said(index.get("url"))
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sources that cannot agree with some other on the version of a package, or on where it is had
+/// from.
 fn conflicting(asked: &[Asked]) -> Vec<&PackageName> {
-    let wanted: Vec<Vec<(PackageName, VersionSpecifiers)>> = asked
-        .iter()
-        .map(|one| {
-            let requirements = one.requires.iter().filter_map(|text| text.parse().ok());
-            requirements
-                .filter_map(
-                    |wanted: Requirement<VerbatimUrl>| match wanted.version_or_url {
-                        Some(VersionOrUrl::VersionSpecifier(versions)) => {
-                            Some((wanted.name, versions))
-                        }
-                        _ => None,
-                    },
-                )
-                .collect()
-        })
-        .collect();
+    let wanted: Vec<Vec<Wanted<'_>>> = asked.iter().map(Wanted::all).collect();
     let disagree = |one: usize, other: usize| {
         let (Some(one), Some(other)) = (wanted.get(one), wanted.get(other)) else {
             return false;
         };
-        one.iter().any(|(name, versions)| {
-            other
-                .iter()
-                .any(|(same, others)| same == name && !have_common(versions, others))
-        })
+        one.iter()
+            .any(|one| other.iter().any(|other| one.conflicts_with(other)))
     };
     let all = 0..asked.len();
     let found = asked.iter().enumerate().filter(|(index, _)| {
@@ -110,6 +170,36 @@ fn conflicting(asked: &[Asked]) -> Vec<&PackageName> {
             .any(|other| other != *index && disagree(*index, other))
     });
     found.map(|(_, one)| &one.name).collect()
+}
+
+/// A requirement of a source.
+struct Wanted<'a> {
+    name: PackageName,
+    versions: Option<VersionSpecifiers>,
+    from: Option<&'a Vec<SourceEntry>>,
+}
+
+impl<'a> Wanted<'a> {
+    fn all(asked: &'a Asked) -> Vec<Self> {
+        let requirements = asked.requires.iter().filter_map(|text| text.parse().ok());
+        let read = |wanted: Requirement<VerbatimUrl>| Self {
+            from: asked.sources.get(&wanted.name),
+            name: wanted.name,
+            versions: match wanted.version_or_url {
+                Some(VersionOrUrl::VersionSpecifier(versions)) => Some(versions),
+                _ => None,
+            },
+        };
+        requirements.map(read).collect()
+    }
+
+    fn conflicts_with(&self, other: &Self) -> bool {
+        let have_common = match (&self.versions, &other.versions) {
+            (Some(one), Some(other)) => have_common(one, other),
+            _ => true,
+        };
+        self.name == other.name && (self.from != other.from || !have_common)
+    }
 }
 
 /// Whether some version could satisfy both. Where specifiers change their minds is at the versions
@@ -128,62 +218,77 @@ fn have_common(one: &VersionSpecifiers, other: &VersionSpecifiers) -> bool {
         .any(|version| both().all(|specifier| specifier.contains(version)))
 }
 
-/// The lines of a project's `[tool.uv]` that say which index is asked, for a project in another
-/// folder: relative paths are made absolute.
-pub fn indexes_of(pyproject: &str, folder: &Utf8Path) -> String {
-    let Ok(table) = pyproject.parse::<toml::Table>() else {
-        return String::new();
+/// The settings of uv that say which index is asked, and how, for a project in the folder `out`:
+/// those of `uv.toml` in `folder`, where there is one, else of the `[tool.uv]` beside it.
+///
+/// # Errors
+/// When the file is not TOML.
+pub fn settings_of(folder: &Utf8Path, out: &Utf8Path) -> Result<Table, String> {
+    let read = |name: &str| {
+        let file = folder.join(name);
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            return Ok(None);
+        };
+        let table = text.parse::<Table>();
+        table
+            .map(Some)
+            .map_err(|error| format!("{file} cannot be read: {}", error.message()))
     };
-    let uv = table.get("tool").and_then(|tool| tool.get("uv"));
-    let mut kept = toml::Table::new();
+    let own = match read("uv.toml")? {
+        Some(own) => Some(Value::Table(own)),
+        None => read("pyproject.toml")?
+            .and_then(|mut project| project.remove("tool")?.get("uv").cloned()),
+    };
+    let mut kept = Table::new();
     for key in [
-        "index-url",
-        "extra-index-url",
-        "no-index",
-        "find-links",
+        "allow-insecure-host",
+        "dependency-metadata",
         "exclude-newer",
-        "index-strategy",
+        "exclude-newer-package",
+        "extra-index-url",
+        "find-links",
         "index",
+        "index-strategy",
+        "index-url",
+        "keyring-provider",
+        "native-tls",
+        "no-index",
+        "no-sources",
+        "no-sources-package",
+        "system-certs",
     ] {
-        if let Some(value) = uv.and_then(|uv| uv.get(key)) {
-            kept.insert(key.into(), absolute(value.clone(), folder, key));
+        if let Some(value) = own.as_ref().and_then(|own| own.get(key)) {
+            kept.insert(key.into(), adapted(value, key, folder, out));
         }
     }
-    let mut whole = toml::Table::new();
-    let mut tool = toml::Table::new();
-    tool.insert("uv".into(), toml::Value::Table(kept));
-    whole.insert("tool".into(), toml::Value::Table(tool));
-    let text = whole.to_string();
-    // The header of the table itself is there already.
-    text.replacen("[tool.uv]\n", "", 1)
+    Ok(kept)
 }
 
-fn absolute(value: toml::Value, folder: &Utf8Path, key: &str) -> toml::Value {
+/// A setting's value for another folder.
+fn adapted(value: &Value, key: &str, folder: &Utf8Path, out: &Utf8Path) -> Value {
     match value {
-        toml::Value::Array(values) => {
-            let values = values.into_iter();
-            toml::Value::Array(values.map(|value| absolute(value, folder, key)).collect())
+        Value::Array(values) => {
+            let values = values.iter();
+            Value::Array(
+                values
+                    .map(|value| adapted(value, key, folder, out))
+                    .collect(),
+            )
         }
-        toml::Value::Table(table) => {
-            let entries = table.into_iter();
-            let entries = entries.map(|(name, value)| {
-                let value = match name.as_str() {
-                    "url" => absolute(value, folder, "index-url"),
-                    _ => value,
-                };
-                (name, value)
-            });
-            toml::Value::Table(entries.collect())
+        Value::Table(index) if key == "index" => {
+            let entries = index.iter();
+            let entry = |(name, value): (&String, &Value)| {
+                (name.clone(), adapted(value, name, folder, out))
+            };
+            Value::Table(entries.map(entry).collect())
         }
-        toml::Value::String(text)
-            if matches!(key, "find-links" | "index-url" | "extra-index-url")
-                && !text.contains("://")
-                && !text.starts_with('/') =>
+        Value::String(text)
+            if matches!(key, "find-links" | "index-url" | "extra-index-url" | "url")
+                && is_relative(text) =>
         {
-            let path = folder.join(text.trim_start_matches("./"));
-            toml::Value::String(path.into_string())
+            moved(&folder.join(text), out).into_string().into()
         }
-        other => other,
+        other => other.clone(),
     }
 }
 
@@ -198,10 +303,19 @@ pub fn lock_with_uv(
 ) -> Result<Option<()>, String> {
     let mut uv = Command::new(std::env::var_os("UV").unwrap_or_else(|| "uv".into()));
     uv.args(["lock", "--quiet", "--python", interpreter.as_str()])
-        .current_dir(folder)
-        .env_remove("VIRTUAL_ENV")
-        .env_remove("UV_FROZEN")
-        .env_remove("UV_LOCKED");
+        .current_dir(folder);
+    // The project is the one in this folder, and what it says of sources counts.
+    for name in [
+        "VIRTUAL_ENV",
+        "UV_FROZEN",
+        "UV_LOCKED",
+        "UV_NO_SOURCES",
+        "UV_NO_SOURCES_PACKAGE",
+        "UV_PROJECT",
+        "UV_WORKING_DIR",
+    ] {
+        uv.env_remove(name);
+    }
     if offline {
         uv.arg("--offline");
     }
@@ -223,6 +337,7 @@ mod tests {
             name: name.parse().unwrap(),
             package: format!("{name} 1.0"),
             requires: requires.iter().map(ToString::to_string).collect(),
+            sources: BTreeMap::new(),
             unasked: None,
         }
     }
@@ -242,13 +357,13 @@ mod tests {
             &Shape {
                 requires_python: Some("==3.14.*".into()),
                 constraints: vec!["setuptools<81".into()],
-                indexes: indexes_of(
-                    "[tool.uv]\nfind-links = ['wheels', 'https://h.example/']\n[[tool.uv.index]]\nname = 'own'\nurl = 'https://i.example/simple'\n",
-                    "/p".into()
-                ),
+                settings: "find-links = ['../wheels']\n[[index]]\nname = 'own'\nurl = 'https://i.example/simple'\n"
+                    .parse()
+                    .unwrap(),
                 all_conflict: false,
             }
-        ));
+        )
+        .unwrap());
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod requirements;
 pub mod sandbox;
 pub mod scripts;
 mod source;
+mod uv_sources;
 mod wheel;
 mod workshop;
 
@@ -42,9 +43,10 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use pep508_rs::PackageName;
 
-pub use ask::Asked;
+pub use ask::{Asked, Carried};
 pub use builder::{Builder, Request};
 pub use error::BuildError;
+pub use uv_sources::{SourceEntry, workspace_around};
 
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::obtain::store::Blob;

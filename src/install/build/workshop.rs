@@ -12,9 +12,10 @@ use super::error::BuildError;
 use super::hook::{Bench, Hook, Outcome};
 use super::kitchen::Kitchen;
 use super::project::Project;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Source};
 use super::sandbox;
 use super::source::{Place, Ready};
+use super::uv_sources::{Ground, UvSources};
 use super::{Options, wheel};
 use crate::decide::plan::PlannedPackage;
 
@@ -152,6 +153,20 @@ impl<'a> Workshop<'a> {
     /// What the source says it is built with, and what uv's settings add.
     pub(super) fn requires(&self) -> &[String] {
         &self.requires
+    }
+
+    /// Where the source says that its build requirements are had from.
+    pub(super) fn sources(&self) -> Result<UvSources<'_>, BuildError> {
+        let top = self.folder.join("source");
+        let said = match &self.recipe.source {
+            Source::Folder { path, .. } => UvSources::read(path, Ground::Machine),
+            Source::Git(git) => UvSources::read(&self.place.real, Ground::Commit(top, git)),
+            Source::Archive { .. } => UvSources::read(&self.place.real, Ground::Archive(top)),
+        };
+        said.map_err(|reason| BuildError::Project {
+            package: self.recipe.package.label(),
+            reason,
+        })
     }
 
     /// Holds requirements against what there is.

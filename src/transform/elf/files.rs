@@ -200,5 +200,5 @@ fn relink(path: &Utf8Path, link: &Utf8Path) -> std::io::Result<()> {
 /// The path from the root of the file system, without `.` and `..`.
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ElfError> {
     let path = camino::absolute_utf8(path).map_err(|source| ElfError::io("find", path, source))?;
-    Ok(super::paths::normal(&path))
+    Ok(crate::core::paths::normal(&path))
 }

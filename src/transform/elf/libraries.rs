@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::facts::Facts;
 use super::files::{Files, read_facts};
 use super::machine::Abi;
-use super::paths::{distance, expand, normal, origin_tail};
+use super::paths::{distance, expand, origin_tail};
+use crate::core::paths::normal;
 use crate::install::owners::Owners;
 
 /// The libraries that ld.so and libc bring along: ld.so finds them by itself, and those of another

@@ -1,21 +1,8 @@
 //! Paths as text: what ld.so does with `$ORIGIN`, and the way from one folder to another.
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
-/// The path without `.` and `..`, as far as the text alone tells.
-pub(super) fn normal(path: &Utf8Path) -> Utf8PathBuf {
-    let mut out = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::CurDir => {}
-            Utf8Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
+use crate::core::paths::{normal, way};
 
 /// The folder that an entry of a search path means for a file in `origin`. `None` for entries that
 /// depend on something else: relative ones, and those with `$LIB` or `$PLATFORM` (see ld.so(8)).
@@ -38,25 +25,14 @@ pub(super) fn origin_tail(entry: &str) -> Option<&str> {
 
 /// The entry that leads from the folder `from` to the folder `to`, wherever both are.
 pub(super) fn from_origin(from: &Utf8Path, to: &Utf8Path) -> String {
-    let mut entry = String::from("$ORIGIN");
-    for step in steps(from, to) {
-        entry.push('/');
-        entry.push_str(&step);
-    }
-    entry
+    let way = way(from, to);
+    let entry = std::iter::once("$ORIGIN").chain(way.iter());
+    entry.collect::<Utf8PathBuf>().into_string()
 }
 
 /// How many folders lie between two.
 pub(super) fn distance(from: &Utf8Path, to: &Utf8Path) -> usize {
-    steps(from, to).len()
-}
-
-fn steps(from: &Utf8Path, to: &Utf8Path) -> Vec<String> {
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = from.iter().skip(common).map(|_| "..".to_owned());
-    up.chain(to.iter().skip(common).map(|step| step.as_str().to_owned()))
-        .collect()
+    way(from, to).components().count()
 }
 
 #[cfg(test)]

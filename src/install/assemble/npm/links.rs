@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::place::owner;
 use super::trees::Trees;
 use super::{NpmAssembleError, Request};
+use crate::core::paths::way;
 use crate::decide::plan::npm::NpmSource;
 
 /// Links to workspaces and other folders of the project.
@@ -58,16 +59,8 @@ pub(super) fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBu
 
 /// How `to` is reached from the folder that `from` is in; both from the project's folder.
 pub(super) fn relative(from: &str, to: &str) -> String {
-    let mut from: Vec<&str> = from.split('/').collect();
-    from.pop();
-    let to: Vec<&str> = to.split('/').filter(|part| !part.is_empty()).collect();
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = from.len().saturating_sub(common);
-    let down = to.get(common..).unwrap_or_default();
-    std::iter::repeat_n("..", up)
-        .chain(down.iter().copied())
-        .collect::<Vec<_>>()
-        .join("/")
+    let folder = Utf8Path::new(from).parent().unwrap_or(Utf8Path::new(""));
+    way(folder, Utf8Path::new(to)).into_string()
 }
 
 #[cfg(test)]
