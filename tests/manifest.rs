@@ -314,6 +314,11 @@ fn refusals_tell_where_and_what_to_do() {
             "copy = [{ from = '{source:app}/standin', to = 's' }]\n\
              patch = [{ file = 's/settings.py', replace = 'DEBUG = Yes', with = 'x' }]\n",
         ),
+        // What should stand there does, by chance: nothing was made of it before.
+        component(
+            "copy = [{ from = '{source:app}/standin', to = 's' }]\n\
+             patch = [{ file = 's/settings.py', replace = 'zzz', with = 'import' }]\n",
+        ),
         component("patch = [{ file = 's/settings.py', replace = 'x', with = 'y' }]\n"),
         component(
             "copy = [{ from = '{source:app}/standin', to = 'standin' }]\n\
