@@ -88,7 +88,6 @@ enum Command {
     #[command(name = "__sandbox", hide = true)]
     Sandbox {
         stage: String,
-        job: Utf8PathBuf,
     },
 }
 
@@ -114,7 +113,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
-        Command::Sandbox { stage, job } => Ok(crate::install::build::sandbox::stage(stage, job)),
+        Command::Sandbox { stage } => Ok(crate::install::build::sandbox::stage(stage)),
     };
     match outcome {
         Ok(code) => code,

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,8 +16,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Settings;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
+use crate::core::foreign;
 use crate::decide::manifest::Placeholder;
-use crate::install::build::sandbox::{self, INSIDE, Job, Mode, Shown};
+use crate::install::build::sandbox::{
+    self, Ended, How, INSIDE, Job, Mode, NOT_RUN, Ran, Said, Shown,
+};
 
 /// How many lines of what a command said last are shown.
 const LAST: usize = 30;
@@ -166,15 +171,10 @@ impl<'a> Stage<'a> {
             .prefix("lockwright-run-")
             .tempdir()
             .map_err(disk)?;
-        let top = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
-        // The log lies beside what the command sees, so that no link of its making leads us away.
-        let folder = top.join("run");
-        fs::create_dir(&folder).map_err(disk)?;
+        let folder = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
         for name in ["root", "tmp", "home"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
-        let log_path = top.join("log");
-        let log = fs::File::create(&log_path).map_err(disk)?;
         let job = Job {
             folder: folder.clone(),
             readable: self.readable(ask),
@@ -184,57 +184,45 @@ impl<'a> Stage<'a> {
             current: ask.current.clone(),
             environment: self.environment(ask, &folder),
         };
-        let stdin = fs::File::open("/dev/null").map_err(disk)?;
-        let started = job.start(
-            self.is_contained,
-            &self.context.settings.build.this,
-            stdin,
-            &log,
-        );
-        let ended = match started {
-            Err(error) => format!("cannot be started: {error}"),
-            Ok(mut child) => match sandbox::wait(&mut child, ask.limit).map_err(disk)? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => match status.code() {
-                    // What the sandbox says when there is no such program.
-                    Some(125) if self.is_contained => "cannot be started".into(),
-                    Some(code) => format!("ended with exit code {code}"),
-                    None => format!("was ended ({status})"),
-                },
-                None => format!("took longer than {} s and was ended", ask.limit.as_secs()),
-            },
-        };
-        Err(self.failure(ask, ended, &log_path))
+        let ran = job.run(&How {
+            contain: self.is_contained,
+            this: &self.context.settings.build.this,
+            limit: ask.limit,
+            stop: &AtomicBool::new(false),
+        });
+        let Ran { ended, said } = ran.map_err(disk)?;
+        if ended.is_well() {
+            return Ok(());
+        }
+        Err(self.failure(ask, ended, &said))
     }
 
-    /// What a command left in its log, which is kept.
-    fn failure(&self, ask: &Ask<'_>, ended: String, log: &Utf8Path) -> ComponentError {
-        let bytes = fs::read(log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines.get(lines.len().saturating_sub(LAST)..);
+    /// What a command said, which is kept.
+    fn failure(&self, ask: &Ask<'_>, ended: Ended, said: &Said) -> ComponentError {
         let kept = tempfile::Builder::new()
             .prefix("lockwright-")
             .suffix(".log")
             .tempfile();
         let kept = kept.and_then(|mut file| {
-            std::io::Write::write_all(&mut file, &bytes)?;
+            std::io::Write::write_all(&mut file, &said.bytes())?;
             let (_, path) = file.keep()?;
             Ok(path)
         });
         ComponentError::Command(Box::new(CommandFailure {
             place: self.context.place(ask.said),
             what: ask.what.clone(),
-            ended,
+            ended: match ended {
+                // What the sandbox says when there is no such program.
+                Ended::Itself(status) if status.code() == Some(NOT_RUN) => {
+                    "cannot be started".into()
+                }
+                ended => ended.told(ask.limit),
+            },
             log: match kept {
                 Ok(path) => format!("; its log is {}", path.display()),
                 Err(_) => String::new(),
             },
-            last: last
-                .unwrap_or_default()
-                .iter()
-                .map(|line| format!("\n  {line}"))
-                .collect(),
+            last: said.last(LAST),
         }))
     }
 
@@ -318,9 +306,11 @@ impl<'a> Stage<'a> {
         let Some(inside) = super::below(Utf8Path::new(program), &self.seat) else {
             return words;
         };
-        let bytes = fs::read(self.root.join(inside)).unwrap_or_default();
-        let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
-        let head = String::from_utf8_lossy(head);
+        let mut head = Vec::new();
+        if let Ok(file) = foreign::open_inside(self.root, inside) {
+            let _ = file.take(1024).read_to_end(&mut head);
+        }
+        let head = String::from_utf8_lossy(&head);
         let is_python = head
             .lines()
             .take(2)

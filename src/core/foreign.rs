@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use memmap2::Mmap;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -194,6 +195,22 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
     read_file(open(path)?, path, limit)
 }
 
+/// A file in memory as it lies on the disk, for those too large to be read. Whoever wrote it is not at
+/// work any more.
+///
+/// # Errors
+/// When it cannot be mapped, or has more than `limit` bytes.
+pub fn map(file: &File, limit: u64) -> io::Result<Mmap> {
+    if file.metadata()?.len() > limit {
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+    }
+    // Sound as far as mappings can be: nobody is left to write to it.
+    #[allow(unsafe_code)]
+    unsafe {
+        Mmap::map(file)
+    }
+}
+
 /// Opens a regular file of a stranger's folder, which links may lead to as long as they stay in
 /// that folder.
 ///
@@ -258,6 +275,10 @@ fn parts(path: &str) -> io::Result<(&str, &str)> {
 fn said(error: Errno, name: &Path) -> io::Error {
     match error {
         Errno::LOOP => io::Error::other(format!("{} is a link", shown(&name.to_string_lossy()))),
+        Errno::NOTDIR => io::Error::other(format!(
+            "{} is not a folder",
+            shown(&name.to_string_lossy())
+        )),
         // A socket, or a device that has no driver.
         Errno::NXIO | Errno::NODEV => {
             io::Error::other(format!("{} is not a file", shown(&name.to_string_lossy())))
@@ -306,7 +327,7 @@ mod tests {
         for (path, why) in [
             ("link", "link is a link"),
             ("zero", "zero is a link"),
-            ("folder-link/b/file", "Not a directory"),
+            ("folder-link/b/file", "folder-link is not a folder"),
             ("pipe", "pipe is not a file"),
             ("socket", "socket is not a file"),
             ("a", "a is not a file"),
@@ -352,7 +373,7 @@ mod tests {
         fs::write(kept.join("file"), "").unwrap();
         fs::write(top.join("a/b/file"), "").unwrap();
         symlink("../kept", top.join("link")).unwrap();
-        fs::set_permissions(top.join("a"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(top.join("a"), fs::Permissions::from_mode(0o000)).unwrap();
         Folder::open(&top).unwrap().empty();
         assert_eq!(fs::read_dir(&top).unwrap().count(), 0);
         assert!(kept.join("file").exists());

@@ -448,7 +448,7 @@ fn what_a_killed_run_left_is_swept_away_by_the_next() {
         .unwrap();
     let is_at_work = || {
         let mut found = temp.join("tmp").read_dir_utf8().unwrap().flatten();
-        found.any(|entry| entry.path().join("log").exists())
+        found.any(|entry| entry.path().join("build/request.json").exists())
     };
     while !is_at_work() {
         assert!(killed.try_wait().unwrap().is_none(), "it ended by itself");

@@ -174,11 +174,10 @@ impl Builder<'_> {
             }
             asked.find_sources(recipe, &workshop, carried)?;
         } else {
-            let log = std::fs::read(workshop.log()).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log).into_owned();
-            let last = log.lines().rfind(|line| !line.trim().is_empty());
-            let why = advice::missing(&log);
-            asked.unasked = Some(why.unwrap_or_else(|| last.unwrap_or("it failed").to_owned()));
+            let last = outcome.said.last(1).trim().to_owned();
+            let last = Some(last).filter(|last| !last.is_empty());
+            let why = advice::missing(&outcome.said.text()).or(last);
+            asked.unasked = Some(why.unwrap_or_else(|| "it failed".to_owned()));
         }
         Ok(Some(asked))
     }

@@ -15,7 +15,7 @@ use super::folder;
 use super::inputs::{Cores, Inputs, lock};
 use super::kitchen::Kitchen;
 use super::recipe::{Need, Origin, Recipe, Source};
-use super::sandbox::Ended;
+use super::sandbox::{Ended, Said};
 use super::source::Ready;
 use super::workshop::{self, Workshop};
 use super::{Options, Wheel};
@@ -350,7 +350,7 @@ impl<'a> Builder<'a> {
                 let kept = workshop.keep();
                 say(&format!("The folder of the build is kept: {kept}"));
             }
-            return Err(self.failure(&mut workshop, &label, outcome.ended));
+            return Err(self.failure(&mut workshop, &label, outcome.ended, &outcome.said));
         };
         let wheel = workshop.canonical(&made)?;
         let made_by = format!("built from {label}");
@@ -383,17 +383,27 @@ impl<'a> Builder<'a> {
     }
 
     /// Why a build failed. Its log is kept beside the store, in the place of the one before.
-    fn failure(&self, workshop: &mut Workshop<'_>, label: &str, ended: Ended) -> BuildError {
-        let log = fs::read(workshop.log()).unwrap_or_default();
+    fn failure(
+        &self,
+        workshop: &mut Workshop<'_>,
+        label: &str,
+        ended: Ended,
+        said: &Said,
+    ) -> BuildError {
+        let log = said.bytes();
         let logs = self.request.store.root().join("logs");
         let kept = logs.join(format!("{}.log", label.replace(' ', "-")));
         let outcome = fs::create_dir_all(&logs).and_then(|()| fs::write(&kept, &log));
         let kept = match outcome {
             Ok(()) => kept,
-            Err(_) => workshop.keep().join("log"),
+            Err(_) => {
+                let kept = workshop.keep().join("log");
+                let _ = fs::write(&kept, &log);
+                kept
+            }
         };
         let limit = (ended == Ended::TooLate).then_some(self.request.options.limit);
-        BuildError::failed(label, &log, &kept, limit)
+        BuildError::failed(label, said, &kept, limit)
     }
 }
 /// An editable build may write to its folder: compiled modules, say. Its wheel is found again by

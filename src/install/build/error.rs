@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::advice;
+use super::sandbox::Said;
 use crate::decide::lock::LockError;
 use crate::decide::plan::PlanError;
 use crate::files::archive::zip::ZipError;
@@ -78,22 +79,14 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// What a build left in its log, which was kept as `kept`; `limit` when it was ended for taking
+    /// What a build said, which was kept as `kept`; `limit` when it was ended for taking
     /// too long.
     pub(super) fn failed(
         package: &str,
-        log: &[u8],
+        said: &Said,
         kept: &Utf8Path,
         limit: Option<Duration>,
     ) -> Self {
-        let text = String::from_utf8_lossy(log);
-        let lines: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        let last = lines
-            .get(lines.len().saturating_sub(LAST)..)
-            .unwrap_or_default();
         Self::Failed {
             package: package.to_owned(),
             why: limit.map_or_else(String::new, |limit| {
@@ -103,8 +96,9 @@ impl BuildError {
                 )
             }),
             log: kept.to_owned(),
-            last: last.iter().map(|line| format!("\n  {line}")).collect(),
-            hint: advice::missing(&text).map_or_else(String::new, |hint| format!("\n{hint}")),
+            last: said.last(LAST),
+            hint: advice::missing(&said.text())
+                .map_or_else(String::new, |hint| format!("\n{hint}")),
         }
     }
 }

@@ -1,13 +1,14 @@
 """Drives a PEP 517 back end through pyproject_hooks, which is beside this file.
 
-Standard input: a request as JSON. The answer goes to the file that it names.
+Its argument: a file with the request, as JSON. The answer goes to the file that it names.
 """
 
 import json
 import subprocess
 import sys
 
-request = json.load(sys.stdin)
+with open(sys.argv[1], encoding="utf-8") as file:
+    request = json.load(file)
 sys.path.insert(0, request["hooks"])
 
 from pyproject_hooks import BackendUnavailable  # noqa: E402

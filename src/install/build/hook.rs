@@ -22,21 +22,21 @@
 
 use std::fs;
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::environment::Wheelhouse;
 use super::project::Project;
 use super::recipe::Recipe;
-use super::sandbox::{self, Ended, Job};
+use super::sandbox::{self, Ended, How, Job, Ran, Said};
 use super::source::Place;
-use super::workshop::read_made;
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
 use crate::decide::target::probe::Interpreter;
 
 const HOOKS: &[u8] = include_bytes!("pyproject_hooks-1.3.3-py3-none-any.whl");
@@ -72,8 +72,6 @@ pub(super) struct Bench<'a> {
     pub(super) interpreter: &'a Interpreter,
     /// The build's folder on this machine.
     pub(super) folder: &'a Utf8Path,
-    /// Where its output goes.
-    pub(super) log: Utf8PathBuf,
     /// The folder as the build sees it.
     pub(super) seen: &'a Utf8Path,
     /// Where the source is.
@@ -102,6 +100,8 @@ pub(super) struct Outcome {
     pub(super) wheel: Option<String>,
     /// How the process ended.
     pub(super) ended: Ended,
+    /// What it said.
+    pub(super) said: Said,
 }
 
 /// What the driver answers.
@@ -161,15 +161,18 @@ impl Bench<'_> {
                 seen.join("env/bin/python").into(),
                 "-I".into(),
                 seen.join("hook.py").into(),
+                seen.join("request.json").into(),
             ],
             current: place.seen.clone(),
             environment: self.variables.clone(),
         };
-        let stdin = fs::File::open(folder.join("request.json"))?;
-        let log = fs::File::create(&self.log)?;
-        let mut child = job.start(self.is_contained, self.this, stdin, &log)?;
-        let ended = sandbox::wait_while_wanted(&mut child, self.limit, self.stop)?;
-        let answer: Option<Answer> = read_made(&folder.join("answer.json"), 1 << 20)
+        let Ran { ended, said } = job.run(&How {
+            contain: self.is_contained,
+            this: self.this,
+            limit: self.limit,
+            stop: self.stop,
+        })?;
+        let answer: Option<Answer> = foreign::read(folder.join("answer.json"), 1 << 20)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let (requires, wheel) =
@@ -178,6 +181,7 @@ impl Bench<'_> {
             requires,
             wheel: wheel.filter(|name| ended.is_well() && crate::decide::lock::is_file_name(name)),
             ended,
+            said,
         })
     }
 
@@ -186,32 +190,28 @@ impl Bench<'_> {
         let out = self.folder.join("out");
         let request = self.folder.join("request.json");
         fs::write(&request, self.request().to_string())?;
-        let log = fs::File::create(&self.log)?;
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("{command} \"$@\""), "build-hook"])
+        let mut hook = Command::new("/bin/sh");
+        hook.args(["-c", &format!("{command} \"$@\""), "build-hook"])
             .args([&self.place.real, &out, &request])
             .current_dir(&self.place.real)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()?;
-        let ended = sandbox::wait_while_wanted(&mut child, self.limit, self.stop)?;
+            .process_group(0);
+        let Ran { ended, mut said } = sandbox::watch(hook, None, self.limit, self.stop)?;
         let made = fs::read_dir(&out)?
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| name.ends_with(".whl"));
         let made: Vec<String> = made.collect();
         if ended.is_well() && made.len() != 1 {
-            use io::Write as _;
-            let mut log = fs::File::options().append(true).open(&self.log)?;
             let count = made.len();
-            writeln!(log, "the build hook left {count} wheels in {out}, not one")?;
+            said.add(&format!(
+                "the build hook left {count} wheels in {out}, not one"
+            ));
         }
         Ok(Outcome {
             requires: Vec::new(),
             wheel: made.into_iter().next().filter(|_| ended.is_well()),
             ended,
+            said,
         })
     }
 

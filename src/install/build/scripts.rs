@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-use super::sandbox::{self, INSIDE, Job, Shown};
+use super::sandbox::{self, How, INSIDE, Job, Ran, Shown};
+use crate::core::foreign::{Folder, TEXT};
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -29,10 +31,19 @@ pub struct Scripts<'a> {
     pub version: &'a str,
     /// Its place, from the project's folder; empty for the project itself.
     pub location: &'a str,
-    /// Where it is on this machine.
-    pub folder: Utf8PathBuf,
+    /// A folder of this machine that is ours, or the user's.
+    pub top: Utf8PathBuf,
+    /// Where the package is below it.
+    pub below: &'a str,
     /// Which are run, in their order.
     pub events: &'a [&'static str],
+}
+
+impl Scripts<'_> {
+    /// The package's folder, as it is by now.
+    fn open(&self) -> io::Result<Folder> {
+        Folder::open(&self.top)?.folder(self.below)
+    }
 }
 
 /// What scripts run in.
@@ -129,14 +140,16 @@ impl Room {
             package: label.clone(),
             source,
         };
-        let text = fs::read(package.folder.join("package.json")).map_err(failed)?;
+        // Another package's script may have been there.
+        let folder = package.open().map_err(failed)?;
+        let text = folder.read("package.json", TEXT).map_err(failed)?;
         let about: Value = serde_json::from_slice(&text).unwrap_or_default();
         let script = |event: &str| about.get("scripts")?.get(event)?.as_str();
         // As npm has it: native code that says nothing of how it is built.
         let is_native = script("install").is_none()
             && script("preinstall").is_none()
             && about.get("gypfile") != Some(&Value::Bool(false))
-            && package.folder.join("binding.gyp").is_file();
+            && folder.has("binding.gyp");
         let mut count = 0;
         for &event in package.events {
             let said = match event {
@@ -171,8 +184,6 @@ impl Room {
         for name in ["root", "tmp", "home"] {
             fs::create_dir(folder.join(name)).map_err(failed)?;
         }
-        let log_path = folder.join("log");
-        let log = fs::File::create(&log_path).map_err(failed)?;
         let job = Job {
             folder,
             readable: match self.node.starts_with("/usr") {
@@ -185,29 +196,21 @@ impl Room {
             current: inside(package.location),
             environment: self.environment(package, event, said, about),
         };
-        let stdin = fs::File::open("/dev/null").map_err(failed)?;
-        let mut child = job.start(true, &self.this, stdin, &log).map_err(failed)?;
-        let ended = match sandbox::wait(&mut child, LIMIT).map_err(failed)? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => match status.code() {
-                Some(code) => format!("ended with exit code {code}"),
-                None => format!("was ended ({status})"),
-            },
-            None => format!("took longer than {} s and was ended", LIMIT.as_secs()),
-        };
-        let text = fs::read(&log_path).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines.get(lines.len().saturating_sub(LAST)..);
+        let ran = job.run(&How {
+            contain: true,
+            this: &self.this,
+            limit: LIMIT,
+            stop: &AtomicBool::new(false),
+        });
+        let Ran { ended, said } = ran.map_err(failed)?;
+        if ended.is_well() {
+            return Ok(());
+        }
         Err(ScriptError::Failed {
             event,
             package: label.to_owned(),
-            ended,
-            last: last
-                .unwrap_or_default()
-                .iter()
-                .map(|line| format!("\n  {line}"))
-                .collect(),
+            ended: ended.told(LIMIT),
+            last: said.last(LAST),
             seen: self.seen,
         })
     }

@@ -1,11 +1,10 @@
 //! One build's own folder: its source, its environment, its output.
 
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::FlockOperation;
 
 use super::environment::{self, Wheelhouse};
 use super::error::BuildError;
@@ -17,6 +16,7 @@ use super::sandbox;
 use super::source::{Place, Ready};
 use super::uv_sources::{Ground, UvSources};
 use super::{Options, wheel};
+use crate::core::foreign;
 use crate::decide::plan::PlannedPackage;
 
 /// How the folders' names begin.
@@ -36,11 +36,14 @@ pub(super) fn sweep() {
             continue;
         }
         // One without a claim is just being made, or kept.
-        let Ok(claim) = File::open(entry.path().join(CLAIM)) else {
+        let Ok(folder) = foreign::Folder::open(entry.path()) else {
             continue;
         };
-        if rustix::fs::flock(&claim, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = fs::remove_dir_all(entry.path());
+        if let Ok(claim) = folder.file(CLAIM)
+            && rustix::fs::flock(&claim, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            folder.empty();
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }
@@ -52,32 +55,6 @@ fn claim(folder: &Utf8Path) -> std::io::Result<File> {
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
     fs::rename(staged, folder.join(CLAIM))?;
     Ok(file)
-}
-
-/// Reads a file that a build made, of at most `limit` bytes. Builds are strangers: no link is
-/// followed, and nothing is read that is no file.
-pub(super) fn read_made(path: &Utf8Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let refuse = |why| Err(std::io::Error::other(format!("{path} {why}")));
-    let folder = path.parent().unwrap_or(path);
-    if !fs::symlink_metadata(folder)?.is_dir() {
-        return refuse("is in no folder any more");
-    }
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(
-        path.as_str(),
-        flags | OFlags::RDONLY,
-        Mode::empty(),
-    )?);
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return refuse("is no file");
-    }
-    if meta.len() > limit {
-        return refuse("is absurdly large");
-    }
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The folder, removed when dropped. What the build sees of it is `folder`, below it; what it does
@@ -200,7 +177,6 @@ impl<'a> Workshop<'a> {
             recipe: self.recipe,
             interpreter,
             folder: &self.folder,
-            log: self.log(),
             seen: &self.seen,
             place: &self.place,
             project: &self.project,
@@ -221,17 +197,14 @@ impl<'a> Workshop<'a> {
 
     /// The wheel that was made, checked and written anew.
     pub(super) fn canonical(&self, made: &str) -> Result<Utf8PathBuf, BuildError> {
-        let path = self.folder.join("out").join(made);
-        let bytes = read_made(&path, LARGEST).map_err(|source| self.disk(source))?;
-        let bytes = wheel::canonical(&self.recipe.package, made, &bytes)?;
+        let wheel = foreign::Folder::open(&self.folder)
+            .and_then(|folder| folder.folder("out")?.file(made))
+            .and_then(|file| foreign::map(&file, LARGEST))
+            .map_err(|source| self.disk(source))?;
+        let bytes = wheel::canonical(&self.recipe.package, made, &wheel)?;
         let canonical = self.top.join("canonical.whl");
         fs::write(&canonical, bytes).map_err(|source| self.disk(source))?;
         Ok(canonical)
-    }
-
-    /// Where the build's output is.
-    pub(super) fn log(&self) -> Utf8PathBuf {
-        self.top.join("log")
     }
 
     /// Leaves the folder where it is, and says where.

@@ -12,6 +12,7 @@ use camino::Utf8PathBuf;
 
 use super::trees::Trees;
 use super::{LeftOut, NpmAssembleError, Request};
+use crate::core::foreign::Folder;
 use crate::core::progress::Progress;
 use crate::decide::lock::npm::Manifest;
 use crate::decide::lock::npm::scripts::{INSTALL, LINKED_FIRST, LINKED_THEN, PROJECT};
@@ -109,9 +110,13 @@ fn of_packages(
         let Some((tree, _, place)) = trees.find(location) else {
             continue;
         };
-        let folder = tree.root().join(place.as_str());
+        let top = tree.root();
         // npm asks the lock, and looks only for what is built without saying so.
-        if !package.has_install_script && !folder.join("binding.gyp").is_file() {
+        let has_gyp = || {
+            let folder = Folder::open(&top).and_then(|top| top.folder(place.as_str()));
+            folder.is_ok_and(|folder| folder.has("binding.gyp"))
+        };
+        if !package.has_install_script && !has_gyp() {
             running.advance(1);
             continue;
         }
@@ -119,7 +124,8 @@ fn of_packages(
             name: &package.name,
             version: package.version.as_deref().unwrap_or_default(),
             location,
-            folder,
+            below: place.as_str(),
+            top,
             events: INSTALL,
         });
         match count {
@@ -143,6 +149,8 @@ fn of_packages(
 struct Own<'a> {
     request: &'a Request<'a>,
     room: Room,
+    /// Its package.json, as it was before any script ran.
+    about: Manifest,
     /// Folders that were made for the trees to be shown in.
     made: Vec<Utf8PathBuf>,
 }
@@ -161,6 +169,7 @@ impl<'a> Own<'a> {
         let mut own = Self {
             request,
             room,
+            about: Manifest::beside(folder)?.unwrap_or_default().0,
             made: Vec::new(),
         };
         for prefix in trees.trees.keys() {
@@ -193,19 +202,20 @@ impl<'a> Own<'a> {
             name: &package.name,
             version: package.version.as_deref().unwrap_or_default(),
             location,
-            folder: self.request.lock.folder().join(location),
+            top: self.request.lock.folder().to_owned(),
+            below: location,
             events,
         })?)
     }
 
     fn run_own(&self) -> Result<usize, NpmAssembleError> {
-        let folder = self.request.lock.folder();
-        let about = Manifest::beside(folder)?.unwrap_or_default().0;
+        let about = &self.about;
         Ok(self.room.run(&Scripts {
             name: about.name.as_deref().unwrap_or_default(),
             version: about.version.as_deref().unwrap_or_default(),
             location: "",
-            folder: folder.to_owned(),
+            top: self.request.lock.folder().to_owned(),
+            below: "",
             events: PROJECT,
         })?)
     }

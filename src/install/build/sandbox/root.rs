@@ -1,0 +1,266 @@
+//! The root that a contained command sees, and what it lets go of before it runs.
+
+use std::fs;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::StatVfsMountFlags;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_change, mount_remount, unmount,
+};
+use rustix::process::{DumpableBehavior, chroot, pivot_root, set_dumpable_behavior};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+use super::{INSIDE, Job, code, map, said, unshare};
+
+/// The user and group that a contained command is, to itself.
+const USER: u32 = 1000;
+
+/// System folders that are shown, where they are there.
+const SYSTEM: [&str; 14] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ssl/openssl.cnf",
+];
+
+/// Puts together the root, lets go of all rights, and runs the job.
+pub(super) fn inner(job: &Job) -> io::Result<u8> {
+    enter(job)?;
+    rename_user()?;
+    rustix::thread::set_no_new_privs(true)?;
+    drop_capabilities()?;
+    // Nobody looks into process 1: into its memory, its variables, the files that it has open.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(code(job.program().status()?))
+}
+
+/// Puts together the root of the job's file system, and makes it this process's.
+fn enter(job: &Job) -> io::Result<()> {
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(said("make mounts private"))?;
+    // As mountinfo will have it.
+    let root = job.folder.join("root").canonicalize_utf8()?;
+    let plain = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", root.as_str(), "tmpfs", plain, c"mode=0755").map_err(said("mount a root"))?;
+    let inside = |path: &str| Utf8PathBuf::from(format!("{root}{path}"));
+    for folder in ["/proc", "/dev", "/dev/shm", "/tmp", "/etc", INSIDE] {
+        fs::create_dir_all(inside(folder))?;
+    }
+    for (from, to) in [
+        (job.folder.join("tmp"), "/tmp"),
+        (job.folder.clone(), INSIDE),
+    ] {
+        mount_bind(from.as_str(), inside(to).as_str()).map_err(said("bind the build's folder"))?;
+        restrict(&inside(to), plain)?;
+    }
+    let system = SYSTEM.iter().map(Utf8Path::new);
+    let readable = system.chain(job.readable.iter().map(AsRef::as_ref));
+    let writable = job.writable.iter().map(|path| (path.as_path(), false));
+    let mut shown: Vec<(&Utf8Path, bool)> = readable.map(|path| (path, true)).collect();
+    shown.extend(writable);
+    // Folders before what is in them, which may be writable in one that is not.
+    shown.sort();
+    for (path, is_read_only) in shown {
+        show(&root, path, is_read_only)?;
+    }
+    for shown in &job.shown {
+        show_at(&shown.from, &inside(shown.to.as_str()), !shown.writable)?;
+    }
+    let user = format!("build:x:{USER}:{USER}:build:/build/home:/bin/sh\n");
+    fs::write(
+        inside("/etc/passwd"),
+        format!("root:x:0:0:root:/:/bin/sh\n{user}"),
+    )?;
+    fs::write(
+        inside("/etc/group"),
+        format!("root:x:0:\nbuild:x:{USER}:\n"),
+    )?;
+    fs::write(inside("/etc/hosts"), "127.0.0.1 localhost\n")?;
+    rustix::system::sethostname(b"localhost")?;
+    devices(&inside("/dev"))?;
+    kernel_files(&inside("/proc"))?;
+    restrict(&root, MountFlags::RDONLY | plain)?;
+
+    std::env::set_current_dir(&root)?;
+    match pivot_root(".", ".") {
+        Ok(()) => unmount(".", UnmountFlags::DETACH).map_err(said("leave the old root")),
+        // In a chroot that is no mount point. Without capabilities there is no way back either.
+        Err(_) => chroot(".").map_err(said("chroot")),
+    }
+}
+
+/// The devices that programs take for granted. They are the machine's own, and so not to be changed.
+fn devices(folder: &Utf8Path) -> io::Result<()> {
+    for device in ["null", "zero", "full", "random", "urandom"] {
+        let place = folder.join(device);
+        fs::write(&place, "")?;
+        mount_bind(format!("/dev/{device}"), place.as_str()).map_err(said("bind a device"))?;
+        restrict(
+            &place,
+            MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC,
+        )?;
+    }
+    for (link, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ] {
+        std::os::unix::fs::symlink(target, folder.join(link))?;
+    }
+    let memory = folder.join("shm");
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", memory.as_str(), "tmpfs", flags, c"mode=1777").map_err(said("mount /dev/shm"))
+}
+
+/// `/proc`, in which all that is not about processes is only to be looked at: it is the kernel's, whose
+/// files root may write to without any capability.
+fn kernel_files(folder: &Utf8Path) -> io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", folder.as_str(), "proc", flags, None).map_err(said("mount /proc"))?;
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        let is_process = entry.file_name().bytes().all(|byte| byte.is_ascii_digit());
+        if is_process || entry.file_type()?.is_symlink() {
+            continue;
+        }
+        mount_bind(entry.path().as_str(), entry.path().as_str()).map_err(said("bind /proc"))?;
+        restrict(entry.path(), flags | MountFlags::RDONLY)?;
+    }
+    Ok(())
+}
+
+/// Is somebody else than root from now on, in a user namespace inside of the one that owns the mounts:
+/// what could be done to them, cannot be from here. Where no second one is to be had, as in a chroot,
+/// all else has to do.
+fn rename_user() -> io::Result<()> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    match unshare(UnshareFlags::NEWUSER) {
+        Ok(()) => map(USER, user.as_raw(), USER, group.as_raw()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn drop_capabilities() -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        // Kernels differ in how many there are.
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    for number in 0..64 {
+        let _ = rustix::thread::remove_capability_from_bounding_set(
+            CapabilitySet::from_bits_retain(1 << number),
+        );
+    }
+    let nothing = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, nothing).map_err(said("drop capabilities"))
+}
+
+/// Shows a path of this machine in the new root, at its own place; links are shown as links.
+fn show(root: &Utf8Path, path: &Utf8Path, is_read_only: bool) -> io::Result<()> {
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let place = Utf8PathBuf::from(format!("{root}{path}"));
+    if let Some(parent) = place.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if meta.is_symlink() {
+        return match place.symlink_metadata() {
+            Ok(_) => Ok(()),
+            Err(_) => std::os::unix::fs::symlink(fs::read_link(path)?, &place),
+        };
+    }
+    show_at(path, &place, is_read_only)
+}
+
+/// Shows something at a place of the new root, whose path is `place` for now.
+fn show_at(from: &Utf8Path, place: &Utf8Path, is_read_only: bool) -> io::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(place)?;
+    } else if place.symlink_metadata().is_err() {
+        fs::create_dir_all(place.parent().unwrap_or(place))?;
+        fs::write(place, "")?;
+    }
+    mount_bind_recursive(from.as_str(), place.as_str()).map_err(said("bind"))?;
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
+    if is_read_only {
+        flags |= MountFlags::RDONLY;
+    }
+    // What is mounted below it as well: a mount of its own keeps its own flags.
+    restrict(place, flags)?;
+    let below = format!("{place}/");
+    for mount in mounts()? {
+        if mount.as_str().starts_with(&below) {
+            restrict(&mount, flags)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where anything is mounted.
+fn mounts() -> io::Result<Vec<Utf8PathBuf>> {
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
+    let point = |line: &str| Some(Utf8PathBuf::from(unescaped(line.split(' ').nth(4)?)));
+    Ok(text.lines().filter_map(point).collect())
+}
+
+/// A path of mountinfo, in which spaces and the like are written as `\040` (proc(5)).
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part
+            .get(..3)
+            .and_then(|code| u8::from_str_radix(code, 8).ok());
+        match (code, part.get(3..)) {
+            (Some(code), Some(rest)) => {
+                plain.push(char::from(code));
+                plain.push_str(rest);
+            }
+            _ => {
+                plain.push('\\');
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
+/// Has a mount forbid more than it does already.
+fn restrict(path: &Utf8Path, more: MountFlags) -> io::Result<()> {
+    // What the mount forbids already must stay forbidden, or the kernel refuses.
+    let now = rustix::fs::statvfs(path.as_str())?.f_flag;
+    let mut flags = MountFlags::BIND | more;
+    for (have, keep) in [
+        (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ] {
+        if now.contains(have) {
+            flags |= keep;
+        }
+    }
+    mount_remount(path.as_str(), flags, "").map_err(said("restrict a mount"))
+}
