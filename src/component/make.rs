@@ -58,6 +58,9 @@ pub fn make(
     let root = staged.root();
     changed.extend(patch::make(context, &staged, prefix)?);
     run::make(context, &root, prefix)?;
+    if !component.run.is_empty() {
+        staged.inspect().map_err(context.failed("run", "run"))?;
+    }
     keep::make(context, &root)?;
     wrap::make(context, &staged, prefix)?;
     changed.extend(elf::make(context, &root, prefix)?);

@@ -268,3 +268,160 @@ fn an_optional_package_whose_script_fails_goes_with_its_whole_set() {
     assert_same(&project.temp, &ours, &theirs);
     assert!(!ours.join("node_modules/both").exists());
 }
+
+/// A project of two packages, the first of which leaves something for the second.
+fn hostile(script: &str) -> Project {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "a": "^1.0.0", "b": "^1.0.0" },
+    }));
+    project
+        .package(
+            "a",
+            &[about(
+                &json!({ "name": "a", "version": "1.0.0", "scripts": { "install": script } }),
+            )],
+            json!({ "hasInstallScript": true }),
+        )
+        .package(
+            "b",
+            &[about(
+                &json!({ "name": "b", "version": "1.0.0", "scripts": { "install": "true" } }),
+            )],
+            json!({ "hasInstallScript": true, "dependencies": { "a": "^1.0.0" } }),
+        );
+    project
+}
+
+#[test]
+fn what_a_script_leaves_is_not_followed_nor_waited_for() {
+    for (script, said) in [
+        (
+            "ln -sf TEMP/secret /build/log; echo said; exit 1",
+            "exit code 1:\n  said\nit ran",
+        ),
+        (
+            "rm ../b/package.json; ln -s TEMP/secret ../b/package.json",
+            "package.json is a link",
+        ),
+        (
+            "rm ../b/package.json; mkfifo ../b/package.json",
+            "package.json is not a file",
+        ),
+        (
+            "rm ../b/package.json; ln -s /dev/zero ../b/package.json",
+            "package.json is a link",
+        ),
+        (
+            "rm ../b/package.json; truncate -s 5G ../b/package.json",
+            "has more than",
+        ),
+        (
+            "rm -r ../b; ln -s TEMP ../b",
+            "cannot be run: b is not a folder",
+        ),
+        (
+            "mkfifo pipe",
+            "is a named pipe, which a command or script has left in the tree",
+        ),
+        (
+            "node -e 'require(\"net\").createServer().listen(\"s\", () => process.exit())' ",
+            "",
+        ),
+        (
+            "perl -e 'use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un(\"s\"))'",
+            "is a socket",
+        ),
+        ("touch \"$(printf 'a\\nb')\"", "it has a control character"),
+    ] {
+        let beside = crate::common::Temp::new();
+        beside.write("secret", "SECRET OF THE MACHINE");
+        let script = script.replace("TEMP", beside.path().as_str());
+        let project = hostile(&script);
+        let ours = project.write("ours");
+        for out in [&[][..], &["--out", "elsewhere"]] {
+            let args = [&["--allow-scripts", "a,b"], out].concat();
+            let ran = project.lockwright(&ours, &args);
+            assert!(!ran.stderr.contains("SECRET"), "{script}: {ran}");
+            if said.is_empty() {
+                // Whoever made a socket and went has removed it again.
+                ran.ok();
+                continue;
+            }
+            let ran = ran.exit(1);
+            assert!(ran.stderr.contains(said), "{script}: {ran}");
+            assert!(!ours.join("node_modules").exists(), "{script}");
+        }
+    }
+}
+
+#[test]
+fn of_modes_that_a_script_sets_the_permission_bits_stay() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = hostile("touch f && chmod 6755 f && mkdir d && chmod 3777 d");
+    for out in [&[][..], &["--out", "elsewhere"]] {
+        let ours = project.write("ours");
+        let args = [&["--allow-scripts", "a"], out].concat();
+        project.lockwright(&ours, &args).ok();
+        let top = match out.is_empty() {
+            true => ours.clone(),
+            false => project.temp.join("elsewhere"),
+        };
+        let mode = |name: &str| {
+            let meta = fs::metadata(top.join("node_modules/a").join(name)).unwrap();
+            meta.permissions().mode() & 0o7777
+        };
+        assert_eq!((mode("f"), mode("d")), (0o755, 0o777));
+    }
+}
+
+#[test]
+fn a_script_of_the_projects_own_leads_nobody_out_of_the_project() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temp = crate::common::Temp::new();
+    let victim = temp.join("victim");
+    let state = || {
+        let mut all: Vec<String> = Vec::new();
+        for folder in [&victim, &victim.join("node_modules"), &victim.join("tree")] {
+            for entry in folder.read_dir_utf8().unwrap() {
+                let entry = entry.unwrap();
+                let mode = entry.metadata().unwrap().permissions().mode();
+                all.push(format!("{} {mode:o}", entry.path()));
+            }
+        }
+        all.sort();
+        all
+    };
+    for folder in ["node_modules", "tree"] {
+        fs::create_dir_all(victim.join(folder)).unwrap();
+        fs::write(victim.join(folder).join("file"), "mine").unwrap();
+    }
+    fs::write(victim.join("cli.js"), "mine").unwrap();
+    let before = state();
+    for script in [
+        // The staging folder, which is emptied in the end.
+        "cd ../..; for s in .lockwright-staged-*; do mv $s aside; ln -s VICTIM $s; done",
+        "cd ../..; for s in .lockwright-staged-*; do mv $s/tree $s/aside; ln -s VICTIM $s/tree; done",
+        // A workspace's folder, in which a node_modules is removed, and a program made executable.
+        "rm cli.js; ln -s VICTIM/cli.js cli.js",
+        "cd ..; mv one aside; ln -s VICTIM one",
+        // Where programs are linked.
+        "cd ../../node_modules; mv .bin aside 2>/dev/null; ln -s VICTIM .bin",
+        "cd ../../node_modules; rm -f .package-lock.json; ln -s VICTIM/cli.js .package-lock.json",
+    ] {
+        let mut project = with_workspaces();
+        let script = script.replace("VICTIM", victim.as_str());
+        let mut said = json!({ "name": "@w/one", "version": "1.0.0", "bin": { "one": "cli.js" },
+            "dependencies": { "@w/two": "^1.0.0" }, "scripts": {} });
+        said["scripts"]["preinstall"] = format!("touch cli.js; {script}").into();
+        project
+            .files
+            .retain(|(name, _)| name != "packages/one/package.json");
+        project.file("packages/one/package.json", &said.to_string());
+        let ours = project.write("ours");
+        fs::create_dir_all(ours.join("packages/one/node_modules/old")).unwrap();
+        // It may fail; what counts is what it did to what is not the project's.
+        let ran = project.lockwright(&ours, &["--allow-scripts", "@w/one"]);
+        assert!(ran.code == 0 || ran.code == 1, "{script}: {ran}");
+        assert_eq!(state(), before, "{script}: {ran}");
+    }
+}

@@ -88,6 +88,17 @@ pub enum TreeError {
     /// A path that is not in the tree.
     #[error("there is no file {0} in the tree")]
     Absent(TreePath),
+    /// Neither file, folder nor link.
+    #[error(
+        "{path} is {what}, which a command or script has left in the tree: files, folders and links are \
+         all that a tree holds; have it removed where it is made, or leave what makes it out"
+    )]
+    Foreign {
+        /// Where.
+        path: TreePath,
+        /// What it is.
+        what: &'static str,
+    },
     /// The provenance of a tree cannot be read.
     #[error("{path} is not a provenance record that can be read: {why}; make the tree again")]
     Provenance {

@@ -8,15 +8,23 @@
 //!
 //! A run that is killed leaves this folder with nobody's lock on it, and the next run for the same
 //! destination sweeps it away.
+//!
+//! Scripts of the project's own may write to the folder that this one is in. So both are opened before
+//! any script runs, and the last steps go from there, by names alone: a link that took the place of
+//! either of them leads nowhere.
 
 use std::io;
 use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, Stat, fstat, renameat, renameat_with,
+    statat,
+};
+use rustix::io::Errno;
 
 use super::TreeError;
+use crate::core::foreign::Folder;
 
 const PREFIX: &str = ".lockwright-staged-";
 
@@ -28,12 +36,14 @@ pub(super) const FOLDER_MODE: u32 = 0o755;
 pub(super) struct Stage {
     destination: Utf8PathBuf,
     folder: Utf8PathBuf,
+    /// The folder that the destination is in, open.
+    pub(super) parent: Folder,
+    /// The staging folder, open and locked.
+    open: Folder,
     /// `tree/`, open: everything inside is named relative to it.
     pub(super) tree: OwnedFd,
     /// `tmp/`, likewise.
     pub(super) tmp: OwnedFd,
-    /// Held for its lock alone.
-    _lock: OwnedFd,
     /// Permission bits that the system takes from a new file.
     pub(super) file_mask: u32,
     /// Whether a new folder has another mode than the one asked for.
@@ -51,16 +61,19 @@ impl Stage {
         std::fs::create_dir_all(parent)
             .map_err(|error| TreeError::at_destination("make the folder", parent, error))?;
         let prefix = prefix(name);
-        sweep(parent, &prefix);
-        let (folder, lock) = make_locked(parent, &prefix)?;
+        let real = parent.canonicalize_utf8().and_then(Folder::open);
+        let open_parent =
+            real.map_err(|error| TreeError::at_destination("open the folder", parent, error))?;
+        sweep(parent, &open_parent, &prefix);
+        let (folder, open) = make_locked(parent, &prefix)?;
         // From here on there is something to remove when a step fails.
-        let guard = Removal(&folder);
+        let guard = Removal(&folder, &open_parent, &open);
         let io = |doing, error: rustix::io::Errno| TreeError::io(doing, &folder, error.into());
 
         let made = |name: &str| -> Result<OwnedFd, rustix::io::Errno> {
-            rustix::fs::mkdirat(&lock, name, Mode::from_raw_mode(0o777))?;
+            rustix::fs::mkdirat(&open, name, Mode::from_raw_mode(0o777))?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            rustix::fs::openat(&lock, name, flags, Mode::empty())
+            rustix::fs::openat(&open, name, flags, Mode::empty())
         };
         let tree = made("tree").map_err(|error| io("make folders in", error))?;
         let tmp = made("tmp").map_err(|error| io("make folders in", error))?;
@@ -69,9 +82,10 @@ impl Stage {
         Ok(Self {
             destination,
             folder,
+            parent: open_parent,
+            open,
             tree,
             tmp,
-            _lock: lock,
             file_mask: probed.file_mask,
             folders_differ: probed.folders_differ,
             folds: probed.folds,
@@ -90,61 +104,65 @@ impl Stage {
 
     /// Gives the tree its name. What was there is removed afterwards.
     pub(super) fn rename(&self) -> Result<(), TreeError> {
-        let tree = self.root();
-        let error = |error: rustix::io::Errno| {
-            TreeError::at_destination(
-                "put the new tree in the place of",
-                &self.destination,
-                error.into(),
-            )
-        };
-        if std::fs::symlink_metadata(&self.destination).is_err() {
-            return rustix::fs::renameat(CWD, tree.as_str(), CWD, self.destination.as_str())
-                .map_err(error);
+        let doing = "put the new tree in the place of";
+        let said = |error| TreeError::at_destination(doing, &self.destination, error);
+        let failed = |error: Errno| said(error.into());
+        let name = self.destination.file_name().unwrap_or_default();
+        let (parent, open) = (&self.parent, &self.open);
+        self.is_where_it_was().map_err(said)?;
+        if statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+            return renameat(open, "tree", parent, name).map_err(failed);
         }
-        let exchange = rustix::fs::renameat_with(
-            CWD,
-            tree.as_str(),
-            CWD,
-            self.destination.as_str(),
-            RenameFlags::EXCHANGE,
-        );
-        match exchange {
+        match renameat_with(open, "tree", parent, name, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             // Not every file system exchanges. Two renames leave a moment with neither tree in
             // place, and the old one safe in the staging folder.
-            Err(
-                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP,
-            ) => {
-                let old = self.folder.join("old");
-                let rename = |from: &Utf8Path, to: &Utf8Path| {
-                    rustix::fs::renameat(CWD, from.as_str(), CWD, to.as_str())
-                };
-                rename(&self.destination, &old).map_err(error)?;
-                rename(&tree, &self.destination).map_err(|problem| {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                renameat(parent, name, open, "old").map_err(failed)?;
+                renameat(open, "tree", parent, name).map_err(|problem| {
                     // Should this fail too, the sweep must not take the old tree with it.
-                    if rename(&old, &self.destination).is_err() {
-                        let _ = rename(&old, &self.destination.with_extension("old"));
+                    if renameat(open, "old", parent, name).is_err() {
+                        let _ = renameat(open, "old", parent, format!("{name}.old"));
                     }
-                    error(problem)
+                    failed(problem)
                 })
             }
-            Err(problem) => Err(error(problem)),
+            Err(problem) => Err(failed(problem)),
+        }
+    }
+
+    /// The folder that the destination is in still has its name, and the tree has its own: nothing
+    /// has been put in the place of either.
+    fn is_where_it_was(&self) -> io::Result<()> {
+        let parent = self.destination.parent().unwrap_or(Utf8Path::new("/"));
+        let (held, named) = (
+            fstat(&self.parent)?,
+            statat(CWD, parent.as_str(), AtFlags::empty())?,
+        );
+        let (tree, inside) = (
+            fstat(&self.tree)?,
+            statat(&self.open, "tree", AtFlags::SYMLINK_NOFOLLOW)?,
+        );
+        let is_same =
+            |one: &Stat, other: &Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+        match is_same(&held, &named) && is_same(&tree, &inside) {
+            true => Ok(()),
+            false => Err(io::Error::other("it was moved while the tree was made")),
         }
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        remove(&self.folder);
+        remove(&self.folder, &self.parent, &self.open);
     }
 }
 
-struct Removal<'a>(&'a Utf8Path);
+struct Removal<'a>(&'a Utf8Path, &'a Folder, &'a Folder);
 
 impl Drop for Removal<'_> {
     fn drop(&mut self) {
-        remove(self.0);
+        remove(self.0, self.1, self.2);
     }
 }
 
@@ -167,23 +185,23 @@ fn prefix(name: &str) -> String {
 }
 
 /// Removes staging folders whose runs have died. What cannot be removed is left for the next run.
-fn sweep(parent: &Utf8Path, prefix: &str) {
+fn sweep(parent: &Utf8Path, open_parent: &Folder, prefix: &str) {
     let Ok(entries) = parent.read_dir_utf8() else {
         return;
     };
     for entry in entries.flatten() {
         if entry.file_name().starts_with(prefix)
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && let Ok(Some(_lock)) = lock(entry.path())
+            && let Ok(Some(open)) = lock(entry.path())
         {
             tracing::info!("removing {}, which a run that died has left", entry.path());
-            remove(entry.path());
+            remove(entry.path(), open_parent, &open);
         }
     }
 }
 
 /// Makes a folder and takes its lock, which nobody else may have taken in between.
-fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, OwnedFd), TreeError> {
+fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, Folder), TreeError> {
     let error = |error| TreeError::at_destination("make a folder in", parent, error);
     for _ in 0..100 {
         let made = tempfile::Builder::new()
@@ -206,17 +224,16 @@ fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, OwnedFd)
 }
 
 /// Takes a folder's lock, if nobody has it and the folder still has its name.
-fn lock(folder: &Utf8Path) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let open = rustix::fs::open(folder.as_str(), flags, Mode::empty())?;
+fn lock(folder: &Utf8Path) -> io::Result<Option<Folder>> {
+    let open = Folder::open(folder)?;
     match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     let (held, named) = (
-        rustix::fs::fstat(&open)?,
-        rustix::fs::statat(CWD, folder.as_str(), AtFlags::SYMLINK_NOFOLLOW)?,
+        fstat(&open)?,
+        statat(CWD, folder.as_str(), AtFlags::SYMLINK_NOFOLLOW)?,
     );
     Ok((held.st_ino == named.st_ino && held.st_dev == named.st_dev).then_some(open))
 }
@@ -248,28 +265,10 @@ fn probe(tree: &OwnedFd, tmp: &OwnedFd) -> Result<Probed, rustix::io::Errno> {
 }
 
 /// Removes a folder and all that is in it, as far as that can be done.
-fn remove(folder: &Utf8Path) {
-    empty(folder.as_std_path(), 4);
-    if let Err(error) = std::fs::remove_dir_all(folder) {
+fn remove(folder: &Utf8Path, parent: &Folder, open: &Folder) {
+    open.empty();
+    let name = folder.file_name().unwrap_or_default();
+    if let Err(error) = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
         tracing::warn!("{folder} could not be removed: {error}");
     }
-}
-
-/// Removes what is in a folder: unlinking takes as long as writing did, so in parallel.
-fn empty(folder: &std::path::Path, depth: u32) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    entries.flatten().par_bridge().for_each(|entry| {
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        // What fails here is tried again, and told, by `remove`.
-        if !is_folder {
-            let _ = std::fs::remove_file(entry.path());
-        } else if depth > 0 {
-            empty(&entry.path(), depth - 1);
-            let _ = std::fs::remove_dir(entry.path());
-        } else {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    });
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FileType, Mode};
 use sha2::{Digest as _, Sha256};
 
 use super::write::fill;
 use super::{Content, Facts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath};
+use crate::core::foreign::{Entry, Folder};
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Staged {
             sha256: Sha256::digest(bytes).into(),
         };
         let folder = self.tree.table.enter(owner, path.folder())?;
-        self.tree.make(&folder)?;
+        self.tree.make_again(&folder)?;
         let (temporary, file) = self.tree.temporary(facts.mode)?;
         fill(file, bytes).map_err(|error| self.tree.io("write", path, error))?;
         self.tree.rename(&temporary, path)?;
@@ -96,46 +97,54 @@ impl Staged {
         if !self.tree.table.remove(path) {
             return Err(TreeError::Absent(path.clone()));
         }
-        rustix::fs::unlinkat(&self.tree.stage.tree, path.as_str(), AtFlags::empty())
+        let folder = self.tree.open_folder(path.folder())?;
+        rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::empty())
             .map_err(|error| self.tree.io("remove", path, error.into()))
+    }
+
+    /// Looks through a tree in which a command or a script was at work: there must be nothing but
+    /// files, folders and links, all with names that a tree can have. Of modes, the permission bits
+    /// count, and no others stay.
+    ///
+    /// # Errors
+    /// When something else is there, or a folder cannot be read.
+    pub fn inspect(&self) -> Result<(), TreeError> {
+        self.look_through(&mut |_, _, _| Ok(()))
     }
 
     /// Finds what was changed by other means, a build step say: what is new or different becomes
     /// the owner's, what is gone is forgotten. Reads every file.
     ///
     /// # Errors
-    /// When a file cannot be read, or has a name that cannot be in a tree.
+    /// As [`Self::inspect`]; and when a file cannot be read.
     pub fn rescan(&self, owner: Owner) -> Result<(), TreeError> {
-        let root = self.root();
-        let mut seen = BTreeSet::new();
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            let reading = |error| TreeError::io("read", &folder, error);
-            for entry in folder.read_dir_utf8().map_err(reading)? {
-                let entry = entry.map_err(reading)?;
-                let at = entry.path();
-                let reading = |error| TreeError::io("read", at, error);
-                let kind = entry.file_type().map_err(reading)?;
-                let inside = at.strip_prefix(&root).map_or("", Utf8Path::as_str);
-                let path = TreePath::new(inside)?;
-                if kind.is_dir() {
-                    self.tree.table.enter(owner, &path)?;
-                    folders.push(at.to_owned());
-                    continue;
-                }
-                let content = if kind.is_symlink() {
-                    Content::Link(at.read_link_utf8().map_err(reading)?.as_str().into())
-                } else {
-                    Content::File(Facts::of_file(at.as_std_path()).map_err(reading)?)
-                };
-                let table = &self.tree.table;
-                if table.get(&path).is_none_or(|node| node.content != content) {
-                    table.put(owner, &path, &content);
-                }
-                seen.insert(path);
-            }
-        }
         let table = &self.tree.table;
+        let mut seen = BTreeSet::new();
+        self.look_through(&mut |folder, path, kind| {
+            let reading = |error: std::io::Error| self.tree.io("read", path, error);
+            let content = match kind {
+                FileType::Directory => return table.enter(owner, path).map(drop),
+                FileType::Symlink => {
+                    let target = rustix::fs::readlinkat(folder, path.file_name(), Vec::new());
+                    let target = target.map_err(|error| reading(error.into()))?;
+                    let target = target.into_string().map_err(|_| {
+                        reading(std::io::Error::other(
+                            "it leads to a name that is not UTF-8",
+                        ))
+                    })?;
+                    Content::Link(target.into())
+                }
+                _ => {
+                    let file = folder.file(path.file_name()).map_err(reading)?;
+                    Content::File(Facts::of(file).map_err(reading)?)
+                }
+            };
+            if table.get(path).is_none_or(|node| node.content != content) {
+                table.put(owner, path, &content);
+            }
+            seen.insert(path.clone());
+            Ok(())
+        })?;
         let gone: Vec<_> = table
             .entries()
             .into_iter()
@@ -144,6 +153,49 @@ impl Staged {
             .collect();
         for path in gone {
             table.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// Visits all that is in the tree, folders before what is in them.
+    fn look_through(
+        &self,
+        visit: &mut dyn FnMut(&Folder, &TreePath, FileType) -> Result<(), TreeError>,
+    ) -> Result<(), TreeError> {
+        let mut folders = vec![String::new()];
+        while let Some(inside) = folders.pop() {
+            let reading = |error| TreeError::io("read", &self.root().join(&inside), error);
+            let folder = self.tree.open_folder(&inside)?;
+            for Entry { name, kind, mode } in folder.entries().map_err(reading)? {
+                let name = name.into_string().map_err(|name| {
+                    let name = name.display();
+                    reading(std::io::Error::other(format!(
+                        "it has the name {name}, which is not UTF-8"
+                    )))
+                })?;
+                let path = match inside.is_empty() {
+                    true => TreePath::new(name)?,
+                    false => TreePath::new(format!("{inside}/{name}"))?,
+                };
+                let what = match kind {
+                    FileType::RegularFile | FileType::Directory | FileType::Symlink => None,
+                    FileType::Fifo => Some("a named pipe"),
+                    FileType::Socket => Some("a socket"),
+                    _ => Some("a device"),
+                };
+                if let Some(what) = what {
+                    return Err(TreeError::Foreign { path, what });
+                }
+                if mode & !0o777 != 0 && kind != FileType::Symlink {
+                    let mode = Mode::from_raw_mode(mode & 0o777);
+                    rustix::fs::chmodat(&folder, path.file_name(), mode, AtFlags::empty())
+                        .map_err(|error| self.tree.io("set the mode of", &path, error.into()))?;
+                }
+                visit(&folder, &path, kind)?;
+                if kind == FileType::Directory {
+                    folders.push(path.as_str().to_owned());
+                }
+            }
         }
         Ok(())
     }
@@ -172,8 +224,9 @@ impl Staged {
             tree.stage.rename()?;
         } else {
             tree.stage.rename()?;
-            let from = &tree.stage.tmp;
-            rustix::fs::renameat(from, &temporary, rustix::fs::CWD, at.as_str())
+            let (from, to) = (&tree.stage.tmp, &tree.stage.parent);
+            let name = at.file_name().unwrap_or_default();
+            rustix::fs::renameat(from, &temporary, to, name)
                 .map_err(|error| TreeError::io("write", &at, error.into()))?;
         }
         Ok(destination)

@@ -18,6 +18,7 @@ use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
 
 use super::TreeError;
+use crate::core::foreign;
 use crate::core::tree_path::{TreePath, fold};
 
 /// Someone who puts files into a tree, by the number the tree gave.
@@ -36,12 +37,19 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads a file for what it is. A link is followed.
+    /// Reads a file for what it is.
+    ///
+    /// # Errors
+    /// When there is no regular file, or it cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        Self::of(foreign::open(path)?)
+    }
+
+    /// Reads an open file for what it is.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn of_file(path: &Path) -> io::Result<Self> {
-        let mut file = fs::File::open(path)?;
+    pub fn of(mut file: fs::File) -> io::Result<Self> {
         let mode = file.metadata()?.permissions().mode();
         let mut hasher = Sha256::new();
         let mut size = 0;

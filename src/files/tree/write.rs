@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::stage::FOLDER_MODE;
 use super::table::{Claim, Folder};
+use crate::core::foreign;
+
 use super::{Content, Facts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
 
 /// Files of this machine up to this size are read whole.
@@ -289,7 +291,15 @@ impl Tree {
     ) -> Result<(), TreeError> {
         let content = Content::Link(target.into());
         let folder = self.table.enter(owner, path.folder())?;
-        let spot = self.spot(&folder, path);
+        self.make_again(&folder)?;
+        // Programs are linked when scripts have run, too: what was a folder may be a link by now.
+        let open = self.open_folder(path.folder())?;
+        let spot = Spot {
+            folder: &folder,
+            name: path.file_name(),
+            dir: open.as_fd(),
+            at: path.file_name(),
+        };
         let failed = |error: Errno| self.io("create the link", path, error.into());
         match self.claim(owner, &spot, &content)? {
             Claim::Nothing => Ok(()),
@@ -424,8 +434,36 @@ impl Tree {
         }
     }
 
+    /// A folder of the tree, every step of the way to which is a folder that is really there.
+    pub(super) fn open_folder(&self, path: &str) -> Result<foreign::Folder, TreeError> {
+        foreign::below(self.stage.tree.as_fd(), path)
+            .map_err(|error| TreeError::io("open", &self.root().join(path), error))
+    }
+
+    /// Makes a folder where others may have been at work since it was made.
+    pub(super) fn make_again(&self, folder: &Folder) -> Result<(), TreeError> {
+        let mut here = self.open_folder("")?;
+        for name in folder.path.split('/').filter(|name| !name.is_empty()) {
+            let failed =
+                |error| TreeError::io("make the folder", &self.root().join(&*folder.path), error);
+            let mode = Mode::from_raw_mode(FOLDER_MODE);
+            let is_new = match rustix::fs::mkdirat(&here, name, mode) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(error) => return Err(failed(error.into())),
+            };
+            here = here.folder(name).map_err(failed)?;
+            if is_new && self.stage.folders_differ {
+                rustix::fs::fchmod(&here, mode).map_err(|error| failed(error.into()))?;
+            }
+        }
+        folder.made.store(true, Ordering::Release);
+        Ok(())
+    }
+
     pub(super) fn rename(&self, temporary: &str, path: &TreePath) -> Result<(), TreeError> {
-        rustix::fs::renameat(&self.stage.tmp, temporary, &self.stage.tree, path.as_str())
+        let folder = self.open_folder(path.folder())?;
+        rustix::fs::renameat(&self.stage.tmp, temporary, &folder, path.file_name())
             .map_err(|error| self.io("write", path, error.into()))
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use serde_json::Value;
 use tar::{Builder, EntryType, Header};
 
 use super::packlist::{self, Kind, PackError, Source};
+use crate::core::foreign::{Folder, TEXT};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::decide::lock::npm::programs;
 
@@ -40,15 +41,17 @@ pub enum FolderError {
     Pack(#[from] PackError),
 }
 
-/// Writes the tarball of a folder.
+/// Writes the tarball of a folder, in which scripts may have left what they like.
 ///
 /// # Errors
 /// When a file cannot be read, or a pattern of `files` or an ignore file is not understood.
 pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
-    let read = |path: &str| {
+    let failed = |path: &str| {
         let path = folder.join(path);
-        fs::read(&path).map_err(|source| FolderError::Read { path, source })
+        move |source| FolderError::Read { path, source }
     };
+    let open = Folder::open(folder).map_err(failed(""))?;
+    let read = |path: &str| open.read(path, TEXT).map_err(failed(path));
     let modes = files(folder)?;
     let about: Value = serde_json::from_slice(&read("package.json")?).unwrap_or_default();
     let programs = about.as_object().map(programs).unwrap_or_default();
@@ -74,7 +77,8 @@ pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
     })?;
     let mut tar = Builder::new(GzEncoder::new(into, Compression::default()));
     for path in selected {
-        let bytes = read(&path)?;
+        let file = open.file(&path).map_err(failed(&path))?;
+        let size = file.metadata().map_err(failed(&path))?.len();
         let executable = match packlist::is_program(&programs, &path) {
             true => 0o111,
             false => 0,
@@ -85,18 +89,12 @@ pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
         header.set_uid(0);
         header.set_gid(0);
         header.set_mode(modes.get(&path).copied().flatten().unwrap_or(0o644) | executable);
-        header.set_size(bytes.len() as u64);
-        tar.append_data(&mut header, format!("package/{path}"), bytes.as_slice())
-            .map_err(|source| FolderError::Read {
-                path: folder.join(&path),
-                source,
-            })?;
+        header.set_size(size);
+        tar.append_data(&mut header, format!("package/{path}"), file.take(size))
+            .map_err(failed(&path))?;
     }
     let finish = || tar.into_inner()?.finish()?.flush();
-    finish().map_err(|source| FolderError::Read {
-        path: folder.to_owned(),
-        source,
-    })
+    finish().map_err(failed(""))
 }
 
 /// Every file below a folder with its mode, and what is none without; but for what is installed there.

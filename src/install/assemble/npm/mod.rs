@@ -22,6 +22,7 @@ pub use place::{fetch_commit, revision};
 use prepare::PrepareError;
 use trees::{HIDDEN, MODULES, Trees};
 
+use crate::core::foreign::{self, Folder};
 use crate::core::progress::Progress;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::NpmLock;
@@ -314,8 +315,10 @@ fn commit(
         let replaced = tree.replaced().cloned();
         let owner = changed.then(|| tree.owner("install scripts", u64::MAX));
         let staged = tree.finish();
-        if let Some(owner) = owner.filter(|_| !in_place) {
-            staged.rescan(owner)?;
+        match owner {
+            Some(owner) if !in_place => staged.rescan(owner)?,
+            Some(_) => staged.inspect()?,
+            None => {}
         }
         let folder = staged.commit()?;
         done.replaced
@@ -326,37 +329,43 @@ fn commit(
         return Ok(done);
     }
     let folder = request.lock.folder();
+    // From here on it is the project's folder itself, where its scripts may have left links.
     for package in &request.plan.packages {
         let modules = format!("{}/{MODULES}", package.location);
-        if matches!(package.source, NpmSource::Folder) && !kept.contains(&modules) {
-            let path = folder.join(modules.trim_end_matches('/'));
-            if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-                fs::remove_dir_all(&path).map_err(|source| NpmAssembleError::Io {
-                    doing: "remove",
-                    path,
-                    source,
-                })?;
-            }
-        }
-    }
-    for bin in &request.plan.bins {
-        // A workspace's program must be executable to be one.
-        let Some(file) = real_file(request, bin.file.as_str()) else {
-            continue;
-        };
-        if let Ok(meta) = fs::metadata(&file).map(|meta| meta.permissions())
-            && meta.mode() & 0o111 != 0o111
+        if matches!(package.source, NpmSource::Folder)
+            && !kept.contains(&modules)
+            && let Ok(open) = Folder::open(folder).and_then(|top| top.folder(&modules))
         {
-            let wanted = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(&file, wanted).map_err(|source| NpmAssembleError::Io {
-                doing: "make executable",
-                path: file.clone(),
+            open.empty();
+            let path = folder.join(modules.trim_end_matches('/'));
+            fs::remove_dir(&path).map_err(|source| NpmAssembleError::Io {
+                doing: "remove",
+                path,
                 source,
             })?;
         }
     }
+    for bin in &request.plan.bins {
+        // A workspace's program must be executable to be one.
+        let Some(path) = real_file(request, bin.file.as_str()) else {
+            continue;
+        };
+        if let Ok(file) = foreign::open_inside(folder, &path)
+            && let Ok(meta) = file.metadata()
+            && meta.permissions().mode() & 0o111 != 0o111
+        {
+            let wanted = fs::Permissions::from_mode(0o755);
+            file.set_permissions(wanted)
+                .map_err(|source| NpmAssembleError::Io {
+                    doing: "make executable",
+                    path,
+                    source,
+                })?;
+        }
+    }
     // npm believes its record while it is the newest of all.
-    if let Ok(record) = fs::File::open(folder.join(MODULES).join(HIDDEN)) {
+    let record = Folder::open(folder).and_then(|top| top.file(&format!("{MODULES}{HIDDEN}")));
+    if let Ok(record) = record {
         let _ = record.set_modified(std::time::SystemTime::now());
     }
     Ok(done)

@@ -15,6 +15,7 @@ use super::place::{fetch_commit, of_commits};
 use super::scripts::OWN;
 use super::{LeftOut, NpmAssembleError, Request, assemble};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
 use crate::core::progress::Progress;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::scripts::is_made;
@@ -135,6 +136,10 @@ fn made(
     assemble_in(request, &checkout, &host)?;
     let tarball = checkout.temporary().join("package.tgz");
     let file = fs::File::create_new(&tarball).map_err(io("write", tarball.clone()))?;
+    // A script of its own may have put a link in the place of a folder.
+    foreign::Folder::open(&checkout.root)
+        .and_then(|root| root.folder(&commit.folder))
+        .map_err(io("open", checkout.folder.clone()))?;
     pack::pack(&checkout.folder, std::io::BufWriter::new(file))?;
     let about = &checkout.about;
     let last = about.name.as_deref().unwrap_or("package");
@@ -179,6 +184,8 @@ fn failed(package: &str, commit: &GitPackage, why: PrepareError) -> NpmAssembleE
 /// A commit's files, unpacked, of a package that has to be prepared.
 struct Checkout {
     held: TempDir,
+    /// Where the commit's files are.
+    root: Utf8PathBuf,
     /// Where the package is.
     folder: Utf8PathBuf,
     about: Manifest,
@@ -203,6 +210,7 @@ impl Checkout {
         let has_workspaces = recorded.contains_key("workspaces");
         let checkout = Self {
             held,
+            root,
             folder,
             about,
             has_workspaces,
