@@ -23,10 +23,14 @@ use crate::decide::manifest::Manifest;
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{self, Tar, TarError};
 use crate::files::archive::zip::{Zip, ZipError};
+<<<<<<< HEAD
 use crate::files::archive::zip_write::{self, CompressionMethod};
+=======
+use crate::files::contents::{Contents as _, Member};
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
 use crate::files::tree::Provenance;
 use crate::install::npm::glob::Pattern;
-use crate::install::npm::package::{Expected, Form, Package};
+use crate::install::npm::package::{Form, Package};
 use crate::install::python::{about, marshal, metadata, record};
 use crate::obtain::fetch::netrc::Netrc;
 use crate::transform::elf::{Edit, Facts, Rpath, patch};
@@ -223,15 +227,10 @@ fn tarred(bytes: &[u8]) {
 }
 
 fn npm_package(bytes: &[u8]) {
-    let expected = Expected {
-        archive: "x.tgz",
-        name: "x",
-        version: None,
-    };
     let _ = tar::unpack::<_, TarError>(bytes, "x.tgz", &limits(), |bytes| {
         for form in [Form::Tarball, Form::Checkout(""), Form::Checkout("package")] {
-            if let Ok(package) = Package::read(bytes, form, &expected, &limits()) {
-                for (path, mode, _) in package.files() {
+            if let Ok(package) = Package::read(bytes, form, &limits(), "x.tgz") {
+                for Member { path, mode, .. } in package.members() {
                     assert!(!path.is_empty() && !path.starts_with('/') && mode & 0o7000 == 0);
                     assert!(
                         !path.split('/').any(|part| part == ".."),

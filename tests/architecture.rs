@@ -12,7 +12,7 @@ use std::path::Path;
 /// The floors from the ground up, each with its rooms in their order.
 const ORDER: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("files", &["archive", "tree"]),
+    ("files", &["archive", "tree", "contents"]),
     ("decide", &["lock", "target", "plan", "manifest"]),
     ("obtain", &["store", "fetch", "source"]),
     ("install", &["owners", "python", "npm", "build", "assemble"]),

@@ -172,7 +172,6 @@ impl NodeArgs {
             (!self.workspace.is_empty(), "--workspace"),
             (!self.allow_scripts.is_empty(), "--allow-scripts"),
             (self.ignore_scripts, "--ignore-scripts"),
-            (self.link_mode.is_some(), "--link-mode"),
             (self.os.is_some(), "--os"),
             (self.cpu.is_some(), "--cpu"),
             (self.libc.is_some(), "--libc"),

@@ -160,8 +160,7 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
     let progress = Progress::bytes("Verifying", total);
     let damaged = store.verify(&entries, &progress);
     progress.done();
-    let mut unpacked = store.verify_unpacked(remove)?;
-    unpacked.extend(store.verify_loose(remove)?);
+    let contents = store.verify_contents(remove)?;
     if remove {
         for damaged in &damaged {
             store.remove(&damaged.entry.blob)?;
@@ -177,7 +176,7 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
             "artifacts": entries.len(),
             "bytes": total,
             "damaged": found,
-            "unpacked_damaged": unpacked,
+            "contents_damaged": contents,
             "removed": remove,
         });
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -194,15 +193,15 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
                 entry.file_name()
             ))?;
         }
-        for folder in &unpacked {
-            print(&format!("{folder} was changed\n"))?;
+        for path in &contents {
+            print(&format!("{path} was changed\n"))?;
         }
         if !global.quiet {
             eprintln!(
                 "{}, {}: {}",
                 artifacts(entries.len()),
                 bytes(total),
-                match (damaged.len() + unpacked.len(), remove) {
+                match (damaged.len() + contents.len(), remove) {
                     (0, _) => "all as they should be".to_owned(),
                     (count, true) => format!("{count} damaged and removed"),
                     (count, false) => format!("{count} damaged; --remove has them fetched again"),
@@ -210,7 +209,7 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
             );
         }
     }
-    Ok(if damaged.is_empty() && unpacked.is_empty() {
+    Ok(if damaged.is_empty() && contents.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -209,6 +209,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             store: &store,
             fetch: &network,
             limits: args.limits.limits(),
+            link: args.node.link(),
             strict: args.strict,
             builder: Some(&builder),
         },

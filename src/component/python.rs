@@ -17,7 +17,7 @@ use crate::decide::manifest::{self, BuildDefaults};
 use crate::decide::plan::{Install, PythonPlan, Selection};
 use crate::decide::target::Os;
 use crate::files::archive::Limits;
-use crate::files::tree::Tree;
+use crate::files::tree::{LinkMode, Tree};
 use crate::install::assemble::python::{Request, assemble};
 use crate::install::build::sandbox::Mode;
 use crate::install::build::{self, Builder};
@@ -214,6 +214,7 @@ pub fn place(
             store: context.settings.store,
             fetch: context.settings.fetch,
             limits: Limits::default(),
+            link: LinkMode::Copy,
             strict: false,
             builder: Some(&builder),
         },

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use crate::common::{self, Run as _};
@@ -245,29 +246,31 @@ fn files_are_shared_with_the_store_and_an_edit_is_noticed() {
     // What is copied comes, from the second time on, from what was kept uncompressed.
     fs::remove_dir_all(project.temp.join("store")).unwrap();
     let ours = project.write("copy");
-    let loose = project.temp.join("store/v1/loose");
+    let contents = project.temp.join("store/v1/contents");
     let sync = |args: &[&str]| {
         fs::remove_dir_all(ours.join("node_modules")).ok();
         project.lockwright(&ours, args).ok();
         assert_same(&project.temp, &ours, &theirs);
-        fs::read_dir(&loose).map_or(0, Iterator::count)
+        kept_bytes(&contents).len()
     };
     assert_eq!(sync(&[]), 0);
     assert_eq!(sync(&["--store-packed"]), 0);
     assert_eq!((sync(&[]), sync(&[])), (1, 1));
-    let kept = fs::read_dir(&loose)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let kept = kept_bytes(&contents).remove(0);
     fs::remove_file(&kept).unwrap();
     fs::write(&kept, "damaged").unwrap();
     assert_eq!(sync(&[]), 1);
     assert!(
-        fs::metadata(&kept).unwrap().len() > 1024,
+        fs::read(&kept).unwrap() != b"damaged",
         "it was made anew"
     );
+}
+
+/// The artifacts that are kept uncompressed.
+fn kept_bytes(contents: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let folders = contents.read_dir_utf8().into_iter().flatten();
+    let files = folders.map(|folder| folder.unwrap().into_path().join("bytes"));
+    files.filter(|file| file.exists()).collect()
 }
 
 #[test]

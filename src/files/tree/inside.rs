@@ -19,7 +19,7 @@ use crate::core::tree_path::check_name;
 pub struct Inside<'a> {
     tree: &'a Tree,
     owner: Owner,
-    top: TreePath,
+    top: Box<str>,
     open: Open,
 }
 
@@ -33,12 +33,15 @@ struct Open {
 }
 
 impl Open {
-    fn new(tree: &Tree, owner: Owner, path: &TreePath, below: &str) -> Result<Self, TreeError> {
+    fn new(tree: &Tree, owner: Owner, path: &str, below: &str) -> Result<Self, TreeError> {
         let folder = tree.table.enter(owner, path)?;
         tree.make(&folder)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(&tree.stage.tree, path.as_str(), flags, Mode::empty())
-            .map_err(|error| tree.io("open the folder", path, error.into()))?;
+        let at = if path.is_empty() { "." } else { path };
+        let dir =
+            rustix::fs::openat(&tree.stage.tree, at, flags, Mode::empty()).map_err(|error| {
+                TreeError::io("open the folder", &tree.root().join(path), error.into())
+            })?;
         Ok(Self {
             below: below.to_owned(),
             folder,
@@ -48,32 +51,38 @@ impl Open {
 }
 
 impl<'a> Inside<'a> {
-    pub(super) fn new(tree: &'a Tree, owner: Owner, top: TreePath) -> Result<Self, TreeError> {
-        let open = Open::new(tree, owner, &top, "")?;
+    pub(super) fn new(tree: &'a Tree, owner: Owner, top: &str) -> Result<Self, TreeError> {
+        let open = Open::new(tree, owner, top, "")?;
         Ok(Self {
             tree,
             owner,
-            top,
+            top: top.into(),
             open,
         })
     }
 
-    /// Puts a file there, `path` being its path from the top folder. Its digest is computed for a
-    /// record alone: without one, equal bytes from two owners count as different.
+    /// Puts a file there, `path` being its path from the top folder. A digest that is not known
+    /// is computed for a record alone: without one, equal bytes from two owners count as
+    /// different.
     ///
     /// # Errors
     /// When the path leads elsewhere, and as [`Tree::file`].
-    pub fn file(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), TreeError> {
+    pub fn file(
+        &mut self,
+        path: &str,
+        mode: u16,
+        bytes: &[u8],
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Facts, TreeError> {
         let (tree, owner) = (self.tree, self.owner);
+        let is_needed = sha256.is_none() && tree.options.record != Record::Nowhere;
         let facts = Facts {
-            mode: (mode & 0o777) as u16,
+            mode: mode & 0o777,
             size: bytes.len() as u64,
-            sha256: match tree.options.record {
-                Record::Nowhere => tree.mark(),
-                Record::Inside | Record::Beside => Sha256::digest(bytes).into(),
-            },
+            sha256: sha256.or_else(|| is_needed.then(|| Sha256::digest(bytes).into())),
         };
-        tree.put_file(owner, &self.spot(path)?, facts, bytes)
+        tree.put_file(owner, &self.spot(path)?, facts, bytes)?;
+        Ok(facts)
     }
 
     /// Puts a file there that is in a folder of this machine, sharing it as `how` says where the
@@ -95,9 +104,10 @@ impl<'a> Inside<'a> {
     fn spot<'s>(&'s mut self, path: &'s str) -> Result<Spot<'s>, TreeError> {
         let (below, name) = path.rsplit_once('/').unwrap_or(("", path));
         if below != self.open.below {
-            let folder = match below {
-                "" => self.top.clone(),
-                below => self.top.join(below)?,
+            let folder = match (&*self.top, below) {
+                (top, "") => top.to_owned(),
+                ("", below) => TreePath::new(below)?.to_string(),
+                (top, below) => TreePath::new(format!("{top}/{below}"))?.to_string(),
             };
             self.open = Open::new(self.tree, self.owner, &folder, below)?;
         }

@@ -39,8 +39,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use crate::core::tree_path::{PathError, TreePath, fold};
 pub use error::TreeError;
+<<<<<<< HEAD
 pub use guard::{Precious, Replaced};
 pub use inside::Inside;
+=======
+pub(super) use inside::Inside;
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
 pub use table::{Collision, Content, Facts, Owner};
@@ -164,12 +168,13 @@ impl Tree {
         self.table.owner(name, rank)
     }
 
-    /// Where an owner puts files into a folder and those below it, one after another.
+    /// Where an owner puts files into a folder and those below it, one after another. The folder
+    /// is a [`TreePath`]'s, or the empty string for the top.
     ///
     /// # Errors
     /// When a file is there, or it cannot be made.
-    pub fn inside(&self, owner: Owner, folder: &TreePath) -> Result<Inside<'_>, TreeError> {
-        Inside::new(self, owner, folder.clone())
+    pub(super) fn inside(&self, owner: Owner, folder: &str) -> Result<Inside<'_>, TreeError> {
+        Inside::new(self, owner, folder)
     }
 
     /// The name of an owner.

@@ -78,7 +78,7 @@ impl Staged {
         let facts = Facts {
             mode: (mode & 0o777) as u16,
             size: bytes.len() as u64,
-            sha256: Sha256::digest(bytes).into(),
+            sha256: Some(Sha256::digest(bytes).into()),
         };
         let folder = self.tree.table.enter(owner, path.folder())?;
         self.tree.make_again(&folder)?;

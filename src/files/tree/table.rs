@@ -32,8 +32,8 @@ pub struct Facts {
     pub mode: u16,
     /// Length in bytes.
     pub size: u64,
-    /// Of the bytes.
-    pub sha256: [u8; 32],
+    /// Of the bytes, where it is known: a tree without a record needs none.
+    pub sha256: Option<[u8; 32]>,
 }
 
 impl Facts {
@@ -68,7 +68,7 @@ impl Facts {
         Ok(Self {
             mode: (mode & 0o777) as u16,
             size,
-            sha256: hasher.finalize().into(),
+            sha256: Some(hasher.finalize().into()),
         })
     }
 }
@@ -80,6 +80,16 @@ pub enum Content {
     File(Facts),
     /// A symbolic link, and where it leads.
     Link(Box<str>),
+}
+
+impl Content {
+    /// Whether both are known to be the same; files without a digest are not.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match self {
+            Self::File(facts) => facts.sha256.is_some() && self == other,
+            Self::Link(_) => self == other,
+        }
+    }
 }
 
 /// One path that several owners brought with different contents.
@@ -159,16 +169,16 @@ impl Folder {
         held_by(&self.entries)
     }
 
-    /// Does something while nobody can claim what is here, if this is still what stands there.
-    pub(super) fn while_it_is<T>(
+    /// Does something while nobody can claim what is here, if it is still this owner's.
+    pub(super) fn while_owned<T>(
         &self,
         name: &str,
-        content: &Content,
+        owner: Owner,
         act: impl FnOnce() -> T,
     ) -> Option<T> {
         let entries = self.entries();
         match entries.get(name) {
-            Some(Entry::Node(node)) if node.content == *content => Some(act()),
+            Some(Entry::Node(node)) if node.owner == owner => Some(act()),
             _ => None,
         }
     }
@@ -267,7 +277,7 @@ impl Table {
             }
             Some(Entry::Node(held)) => held,
         };
-        let (holder, same) = (held.owner, held.content == *content);
+        let (holder, same) = (held.owner, held.content.is_same(content));
         if holder == owner {
             return if same {
                 Ok(Claim::Nothing)
@@ -281,7 +291,7 @@ impl Table {
             .or_insert_with(|| vec![(holder, held.content.clone())]);
         if contenders
             .iter()
-            .any(|(other, had)| *other == owner && had != content)
+            .any(|(other, had)| *other == owner && !had.is_same(content))
         {
             return Err(twice());
         }
@@ -417,7 +427,7 @@ impl Table {
             };
             let mut losers: Vec<Owner> = contenders
                 .iter()
-                .filter(|(_, content)| *content != node.content)
+                .filter(|(owner, content)| *owner != node.owner && !content.is_same(&node.content))
                 .map(|(owner, _)| *owner)
                 .collect();
             losers.sort_by(|a, b| self.compare(*a, *b));

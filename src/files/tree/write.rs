@@ -57,26 +57,10 @@ impl Tree {
         mode: u32,
         bytes: &[u8],
     ) -> Result<Facts, TreeError> {
-        let sha256 = Sha256::digest(bytes).into();
-        self.file_of_digest(owner, path, mode, bytes, sha256)
-    }
-
-    /// Puts a file there whose digest is known, which is not computed again.
-    ///
-    /// # Errors
-    /// As [`Self::file`].
-    pub fn file_of_digest(
-        &self,
-        owner: Owner,
-        path: &TreePath,
-        mode: u32,
-        bytes: &[u8],
-        sha256: [u8; 32],
-    ) -> Result<Facts, TreeError> {
         let facts = Facts {
             mode: (mode & 0o777) as u16,
             size: bytes.len() as u64,
-            sha256,
+            sha256: Some(Sha256::digest(bytes).into()),
         };
         let folder = self.table.enter(owner, path.folder())?;
         self.put_file(owner, &self.spot(&folder, path), facts, bytes)?;
@@ -102,40 +86,23 @@ impl Tree {
             Claim::Replace => {
                 let (temporary, file) = self.temporary(facts.mode)?;
                 fill(file, bytes).map_err(writing)?;
-                self.publish(&temporary, spot, &content)
+                self.publish(&temporary, spot, owner)
             }
         }
     }
 
-    /// Begins a file whose bytes come piece by piece: for those too large to be held. It is there
-    /// when [`Open::finish`] has been called, and never if not.
+    /// Begins a file whose bytes come piece by piece: for those too large to be held. A digest that
+    /// is known is not computed again. The file is there when [`Open::finish`] has been called, and
+    /// never if not.
     ///
     /// # Errors
     /// When no file can be made.
-    pub fn open(&self, owner: Owner, path: &TreePath, mode: u32) -> Result<Open<'_>, TreeError> {
-        self.begin(owner, path, mode, Hashing::Running(Sha256::new()))
-    }
-
-    /// Begins a file whose digest is known, which is not computed again.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_of_digest(
+    pub fn open(
         &self,
         owner: Owner,
         path: &TreePath,
         mode: u32,
-        sha256: [u8; 32],
-    ) -> Result<Open<'_>, TreeError> {
-        self.begin(owner, path, mode, Hashing::Known(sha256))
-    }
-
-    fn begin(
-        &self,
-        owner: Owner,
-        path: &TreePath,
-        mode: u32,
-        hashing: Hashing,
+        sha256: Option<[u8; 32]>,
     ) -> Result<Open<'_>, TreeError> {
         let mode = (mode & 0o777) as u16;
         let (temporary, file) = self.temporary(mode)?;
@@ -145,7 +112,10 @@ impl Tree {
             path: path.clone(),
             temporary,
             file: File::from(file),
-            hashing,
+            hashing: match sha256 {
+                Some(sha256) => Hashing::Known(sha256),
+                None => Hashing::Running(Sha256::new()),
+            },
             mode,
             size: 0,
         })
@@ -162,7 +132,7 @@ impl Tree {
         mode: u32,
         reader: &mut dyn Read,
     ) -> Result<Facts, TreeError> {
-        let mut open = self.open(owner, path, mode)?;
+        let mut open = self.open(owner, path, mode, None)?;
         let mut buffer = vec![0; 1 << 17];
         loop {
             match reader.read(&mut buffer) {
@@ -257,7 +227,7 @@ impl Tree {
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 put(self.stage.tmp.as_fd(), &temporary).map_err(failed)?;
-                self.publish(&temporary, spot, &content)
+                self.publish(&temporary, spot, owner)
             }
         }
     }
@@ -310,7 +280,7 @@ impl Tree {
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 rustix::fs::symlinkat(target, &self.stage.tmp, &temporary).map_err(failed)?;
-                self.publish(&temporary, &spot, &content)
+                self.publish(&temporary, &spot, owner)
             }
         }
     }
@@ -390,16 +360,6 @@ impl Tree {
         Ok(file)
     }
 
-    /// What no other file of this tree has, in place of a digest.
-    pub(super) fn mark(&self) -> [u8; 32] {
-        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let mut mark = [0; 32];
-        for (byte, of_number) in mark.iter_mut().zip(number.to_le_bytes()) {
-            *byte = of_number;
-        }
-        mark
-    }
-
     fn temporary_name(&self) -> String {
         self.temporary.fetch_add(1, Ordering::Relaxed).to_string()
     }
@@ -418,14 +378,9 @@ impl Tree {
     }
 
     /// Gives a file of `tmp/` its name, unless someone of higher rank has it meanwhile.
-    fn publish(
-        &self,
-        temporary: &str,
-        spot: &Spot<'_>,
-        content: &Content,
-    ) -> Result<(), TreeError> {
+    fn publish(&self, temporary: &str, spot: &Spot<'_>, owner: Owner) -> Result<(), TreeError> {
         let rename = || rustix::fs::renameat(&self.stage.tmp, temporary, spot.dir, spot.at);
-        match spot.folder.while_it_is(spot.name, content, rename) {
+        match spot.folder.while_owned(spot.name, owner, rename) {
             Some(renamed) => renamed.map_err(|error| self.io("write", &spot.path(), error.into())),
             None => {
                 self.discard(temporary);
@@ -525,10 +480,10 @@ impl Open<'_> {
         let facts = Facts {
             mode: self.mode,
             size: self.size,
-            sha256: match self.hashing {
+            sha256: Some(match self.hashing {
                 Hashing::Running(hasher) => hasher.finalize().into(),
                 Hashing::Known(sha256) => sha256,
-            },
+            }),
         };
         let content = Content::File(facts);
         let folder = self.tree.table.enter(self.owner, self.path.folder())?;
@@ -536,7 +491,7 @@ impl Open<'_> {
         match self.tree.claim(self.owner, &spot, &content)? {
             Claim::Nothing => self.tree.discard(&self.temporary),
             Claim::First | Claim::Replace => {
-                self.tree.publish(&self.temporary, &spot, &content)?;
+                self.tree.publish(&self.temporary, &spot, self.owner)?;
             }
         }
         Ok(facts)

@@ -3,20 +3,20 @@
 //! Fetching, building and placing go on at the same time: a wheel is placed as soon as it has
 //! arrived or was built, and a build begins as soon as what it needs is here.
 
-use std::io::BufWriter;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::kept::Artifact;
 use crate::core::progress::Progress;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 use crate::files::archive::Limits;
 use crate::files::archive::zip::Zip;
-use crate::files::archive::zip_write::{self, CompressionMethod, WriteError};
-use crate::files::tree::{Collision, Owner, Tree, TreeError};
+use crate::files::contents::{Contents, PlaceError, Zipped};
+use crate::files::tree::{Collision, LinkMode, Owner, Tree, TreeError};
 use crate::install::build::{BuildError, Builder, Wheel};
-use crate::install::python::{Installed, Layout, WheelError, WheelSource, place_wheel};
+use crate::install::python::{FORM, Installed, Layout, WheelError, WheelSource, place_wheel};
 use crate::obtain::fetch::{self, FetchError, Want};
-use crate::obtain::store::{Blob, Loose, Mapped, Store};
+use crate::obtain::store::{Blob, Store};
 
 /// Everything that assembling needs to know.
 pub struct Request<'a> {
@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub fetch: &'a fetch::Options,
     /// What an archive may amount to.
     pub limits: Limits,
+    /// How files come from the store.
+    pub link: LinkMode,
     /// Whether different bytes for one path are an error.
     pub strict: bool,
     /// Builds what the lock has no wheel of; without it, such packages are an error.
@@ -118,6 +120,7 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
             let (results, placing) = (&results, &placing);
             scope.spawn(move |_| {
                 placing.working_on(package.name.to_string());
+<<<<<<< HEAD
                 let checked = request.store.is_checked(&blob.digest);
                 let placed = archive(request, &blob, &file_name).and_then(|bytes| {
                     let source = WheelSource {
@@ -134,6 +137,15 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
                 if placed.is_ok() && !checked {
                     request.store.mark_checked(&blob.digest);
                 }
+=======
+                let source = WheelSource {
+                    file_name: &file_name,
+                    name: &package.name,
+                    version: package.version.as_ref(),
+                    direct_url: package.direct_url.as_ref().map(ToString::to_string),
+                };
+                let placed = place(tree, request, owner, &blob, &source);
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
                 placing.advance(1);
                 lock(results).push((rank, placed));
             });
@@ -205,27 +217,29 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
     })
 }
 
-/// A wheel's archive; loose, when it was in the store before.
-fn archive(request: &Request<'_>, blob: &Blob, file_name: &str) -> Result<Mapped, WheelError> {
-    let store = request.store;
-    if blob.is_new {
-        return Ok(blob.map()?);
-    }
-    if let Some(loose) = store.loose(&blob.digest, Loose::Zip) {
-        return Ok(loose);
-    }
-    let packed = blob.map()?;
-    let zip = Zip::new(&packed, file_name, &request.limits)?;
-    let kept = store.keep_loose(&blob.digest, Loose::Zip, |file| {
-        let out = BufWriter::with_capacity(1 << 18, file);
-        zip_write::write(&zip, zip.members(), CompressionMethod::Stored, out)
-    });
-    match kept {
-        Ok(Some(loose)) => Ok(loose),
-        Err(WriteError::Read(error)) => Err(error.into()),
-        // It costs time alone.
-        Ok(None) | Err(WriteError::Write(_)) => Ok(packed),
-    }
+/// Places a wheel from what the store keeps of it, or else from its archive.
+fn place(
+    tree: &Tree,
+    request: &Request<'_>,
+    owner: Owner,
+    blob: &Blob,
+    source: &WheelSource<'_>,
+) -> Result<Installed, WheelError> {
+    let artifact = Artifact {
+        store: request.store,
+        blob,
+        form: FORM,
+        link: request.link,
+    };
+    let place = |contents: &dyn Contents| {
+        place_wheel(tree, request.layout, owner, contents, source, request.link)
+    };
+    artifact.place(&place, |known, place| {
+        let packed = blob.map()?;
+        let zip = Zip::new(&packed, source.file_name, &request.limits);
+        let zip = zip.map_err(PlaceError::from)?;
+        place(&Zipped::new(&zip, known))
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

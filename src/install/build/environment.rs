@@ -10,9 +10,11 @@ use super::sandbox::INSIDE;
 use crate::decide::plan::PlannedPackage;
 use crate::decide::target::probe::Interpreter;
 use crate::files::archive::Limits;
-use crate::files::tree::{Options, Record, Replace, Tree};
+use crate::files::archive::zip::Zip;
+use crate::files::contents::{PlaceError, Zipped};
+use crate::files::tree::{LinkMode, Options, Record, Replace, Tree};
 use crate::install::python::venv::{self, Venv};
-use crate::install::python::{Layout, WheelSource, place_wheel};
+use crate::install::python::{Layout, WheelError, WheelSource, place_wheel};
 use crate::obtain::store::Blob;
 
 /// The time that builds believe it is: 1 January 1980, the first that a zip archive can hold.
@@ -50,17 +52,23 @@ pub(super) fn assemble(
     venv::write(&tree, own, &layout, target, &venv)?;
     for (rank, need) in needs.iter().enumerate() {
         let bytes = need.blob.map()?;
+        let zip = Zip::new(&bytes, &need.file_name, &Limits::default());
+        let zip = zip.map_err(PlaceError::from).map_err(WheelError::from)?;
+        let contents = Zipped::new(&zip, None);
         let source = WheelSource {
+<<<<<<< HEAD
             checked: false,
             bytes: &bytes,
             packed: need.blob.size,
+=======
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
             file_name: &need.file_name,
             name: &need.package.name,
             version: need.package.version.as_ref(),
             direct_url: None,
         };
         let owner = tree.owner(&need.package.label(), rank as u64);
-        place_wheel(&tree, &layout, owner, &source, &Limits::default())?;
+        place_wheel(&tree, &layout, owner, &contents, &source, LinkMode::Copy)?;
     }
     tree.finish().commit()?;
     Ok(())

@@ -15,14 +15,29 @@ use super::packlist::{self, PackError};
 use crate::decide::lock::npm::scripts::is_made;
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{Kind, Tar, TarError};
-use crate::files::tree::{Facts, LinkMode, Owner, Tree, TreeError, TreePath};
-use crate::obtain::store::{StoreError, Unpacked};
+use crate::files::contents::{Contents, From, Member, PlaceError, PlacedFile, Placement, Take};
+use crate::files::tree::{TreeError, TreePath};
+use crate::obtain::store::StoreError;
 
-/// A tarball's contents, ready to be placed any number of times.
+/// What the store calls a tarball's files.
+pub const FORM: &str = "npm";
+
+/// A tarball's files.
 pub struct Package<'a> {
-    files: IndexMap<String, File<'a>>,
+    members: Vec<Member>,
+    bytes: Vec<&'a [u8]>,
     /// Whether it has scripts that npm would run on a git dependency before it packs it.
     pub has_prepare: bool,
+}
+
+impl Contents for Package<'_> {
+    fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
+        take(self.bytes.get(number).ok_or(PlaceError::Absent(number))?)
+    }
 }
 
 /// What an archive holds.
@@ -32,11 +47,6 @@ pub enum Form<'a> {
     Tarball,
     /// The files of a commit, of which those below this folder that `npm pack` takes are a package.
     Checkout(&'a str),
-}
-
-struct File<'a> {
-    mode: u32,
-    bytes: &'a [u8],
 }
 
 /// What the lock says that a tarball is.
@@ -51,8 +61,13 @@ pub struct Expected<'a> {
 }
 
 impl Expected<'_> {
-    /// A package.json of the archive against the lock.
-    fn check(&self, about: Option<&Value>) -> Result<(), PackageError> {
+    /// Holds a package.json of the archive against the lock.
+    ///
+    /// # Errors
+    /// When it is another package's.
+    pub fn check(&self, contents: &dyn Contents, file: &str) -> Result<(), PackageError> {
+        let about = about(contents, file)?;
+        let about = about.as_ref();
         let said = |key: &str| Some(about?.get(key)?.as_str()?.trim().to_owned());
         let (name, version) = (said("name"), said("version"));
         let bare = |version: &str| {
@@ -87,17 +102,12 @@ pub enum PackageError {
     /// The tree does not take it.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// The store does not take it.
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The store does not have it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: camino::Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
     /// It is another package than the lock says.
     #[error(
         "{archive} is {found}, and the lock says {expected}: let npm make the lock again, and see who changed it"
@@ -129,22 +139,21 @@ pub enum PackageError {
 }
 
 impl<'a> Package<'a> {
-    /// Reads an unpacked archive.
+    /// Reads an unpacked archive, which is called `archive` in messages.
     ///
     /// # Errors
-    /// When its members cannot all be placed, or it is not what is expected.
+    /// When its members cannot all be placed.
     pub fn read(
         bytes: &'a [u8],
         form: Form<'_>,
-        expected: &Expected<'_>,
         limits: &Limits,
+        archive: &str,
     ) -> Result<Self, PackageError> {
-        let archive = expected.archive;
         let members = match form {
             Form::Tarball => members(bytes, archive, limits)?,
             Form::Checkout(folder) => packed(bytes, folder, archive, limits)?,
         };
-        let mut files: IndexMap<String, File<'a>> = IndexMap::new();
+        let mut files: IndexMap<String, (u32, &'a [u8])> = IndexMap::new();
         let mut ignores = HashSet::new();
         for (place, mode, bytes) in members {
             let mut path = place.as_str().to_owned();
@@ -165,8 +174,8 @@ impl<'a> Package<'a> {
             let mode = ((mode | 0o666) & !0o022 & 0o777) | 0o600;
             files
                 .entry(path)
-                .and_modify(|file| file.bytes = bytes)
-                .or_insert(File { mode, bytes });
+                .and_modify(|(_, last)| *last = bytes)
+                .or_insert((mode, bytes));
         }
         for path in files.keys() {
             let mut above = path.as_str();
@@ -178,13 +187,21 @@ impl<'a> Package<'a> {
                 above = folder;
             }
         }
+        let bytes = files.values().map(|(_, bytes)| *bytes).collect();
+        let members = files.into_iter().map(|(path, (mode, bytes))| Member {
+            path,
+            mode: mode as u16,
+            size: bytes.len() as u64,
+            sha256: None,
+            is_folder: false,
+        });
         let mut package = Self {
-            files,
+            members: members.collect(),
+            bytes,
             has_prepare: false,
         };
-        package.check("package.json", expected)?;
         if let Form::Checkout(_) = form {
-            let about = package.about("package.json");
+            let about = about(&package, ABOUT)?;
             let scripts = about
                 .as_ref()
                 .and_then(|about| about.get("scripts")?.as_object());
@@ -194,138 +211,76 @@ impl<'a> Package<'a> {
         Ok(package)
     }
 
-    /// Its files: their paths, modes and bytes.
-    pub fn files(&self) -> impl Iterator<Item = (&str, u32, &'a [u8])> {
-        let files = self.files.iter();
-        files.map(|(path, file)| (path.as_str(), file.mode, file.bytes))
-    }
-
-    fn about(&self, file: &str) -> Option<Value> {
-        read_json(self.files.get(file)?.bytes)
-    }
-
-    fn check(&self, file: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
-        expected.check(self.about(file).as_ref())
-    }
-
-    /// Places it below `at`. `programs` are the paths in it of the files that programs link to.
-    ///
-    /// # Errors
-    /// When the tree does not take it.
-    pub fn place(
-        &self,
-        tree: &Tree,
-        owner: Owner,
-        at: &TreePath,
-        programs: &[&str],
-    ) -> Result<(), PackageError> {
-        let mut inside = tree.inside(owner, at)?;
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_by_cached_key(|(path, _)| folder(path));
-        for (path, file) in files {
-            if programs.contains(&path.as_str()) {
-                let plain = without_cr(file.bytes);
-                inside.file(path, 0o755, plain.as_deref().unwrap_or(file.bytes))?;
-            } else {
-                inside.file(path, file.mode, file.bytes)?;
-            }
+    /// The same with the digests of its files, as they were the last time.
+    #[must_use]
+    pub fn knowing(mut self, known: Option<Vec<Member>>) -> Self {
+        let fits = |known: &Vec<Member>| known.len() == self.members.len();
+        if let Some(known) = known.filter(fits) {
+            self.members = known;
         }
-        Ok(())
-    }
-
-    /// Whether it brings a package at a place in itself.
-    ///
-    /// # Errors
-    /// When nothing is there, or another package than the lock says.
-    pub fn bundles(&self, place: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
-        let file = format!("{place}/package.json");
-        if !self.files.contains_key(&file) {
-            return Err(PackageError::Bundle {
-                archive: expected.archive.to_owned(),
-                missing: place.to_owned(),
-            });
-        }
-        self.check(&file, expected)
+        self
     }
 }
 
-/// A tarball's contents as they lie unpacked in the store, to be shared with trees.
-pub struct Shared(Unpacked);
+/// The file that says what a package is.
+pub const ABOUT: &str = "package.json";
 
-impl Shared {
-    /// What the store calls this form: the files of [`Package::files`].
-    pub const FORM: &str = "npm";
-
-    /// Takes it for what is expected.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn check(unpacked: Unpacked, expected: &Expected<'_>) -> Result<Self, PackageError> {
-        let shared = Self(unpacked);
-        expected.check(shared.about("package.json").as_ref())?;
-        Ok(shared)
-    }
-
-    fn about(&self, file: &str) -> Option<Value> {
-        read_json(&self.0.read(file).ok()?)
-    }
-
-    /// As [`Package::bundles`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn bundles(&self, place: &str, expected: &Expected<'_>) -> Result<(), PackageError> {
-        let file = format!("{place}/package.json");
-        if !self.0.members().iter().any(|member| member.path == file) {
-            return Err(PackageError::Bundle {
-                archive: expected.archive.to_owned(),
-                missing: place.to_owned(),
-            });
-        }
-        expected.check(self.about(&file).as_ref())
-    }
-
-    /// As [`Package::place`], but that all but programs is shared.
-    ///
-    /// # Errors
-    /// When the tree does not take it.
-    pub fn place(
-        &self,
-        tree: &Tree,
-        owner: Owner,
-        at: &TreePath,
-        programs: &[&str],
-        how: LinkMode,
-    ) -> Result<(), PackageError> {
-        let mut inside = tree.inside(owner, at)?;
-        let mut members: Vec<_> = self.0.members().iter().collect();
-        members.sort_by_cached_key(|member| folder(&member.path));
-        for member in members {
-            let path = member.path.as_str();
-            if programs.contains(&path) {
-                let bytes = self.0.read(path).map_err(|source| PackageError::Read {
-                    path: path.into(),
-                    source,
-                })?;
-                let plain = without_cr(&bytes);
-                inside.file(path, 0o755, plain.as_deref().unwrap_or(&bytes))?;
-                continue;
+/// Decides where a package's files go: below `at`. `programs` are the paths in it of the files
+/// that programs link to.
+///
+/// # Errors
+/// When a file has no place in a tree, or cannot be read.
+pub fn arrange(
+    contents: &dyn Contents,
+    at: &TreePath,
+    programs: &[&str],
+) -> Result<Placement, PackageError> {
+    let mut placement = Placement::default();
+    for (number, member) in contents.members().iter().enumerate() {
+        let path = member.path.as_str();
+        let (mut mode, mut from) = (member.mode, From::Member(number));
+        if programs.contains(&path) {
+            mode = 0o755;
+            if let Some(plain) = without_cr(&contents.whole(number)?) {
+                from = From::Bytes(plain);
             }
-            let facts = Facts {
-                mode: member.mode,
-                size: member.size,
-                sha256: member.sha256,
-            };
-            inside.share(path, facts, (self.0.folder(), path), how)?;
         }
-        Ok(())
+        placement.files.push(PlacedFile {
+            path: at.join(path).map_err(TreeError::from)?,
+            mode,
+            from,
+            expected: None,
+        });
     }
+    Ok(placement)
 }
 
-/// The folder that a file is in: tarballs are often sorted by other things, and a tree takes a
-/// folder's files best one after another.
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+/// Checks that a package brings another one at a place in itself.
+///
+/// # Errors
+/// When nothing is there, or another package than the lock says.
+pub fn check_bundled(
+    contents: &dyn Contents,
+    place: &str,
+    expected: &Expected<'_>,
+) -> Result<(), PackageError> {
+    let file = format!("{place}/{ABOUT}");
+    let mut members = contents.members().iter();
+    if !members.any(|member| member.path == file) {
+        return Err(PackageError::Bundle {
+            archive: expected.archive.to_owned(),
+            missing: place.to_owned(),
+        });
+    }
+    expected.check(contents, &file)
+}
+
+/// A package.json, if it is there and can be read.
+fn about(contents: &dyn Contents, file: &str) -> Result<Option<Value>, PlaceError> {
+    let mut members = contents.members().iter();
+    let number = members.position(|member| member.path == file);
+    let text = number.map(|number| contents.whole(number)).transpose()?;
+    Ok(text.as_deref().and_then(read_json))
 }
 
 /// A file to be: its place, mode and bytes.

@@ -4,9 +4,10 @@ use ::tar::{Builder, EntryType, Header};
 use camino::Utf8Path;
 
 use super::*;
-use crate::files::tree::{Options, Record};
+use crate::files::contents;
+use crate::files::tree::{LinkMode, Options, Record, Tree};
 
-const ABOUT: &[u8] = br#"{"name": "a", "version": "v1.0.0"}"#;
+const OF_A: &[u8] = br#"{"name": "a", "version": "v1.0.0"}"#;
 
 fn archive(members: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -41,14 +42,16 @@ fn expected() -> Expected<'static> {
 }
 
 fn read(bytes: &[u8]) -> Result<Package<'_>, PackageError> {
-    Package::read(bytes, Form::Tarball, &expected(), &Limits::default())
+    let package = Package::read(bytes, Form::Tarball, &Limits::default(), "a-1.0.0.tgz")?;
+    expected().check(&package, ABOUT)?;
+    Ok(package)
 }
 
 #[test]
 fn a_package_is_placed_as_npm_places_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let bytes = archive(&[
-        ("any/package.json", 0, ABOUT),
+        ("any/package.json", 0, OF_A),
         ("any/cli.js", 0o644, b"#!/usr/bin/env node\r\nx\r\n"),
         ("any/exec", 0o4744, b"1"),
         ("any/twice", 0o755, b"first"),
@@ -70,7 +73,8 @@ fn a_package_is_placed_as_npm_places_it() {
     let tree = Tree::stage(&dest, options).unwrap();
     let owner = tree.owner("a", 0);
     let at = TreePath::new("node_modules/a").unwrap();
-    package.place(&tree, owner, &at, &["cli.js"]).unwrap();
+    let placement = arrange(&package, &at, &["cli.js"]).unwrap();
+    contents::place(&tree, owner, &package, &placement, LinkMode::Copy).unwrap();
     tree.finish().commit().unwrap();
     let at = dest.join("node_modules/a");
     let mode = |name: &str| {

@@ -220,8 +220,16 @@ fn update_one(
             (Line::Rehash, Some(recorded), Some(file)) => {
                 new.push_str(&line_of(root, &recorded, &file)?);
             }
-            (Line::Is(facts), Some(recorded), _) => {
-                let entry = record::Entry::stated(recorded, &facts.sha256, facts.size);
+            (
+                Line::Is(Facts {
+                    sha256: Some(sha256),
+                    size,
+                    ..
+                }),
+                Some(recorded),
+                _,
+            ) => {
+                let entry = record::Entry::stated(recorded, &sha256, size);
                 new.push_str(&record::write(vec![entry]));
             }
             _ => new.push_str(line),

@@ -44,15 +44,22 @@ pub(super) fn is_hash(written: &str, digest: &Digest) -> bool {
             || value.eq_ignore_ascii_case(&HEXLOWER.encode(digest.bytes())))
 }
 
-/// The SHA-256 that a hash as written is, if it is one.
-pub(super) fn sha256(written: &str) -> Option<[u8; 32]> {
-    let value = written.strip_prefix("sha256=")?;
-    let bytes = if value.len() == 64 {
+/// The digest that a hash as written states; nothing where it is none, or of an algorithm that is
+/// not known.
+///
+/// # Errors
+/// When it cannot be the digest of anything.
+pub(super) fn digest(written: &str) -> Result<Option<Digest>, ()> {
+    let Some((algorithm, (_, value))) = algorithm(written).zip(written.split_once('=')) else {
+        return Ok(None);
+    };
+    let bytes = if value.len() == 2 * algorithm.len() {
         HEXLOWER_PERMISSIVE.decode(value.as_bytes())
     } else {
         BASE64URL_NOPAD.decode(value.trim_end_matches('=').as_bytes())
     };
-    bytes.ok()?.try_into().ok()
+    let bytes = bytes.map_err(|_| ())?;
+    Digest::new(algorithm, &bytes).map(Some).map_err(|_| ())
 }
 
 /// The algorithm that a hash as written names.

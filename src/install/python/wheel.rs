@@ -1,42 +1,44 @@
 //! Placing a wheel by the binary distribution format
-//! (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/>): its
-//! members go straight from the compressed archive to their places, written once.
+//! (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/>): which of
+//! its files go where, and what the installer adds. That is decided here ([`arrange`], pure) and
+//! written by [`crate::files::contents`].
 //!
 //! A wheel is held to what it says of itself: its name and version are those of the plan, its
 //! RECORD names every member and each of them once, and the hashes in it are right.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pep440_rs::Version;
 use pep508_rs::PackageName;
-use rayon::prelude::*;
 
 use super::layout::Layout;
 use super::record::{self, Entry};
 use super::{metadata, scripts};
-use crate::core::digest::{Algorithm, Hasher};
-use crate::files::archive::Limits;
-use crate::files::archive::zip::{self, Member, Zip, ZipError};
-use crate::files::tree::{Owner, Tree, TreeError, TreePath};
+use crate::core::digest::Digest;
+use crate::files::contents::{self, Contents, From, Member, PlaceError, PlacedFile, Placement};
+use crate::files::tree::{LinkMode, Owner, Tree, TreeError, TreePath};
 use crate::obtain::store::StoreError;
+
+/// What the store calls a wheel's files.
+pub const FORM: &str = "wheel";
 
 /// A wheel that is to be placed.
 #[derive(Debug, Clone)]
 pub struct WheelSource<'a> {
+<<<<<<< HEAD
     /// The archive, verified, or its loose form.
     pub bytes: &'a [u8],
     /// The archive's own length in bytes.
     pub packed: u64,
+=======
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
     /// What it is called, in messages.
     pub file_name: &'a str,
     /// The package that it must be.
     pub name: &'a PackageName,
     /// The version that it must be, where the plan knows one.
     pub version: Option<&'a Version>,
-    /// Whether a run before has held all of its members against its RECORD, which then is taken at
-    /// its word: the file is what it was, or the store would not have it under its digest.
-    pub checked: bool,
     /// `direct_url.json`, for what does not come from an index.
     pub direct_url: Option<String>,
 }
@@ -53,9 +55,9 @@ pub struct Installed {
 /// Why a wheel is not placed.
 #[derive(Debug, thiserror::Error)]
 pub enum WheelError {
-    /// The archive is refused.
+    /// A file of it cannot be read or written.
     #[error(transparent)]
-    Zip(#[from] ZipError),
+    Place(#[from] PlaceError),
     /// The tree does not take it.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -75,7 +77,33 @@ pub enum WheelError {
 /// What this installer writes into INSTALLER (PEP 376).
 const INSTALLER: &[u8] = b"lockwright";
 
-/// Places a wheel into a tree.
+/// Decides where a wheel's files go, and what is added to them.
+///
+/// # Errors
+/// When the wheel's own statements do not hold, or a file has no place in a tree.
+pub fn arrange(
+    contents: &dyn Contents,
+    layout: &Layout,
+    source: &WheelSource<'_>,
+) -> Result<(Placement, Installed), WheelError> {
+    let about = About::new(contents, source)?;
+    let record = about.text("RECORD")?;
+    let wheel = Wheel::read(&about, record.as_deref())?;
+    let arranging = Arranging {
+        layout,
+        contents,
+        source,
+        wheel: &wheel,
+    };
+    let installed = Installed {
+        version: wheel.version.clone(),
+        dist_info: wheel.dist_info.to_owned(),
+    };
+    Ok((arranging.placement()?, installed))
+}
+
+/// Arranges a wheel's files, and writes them. Returns the digests that were computed on the way,
+/// by member.
 ///
 /// # Errors
 /// When the archive, the wheel's own statements, or the tree refuse it.
@@ -83,7 +111,9 @@ pub fn place_wheel(
     tree: &Tree,
     layout: &Layout,
     owner: Owner,
+    contents: &dyn Contents,
     source: &WheelSource<'_>,
+<<<<<<< HEAD
     limits: &Limits,
 ) -> Result<Installed, WheelError> {
     let zip = Zip::loose(source.bytes, source.packed, source.file_name, limits)?;
@@ -97,32 +127,47 @@ pub fn place_wheel(
         source,
         zip: &zip,
         wheel: &wheel,
+=======
+    how: LinkMode,
+) -> Result<(Installed, Vec<(usize, [u8; 32])>), WheelError> {
+    let (placement, installed) = arrange(contents, layout, source)?;
+    match contents::place(tree, owner, contents, &placement, how) {
+        Ok(digests) => Ok((installed, digests)),
+        Err(PlaceError::Mismatch(path)) => Err(refused(source, lie(&path))),
+        Err(other) => Err(other.into()),
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
     }
-    .place()
+}
+
+fn lie(path: &str) -> String {
+    format!("its RECORD has another hash for {path} than its bytes have")
 }
 
 /// A wheel's `.dist-info` folder.
 struct About<'a> {
-    zip: &'a Zip<'a>,
+    contents: &'a dyn Contents,
     source: &'a WheelSource<'a>,
     folder: String,
 }
 
 impl<'a> About<'a> {
-    fn new(zip: &'a Zip<'a>, source: &'a WheelSource<'a>) -> Result<Self, WheelError> {
-        let folder = dist_info(zip, source).map_err(|reason| refused(source, reason))?;
+    fn new(contents: &'a dyn Contents, source: &'a WheelSource<'a>) -> Result<Self, WheelError> {
+        let folder = dist_info(contents, source).map_err(|reason| refused(source, reason))?;
         Ok(Self {
-            zip,
+            contents,
             source,
             folder,
         })
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, WheelError> {
-        let Some(member) = self.zip.find(&format!("{}/{name}", self.folder)) else {
+        let path = format!("{}/{name}", self.folder);
+        let mut members = self.contents.members().iter();
+        let Some(number) = members.position(|member| member.path == path && !member.is_folder)
+        else {
             return Ok(None);
         };
-        String::from_utf8(self.zip.read(member)?)
+        String::from_utf8(self.contents.whole(number)?)
             .map(Some)
             .map_err(|_| refused(self.source, format!("its {name} is not UTF-8")))
     }
@@ -194,7 +239,7 @@ impl<'a> Wheel<'a> {
         };
         let folder = dist_info.folder.as_str();
         let data = format!("{}.data", folder.trim_end_matches(".dist-info"));
-        let record = listed(dist_info.zip, folder, record).map_err(refuse)?;
+        let record = listed(dist_info.contents, folder, record).map_err(refuse)?;
         Ok(Self {
             version,
             dist_info: folder,
@@ -206,10 +251,10 @@ impl<'a> Wheel<'a> {
 }
 
 /// The one `.dist-info` folder, whose name must be the wheel's.
-fn dist_info(zip: &Zip<'_>, source: &WheelSource<'_>) -> Result<String, String> {
+fn dist_info(contents: &dyn Contents, source: &WheelSource<'_>) -> Result<String, String> {
     let mut found: Option<&str> = None;
-    for member in zip.members() {
-        let top = member.path.as_str().split('/').next().unwrap_or_default();
+    for member in contents.members() {
+        let top = member.path.split('/').next().unwrap_or_default();
         if !top.ends_with(".dist-info") || found == Some(top) {
             continue;
         }
@@ -238,7 +283,7 @@ fn dist_info(zip: &Zip<'_>, source: &WheelSource<'_>) -> Result<String, String> 
 
 /// RECORD by path, once it is known that it names every file of the archive and no other.
 fn listed<'a>(
-    zip: &Zip<'_>,
+    contents: &dyn Contents,
     dist_info: &str,
     record: Vec<Entry<'a>>,
 ) -> Result<HashMap<Cow<'a, str>, Entry<'a>>, String> {
@@ -254,7 +299,8 @@ fn listed<'a>(
             .is_some_and(|rest| matches!(rest, "/RECORD" | "/RECORD.jws" | "/RECORD.p7s"))
     };
     let mut files = 0;
-    for member in zip.members().iter().filter(|member| !member.is_folder) {
+    let members = contents.members().iter();
+    for member in members.filter(|member| !member.is_folder) {
         let path = member.path.as_str();
         if own(path) {
             continue;
@@ -274,9 +320,14 @@ fn listed<'a>(
         }
     }
     if by_path.keys().filter(|path| !own(path)).count() > files {
+        let paths: HashSet<&str> = contents
+            .members()
+            .iter()
+            .map(|member| member.path.as_str())
+            .collect();
         let absent = by_path
             .keys()
-            .filter(|path| !own(path) && zip.find(path).is_none())
+            .filter(|path| !own(path) && !paths.contains(&***path))
             .min();
         if let Some(absent) = absent {
             return Err(format!("its RECORD names {absent}, which it does not hold"));
@@ -285,162 +336,124 @@ fn listed<'a>(
     Ok(by_path)
 }
 
-struct Placing<'a> {
-    tree: &'a Tree,
+struct Arranging<'a> {
     layout: &'a Layout,
-    owner: Owner,
+    contents: &'a dyn Contents,
     source: &'a WheelSource<'a>,
-    zip: &'a Zip<'a>,
     wheel: &'a Wheel<'a>,
 }
 
-impl<'a> Placing<'a> {
-    fn place(&self) -> Result<Installed, WheelError> {
-        let mut entries = self
-            .zip
-            .members()
-            .par_iter()
-            .with_min_len(32)
-            .map(|member| self.member(member))
-            .collect::<Result<Vec<Option<Entry<'a>>>, WheelError>>()?
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
+/// The members of `.dist-info` that say how it was installed, which is ours to write.
+const OWN: [&str; 6] = [
+    "/RECORD",
+    "/RECORD.jws",
+    "/RECORD.p7s",
+    "/INSTALLER",
+    "/REQUESTED",
+    "/direct_url.json",
+];
+
+impl<'a> Arranging<'a> {
+    fn placement(&self) -> Result<Placement, WheelError> {
+        let mut placement = Placement::default();
+        let mut entries: Vec<Entry<'a>> = Vec::new();
+        for (number, member) in self.contents.members().iter().enumerate() {
+            entries.extend(self.member(number, member, &mut placement)?);
+        }
+        let recorded: HashSet<Cow<'_, str>> =
+            entries.iter().map(|entry| entry.path.clone()).collect();
+        let mut own: Vec<(String, u16, Vec<u8>, String)> = Vec::new();
         for entry in &self.wheel.scripts {
             let text = scripts::launcher(self.layout, entry);
-            let path = tree_path(format!("{}/{}", self.layout.scripts, entry.name))?;
-            let recorded = format!("{}/{path}", self.layout.site_to_top());
-            // A script file of the same name, which some wheels also bring, gives way.
-            if entries.iter().any(|entry| entry.path == recorded) {
-                continue;
+            let path = format!("{}/{}", self.layout.scripts, entry.name);
+            let name = format!("{}/{path}", self.layout.site_to_top());
+            // A launcher gives way to a script file of the same name, which some wheels also bring.
+            let is_taken = own.iter().any(|(other, ..)| *other == path);
+            if !recorded.contains(name.as_str()) && !is_taken {
+                own.push((path, 0o755, text.into_bytes(), name));
             }
-            self.tree.file(self.owner, &path, 0o755, text.as_bytes())?;
-            entries.push(Entry::of(recorded, text.as_bytes()));
         }
-        let dist_info = &self.wheel.dist_info;
-        let mut add = |name: &str, bytes: &[u8]| -> Result<(), WheelError> {
+        let (site, dist_info) = (&self.layout.site, self.wheel.dist_info);
+        let mut add = |name: &str, bytes: &[u8]| {
             let path = format!("{dist_info}/{name}");
-            entries.retain(|entry| entry.path != path);
-            let place = tree_path(format!("{}/{path}", self.layout.site))?;
-            self.tree.file(self.owner, &place, 0o644, bytes)?;
-            entries.push(Entry::of(path, bytes));
-            Ok(())
+            own.push((format!("{site}/{path}"), 0o644, bytes.to_vec(), path));
         };
-        add("INSTALLER", INSTALLER)?;
+        add("INSTALLER", INSTALLER);
         // Whatever a lock names is asked for, so all of it is marked so, as uv sync does (PEP 376).
-        add("REQUESTED", b"")?;
+        add("REQUESTED", b"");
         if let Some(json) = &self.source.direct_url {
-            add("direct_url.json", json.as_bytes())?;
+            add("direct_url.json", json.as_bytes());
         }
+        for (path, mode, bytes, recorded) in own {
+            entries.push(Entry::of(recorded, &bytes));
+            placement
+                .files
+                .push(placed(path, mode, From::Bytes(bytes))?);
+        }
+        let record = format!("{dist_info}/RECORD");
+        // Some wheels mark RECORD executable (geoip2 does); rewriting it changes no mode.
+        let mut members = self.contents.members().iter();
+        let mode = members.find(|member| member.path == record);
+        let mode = mode.map_or(0o644, |member| member.mode);
+        let place = format!("{site}/{record}");
         entries.push(Entry {
-            path: format!("{dist_info}/RECORD").into(),
+            path: record.into(),
             hash: Cow::default(),
             size: Cow::default(),
         });
-        let inner = format!("{dist_info}/RECORD");
-        let place = tree_path(format!("{}/{inner}", self.layout.site))?;
-        // Some wheels mark RECORD executable (geoip2 does); rewriting it changes no mode.
-        let executable = self
-            .zip
-            .find(&inner)
-            .is_some_and(|member| member.executable);
-        let mode = if executable { 0o755 } else { 0o644 };
-        self.tree
-            .file(self.owner, &place, mode, record::write(entries).as_bytes())?;
-        Ok(Installed {
-            version: self.wheel.version.clone(),
-            dist_info: (*dist_info).to_owned(),
-        })
+        let text = record::write(entries).into_bytes();
+        placement
+            .files
+            .push(placed(place, mode, From::Bytes(text))?);
+        Ok(placement)
     }
 
-    fn member(&self, member: &'a Member) -> Result<Option<Entry<'a>>, WheelError> {
+    /// Gives a member its place, and returns its line of RECORD.
+    fn member(
+        &self,
+        number: usize,
+        member: &'a Member,
+        placement: &mut Placement,
+    ) -> Result<Option<Entry<'a>>, WheelError> {
         let path = member.path.as_str();
         let Some((place, recorded, is_script)) = self.scheme(path)? else {
             return Ok(None);
         };
         if member.is_folder {
-            self.tree.folder(self.owner, &tree_path(place)?)?;
+            placement.folders.push(tree_path(place)?);
             return Ok(None);
         }
         let own = path.strip_prefix(self.wheel.dist_info);
-        // What says how it was installed is ours to write.
-        if matches!(
-            own,
-            Some(
-                "/RECORD"
-                    | "/RECORD.jws"
-                    | "/RECORD.p7s"
-                    | "/INSTALLER"
-                    | "/REQUESTED"
-                    | "/direct_url.json"
-            )
-        ) {
+        if own.is_some_and(|own| OWN.contains(&own)) {
             return Ok(None);
         }
-        let entry = self
-            .wheel
-            .record
-            .get(path)
-            .cloned()
-            .unwrap_or_else(|| Entry {
-                path: path.into(),
-                hash: Cow::default(),
-                size: Cow::default(),
-            });
-        let place = tree_path(place)?;
+        let entry = self.wheel.record.get(path).cloned();
+        let entry = entry.unwrap_or_else(|| Entry {
+            path: path.into(),
+            hash: Cow::default(),
+            size: Cow::default(),
+        });
+        let expected =
+            record::digest(&entry.hash).map_err(|()| refused(self.source, lie(&entry.path)))?;
         if is_script {
-            let bytes = self.zip.read(member)?;
-            self.check(&entry, &mut hasher(&entry), &bytes)?;
-            let rewritten = scripts::rewritten(self.layout, &bytes);
-            let bytes = rewritten.as_deref().unwrap_or(&bytes);
-            self.tree.file(self.owner, &place, 0o755, bytes)?;
-            return Ok(Some(if rewritten.is_some() {
-                Entry::of(recorded.into_owned(), bytes)
-            } else {
-                Entry {
-                    path: recorded,
-                    ..entry
+            let bytes = self.contents.whole(number)?;
+            if let Some(rewritten) = scripts::rewritten(self.layout, &bytes) {
+                if let Some(expected) = expected
+                    && Digest::of(expected.algorithm(), &bytes) != expected
+                {
+                    return Err(refused(self.source, lie(&entry.path)));
                 }
-            }));
+                let entry = Entry::of(recorded.into_owned(), &rewritten);
+                placement
+                    .files
+                    .push(placed(place, 0o755, From::Bytes(rewritten))?);
+                return Ok(Some(entry));
+            }
         }
-        let mode = if member.executable { 0o755 } else { 0o644 };
-        let said = record::sha256(&entry.hash);
-        let known = said.filter(|_| self.source.checked);
-        // The tree hashes what it writes, with what RECORD most often has: once is enough.
-        let facts = if member.size <= zip::WHOLE {
-            let mut facts = None;
-            self.zip
-                .unpack(member, &mut |bytes| -> Result<(), WheelError> {
-                    if said.is_none() {
-                        self.check(&entry, &mut hasher(&entry), bytes)?;
-                    }
-                    let (tree, owner) = (self.tree, self.owner);
-                    facts = Some(match known {
-                        Some(sha256) => tree.file_of_digest(owner, &place, mode, bytes, sha256)?,
-                        None => tree.file(owner, &place, mode, bytes)?,
-                    });
-                    Ok(())
-                })?;
-            facts
-        } else {
-            let mut open = match known {
-                Some(sha256) => self.tree.open_of_digest(self.owner, &place, mode, sha256)?,
-                None => self.tree.open(self.owner, &place, mode)?,
-            };
-            let mut hash = hasher(&entry).filter(|_| said.is_none());
-            self.zip
-                .unpack(member, &mut |piece| -> Result<(), WheelError> {
-                    if let Some(hash) = &mut hash {
-                        hash.update(piece);
-                    }
-                    Ok(open.write(piece)?)
-                })?;
-            self.check(&entry, &mut hash, &[])?;
-            Some(open.finish()?)
-        };
-        if said.is_some() && said != facts.map(|facts| facts.sha256) {
-            return Err(self.lies(&entry));
-        }
+        let mode = if is_script { 0o755 } else { member.mode };
+        let mut file = placed(place, mode, From::Member(number))?;
+        file.expected = expected;
+        placement.files.push(file);
         Ok(Some(Entry {
             path: recorded,
             ..entry
@@ -487,43 +500,19 @@ impl<'a> Placing<'a> {
             }),
         }
     }
+}
 
-    /// Refuses a member whose bytes are not what RECORD says.
-    fn check(
-        &self,
-        entry: &Entry<'_>,
-        hash: &mut Option<Hasher>,
-        bytes: &[u8],
-    ) -> Result<(), WheelError> {
-        let Some(mut hash) = hash.take() else {
-            return Ok(());
-        };
-        hash.update(bytes);
-        if record::is_hash(&entry.hash, &hash.finish()) {
-            return Ok(());
-        }
-        Err(self.lies(entry))
-    }
-
-    fn lies(&self, entry: &Entry<'_>) -> WheelError {
-        WheelError::Format {
-            wheel: self.source.file_name.to_owned(),
-            reason: format!(
-                "its RECORD has another hash for {} than its bytes have",
-                entry.path
-            ),
-        }
-    }
+fn placed(path: String, mode: u16, from: From) -> Result<PlacedFile, WheelError> {
+    Ok(PlacedFile {
+        path: tree_path(path)?,
+        mode,
+        from,
+        expected: None,
+    })
 }
 
 fn tree_path(path: String) -> Result<TreePath, WheelError> {
     Ok(TreePath::new(path).map_err(TreeError::from)?)
-}
-
-/// What a line's hash is checked with; nothing where it has none, or of an unknown algorithm.
-fn hasher(entry: &Entry<'_>) -> Option<Hasher> {
-    let algorithm: Algorithm = record::algorithm(&entry.hash)?;
-    Some(Hasher::new(algorithm))
 }
 
 #[cfg(test)]

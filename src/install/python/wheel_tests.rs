@@ -7,8 +7,12 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::*;
-use crate::core::digest::Digest;
+use crate::core::digest::Algorithm;
+use crate::files::archive::Limits;
+use crate::files::archive::zip::Zip;
+use crate::files::contents::Zipped;
 use crate::files::tree::Options;
+use sha2::Digest as _;
 
 const FILE_NAME: &str = "some_thing-1.0-py3-none-any.whl";
 const SITE: &str = "lib/python3.14/site-packages";
@@ -86,16 +90,33 @@ impl Made {
         };
         let bytes = std::fs::read(&path).unwrap();
         let source = WheelSource {
+<<<<<<< HEAD
             bytes: &bytes,
             packed: bytes.len() as u64,
+=======
+>>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
             file_name: FILE_NAME,
             name: &"some-thing".parse().unwrap(),
             version: Some(&"1.0".parse().unwrap()),
-            checked,
             direct_url: None,
         };
         let owner = tree.owner("some-thing 1.0", 0);
-        let result = place_wheel(&tree, &layout, owner, &source, &Limits::default());
+        let bytes = std::fs::read(&path).unwrap();
+        let result = Zip::new(&bytes, FILE_NAME, &Limits::default())
+            .map_err(|error| PlaceError::from(error).into())
+            .and_then(|zip| {
+                let mut contents = Zipped::new(&zip, None);
+                if checked {
+                    let mut known = contents.members().to_vec();
+                    for (number, member) in known.iter_mut().enumerate() {
+                        let bytes = contents.whole(number).unwrap();
+                        member.sha256 = Some(sha2::Sha256::digest(bytes).into());
+                    }
+                    contents = Zipped::new(&zip, Some(known));
+                }
+                place_wheel(&tree, &layout, owner, &contents, &source, LinkMode::Copy)
+            })
+            .map(|(installed, _)| installed);
         if result.is_ok() {
             tree.finish().commit().unwrap();
         }

@@ -99,7 +99,6 @@ impl Store {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, blob: &Blob) -> Result<(), StoreError> {
-        self.forget_checked(&blob.digest);
         remove(&blob.path)?;
         remove(&blob.path.with_extension("json"))
     }

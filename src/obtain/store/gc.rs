@@ -130,9 +130,7 @@ impl Store {
             let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             collected.leftovers.push(Leftover { path, size });
         }
-        let loose = self.stale_loose(is_old, keep.bytes.is_some())?;
-        collected.leftovers.extend(loose);
-        let unpacked = self.stale_unpacked(is_old, keep.bytes.is_some())?;
+        let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
         for path in names(&self.layout.join("built"))? {
             let built = fs::read(&path).ok();
             let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());
@@ -156,11 +154,11 @@ impl Store {
                     false => remove(&leftover.path)?,
                 }
             }
-            for leftover in &unpacked {
-                self.discard_unpacked(&leftover.path);
+            for leftover in &contents {
+                self.discard(&leftover.path);
             }
         }
-        collected.leftovers.extend(unpacked);
+        collected.leftovers.extend(contents);
         Ok(collected)
     }
 }

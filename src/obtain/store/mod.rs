@@ -5,10 +5,9 @@
 //! <root>/v1/
 //!   files/sha256/3f/3fc9…        the bytes, read-only; the path is the digest
 //!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
-//!   checked/wheel/sha256-3fc9…   empty: that wheel's members were all held against its RECORD once
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
-//!   loose/sha512-3fc9….tar       an artifact with nothing in it compressed; see [`loose`]
-//!   unpacked/sha512-3fc9…-npm/   an artifact's files, where trees share them; see [`unpacked`]
+//!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
+//!                                uncompressed, perhaps the files themselves; see [`contents`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
 //!   lock                         held shared while a store is open, exclusively while it is cleaned
@@ -27,15 +26,16 @@
 //! else in here depends on a clock.
 
 mod built;
-mod checked;
+mod contents;
 mod entries;
 mod error;
+mod extracted;
 mod gc;
-mod loose;
+mod mapped;
 #[cfg(test)]
 mod tests;
 mod transfer;
-mod unpacked;
+mod uncompressed;
 mod writer;
 
 use std::fs::{self, File};
@@ -46,11 +46,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+pub use contents::Index;
 pub use entries::{Damaged, Entry};
 pub use error::StoreError;
+pub use extracted::Extracted;
 pub use gc::{Collected, Keep, Leftover};
-pub use loose::{Loose, Mapped};
-pub use unpacked::{Member, Unpacked};
+pub use mapped::Mapped;
+pub use uncompressed::Uncompressed;
 pub use writer::{Claim, Writer};
 
 use crate::core::digest::Digest;
@@ -71,15 +73,15 @@ pub struct Store {
     /// Held shared for as long as any clone lives, so that nobody cleans up underneath it.
     /// `None` in a store that cannot be written to.
     lock: Option<Arc<File>>,
-    /// Whether artifacts are kept loose too.
-    keeps_loose: bool,
+    /// Whether artifacts are kept uncompressed too.
+    keeps_uncompressed: bool,
 }
 
 /// An artifact in the store, already verified.
 #[derive(Debug, Clone)]
 pub struct Blob {
     /// Where its bytes are. Read-only: never write to it, never link an output to it (what outputs
-    /// share is [`Unpacked`]).
+    /// share is [`Extracted`]).
     pub path: Utf8PathBuf,
     /// Its length in bytes.
     pub size: u64,
@@ -141,15 +143,15 @@ impl Store {
             root,
             layout,
             lock: lock.map(Arc::new),
-            keeps_loose: true,
+            keeps_uncompressed: true,
         })
     }
 
-    /// Keeps no artifact [`Loose`] that is not so already.
+    /// Keeps no artifact [`Uncompressed`] that is not so already.
     #[must_use]
     pub fn packed(self) -> Self {
         Self {
-            keeps_loose: false,
+            keeps_uncompressed: false,
             ..self
         }
     }

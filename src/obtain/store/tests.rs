@@ -233,19 +233,6 @@ fn the_first_wheel_built_under_a_key_is_everybody_s() {
 }
 
 #[test]
-fn that_a_wheel_was_checked_is_forgotten_with_the_wheel() {
-    let (_dir, store) = store();
-    let blob = insert(&store, "a.whl", b"a");
-    assert!(!store.is_checked(&blob.digest));
-    store.mark_checked(&blob.digest);
-    assert!(store.is_checked(&blob.digest));
-    assert!(!store.is_checked(&sha256(b"b")));
-    store.remove(&blob).unwrap();
-    insert(&store, "a.whl", b"a");
-    assert!(!store.is_checked(&blob.digest));
-}
-
-#[test]
 fn an_entry_emptied_by_a_power_cut_is_not_there() {
     let (_dir, store) = store();
     let blob = insert(&store, "a.whl", b"bytes");

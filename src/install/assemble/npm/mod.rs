@@ -237,15 +237,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
             scope.spawn(move |_| {
                 placing.working_on(want.package.clone());
                 let name = &want.artifact.file_name;
-                // A script may write into its package's files, which must not be the store's.
-                let is_copied = placer.link == LinkMode::Copy
-                    || blob.digest.algorithm().is_weak()
-                    || request.scripts.contains(&want.package);
-                let placed = match is_copied {
-                    true => placer.place(&blob, name, Form::Tarball, group),
-                    false => placer.share(&blob, name, group),
-                };
-                if let Err(error) = placed {
+                if let Err(error) = placer.place(&blob, name, Form::Tarball, group) {
                     fail(index, error.into());
                 }
                 placing.advance(1);

@@ -1,8 +1,6 @@
 //! Packages, out of their tarballs or commits and into their places.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexMap;
@@ -12,11 +10,15 @@ use super::trees::Trees;
 use super::{NpmAssembleError, Request};
 use crate::decide::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::{Limits, tar};
+use crate::files::contents::{self, Contents, Member};
 use crate::files::tree::{LinkMode, Owner, Tree};
-use crate::install::npm::package::{Expected, Form, Package, PackageError, Shared};
+use crate::install::assemble::kept::Artifact;
+use crate::install::npm::package::{
+    ABOUT, Expected, FORM, Form, Package, PackageError, arrange, check_bundled,
+};
 use crate::obtain::fetch;
 use crate::obtain::source::git::{self, GitTree, Revision};
-use crate::obtain::store::{Blob, Loose, Store};
+use crate::obtain::store::{Blob, Store};
 
 /// Places packages, from whatever thread.
 pub(super) struct Placer<'a> {
@@ -62,47 +64,6 @@ impl Placer<'_> {
         Ok(self.place(&tree.archive, &label, form, group)?)
     }
 
-    /// Shares a tarball's files, unpacked in the store, with wherever it goes.
-    pub(super) fn share(
-        &self,
-        blob: &Blob,
-        file_name: &str,
-        group: &[&PlannedNpm],
-    ) -> Result<(), PackageError> {
-        let Some(first) = group.first() else {
-            return Ok(());
-        };
-        let expected = Expected {
-            archive: file_name,
-            name: &first.name,
-            version: first.version.as_deref(),
-        };
-        let shared = match self.store.unpacked(&blob.digest, Shared::FORM) {
-            Some(unpacked) => Shared::check(unpacked, &expected)?,
-            None => {
-                let packed = blob.map()?;
-                tar::unpack(&packed, file_name, &self.limits, |bytes| {
-                    let package = Package::read(bytes, Form::Tarball, &expected, &self.limits)?;
-                    let files = package.files();
-                    let unpacked = self.store.unpack(&blob.digest, Shared::FORM, files)?;
-                    Shared::check(unpacked, &expected)
-                })?
-            }
-        };
-        for planned in group {
-            let place = planned.location.as_str();
-            self.check_bundles(file_name, place, &|inner, expected| {
-                shared.bundles(inner, expected)
-            })?;
-            let Some((tree, _, at)) = self.trees.find(place) else {
-                continue;
-            };
-            let programs = self.programs_of(place);
-            shared.place(tree, owner(tree, planned), &at, &programs, self.link)?;
-        }
-        Ok(())
-    }
-
     /// The files of a package at a place that programs link to.
     fn programs_of(&self, place: &str) -> Vec<&str> {
         let programs = self.programs.iter();
@@ -111,50 +72,7 @@ impl Placer<'_> {
             .collect()
     }
 
-    /// Whether a package at a place brings the others that it bundles.
-    fn check_bundles(
-        &self,
-        file_name: &str,
-        place: &str,
-        bundles: &dyn Fn(&str, &Expected<'_>) -> Result<(), PackageError>,
-    ) -> Result<(), PackageError> {
-        for bundled in self.bundles.get(place).into_iter().flatten() {
-            let inner = bundled.location.as_str().get(place.len() + 1..);
-            let expected = Expected {
-                archive: file_name,
-                name: &bundled.name,
-                version: bundled.version.as_deref(),
-            };
-            bundles(inner.unwrap_or_default(), &expected)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a tarball: its loose form, when it was in the store before.
-    fn unpack(
-        &self,
-        blob: &Blob,
-        file_name: &str,
-        read: impl FnOnce(&[u8]) -> Result<(), PackageError>,
-    ) -> Result<(), PackageError> {
-        if !blob.is_new
-            && let Some(loose) = self.store.loose(&blob.digest, Loose::Tar)
-        {
-            tar::check_size(loose.len() as u64, blob.size, file_name, &self.limits)?;
-            return read(&loose);
-        }
-        let packed = blob.map()?;
-        tar::unpack(&packed, file_name, &self.limits, |bytes| {
-            if !blob.is_new && tar::is_packed(&packed) {
-                // It costs time alone when it cannot be kept.
-                let write = |file: &mut fs::File| file.write_all(bytes);
-                let _ = self.store.keep_loose(&blob.digest, Loose::Tar, write);
-            }
-            read(bytes)
-        })
-    }
-
-    /// Unpacks a tarball once, and places it wherever it goes.
+    /// Places a package wherever it goes.
     pub(super) fn place(
         &self,
         blob: &Blob,
@@ -170,30 +88,75 @@ impl Placer<'_> {
             name: &first.name,
             version: first.version.as_deref(),
         };
-        self.unpack(blob, file_name, |bytes| {
-            let package = Package::read(bytes, form, &expected, &self.limits)?;
-            if package.has_prepare {
-                let mut all = self
-                    .unprepared
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                all.extend(group.iter().map(|planned| planned.location.to_string()));
-            }
+        let read = |known: Option<Vec<Member>>, place: &Place<'_>| {
+            let packed = blob.map()?;
+            tar::unpack(&packed, file_name, &self.limits, |bytes| {
+                let package = Package::read(bytes, form, &self.limits, file_name)?.knowing(known);
+                if package.has_prepare {
+                    let mut all = self
+                        .unprepared
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    all.extend(group.iter().map(|planned| planned.location.to_string()));
+                }
+                place(&package)
+            })
+        };
+        // What is packed of a commit depends on its folder, and a digest that can be forged may
+        // be another artifact's in another project.
+        let link = match (form, blob.digest.algorithm().is_weak()) {
+            (Form::Tarball, false) => self.link,
+            _ => LinkMode::Copy,
+        };
+        let place = |contents: &dyn Contents| {
+            expected.check(contents, ABOUT)?;
+            let mut digests = Vec::new();
             for planned in group {
-                let place = planned.location.as_str();
-                self.check_bundles(file_name, place, &|inner, expected| {
-                    package.bundles(inner, expected)
-                })?;
-                let Some((tree, _, at)) = self.trees.find(place) else {
-                    continue;
-                };
-                let owner = owner(tree, planned);
-                package.place(tree, owner, &at, &self.programs_of(place))?;
+                digests = self.place_at(contents, file_name, planned, link)?;
             }
-            Ok(())
-        })
+            Ok(((), digests))
+        };
+        match form {
+            Form::Tarball => Artifact {
+                store: self.store,
+                blob,
+                form: FORM,
+                link,
+            }
+            .place(&place, read),
+            Form::Checkout(_) => read(None, &|contents| place(contents).map(|_| ())),
+        }
+    }
+
+    /// Places a package at one of its places, with the others that it bundles.
+    fn place_at(
+        &self,
+        contents: &dyn Contents,
+        file_name: &str,
+        planned: &PlannedNpm,
+        link: LinkMode,
+    ) -> Result<Vec<(usize, [u8; 32])>, PackageError> {
+        let place = planned.location.as_str();
+        for bundled in self.bundles.get(place).into_iter().flatten() {
+            let inner = bundled.location.as_str().get(place.len() + 1..);
+            let expected = Expected {
+                archive: file_name,
+                name: &bundled.name,
+                version: bundled.version.as_deref(),
+            };
+            check_bundled(contents, inner.unwrap_or_default(), &expected)?;
+        }
+        let Some((tree, _, at)) = self.trees.find(place) else {
+            return Ok(Vec::new());
+        };
+        let placement = arrange(contents, &at, &self.programs_of(place))?;
+        let owner = owner(tree, planned);
+        Ok(contents::place(tree, owner, contents, &placement, link)?)
     }
 }
+
+/// Places an artifact's files.
+type Place<'a> = dyn Fn(&dyn Contents) -> Result<(), PackageError> + 'a;
 
 /// What is had of a commit.
 pub fn revision(commit: &GitPackage) -> Revision {

@@ -1,0 +1,72 @@
+//! An artifact's files for a placement: as the store keeps them, or else out of its archive.
+
+use crate::files::contents::{Contents, Member, PlaceError};
+use crate::files::tree::LinkMode;
+use crate::obtain::store::{Blob, Store};
+
+/// What placing hands back beside its result: the digests that it computed, by member.
+pub(super) type Placed<T> = (T, Vec<(usize, [u8; 32])>);
+
+/// An artifact, how it is read, and how it is placed.
+pub(super) struct Artifact<'a> {
+    pub(super) store: &'a Store,
+    pub(super) blob: &'a Blob,
+    /// What the store calls the form it is read in.
+    pub(super) form: &'a str,
+    pub(super) link: LinkMode,
+}
+
+impl Artifact<'_> {
+    /// Hands the artifact's files to `place`: those that the store keeps beside it, where it does.
+    /// Otherwise `open` reads the archive, with what is known of its members, and passes it to the
+    /// function that it is given.
+    ///
+    /// What is placed a second time is kept uncompressed; what was just fetched is not, since it
+    /// may never be placed again.
+    pub(super) fn place<T, E: From<PlaceError>>(
+        &self,
+        place: &dyn Fn(&dyn Contents) -> Result<Placed<T>, E>,
+        open: impl FnOnce(Option<Vec<Member>>, &dyn Fn(&dyn Contents) -> Result<T, E>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (store, digest, form) = (self.store, &self.blob.digest, self.form);
+        let is_linked = self.link != LinkMode::Copy;
+        let index = store.index(digest, form);
+        if let Some(index) = &index {
+            if is_linked {
+                if let Some(kept) = store.extracted(index) {
+                    return place(&kept).map(|(done, _)| done);
+                }
+            } else if let Some(kept) = store.uncompressed(index) {
+                return place(&kept).map(|(done, _)| done);
+            }
+        }
+        let is_known = index.is_some();
+        let from_archive = |archive: &dyn Contents| {
+            if is_linked {
+                let kept = store.extract(digest, form, archive)?;
+                return place(&kept).map(|(done, _)| done);
+            }
+            if !self.blob.is_new
+                && let Some(kept) = store.keep_uncompressed(digest, form, archive)?
+            {
+                return place(&kept).map(|(done, _)| done);
+            }
+            let (done, digests) = place(archive)?;
+            if !is_known {
+                let mut members = archive.members().to_vec();
+                for (number, sha256) in digests {
+                    if let Some(member) = members.get_mut(number) {
+                        member.sha256 = Some(sha256);
+                    }
+                }
+                // As long as a digest is missing there is no index.
+                store.keep_index(digest, form, &members);
+            }
+            Ok(done)
+        };
+        open(
+            index.map(crate::obtain::store::Index::into_members),
+            &from_archive,
+        )
+    }
+}
