@@ -196,6 +196,34 @@ fn from_the_second_time_on_wheels_come_from_what_was_kept_uncompressed() {
 }
 
 #[test]
+fn wheels_are_shared_with_the_store_and_an_edit_is_noticed() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scratch = Scratch::new();
+    scratch.ok(&["sync", "--offline"]);
+    let copied = listing(&scratch.venv());
+    for mode in ["hardlink", "reflink"] {
+        let sync = || {
+            std::fs::remove_dir_all(scratch.venv()).unwrap();
+            scratch.ok(&["sync", "--offline", "--link-mode", mode]);
+            assert_eq!(listing(&scratch.venv()), copied, "{mode}");
+        };
+        // Once while they are extracted, once from what is.
+        sync();
+        sync();
+        let lib = scratch.venv().join("lib").read_dir().unwrap().next();
+        let site = lib.unwrap().unwrap().path().join("site-packages");
+        let module = site.join("greeting/__init__.py");
+        let links = std::fs::metadata(&module).unwrap().nlink();
+        assert_eq!(links, if mode == "hardlink" { 2 } else { 1 });
+        let record = site.join("greeting-1.2.0.dist-info/RECORD");
+        assert_eq!(std::fs::metadata(record).unwrap().nlink(), 1);
+        // It is the store's file, too; the next environment does not have the edit.
+        std::fs::write(&module, "edited").unwrap();
+        sync();
+    }
+}
+
+#[test]
 fn the_same_bytes_come_out_whatever_the_conditions() {
     let (one, other) = (Scratch::new(), Scratch::new());
     let args = |scratch: &Scratch| -> Vec<String> {

@@ -260,10 +260,7 @@ fn files_are_shared_with_the_store_and_an_edit_is_noticed() {
     fs::remove_file(&kept).unwrap();
     fs::write(&kept, "damaged").unwrap();
     assert_eq!(sync(&[]), 1);
-    assert!(
-        fs::read(&kept).unwrap() != b"damaged",
-        "it was made anew"
-    );
+    assert!(fs::read(&kept).unwrap() != b"damaged", "it was made anew");
 }
 
 /// The artifacts that are kept uncompressed.
