@@ -23,11 +23,8 @@ use crate::decide::manifest::Manifest;
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{self, Tar, TarError};
 use crate::files::archive::zip::{Zip, ZipError};
-<<<<<<< HEAD
 use crate::files::archive::zip_write::{self, CompressionMethod};
-=======
 use crate::files::contents::{Contents as _, Member};
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
 use crate::files::tree::Provenance;
 use crate::install::npm::glob::Pattern;
 use crate::install::npm::package::{Form, Package};

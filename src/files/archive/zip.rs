@@ -119,21 +119,7 @@ impl<'a> Zip<'a> {
     /// # Errors
     /// With the member, when anything in it is not as it should be.
     pub fn new(bytes: &'a [u8], name: &'a str, limits: &Limits) -> Result<Self, ZipError> {
-        Self::loose(bytes, bytes.len() as u64, name, limits)
-    }
-
-    /// As [`Self::new`], of an archive whose members were unpacked before and whose own length was
-    /// `packed`.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn loose(
-        bytes: &'a [u8],
-        packed: u64,
-        name: &'a str,
-        limits: &Limits,
-    ) -> Result<Self, ZipError> {
-        check(bytes, packed, limits)
+        check(bytes, limits)
             .map(|members| Self {
                 bytes,
                 name,
@@ -250,7 +236,8 @@ struct Extent {
     streamed: bool,
 }
 
-fn check(bytes: &[u8], packed: u64, limits: &Limits) -> Result<Vec<Member>, Reason> {
+fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
+    let packed = bytes.len() as u64;
     let found = Directory::find(bytes)?;
     if found.members > limits.members as u64 {
         return Err(Reason::TooMany(found.members, limits.members));

@@ -39,12 +39,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use crate::core::tree_path::{PathError, TreePath, fold};
 pub use error::TreeError;
-<<<<<<< HEAD
 pub use guard::{Precious, Replaced};
-pub use inside::Inside;
-=======
 pub(super) use inside::Inside;
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
 pub use table::{Collision, Content, Facts, Owner};

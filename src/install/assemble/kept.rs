@@ -1,5 +1,6 @@
 //! An artifact's files for a placement: as the store keeps them, or else out of its archive.
 
+use crate::files::archive::Limits;
 use crate::files::contents::{Contents, Member, PlaceError};
 use crate::files::tree::LinkMode;
 use crate::obtain::store::{Blob, Store};
@@ -14,6 +15,8 @@ pub(super) struct Artifact<'a> {
     /// What the store calls the form it is read in.
     pub(super) form: &'a str,
     pub(super) link: LinkMode,
+    /// What it may amount to, however often it was placed before.
+    pub(super) limits: &'a Limits,
 }
 
 impl Artifact<'_> {
@@ -30,7 +33,11 @@ impl Artifact<'_> {
     ) -> Result<T, E> {
         let (store, digest, form) = (self.store, &self.blob.digest, self.form);
         let is_linked = self.link != LinkMode::Copy;
-        let index = store.index(digest, form);
+        let index = store.index(digest, form).filter(|index| {
+            let total = index.members().iter().map(|member| member.size).sum();
+            // Its archive is refused then.
+            !self.limits.is_bomb(total, self.blob.size)
+        });
         if let Some(index) = &index {
             if is_linked {
                 if let Some(kept) = store.extracted(index) {

@@ -120,24 +120,6 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
             let (results, placing) = (&results, &placing);
             scope.spawn(move |_| {
                 placing.working_on(package.name.to_string());
-<<<<<<< HEAD
-                let checked = request.store.is_checked(&blob.digest);
-                let placed = archive(request, &blob, &file_name).and_then(|bytes| {
-                    let source = WheelSource {
-                        bytes: &bytes,
-                        packed: blob.size,
-                        file_name: &file_name,
-                        name: &package.name,
-                        version: package.version.as_ref(),
-                        checked,
-                        direct_url: package.direct_url.as_ref().map(ToString::to_string),
-                    };
-                    place_wheel(tree, request.layout, owner, &source, &request.limits)
-                });
-                if placed.is_ok() && !checked {
-                    request.store.mark_checked(&blob.digest);
-                }
-=======
                 let source = WheelSource {
                     file_name: &file_name,
                     name: &package.name,
@@ -145,7 +127,6 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
                     direct_url: package.direct_url.as_ref().map(ToString::to_string),
                 };
                 let placed = place(tree, request, owner, &blob, &source);
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
                 placing.advance(1);
                 lock(results).push((rank, placed));
             });
@@ -230,6 +211,7 @@ fn place(
         blob,
         form: FORM,
         link: request.link,
+        limits: &request.limits,
     };
     let place = |contents: &dyn Contents| {
         place_wheel(tree, request.layout, owner, contents, source, request.link)

@@ -56,12 +56,6 @@ pub(super) fn assemble(
         let zip = zip.map_err(PlaceError::from).map_err(WheelError::from)?;
         let contents = Zipped::new(&zip, None);
         let source = WheelSource {
-<<<<<<< HEAD
-            checked: false,
-            bytes: &bytes,
-            packed: need.blob.size,
-=======
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
             file_name: &need.file_name,
             name: &need.package.name,
             version: need.package.version.as_ref(),

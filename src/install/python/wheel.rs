@@ -26,13 +26,6 @@ pub const FORM: &str = "wheel";
 /// A wheel that is to be placed.
 #[derive(Debug, Clone)]
 pub struct WheelSource<'a> {
-<<<<<<< HEAD
-    /// The archive, verified, or its loose form.
-    pub bytes: &'a [u8],
-    /// The archive's own length in bytes.
-    pub packed: u64,
-=======
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
     /// What it is called, in messages.
     pub file_name: &'a str,
     /// The package that it must be.
@@ -113,21 +106,6 @@ pub fn place_wheel(
     owner: Owner,
     contents: &dyn Contents,
     source: &WheelSource<'_>,
-<<<<<<< HEAD
-    limits: &Limits,
-) -> Result<Installed, WheelError> {
-    let zip = Zip::loose(source.bytes, source.packed, source.file_name, limits)?;
-    let about = About::new(&zip, source)?;
-    let record = about.text("RECORD")?;
-    let wheel = Wheel::read(&about, record.as_deref())?;
-    Placing {
-        tree,
-        layout,
-        owner,
-        source,
-        zip: &zip,
-        wheel: &wheel,
-=======
     how: LinkMode,
 ) -> Result<(Installed, Vec<(usize, [u8; 32])>), WheelError> {
     let (placement, installed) = arrange(contents, layout, source)?;
@@ -135,7 +113,6 @@ pub fn place_wheel(
         Ok(digests) => Ok((installed, digests)),
         Err(PlaceError::Mismatch(path)) => Err(refused(source, lie(&path))),
         Err(other) => Err(other.into()),
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
     }
 }
 

@@ -90,18 +90,12 @@ impl Made {
         };
         let bytes = std::fs::read(&path).unwrap();
         let source = WheelSource {
-<<<<<<< HEAD
-            bytes: &bytes,
-            packed: bytes.len() as u64,
-=======
->>>>>>> 1474d79 (Place wheels and npm packages by one engine, from an index of each artifact's files)
             file_name: FILE_NAME,
             name: &"some-thing".parse().unwrap(),
             version: Some(&"1.0".parse().unwrap()),
             direct_url: None,
         };
         let owner = tree.owner("some-thing 1.0", 0);
-        let bytes = std::fs::read(&path).unwrap();
         let result = Zip::new(&bytes, FILE_NAME, &Limits::default())
             .map_err(|error| PlaceError::from(error).into())
             .and_then(|zip| {

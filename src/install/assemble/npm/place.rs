@@ -122,6 +122,7 @@ impl Placer<'_> {
                 blob,
                 form: FORM,
                 link,
+                limits: &self.limits,
             }
             .place(&place, read),
             Form::Checkout(_) => read(None, &|contents| place(contents).map(|_| ())),
