@@ -506,3 +506,135 @@ fn the_schema_in_the_repository_is_the_types_own() {
         "{file} is out of date: lockwright init --schema >schema/lockwright.json"
     );
 }
+
+#[test]
+fn nothing_of_the_user_or_the_machine_s_folders_shapes_a_component() {
+    let plain = Standin::new();
+    let first = plain.build(&["--prefix", "/srv/standin"]).run().ok();
+    let record = |standin: &Standin, component: &str| {
+        standin.read(&format!("out/{component}.component.json"))
+    };
+
+    // Another user, another store, another folder, and npm's settings that change a `node_modules`.
+    let standin = Standin::new();
+    standin.temp.write(
+        "home/.npmrc",
+        "omit-lockfile-registry-resolved=true\nbin-links=false\nomit=dev\nlegacy-peer-deps=true\n",
+    );
+    let path = std::env::var("PATH").unwrap();
+    let second = standin
+        .build(&["--prefix", "/srv/standin", "--store", "another/store"])
+        .env("npm_config_omit_lockfile_registry_resolved", "true")
+        .env("npm_config_bin_links", "false")
+        .env("PATH", format!("{}:{path}", standin.temp.join("home")))
+        .run()
+        .ok();
+    for component in ["deps", "assets", "modules", "native", "standin"] {
+        assert_eq!(
+            Standin::hash(&first, component),
+            Standin::hash(&second, component),
+            "{component}"
+        );
+        assert_eq!(record(&plain, component), record(&standin, component));
+    }
+
+    // What the project itself says counts.
+    standin.temp.write(
+        "standin/web/.npmrc",
+        "omit-lockfile-registry-resolved=true\n",
+    );
+    let third = standin.build(&["modules", "--explain"]).run().ok();
+    assert!(third.stdout.contains("node records"), "{third}");
+}
+
+#[test]
+fn commands_find_everything_where_it_is_on_every_machine() {
+    let text = "[sources.app]\npath = '.'\n\
+        [component.given]\ncopy = [{ from = '{source:app}/lifecycle', to = '.' }]\n\
+        [component.one]\nrun = [{ command = ['sh', '-c', '''\n\
+        (pwd; echo $PATH; echo {out} {component:given}; ls /build/source/app {component:given} /build/input/patches\n\
+        cat {source:app}/assets/app.js) >told'''], inputs = ['patches'] }]\n\
+        [component.two]\ncopy = [{ from = '{component:one}', to = '.' }]\n";
+    let told = || {
+        let standin = Standin::new();
+        standin.temp.write("standin/m.toml", text);
+        let ran = standin.build(&["two", "-f", "m.toml"]).run().ok();
+        (
+            standin.read("out/two/told"),
+            standin.read("out/two.component.json"),
+            Standin::hash(&ran, "two"),
+        )
+    };
+    let (one, two) = (told(), told());
+    insta::assert_snapshot!("found", one.0);
+    assert_eq!(one, two);
+}
+
+#[test]
+fn tools_and_the_system_count_by_what_they_are() {
+    let standin = Standin::new();
+    let tool = |text: &str| {
+        let tool = standin
+            .temp
+            .write("tools/bin/tool", format!("#!/bin/sh\n{text} >made\n"));
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+        tool
+    };
+    let path = tool("echo one");
+    let folder = path.parent().unwrap().parent().unwrap();
+    standin.temp.write("standin/extra/text", "first");
+    standin.temp.write(
+        "standin/m.toml",
+        format!(
+            "[component.named]\nrun = [{{ command = ['{path}'], inputs = ['{folder}'] }}]\n\
+             [component.within]\nrun = [{{ command = ['sh', '-c', '{path}'], inputs = ['{folder}'] }}]\n\
+             [component.beside]\nrun = [{{ command = ['cp', '/build/input/extra/text', 'made'], inputs = ['extra'] }}]\n\
+             [component.copied]\ncopy = [{{ from = '{folder}/bin', to = '.' }}]\n"
+        ),
+    );
+    let made = |name: &str| standin.read(&format!("out/{name}/made"));
+    standin.build(&["-f", "m.toml"]).run().ok();
+    assert_eq!(
+        (made("named"), made("within"), made("beside")),
+        ("one\n".into(), "one\n".into(), "first".into())
+    );
+
+    tool("echo two");
+    standin.temp.write("standin/extra/text", "second");
+    standin.build(&["-f", "m.toml"]).run().ok();
+    assert_eq!(
+        (made("named"), made("within"), made("beside")),
+        ("two\n".into(), "two\n".into(), "second".into())
+    );
+    assert!(standin.read("out/copied/tool").contains("two"));
+
+    // A program of the system that was exchanged, and a package that was upgraded.
+    let explained = |bound: &[(&str, &str)]| {
+        let build = standin.build(&["beside", "--explain", "-f", "m.toml"]);
+        let mut inside = Command::new(common::on_path("bwrap"));
+        inside.args(["--dev-bind", "/", "/"]);
+        for (from, to) in bound {
+            inside.args(["--bind", from, to]);
+        }
+        inside.arg(build.get_program()).args(build.get_args());
+        for (name, value) in build.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside.current_dir(standin.app()).run().ok().stdout
+    };
+    let said = explained(&[]);
+    assert!(said.contains("unchanged"), "{said}");
+    let status = fs::read_to_string("/var/lib/dpkg/status").unwrap();
+    let upgraded = status.replacen("\nVersion: ", "\nVersion: 9", 1);
+    let status = standin.temp.write("status", upgraded);
+    let said = explained(&[(status.as_str(), "/var/lib/dpkg/status")]);
+    assert!(
+        said.contains("system") && !said.contains("unchanged"),
+        "{said}"
+    );
+    let said = explained(&[("/bin/sh", "/usr/bin/cp")]);
+    assert!(said.contains("program cp"), "{said}");
+}

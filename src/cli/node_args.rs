@@ -10,13 +10,12 @@ use url::Url;
 use super::Failure;
 use crate::core::digest::Digest;
 use crate::decide::lock::npm::NpmLock;
-use crate::decide::lock::npmrc::{Auth, Npmrc};
+use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit, Wanted};
 use crate::decide::target::node::NodeTarget;
 use crate::files::tree::LinkMode;
 use crate::install::assemble::npm::scripts::OWN;
 use crate::obtain::fetch;
-use crate::obtain::fetch::credentials::{Credential, Login};
 
 /// Which packages, where from and for what.
 #[derive(Debug, Clone, Default, Args)]
@@ -124,16 +123,7 @@ impl NodeProject {
 
     /// How its packages are fetched: as the command line says, and with the logins of `.npmrc`.
     pub fn options(&self, mut options: fetch::Options) -> fetch::Options {
-        for (url, auth) in self.npmrc.logins() {
-            let credential = match auth {
-                Auth::Token(token) => Credential::Bearer(token),
-                Auth::Login { user, password } => Credential::Basic(Login {
-                    user,
-                    password: Some(password),
-                }),
-            };
-            options.credentials.add(&url, credential);
-        }
+        options.credentials.add_npm(&self.npmrc);
         options
     }
 

@@ -1,5 +1,6 @@
 //! Commands that run in the tree while it is made: contained as builds are, without network, and
-//! with the tree where it will live, so that what they write down is true later.
+//! with the tree where it will live, so that what they write down is true later, or, where nothing of
+//! that shows, in one place on every machine.
 //!
 //! Where commands cannot be contained, or the place where the tree will live cannot be made, they
 //! see the tree where it is; scripts that name the other place are then started by its interpreter.
@@ -7,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,6 +17,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Settings;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
+use super::prepare::{parts, uses_python};
+use super::tools;
 use crate::core::foreign;
 use crate::decide::manifest::Placeholder;
 use crate::install::build::sandbox::{
@@ -30,7 +33,8 @@ const EPOCH: &str = "315532800";
 /// Whether commands are contained in this run; tried when the first asks.
 pub struct Containment<'a> {
     settings: &'a Settings<'a>,
-    is_possible: OnceLock<Result<bool, String>>,
+    is_possible: OnceLock<Result<(), String>>,
+    has_warned: Once,
 }
 
 impl<'a> Containment<'a> {
@@ -39,23 +43,47 @@ impl<'a> Containment<'a> {
         Self {
             settings,
             is_possible: OnceLock::new(),
+            has_warned: Once::new(),
         }
     }
 
-    fn get(&self) -> Result<bool, ComponentError> {
+    /// Whether they are.
+    ///
+    /// # Errors
+    /// When they must be, and cannot.
+    pub fn is_contained(&self) -> Result<bool, ComponentError> {
         let build = &self.settings.build;
-        let found = self.is_possible.get_or_init(|| match build.sandbox {
+        let find = || sandbox::is_possible(&build.this);
+        match build.sandbox {
             Mode::Off => Ok(false),
-            mode => match sandbox::is_possible(&build.this) {
-                Ok(()) => Ok(true),
-                Err(why) if mode == Mode::Require => Err(why),
-                Err(why) => {
-                    eprintln!("warning: commands are not contained here: {why}");
-                    Ok(false)
-                }
+            mode => match self.is_possible.get_or_init(find) {
+                Err(why) if mode == Mode::Require => Err(ComponentError::Sandbox(why.clone())),
+                found => Ok(found.is_ok()),
             },
-        });
-        found.clone().map_err(ComponentError::Sandbox)
+        }
+    }
+
+    /// Where commands look for programs, behind the tree's own.
+    ///
+    /// # Errors
+    /// As [`Self::is_contained`].
+    pub fn path(&self) -> Result<String, ComponentError> {
+        let own = std::env::var("PATH").ok().filter(|path| !path.is_empty());
+        Ok(match (self.is_contained()?, own) {
+            // Where a system has its programs elsewhere, nothing else leads to them.
+            (false, Some(path)) => path,
+            _ => tools::PATH.into(),
+        })
+    }
+
+    /// [`Self::is_contained`], for commands that are run now: said where they are not.
+    fn now(&self) -> Result<bool, ComponentError> {
+        let is_contained = self.is_contained()?;
+        if let Some(Err(why)) = self.is_possible.get() {
+            self.has_warned
+                .call_once(|| eprintln!("warning: commands are not contained here: {why}"));
+        }
+        Ok(is_contained)
     }
 }
 
@@ -83,8 +111,10 @@ pub struct Ask<'a> {
     pub environment: BTreeMap<String, String>,
     /// Where it runs.
     pub current: Utf8PathBuf,
-    /// What else it may read.
+    /// What else it may read, at its own place.
     pub readable: Vec<Utf8PathBuf>,
+    /// What else it may read, at others.
+    pub shown: Vec<Shown>,
     /// Whether it may write to the tree.
     pub writes: bool,
     /// How long it may take.
@@ -92,7 +122,8 @@ pub struct Ask<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Finds out how commands are run.
+    /// Finds out how commands are run. They see the tree where it will live, if that is said of
+    /// them; else in one place, wherever that will be.
     ///
     /// # Errors
     /// When they must be contained, and cannot be.
@@ -100,8 +131,9 @@ impl<'a> Stage<'a> {
         context: &'a Context<'a>,
         root: &'a Utf8Path,
         prefix: &'a Utf8Path,
+        is_at_home: bool,
     ) -> Result<Self, ComponentError> {
-        let is_contained = context.containment.get()?;
+        let is_contained = context.containment.now()?;
         // In the system's folders, which are shown as they are, no place can be made.
         let system = [
             "/usr",
@@ -113,7 +145,7 @@ impl<'a> Stage<'a> {
             "/gnu/store",
         ];
         let can_be_made = prefix.is_dir() || !system.iter().any(|top| prefix.starts_with(top));
-        let seat = match (is_contained, can_be_made) {
+        let seat = match (is_contained, is_at_home && can_be_made) {
             (true, true) => prefix.to_owned(),
             (true, false) => Utf8Path::new(INSIDE).join("tree"),
             (false, _) => root.to_owned(),
@@ -182,7 +214,7 @@ impl<'a> Stage<'a> {
             shown: self.shown(ask)?,
             command: self.command(&ask.words),
             current: ask.current.clone(),
-            environment: self.environment(ask, &folder),
+            environment: self.environment(ask, &folder)?,
         };
         let ran = job.run(&How {
             contain: self.is_contained,
@@ -229,7 +261,8 @@ impl<'a> Stage<'a> {
     /// Folders of this machine that a command sees at their own places.
     fn readable(&self, ask: &Ask<'_>) -> Vec<Utf8PathBuf> {
         let mut all: BTreeSet<Utf8PathBuf> = ask.readable.iter().cloned().collect();
-        if let Ok(chosen) = self.context.pythons.get()
+        if uses_python(self.context).is_ok_and(|uses| uses)
+            && let Ok(chosen) = self.context.pythons.get()
             && let Some(found) = &chosen.interpreter
         {
             all.extend([found.about.base_prefix.clone(), found.about.stdlib.clone()]);
@@ -260,33 +293,23 @@ impl<'a> Stage<'a> {
             });
         }
         if ask.writes {
-            let holes = self.context.component.run.iter().flat_map(|run| {
-                let words = run
-                    .command
-                    .iter()
-                    .chain(&run.inputs)
-                    .chain(run.env.values());
-                words.flat_map(|template| template.placeholders())
+            let runs = self.context.component.run.iter();
+            let told = runs.flat_map(|run| {
+                let words = run.command.iter().chain(&run.inputs);
+                words.chain(run.env.values()).map(|template| &**template)
             });
-            let sources: BTreeSet<&String> = holes
-                .filter_map(|hole| match hole {
-                    Placeholder::Source(name) => Some(name),
-                    _ => None,
-                })
-                .collect();
-            for name in sources {
-                shown.push(Shown {
-                    from: self.context.sources.folder(name)?,
-                    to: source_inside(name).into(),
-                    writable: false,
-                });
-            }
+            shown.extend(parts(self.context, told)?.into_iter().map(|part| Shown {
+                from: part.from,
+                to: part.to,
+                writable: false,
+            }));
         }
         shown.push(Shown {
             from: self.root.to_owned(),
             to: self.seat.clone(),
             writable: ask.writes,
         });
+        shown.extend(ask.shown.iter().cloned());
         // What is inside another is shown after it.
         shown.sort_by(|one, other| one.to.cmp(&other.to));
         Ok(shown)
@@ -321,12 +344,16 @@ impl<'a> Stage<'a> {
         words
     }
 
-    fn environment(&self, ask: &Ask<'_>, folder: &Utf8Path) -> Vec<(String, String)> {
+    fn environment(
+        &self,
+        ask: &Ask<'_>,
+        folder: &Utf8Path,
+    ) -> Result<Vec<(String, String)>, ComponentError> {
         let work = match self.is_contained {
             true => Utf8Path::new(INSIDE),
             false => folder,
         };
-        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
+        let path = self.context.containment.path()?;
         let usual = [
             ("PATH", format!("{}/bin:{path}", self.seat)),
             ("HOME", work.join("home").into_string()),
@@ -344,10 +371,11 @@ impl<'a> Stage<'a> {
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         all.extend(ask.environment.clone());
-        all.into_iter().collect()
+        Ok(all.into_iter().collect())
     }
 }
 
-fn source_inside(name: &str) -> String {
-    format!("{INSIDE}/sources/{name}")
+/// Where contained commands see a source.
+pub(super) fn source_inside(name: &str) -> String {
+    format!("{INSIDE}/source/{name}")
 }

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::commands::Containment;
 use super::error::{Cause, ComponentError};
 use super::sources::Sources;
+use super::tools::Tools;
 use super::{Made, Settings};
 use crate::core::place::Place;
 use crate::decide::manifest::{Component, Parsed, Placeholder};
@@ -131,6 +132,8 @@ pub struct Context<'a> {
     pub pythons: &'a Pythons<'a>,
     /// Whether commands are contained.
     pub containment: &'a Containment<'a>,
+    /// The machine's programs.
+    pub tools: &'a Tools,
     /// Its name.
     pub name: &'a str,
     /// It.

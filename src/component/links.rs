@@ -58,7 +58,8 @@ fn path(context: &Context<'_>, name: &str) -> Result<TreePath, ComponentError> {
 }
 
 /// Whether what is linked to is named as a part of the tree.
-fn inside(template: &PathTemplate) -> bool {
+/// Whether a link leads into the tree itself.
+pub(super) fn inside(template: &PathTemplate) -> bool {
     let starts_there = matches!(
         template.placeholders().next(),
         Some(Placeholder::Out | Placeholder::Prefix | Placeholder::Site)

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, nix_store};
 use super::record::{self, Record};
 use super::{base, copy, elf, keep, links, node, patch, python, run, smoke, workspace, wrap};
 use crate::core::walk::walk;
@@ -136,8 +136,7 @@ fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> 
         return Ok(());
     }
     if how == manifest::Seal::FixedOutput {
-        let store = std::env::var("NIX_STORE_DIR").unwrap_or_else(|_| "/nix/store".into());
-        fixed_output(root.as_std_path(), &Search::every(&store, &[]))
+        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
             .map_err(context.failed("seal", "seal"))?;
     }
     let how = Seal {

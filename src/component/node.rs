@@ -6,7 +6,7 @@ use super::base;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::prepare::lock_file;
+use super::prepare::{digest_of, lock_file};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
@@ -54,7 +54,7 @@ pub fn prepare(
         });
     }
     let target = target(context).map_err(context.failed(said, PHASE))?;
-    let npmrc = Npmrc::read(lock.folder());
+    let npmrc = Npmrc::of_project(lock.folder());
     let wanted = Wanted {
         omit,
         ..Wanted::default()
@@ -62,6 +62,7 @@ pub fn prepare(
     let plan =
         NpmPlan::new(&lock, &target, &wanted, &npmrc).map_err(context.failed(said, PHASE))?;
     all.add("node target", plan.target.clone());
+    let mut records = String::new();
     for package in &plan.packages {
         let version = package.version.as_deref().unwrap_or_default();
         let value = match &package.source {
@@ -72,10 +73,14 @@ pub fn prepare(
             other => format!("{other:?}"),
         };
         all.add(package.location.to_string(), format!("{version} {value}"));
+        let recorded = serde_json::to_string(&package.recorded).unwrap_or_default();
+        records.push_str(&recorded);
     }
     for bin in &plan.bins {
         all.add(format!("program {}", bin.link), bin.file.as_str());
     }
+    // As npm's own record in the tree has them.
+    all.add("node records", digest_of(&records));
     all.add("collect", node.collect.as_deref().unwrap_or("."));
     Ok(Some(PreparedNode { lock, npmrc, plan }))
 }
@@ -137,11 +142,14 @@ pub fn place(
     };
     // Assembled beside the tree, on its disk, and moved over name by name.
     let beside = tree.root().with_file_name("node");
+    // Who is asking says nothing of what is had.
+    let mut fetch = context.settings.fetch.clone();
+    fetch.credentials.add_npm(&Npmrc::of_user(None));
     let done = assemble(&Request {
         plan: &prepared.plan,
         lock: &prepared.lock,
         store: context.settings.store,
-        fetch: context.settings.fetch,
+        fetch: &fetch,
         limits: Limits::default(),
         out: Some(&beside),
         clear: false,

@@ -1,23 +1,22 @@
 //! Preparing a component: locks are read and planned, and all that will shape it is written down.
 //! Nothing is made yet.
 
-use std::collections::BTreeSet;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::commands::source_inside;
 use super::context::Context;
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::Member;
-use super::{below, node, python, workspace};
+use super::{node, places, python, workspace};
 use crate::core::digest::{Algorithm, Digest};
-use crate::decide::manifest::{Component, Parsed, Patch, Placeholder, Seal};
+use crate::decide::manifest::{Parsed, Patch, PathTemplate, Placeholder, Seal};
 
 /// Raised when what is made of the same ingredients comes out otherwise.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// A component that can be made.
 pub struct Prepared {
@@ -31,34 +30,40 @@ pub struct Prepared {
     pub ingredients: Ingredients,
 }
 
-/// Prepares a component. `prefix` is where it will live, unless that follows from its key.
+/// Prepares a component. `prefix` is where it will live, or, where that follows from its key, the
+/// folder that it will be in.
 ///
 /// # Errors
 /// When a source or lock cannot be had, or is not what the component needs.
-pub fn prepare(
-    context: &Context<'_>,
-    prefix: Option<&Utf8Path>,
-) -> Result<Prepared, ComponentError> {
+pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, ComponentError> {
     let component = context.component;
     let mut all = Ingredients::default();
     let version = env!("CARGO_PKG_VERSION");
     all.add("lockwright", format!("{version}, form {FORM}"));
-    if let Some(prefix) = prefix.filter(|_| uses_prefix(component)) {
+    if places::shows_its_own(context)? {
         all.add("prefix", prefix.as_str());
     }
     let python = python::prepare(context, &mut all)?;
     let node = node::prepare(context, &mut all)?;
     let workspace = workspace::prepare(context, &mut all)?;
-    if python.is_some() || component.base.is_some() || uses_python(component) {
+    if uses_python(context)? {
         let chosen = context.python()?;
         all.add("target", chosen.target.to_string());
-        all.add("interpreter", chosen.path().as_str());
+        let path = chosen.path();
+        let is_run = !component.run.is_empty() && chosen.interpreter.is_some();
+        all.add(
+            "interpreter",
+            match is_run {
+                true => format!("{path} {}", context.tools.digest(&path)?),
+                false => path.into_string(),
+            },
+        );
     }
     for name in &component.needs().components {
         let made = context.made(name, &format!("{{component:{name}}}"))?;
         all.add(format!("component {name}"), &made.hash);
     }
-    for name in &living_components(component) {
+    for name in &places::shown_in(component) {
         let made = context.made(name, &format!("{{component:{name}}}"))?;
         all.add(format!("place of component {name}"), made.prefix.as_str());
     }
@@ -78,18 +83,7 @@ pub fn prepare(
         let name = format!("patch {} of {what}", index + 1);
         all.add(name, with_digests(context, patch, &read)?);
     }
-    for run in &component.run {
-        let words: Vec<&str> = run.command.iter().map(|word| word.as_written()).collect();
-        let read: Vec<&Parsed> = run
-            .command
-            .iter()
-            .chain(&run.inputs)
-            .chain(run.env.values())
-            .map(|template| &**template)
-            .collect();
-        let name = format!("run {}", words.join(" "));
-        all.add(name, with_digests(context, run, &read)?);
-    }
+    add_runs(context, &mut all)?;
     if !component.keep.is_empty() {
         all.add("keep", component.keep.join(", "));
     }
@@ -99,7 +93,18 @@ pub fn prepare(
     if let Some(elf) = &component.elf {
         all.add("elf", json(elf));
     }
-    all.add("seal", json(&component.seal));
+    let is_elsewhere = |folder: &PathTemplate| folder.as_written().starts_with('/');
+    let mut searched = component.elf.iter().flat_map(|elf| &elf.search);
+    if !component.run.is_empty() || searched.any(is_elsewhere) {
+        all.add("system", context.tools.system());
+    }
+    all.add(
+        "seal",
+        match component.seal {
+            Seal::FixedOutput => format!("{} {}", json(&component.seal), nix_store()),
+            _ => json(&component.seal),
+        },
+    );
     all.add("smoke", json(&component.smoke));
     Ok(Prepared {
         python,
@@ -113,7 +118,114 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// What a phase says, and the digests of what it reads of sources and beside the manifest.
+/// What commands say, and what they are run with and may read.
+fn add_runs(context: &Context<'_>, all: &mut Ingredients) -> Result<(), ComponentError> {
+    let runs = &context.component.run;
+    let is_contained = runs.is_empty() || context.containment.is_contained()?;
+    if !is_contained {
+        all.add("commands", "not contained");
+    }
+    for run in runs {
+        let words: Vec<&str> = run.command.iter().map(|word| word.as_written()).collect();
+        let mut text = json(run);
+        let told = run
+            .command
+            .iter()
+            .chain(&run.inputs)
+            .chain(run.env.values());
+        for part in parts(context, told.map(|template| &**template))? {
+            let digest = context.sources.digest(&part.from);
+            let digest = digest.map_err(context.failed(&words.join(" "), "inputs"))?;
+            text.push_str(&format!(" {digest}"));
+        }
+        for input in &run.inputs {
+            if input.placeholders().next().is_some() {
+                continue;
+            }
+            // What a link stands for may be another folder tomorrow, or the same with other files.
+            if let Ok(real) = context.reading(input, None)?.canonicalize_utf8() {
+                let digest = context.sources.digest(&real);
+                let digest = digest.map_err(context.failed(input.as_written(), "inputs"))?;
+                text.push_str(&format!(" {digest}"));
+            }
+        }
+        all.add(format!("run {}", words.join(" ")), text);
+        let program = run
+            .command
+            .first()
+            .filter(|word| word.placeholders().next().is_none());
+        if let Some(name) = program.map(|word| word.as_written())
+            && !is_of_the_tree(context, name)?
+        {
+            let path = context.containment.path()?;
+            let found = context.tools.program(name, &path)?;
+            all.add(format!("program {name}"), found.unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a program is found in the tree before it is looked for elsewhere, as far as that can be
+/// told before the tree is there.
+fn is_of_the_tree(context: &Context<'_>, name: &str) -> Result<bool, ComponentError> {
+    let is_path = name.contains('/') && !name.starts_with('/');
+    let is_python = name.starts_with("python") && places::is_environment(context)?;
+    let base = &context.component.base;
+    let base = base
+        .as_ref()
+        .map(|base| context.reading(base, None))
+        .transpose()?;
+    Ok(is_path || is_python || base.is_some_and(|base| base.join("bin").join(name).exists()))
+}
+
+/// A part of a source that commands see, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Part {
+    /// Where commands see it.
+    pub(super) to: Utf8PathBuf,
+    /// Where it is.
+    pub(super) from: Utf8PathBuf,
+}
+
+/// The parts of sources that texts name, of which none is in another. A path goes on behind
+/// its placeholder as far as there is something of that name: for a pattern it ends at the folder.
+/// A link may lead anywhere in its source, so what is named through one is all that is beside it.
+pub(super) fn parts<'t>(
+    context: &Context<'_>,
+    texts: impl Iterator<Item = &'t Parsed>,
+) -> Result<Vec<Part>, ComponentError> {
+    let mut all: Vec<Part> = Vec::new();
+    for (hole, rest) in texts.flat_map(Parsed::followed) {
+        let Placeholder::Source(name) = hole else {
+            continue;
+        };
+        let mut part = Part {
+            to: source_inside(name).into(),
+            from: context.sources.folder(name)?,
+        };
+        let end = |c: char| c.is_whitespace() || "\"'`:;,&|()<>=".contains(c);
+        let path = rest.split(end).next().unwrap_or_default();
+        let path = path.strip_prefix('/').unwrap_or_default();
+        for step in path.split('/').filter(|step| !matches!(*step, "" | ".")) {
+            let next = part.from.join(step);
+            let is_there = next.symlink_metadata().is_ok_and(|meta| !meta.is_symlink());
+            if step == ".." || !is_there {
+                break;
+            }
+            part = Part {
+                to: part.to.join(step),
+                from: next,
+            };
+        }
+        all.push(part);
+    }
+    all.sort();
+    // A folder stands before what is in it.
+    all.dedup_by(|one, before| one.to.starts_with(&before.to));
+    Ok(all)
+}
+
+/// What a phase says, and the digests of what it reads.
 fn with_digests(
     context: &Context<'_>,
     phase: &impl Serialize,
@@ -128,25 +240,26 @@ fn with_digests(
     Ok(text)
 }
 
-/// The digest of what a text refers to, where it is something of ours: a part of a source, or a
-/// file beside the manifest. Components count by their own hash.
+/// The digest of what a phase reads, where it is there. Components count by their own hash.
 fn digest(context: &Context<'_>, template: &Parsed) -> Result<Option<String>, ComponentError> {
-    let said = template.as_written();
-    let mut holes = template.placeholders();
-    let path = match (holes.next(), holes.next()) {
-        (Some(Placeholder::Source(_)), None) if said.starts_with('{') => {
-            context.reading(template, None)?
-        }
-        (None, None) => context.settings.document.folder().join(said),
-        _ => return Ok(None),
-    };
-    let is_beside = below(&path, context.settings.document.folder()).is_some();
-    let exists = path.symlink_metadata().is_ok();
-    if !exists || (template.placeholders().next().is_none() && !is_beside) {
+    let is_of_components = template
+        .placeholders()
+        .any(|hole| !matches!(hole, Placeholder::Source(_)));
+    if is_of_components {
+        return Ok(None);
+    }
+    let path = context.reading(template, None)?;
+    if path.symlink_metadata().is_err() {
         return Ok(None);
     }
     let hash = context.sources.digest(&path);
-    hash.map(Some).map_err(context.failed(said, "inputs"))
+    let hash = hash.map_err(context.failed(template.as_written(), "inputs"));
+    hash.map(Some)
+}
+
+/// Where Nix keeps what it builds.
+pub(super) fn nix_store() -> String {
+    std::env::var("NIX_STORE_DIR").unwrap_or_else(|_| "/nix/store".into())
 }
 
 /// The digest of a file or folder outside of everything that is known by one.
@@ -154,64 +267,15 @@ pub(super) fn digest_of(text: &str) -> String {
     Digest::of(Algorithm::Sha256, text.as_bytes()).to_string()
 }
 
-/// Whether the place it will live at shows in a component's bytes.
-fn uses_prefix(component: &Component) -> bool {
-    let is_environment = component.python.is_some() || component.base.is_some();
-    let says_so = component.templates().into_iter().any(|template| {
-        template.placeholders().any(|hole| {
-            matches!(
-                hole,
-                Placeholder::Out | Placeholder::Prefix | Placeholder::Site
-            )
-        })
-    });
-    let sealed = component.seal == Seal::FixedOutput;
-    (is_environment && !sealed)
-        || (says_so && !(sealed && component.patch.is_empty() && component.wrap.is_empty()))
-        || !component.run.is_empty()
-}
-
-fn uses_python(component: &Component) -> bool {
-    !component.smoke.imports.is_empty()
-        || component.templates().into_iter().any(|template| {
-            template
-                .placeholders()
-                .any(|hole| matches!(hole, Placeholder::Python | Placeholder::Site))
-        })
-}
-
-/// The components whose places show in this one's bytes.
-fn living_components(component: &Component) -> BTreeSet<String> {
-    let mut living: Vec<&Parsed> = component.link.values().map(|t| &**t).collect();
-    for patch in &component.patch {
-        if let Patch::Substitute(patch) = patch {
-            living.extend([&*patch.replace, &*patch.with]);
-        }
-    }
-    for wrap in component.wrap.values() {
-        living.extend(wrap.exec.iter().chain(&wrap.path).map(|t| &**t));
-        living.extend(
-            wrap.env
-                .values()
-                .chain(&wrap.cwd)
-                .chain(&wrap.shell)
-                .map(|t| &**t),
-        );
-    }
-    for run in &component.run {
-        living.extend(run.command.iter().chain(run.env.values()).map(|t| &**t));
-    }
-    if let Some(elf) = &component.elf {
-        living.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
-        living.extend(elf.add_rpath.values().flatten().map(|t| &**t));
-    }
-    let holes = living.into_iter().flat_map(Parsed::placeholders);
-    holes
-        .filter_map(|hole| match hole {
-            Placeholder::Component(name) => Some(name.clone()),
-            _ => None,
-        })
-        .collect()
+/// Whether there is a Python in what is made, or it is asked for.
+pub(super) fn uses_python(context: &Context<'_>) -> Result<bool, ComponentError> {
+    let component = context.component;
+    let mut holes = component
+        .templates()
+        .into_iter()
+        .flat_map(Parsed::placeholders);
+    let says_so = holes.any(|hole| matches!(hole, Placeholder::Python | Placeholder::Site));
+    Ok(says_so || !component.smoke.imports.is_empty() || places::is_environment(context)?)
 }
 
 /// Where a lock is, as a phase names it.

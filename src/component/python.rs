@@ -19,7 +19,6 @@ use crate::decide::target::Os;
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, Tree};
 use crate::install::assemble::python::{Request, assemble};
-use crate::install::build::sandbox::Mode;
 use crate::install::build::{self, Builder};
 use crate::install::python::Layout;
 use crate::install::python::venv::{self, Venv};
@@ -99,7 +98,7 @@ pub fn prepare(
         all.add("build lock", digest_of(&text));
         all.add(
             "builds contained",
-            (building.sandbox != Mode::Off).to_string(),
+            context.containment.is_contained()?.to_string(),
         );
     }
     let own = settings.build.clone().under(&building.settings);
@@ -107,12 +106,20 @@ pub fn prepare(
         let text = format!("{:?} {own:?}", building.hook);
         all.add("build settings", digest_of(&text));
     }
-    Ok(Some(PreparedPython {
+    let prepared = PreparedPython {
         plan,
         settings,
         selection,
         building,
-    }))
+    };
+    // All of that again, with what it leads to: folders that the build lock names, say.
+    if is_built && chosen.interpreter.is_some() {
+        let builder = builder(context, &prepared).map_err(context.failed(said, PHASE))?;
+        for (label, key) in builder.keys() {
+            all.add(format!("build of {label}"), key.unwrap_or_default());
+        }
+    }
+    Ok(Some(prepared))
 }
 
 fn selection(

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
+use super::places;
+use crate::core::paths::normal;
 use crate::decide::manifest::{Parsed, Placeholder, Run};
+use crate::install::build::sandbox::{INSIDE, Shown};
 
 /// How long a command may take where it does not say.
 const LIMIT: u64 = 3600;
@@ -24,7 +27,7 @@ pub fn make(
     if context.component.run.is_empty() {
         return Ok(());
     }
-    let stage = Stage::new(context, root, prefix)?;
+    let stage = Stage::new(context, root, prefix, places::shows_its_own(context)?)?;
     for run in &context.component.run {
         stage.run(&ask(context, &stage, run)?)?;
     }
@@ -66,12 +69,22 @@ fn ask<'a>(
             .placeholders()
             .all(|hole| matches!(hole, Placeholder::Python))
     };
-    let readable: Vec<Utf8PathBuf> = run
-        .inputs
-        .iter()
-        .filter(is_own)
-        .map(|template| context.reading(template, None))
-        .collect::<Result<_, _>>()?;
+    let (mut readable, mut shown) = (Vec::new(), Vec::new());
+    for template in run.inputs.iter().filter(is_own) {
+        let (from, said) = (context.reading(template, None)?, template.as_written());
+        let is_beside = template.placeholders().next().is_none() && !said.starts_with('/');
+        match is_beside {
+            true => shown.push(Shown {
+                to: normal(&Utf8Path::new("/").join(said)),
+                from,
+                writable: false,
+            }),
+            false => readable.push(from),
+        }
+    }
+    for one in &mut shown {
+        one.to = format!("{INSIDE}/input{}", one.to).into();
+    }
     Ok(Ask {
         what: format!("`{}`", words.join(" ")),
         said,
@@ -79,6 +92,7 @@ fn ask<'a>(
         environment,
         current,
         readable,
+        shown,
         writes: true,
         limit: Duration::from_secs(run.timeout.unwrap_or(LIMIT)),
     })

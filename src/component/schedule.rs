@@ -16,7 +16,8 @@ use super::ingredients::Change;
 use super::prepare::prepare;
 use super::record::Record;
 use super::sources::{Sources, no_such};
-use super::{Made, Settings, make as phases};
+use super::tools::Tools;
+use super::{Made, Settings, make as phases, places};
 use crate::transform::nix::nar;
 
 /// What becomes of a component, and why.
@@ -65,7 +66,10 @@ struct Shared<'a> {
     sources: Sources<'a>,
     pythons: Pythons<'a>,
     containment: Containment<'a>,
+    tools: Tools,
     order: Vec<&'a str>,
+    /// The components in between that are found where they are.
+    led_to: BTreeSet<String>,
 }
 
 impl<'a> Shared<'a> {
@@ -107,6 +111,8 @@ impl<'a> Shared<'a> {
             sources: Sources::new(settings)?,
             pythons: Pythons::new(settings),
             containment: Containment::new(settings),
+            tools: Tools::default(),
+            led_to: places::led_to(manifest, wanted),
             order: all
                 .into_iter()
                 .filter(|name| needed.contains(*name))
@@ -137,6 +143,7 @@ impl<'a> Shared<'a> {
             sources: &self.sources,
             pythons: &self.pythons,
             containment: &self.containment,
+            tools: &self.tools,
             name,
             component: component.ok_or_else(|| no_such(self.settings, "component", name, known))?,
             made: made
@@ -177,15 +184,25 @@ impl<'a> Shared<'a> {
         }
         let context = self.context(name, made)?;
         let wanted = self.settings.wanted(name);
-        let prepared = prepare(&context, wanted.map(|wanted| &*wanted.prefix))?;
+        let kept = self.settings.kept();
+        let place = match wanted {
+            Some(wanted) => wanted.prefix.clone(),
+            None if self.led_to.contains(name) => kept.clone(),
+            None => places::nowhere(name),
+        };
+        let prepared = prepare(&context, &place)?;
         let key = prepared.ingredients.key();
         let (out, prefix) = match wanted {
             Some(wanted) => (wanted.out.clone(), wanted.prefix.clone()),
             None => {
                 let hex = key.hex();
                 let short = hex.get(..16).unwrap_or(&hex);
-                let out = self.settings.kept().join(format!("{name}-{short}"));
-                (out.clone(), out)
+                let out = kept.join(format!("{name}-{short}"));
+                let prefix = match place == kept {
+                    true => out.clone(),
+                    false => place,
+                };
+                (out, prefix)
             }
         };
         let there = Record::of(&out);

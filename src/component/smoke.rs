@@ -32,7 +32,7 @@ pub fn check(
                     with --python, or leave `imports` out";
         return Err(context.refuse("imports", what));
     }
-    let stage = Stage::new(context, root, prefix)?;
+    let stage = Stage::new(context, root, prefix, true)?;
     let environment: BTreeMap<String, String> = smoke
         .env
         .iter()
@@ -45,6 +45,7 @@ pub fn check(
         environment: environment.clone(),
         current: stage.seat.clone(),
         readable: Vec::new(),
+        shown: Vec::new(),
         writes: false,
         limit: LIMIT,
     };

@@ -344,6 +344,8 @@ fn settings_decide_what_is_left_out_as_with_npm() {
         .simple("o", json!({ "optional": true }))
         .simple("mac", json!({ "optional": true, "os": ["darwin"] }))
         .simple("p", json!({}));
+    // Ours stays from one to the next: a tree of other settings is not what these ask for.
+    let ours = project.write("ours");
     for (settings, args) in [
         ("omit=dev", &[][..]),
         ("omit[]=dev\nomit[]=optional\n", &[]),
@@ -352,16 +354,16 @@ fn settings_decide_what_is_left_out_as_with_npm() {
         ("omit=dev", &["--omit", "optional"]),
         ("legacy-peer-deps=true", &["--omit", "dev"]),
         ("os=darwin\ncpu=arm64", &[]),
+        ("", &[]),
         ("bin-links=false", &[]),
     ] {
-        let (ours, theirs) = (project.write("ours"), project.write("theirs"));
+        let theirs = project.write("theirs");
         for folder in [&ours, &theirs] {
             fs::write(folder.join(".npmrc"), settings).unwrap();
         }
         project.npm(&theirs, args).ok();
         project.lockwright(&ours, args).ok();
         assert_same(&project.temp, &ours, &theirs);
-        fs::remove_dir_all(ours).unwrap();
         fs::remove_dir_all(theirs).unwrap();
     }
 }

@@ -45,6 +45,20 @@ const BETWEEN: &str = "\n\n";
 impl Npmrc {
     /// Reads the user's and the project's files, and npm's variables.
     pub fn read(project: &Utf8Path) -> Self {
+        Self::of_user(Some(project))
+    }
+
+    /// Reads the project's file alone, which may be a stranger's: nothing of this machine gets into it.
+    pub fn of_project(project: &Utf8Path) -> Self {
+        let mut all = Self::default();
+        if let Ok(text) = std::fs::read_to_string(project.join(".npmrc")) {
+            all.add(&text, |_| None);
+        }
+        all
+    }
+
+    /// Reads the user's files and npm's variables, and the file of a project between them.
+    pub fn of_user(project: Option<&Utf8Path>) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let mut all = Self::default();
         let mut variables: Vec<(String, String)> = Vec::new();
@@ -66,8 +80,8 @@ impl Npmrc {
             let prefix = variable("PREFIX").or_else(prefix_of_node)?;
             Some(format!("{prefix}/etc/npmrc"))
         });
-        let project = project.join(".npmrc").into_string();
-        for file in [global, user, Some(project)].iter().flatten() {
+        let project = project.map(|project| project.join(".npmrc").into_string());
+        for file in [global, user, project].iter().flatten() {
             if let Ok(text) = std::fs::read_to_string(file) {
                 all.add(&text, variable);
             }

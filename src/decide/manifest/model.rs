@@ -454,7 +454,7 @@ pub struct Diff {
 pub struct Run {
     /// The program and its arguments; no shell is involved.
     pub command: Vec<PathTemplate>,
-    /// Environment variables; nothing else of this machine's is passed on but PATH.
+    /// Environment variables; none of this machine's is passed on.
     #[serde(default)]
     pub env: BTreeMap<String, PathTemplate>,
     /// The folder it is run in, relative to the tree.

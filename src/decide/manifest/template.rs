@@ -133,6 +133,17 @@ impl Parsed {
         })
     }
 
+    /// Every placeholder in it, with the text behind it up to the next.
+    pub fn followed(&self) -> impl Iterator<Item = (&Placeholder, &str)> {
+        let next = self.parts.iter().skip(1).map(Some).chain([None]);
+        let both = self.parts.iter().zip(next);
+        both.filter_map(|both| match both {
+            (Part::Hole(hole), Some(Part::Literal(text))) => Some((hole, text.as_str())),
+            (Part::Hole(hole), _) => Some((hole, "")),
+            _ => None,
+        })
+    }
+
     /// Puts values in the placeholders' places.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use camino::Utf8PathBuf;
 use url::Url;
 
 use super::netrc::Netrc;
+use crate::decide::lock::npmrc::{Auth, Npmrc};
 
 /// A user and a password.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -59,6 +60,20 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Adds the logins that npm's settings have.
+    pub fn add_npm(&mut self, npmrc: &Npmrc) {
+        for (url, auth) in npmrc.logins() {
+            let credential = match auth {
+                Auth::Token(token) => Credential::Bearer(token),
+                Auth::Login { user, password } => Credential::Basic(Login {
+                    user,
+                    password: Some(password),
+                }),
+            };
+            self.add(&url, credential);
+        }
+    }
+
     /// Reads uv's variables and the netrc file. `indexes` are the names and URLs of the indexes
     /// that the project knows (`[[tool.uv.index]]`).
     pub fn from_environment(indexes: &[(String, Url)]) -> Self {

@@ -58,6 +58,21 @@ pub fn is_current(lock: &NpmLock, plan: &NpmPlan, root: &Utf8Path) -> bool {
                 Err(_) => fs::metadata(root.join(file)).is_err(),
             }
         })
+        && has_no_other_programs(plan, root)
+}
+
+/// Whether every link to a program is one of the plan's: `bin-links` takes all of them away.
+fn has_no_other_programs(plan: &NpmPlan, root: &Utf8Path) -> bool {
+    let known: BTreeSet<&str> = plan.bins.iter().map(|bin| bin.link.as_str()).collect();
+    let holders = holders(plan);
+    let own = std::iter::once(MODULES);
+    own.chain(holders.into_iter().filter(|holder| *holder != MODULES))
+        .map(|holder| format!("{holder}/.bin"))
+        .all(|folder| {
+            let entries = root.join(&folder).read_dir_utf8();
+            let mut entries = entries.into_iter().flatten().flatten();
+            entries.all(|entry| known.contains(&*format!("{folder}/{}", entry.file_name())))
+        })
 }
 
 /// The folders that packages and programs are in: to add or remove one changes their time.

@@ -1,0 +1,134 @@
+//! Where components live, and where that shows in their bytes.
+//!
+//! One that was asked for lives where it is put, or where `--prefix` says. One that is only needed
+//! lies in the store, and where that is must not show in what is made from it: its place is
+//! [`nowhere`], unless another one's finished tree leads there.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+
+use super::context::Context;
+use super::error::ComponentError;
+use super::links;
+use crate::decide::manifest::{Component, Manifest, Parsed, Patch, Placeholder, Seal};
+use crate::install::build::sandbox::INSIDE;
+
+/// The place of a component that nobody is to find: where commands see it.
+pub fn nowhere(name: &str) -> Utf8PathBuf {
+    format!("{INSIDE}/component/{name}").into()
+}
+
+/// What a component says that will be true, or not, of its place and others' when it is used.
+fn living(component: &Component) -> Vec<&Parsed> {
+    // Links to the tree itself are relative.
+    let links = component.link.values().filter(|to| !links::inside(to));
+    let mut living: Vec<&Parsed> = links.map(|to| &**to).collect();
+    for patch in &component.patch {
+        if let Patch::Substitute(patch) = patch {
+            living.extend([&*patch.replace, &*patch.with]);
+        }
+    }
+    for wrap in component.wrap.values() {
+        living.extend(wrap.exec.iter().chain(&wrap.path).map(|t| &**t));
+        let others = wrap.env.values().chain(&wrap.cwd).chain(&wrap.shell);
+        living.extend(others.map(|t| &**t));
+    }
+    if let Some(elf) = &component.elf {
+        living.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
+        living.extend(elf.add_rpath.values().flatten().map(|t| &**t));
+    }
+    living
+}
+
+/// What commands are told.
+fn told(component: &Component) -> impl Iterator<Item = &Parsed> {
+    let runs = component.run.iter();
+    runs.flat_map(|run| run.command.iter().chain(run.env.values()).map(|t| &**t))
+}
+
+fn components<'a>(texts: impl IntoIterator<Item = &'a Parsed>) -> BTreeSet<String> {
+    let holes = texts.into_iter().flat_map(Parsed::placeholders);
+    let named = holes.filter_map(|hole| match hole {
+        Placeholder::Component(name) => Some(name.clone()),
+        _ => None,
+    });
+    named.collect()
+}
+
+/// The components whose places show in this one's bytes, or may.
+pub fn shown_in(component: &Component) -> BTreeSet<String> {
+    components(living(component).into_iter().chain(told(component)))
+}
+
+/// The components to which the finished tree of a wanted one leads: by what it says, or by what it
+/// took over from others that say so. They live where they are.
+pub fn led_to<'a>(
+    manifest: &Manifest,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> BTreeSet<String> {
+    let mut next: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+    let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(name) = next.pop() {
+        let Some(component) = manifest.component.get(&name) else {
+            continue;
+        };
+        if !seen.insert(name) {
+            continue;
+        }
+        let led_to = components(living(component));
+        let taken = component.copy.iter().map(|copy| &*copy.from);
+        let taken = components(taken.chain(component.base.iter().map(|base| &**base)));
+        next.extend(led_to.iter().chain(&taken).cloned());
+        found.extend(led_to);
+    }
+    found
+}
+
+/// Whether the place where it will live shows in a component's bytes. Where it does, commands see
+/// the tree there.
+///
+/// # Errors
+/// When its base cannot be had.
+pub fn shows_its_own(context: &Context<'_>) -> Result<bool, ComponentError> {
+    let component = context.component;
+    let names = |texts: Vec<&Parsed>, holes: &[Placeholder]| {
+        let mut all = texts.into_iter().flat_map(Parsed::placeholders);
+        all.any(|hole| holes.contains(hole))
+    };
+    let own = [Placeholder::Out, Placeholder::Prefix, Placeholder::Site];
+    let says_so =
+        names(living(component), &own) || names(told(component).collect(), &[Placeholder::Prefix]);
+    // In its fixed-output form an environment lives nowhere, but its commands must find it.
+    let is_bound = component.seal != Seal::FixedOutput || !component.run.is_empty();
+    Ok(says_so || (is_bound && is_environment(context)?))
+}
+
+/// Whether it is a Python environment, whose scripts name the place where they are.
+pub fn is_environment(context: &Context<'_>) -> Result<bool, ComponentError> {
+    let component = context.component;
+    let Some(base) = &component.base else {
+        return Ok(component.python.is_some());
+    };
+    let base = context.reading(base, None)?;
+    Ok(component.python.is_some() || base.join("pyvenv.cfg").exists())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_commands_are_told_leads_nowhere() {
+        let text = "[component.jars]\n[component.tools]\nwrap.x = { exec = ['{component:jars}/x'] }\n\
+                    [component.lib]\n[component.made]\nelf = { search = ['{component:lib}/lib'] }\n\
+                    run = [{ command = ['x', '{component:tools}'] }]\n\
+                    [component.all]\ncopy = [{ from = '{component:made}/dist', to = 'dist' }]\n";
+        let manifest = Manifest::parse(text, "lockwright.toml".into()).unwrap();
+        let found = led_to(&manifest, ["all"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["lib"]);
+        let found = led_to(&manifest, ["tools", "all"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["jars", "lib"]);
+    }
+}
