@@ -71,15 +71,12 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
         )
         .into());
     }
-    let carried = Carried {
-        settings: lock_project::settings_of(&root, &target)?,
-        root,
-        out: target,
-    };
+    let uv_settings = lock_project::settings_of(&root, &target)?;
+    let carried = Carried { root, out: target };
     let mut shape = Shape {
         requires_python: lock.requires_python.as_ref().map(ToString::to_string),
         constraints: settings.build.build_constraint_dependencies.clone(),
-        settings: carried.settings.clone(),
+        settings: uv_settings,
         all_conflict: false,
     };
     let mut is_locked = false;

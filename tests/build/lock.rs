@@ -247,6 +247,34 @@ fn what_the_workspace_has_is_not_asked_of_strangers() {
     ] {
         assert!(lock.contains(source), "{source}: {lock}");
     }
+    // A build lock that has a stranger's is not built with, however it came about.
+    let bytes = "what a stranger put there";
+    server.put("/plug-1.0-py3-none-any.whl", bytes);
+    let index = format!("source = {{ registry = \"{}\" }}\n", server.url("/simple"));
+    let wheel = format!(
+        "{index}wheels = [\n    {{ url = \"{}\", hash = \"sha256:{}\" }},\n]\n",
+        server.url("/plug-1.0-py3-none-any.whl"),
+        Digest::of(Algorithm::Sha256, bytes.as_bytes()).hex()
+    );
+    let all = lock.replace(
+        "source = { directory = \"../app/packages/plug\" }\n",
+        &wheel,
+    );
+    temp.write("strange/uv.lock", all);
+    fs::copy(
+        temp.join("made/pyproject.toml"),
+        temp.join("strange/pyproject.toml"),
+    )
+    .unwrap();
+    let ran = sync(
+        &temp,
+        &["--build-lock", "strange/uv.lock", "--package", "two"],
+    )
+    .exit(1);
+    let said =
+        "plug 1.0, which it has from { path = \"../plug\" }, and the build lock from an index";
+    assert!(ran.stderr.contains(said), "{ran}");
+
     // It is what they are built with.
     let ran = sync(&temp, &["--build-lock", "made/uv.lock", "--package", "two"]).ok();
     assert!(ran.stderr.contains("Built plug 1.0"), "{ran}");

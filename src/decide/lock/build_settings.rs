@@ -28,6 +28,10 @@ pub struct BuildSettings {
     pub config_settings: ConfigSettings,
     /// `config-settings-package`: what the back end of one package is told besides.
     pub config_settings_package: BTreeMap<PackageName, ConfigSettings>,
+    /// `no-sources`: `[tool.uv.sources]` does not count.
+    pub no_sources: Option<bool>,
+    /// `no-sources-package`: not for these.
+    pub no_sources_package: Vec<PackageName>,
 }
 
 /// An entry of `extra-build-dependencies`.
@@ -142,6 +146,11 @@ impl BuildSettings {
             .unwrap_or_default();
         all.extend(&self.config_settings);
         all
+    }
+
+    /// Whether a package is had from where `[tool.uv.sources]` says, where it says so.
+    pub fn has_sources(&self, package: &PackageName) -> bool {
+        self.no_sources != Some(true) && !self.no_sources_package.contains(package)
     }
 
     /// Whether a package is built in an environment of its own.

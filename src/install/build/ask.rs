@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use camino::Utf8PathBuf;
 use pep508_rs::{PackageName, Requirement, VerbatimUrl};
-use toml::{Table, Value};
 
 use super::advice;
 use super::builder::Builder;
@@ -42,21 +41,6 @@ pub struct Carried {
     pub root: Utf8PathBuf,
     /// The folder of the project that is written, its links followed.
     pub out: Utf8PathBuf,
-    /// Its settings: with `no-sources`, an index is asked whatever `[tool.uv.sources]` says.
-    pub settings: Table,
-}
-
-impl Carried {
-    fn has_sources(&self, name: &PackageName) -> bool {
-        let of_all = self.settings.get("no-sources");
-        let of_some = self.settings.get("no-sources-package");
-        let mut of_some = of_some.and_then(Value::as_array).into_iter().flatten();
-        let is_it = |other: &Value| {
-            let other = other.as_str().and_then(|other| other.parse().ok());
-            other.as_ref() == Some(name)
-        };
-        of_all != Some(&Value::Boolean(true)) && !of_some.any(is_it)
-    }
 }
 
 impl Builder<'_> {
@@ -202,7 +186,7 @@ impl Asked {
             let Ok(wanted) = text.parse::<Requirement<VerbatimUrl>>() else {
                 continue;
             };
-            if !carried.has_sources(&wanted.name) {
+            if !workshop.has_sources(&wanted.name) {
                 continue;
             }
             let by = match recipe.extra.contains(text) {

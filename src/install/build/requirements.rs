@@ -170,7 +170,7 @@ impl<'a> Requirements<'a> {
 
 impl Scope {
     /// What to do where something is missing.
-    fn remedy(&self) -> String {
+    pub(super) fn remedy(&self) -> String {
         match self {
             Self::Group(lock, group) => format!(
                 "add that to the dependency group `{group}` of the pyproject.toml beside {lock} and \

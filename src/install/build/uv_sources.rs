@@ -133,6 +133,11 @@ impl<'a> UvSources<'a> {
         })
     }
 
+    /// [`Self::of`], as it is said there itself.
+    pub(super) fn at_home(&self, name: &PackageName) -> Result<Vec<SourceEntry>, String> {
+        self.of(name, &self.own.folder)
+    }
+
     /// Where a requirement is had from, said for a project in the folder `out`. Nothing: from an
     /// index.
     ///

@@ -1,10 +1,14 @@
 //! One build's own folder: its source, its environment, its output.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::str::FromStr as _;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use pep508_rs::{MarkerTree, PackageName, Requirement, VerbatimUrl};
 use rustix::fs::FlockOperation;
+use toml::Value;
 
 use super::environment::{self, Wheelhouse};
 use super::error::BuildError;
@@ -14,7 +18,7 @@ use super::project::Project;
 use super::recipe::{Recipe, Source};
 use super::sandbox;
 use super::source::{Place, Ready};
-use super::uv_sources::{Ground, UvSources};
+use super::uv_sources::{Ground, SourceEntry, UvSources};
 use super::{Options, wheel};
 use crate::core::foreign;
 use crate::decide::plan::PlannedPackage;
@@ -132,6 +136,11 @@ impl<'a> Workshop<'a> {
         &self.requires
     }
 
+    /// Whether it counts where the source says that a build requirement is had from.
+    pub(super) fn has_sources(&self, name: &PackageName) -> bool {
+        self.kitchen.requirements.settings().has_sources(name)
+    }
+
     /// Where the source says that its build requirements are had from.
     pub(super) fn sources(&self) -> Result<UvSources<'_>, BuildError> {
         let top = self.folder.join("source");
@@ -155,7 +164,49 @@ impl<'a> Workshop<'a> {
         let there: Vec<&PlannedPackage> = needs.iter().map(|need| need.package).collect();
         let Recipe { package, scope, .. } = self.recipe;
         let requirements = &self.kitchen.requirements;
-        requirements.check(package, scope, requires, &there)
+        requirements.check(package, scope, requires, &there)?;
+        match self.stranger(requires, &there)? {
+            None => Ok(()),
+            Some((there, entry)) => Err(BuildError::Requirement {
+                package: package.label(),
+                wrong: format!(
+                    "{}, which it has from {entry}, and the build lock from an index",
+                    there.label()
+                ),
+                remedy: scope.remedy(),
+            }),
+        }
+    }
+
+    /// A package that an index gave for a requirement that the source has from elsewhere.
+    fn stranger<'p>(
+        &self,
+        requires: &[String],
+        there: &[&'p PlannedPackage],
+    ) -> Result<Option<(&'p PlannedPackage, String)>, BuildError> {
+        let said = self.sources()?;
+        let markers = &self.kitchen.interpreter.target.markers;
+        let wanted = requires.iter().filter_map(|text| text.parse().ok());
+        let wanted: BTreeSet<PackageName> = wanted
+            .map(|wanted: Requirement<VerbatimUrl>| wanted.name)
+            .filter(|name| self.has_sources(name))
+            .collect();
+        let of_index = there.iter().filter(|one| one.direct_url.is_none());
+        for &package in of_index.filter(|one| wanted.contains(&one.name)) {
+            // What cannot be said of another folder, no lock has either.
+            let entries = said.at_home(&package.name).unwrap_or_default();
+            let holds = |entry: &&SourceEntry| {
+                let marker = entry.entry.get("marker").and_then(Value::as_str);
+                let marker = marker.and_then(|marker| MarkerTree::from_str(marker).ok());
+                marker.is_none_or(|marker| marker.evaluate(markers, &[]))
+            };
+            let mut entries = entries.iter().filter(holds);
+            if let Some(found) = entries.find(|entry| entry.index.is_none()) {
+                let entry = Value::Table(found.entry.clone()).to_string();
+                return Ok(Some((package, entry)));
+            }
+        }
+        Ok(None)
     }
 
     /// Assembles the environment and runs the hook; `only_ask` has it ask the back end what it
