@@ -55,7 +55,7 @@ pub struct ComponentArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
 }

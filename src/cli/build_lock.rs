@@ -39,7 +39,7 @@ pub struct BuildLockArgs {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
 }

@@ -77,7 +77,7 @@ pub struct DiffArgs {
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

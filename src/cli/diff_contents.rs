@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use url::Url;
 
 use super::Failure;
+use super::healing::put_aside;
 use super::network_args::NetworkArgs;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::progress::Progress;
@@ -14,7 +15,7 @@ use crate::inspect::diff::contents::{Contents, compare, findings, read};
 use crate::inspect::diff::facts::{Facts, File, FileKind, OriginKind, Package};
 use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
 use crate::obtain::fetch::{Want, fetch};
-use crate::obtain::store::Blob;
+use crate::obtain::store::{Blob, Store};
 
 /// One lock: what it says, and the folder that paths in it are relative to.
 pub struct Side<'a> {
@@ -46,43 +47,20 @@ pub fn add(
 ) -> Result<(), Failure> {
     let looked = wanted(diff, old, new);
     let store = network.store()?;
-    let wants: Vec<Want<'_>> = looked
-        .iter()
-        .map(|one| Want {
-            package: one.package.clone(),
-            artifact: &one.artifact,
-        })
-        .collect();
-    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
-    let progress = Progress::bytes("Fetching", 0);
-    let fetched = fetch(
-        &store,
-        &wants,
-        &network.options(indexes),
-        &progress,
-        &|index, blob| {
-            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = blobs.get_mut(index) {
-                *place = Some(blob);
-            }
-        },
-    );
-    progress.done();
-    // An old release may be gone; what is there is looked into all the same, and what is not is told.
-    if let Err(error) = fetched {
-        eprintln!("warning: {error}");
+    let mut contents = look(&looked, &store, network, indexes);
+    if contents.iter().any(Result::is_err) && !put_aside(&store)?.is_empty() {
+        contents = look(&looked, &store, network, indexes);
     }
-    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let contents: Vec<Option<Contents>> = (looked.par_iter().zip(blobs))
-        .map(|(one, blob)| contents(one, blob?.path.as_path()))
-        .collect();
     let mut sides: Vec<[Option<Contents>; 2]> = vec![[None, None]; diff.changes.len()];
     for (one, contents) in looked.iter().zip(contents) {
         if let Some(place) = sides
             .get_mut(one.change)
             .and_then(|s| s.get_mut(usize::from(one.is_new)))
         {
-            *place = contents;
+            *place = contents.unwrap_or_else(|error| {
+                eprintln!("warning: {} is not looked into: {error}", one.package);
+                None
+            });
         }
     }
     let mut unknown = Vec::new();
@@ -184,16 +162,38 @@ fn artifact(file: &File, folder: &Utf8Path) -> Artifact {
     }
 }
 
-fn contents(one: &Looked, path: &Utf8Path) -> Option<Contents> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string());
-    let name = &one.artifact.file_name;
-    let found =
-        bytes.and_then(|bytes| read(name, one.kind, &bytes).map_err(|error| error.to_string()));
-    match found {
-        Ok(contents) => Some(contents),
-        Err(error) => {
-            eprintln!("warning: {} is not looked into: {error}", one.package);
-            None
+/// Fetches artifacts and looks into them. An old release may be gone; what is there is looked into all
+/// the same, and what is not is told.
+fn look(
+    looked: &[Looked],
+    store: &Store,
+    network: &NetworkArgs,
+    indexes: &[(String, Url)],
+) -> Vec<Result<Option<Contents>, String>> {
+    let wants = looked.iter().map(|one| Want {
+        package: one.package.clone(),
+        artifact: &one.artifact,
+    });
+    let wants: Vec<Want<'_>> = wants.collect();
+    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
+    let progress = Progress::bytes("Fetching", 0);
+    let options = network.options(indexes);
+    let fetched = fetch(store, &wants, &options, &progress, &|index, blob| {
+        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = blobs.get_mut(index) {
+            *place = Some(blob);
         }
+    });
+    progress.done();
+    if let Err(error) = fetched {
+        eprintln!("warning: {error}");
     }
+    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let contents = |(one, blob): (&Looked, Option<Blob>)| {
+        let Some(blob) = blob else { return Ok(None) };
+        let bytes = blob.map().map_err(|error| error.to_string())?;
+        let found = read(&one.artifact.file_name, one.kind, &bytes);
+        found.map(Some).map_err(|error| error.to_string())
+    };
+    looked.par_iter().zip(blobs).map(contents).collect()
 }

@@ -104,7 +104,7 @@ fn licenses(facts: &Facts) -> BTreeMap<(String, String), String> {
     for (name, package) in facts.each() {
         let mut blobs = package.files.iter().filter_map(|file| {
             let blob = store.get(file.digest.as_ref()?)?;
-            Some((file.name.as_str(), std::fs::read(blob.path).ok()?))
+            Some((file.name.as_str(), blob.map().ok()?))
         });
         let license = blobs.find_map(|(name, bytes)| wheel_license(name, &bytes));
         if let Some(license) = license {

@@ -59,7 +59,7 @@ pub struct FetchArgs {
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
 }
 
 /// One artifact that is wanted, of one of the locks.
@@ -343,14 +343,14 @@ fn write_vendor(
         })?;
         if written.insert(name.clone()) {
             let owner = tree.owner(&format!("{} {}", needed.package, needed.version), 0);
-            tree.copy(owner, &TreePath::new(&name)?, Some(0o644), &blob.path)?;
+            tree.file(owner, &TreePath::new(&name)?, 0o644, &blob.verified()?)?;
         }
     }
     for (revision, git_tree) in trees {
         let name = git::vendored_name(&git_tree.commit, revision.submodules);
         let owner = tree.owner(&format!("{} {}", revision.url, git_tree.commit), 0);
-        let blob = &git_tree.archive;
-        tree.copy(owner, &TreePath::new(&name)?, Some(0o644), &blob.path)?;
+        let bytes = git_tree.archive.verified()?;
+        tree.file(owner, &TreePath::new(&name)?, 0o644, &bytes)?;
     }
     let staged = tree.finish();
     let hash = nar::hash_path(staged.root())?;

@@ -11,6 +11,7 @@ mod elf;
 mod export;
 mod fetch;
 mod hash;
+mod healing;
 mod init;
 mod limit_args;
 mod network_args;
@@ -36,6 +37,8 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::obtain::store::Store;
 
 /// What a command ends with: an exit code, or an error that [`main`] prints.
 ///
@@ -95,7 +98,18 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
-    let outcome = match &cli.command {
+    let outcome = healing::healing(|| run(&cli), || cli.command.store());
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", sentences(error.as_ref()));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Outcome {
+    match &cli.command {
         Command::Sync(args) => sync::run(args, &cli.global),
         Command::BuildLock(args) => build_lock::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
@@ -114,13 +128,21 @@ pub fn main() -> ExitCode {
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
         Command::Sandbox { stage } => Ok(crate::install::build::sandbox::stage(stage)),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{}", sentences(error.as_ref()));
-            ExitCode::from(1)
-        }
+    }
+}
+
+impl Command {
+    /// The store that the command has opened to take artifacts from.
+    fn store(&self) -> Option<Store> {
+        let network = match self {
+            Self::Sync(args) => &args.network,
+            Self::BuildLock(args) => &args.network,
+            Self::Build(args) => &args.network,
+            Self::Fetch(args) => &args.network,
+            Self::Diff(args) => &args.network,
+            _ => return None,
+        };
+        network.opened()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Arguments that say where artifacts come from and are kept.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -29,6 +30,10 @@ pub struct StoreArgs {
     /// Keep artifacts in the store as they came and no other way: a smaller store, slower to place from
     #[arg(long, global = true, env = "LOCKWRIGHT_STORE_PACKED", value_parser = FalseyValueParser::new())]
     store_packed: bool,
+
+    /// The store, once it is open: one for the whole run.
+    #[arg(skip)]
+    opened: OnceLock<Store>,
 }
 
 impl StoreArgs {
@@ -41,11 +46,15 @@ impl StoreArgs {
             Some(root) => root.clone(),
             None => Store::default_root()?,
         };
+        if let Some(store) = self.opened.get() {
+            return Ok(store.clone());
+        }
         let store = Store::open(&root)?;
-        Ok(match self.store_packed {
+        let store = match self.store_packed {
             true => store.packed(),
             false => store,
-        })
+        };
+        Ok(self.opened.get_or_init(|| store).clone())
     }
 }
 
@@ -113,6 +122,11 @@ impl NetworkArgs {
     /// When its folder cannot be told or made.
     pub fn store(&self) -> Result<Store, Failure> {
         self.store.open()
+    }
+
+    /// The store, if it was opened.
+    pub(super) fn opened(&self) -> Option<Store> {
+        self.store.opened.get().cloned()
     }
 
     /// The mirrors, after some that are known already.

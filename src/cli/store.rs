@@ -34,7 +34,7 @@ enum Action {
     },
     /// Hash everything again; exit code 1 if anything is damaged
     Verify {
-        /// Remove what is damaged, so that it is fetched again
+        /// Remove what is damaged, so that it is fetched again, and what was put aside before
         #[arg(long)]
         remove: bool,
         /// Print JSON
@@ -160,10 +160,14 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
     let progress = Progress::bytes("Verifying", total);
     let damaged = store.verify(&entries, &progress);
     progress.done();
+    let aside = store.aside()?;
     let contents = store.verify_contents(remove)?;
     if remove {
         for damaged in &damaged {
             store.remove(&damaged.entry.blob)?;
+        }
+        for aside in &aside {
+            store.remove_aside(aside)?;
         }
     }
     if json {
@@ -177,6 +181,7 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
             "bytes": total,
             "damaged": found,
             "contents_damaged": contents,
+            "aside": aside.iter().map(|aside| &aside.path).collect::<Vec<_>>(),
             "removed": remove,
         });
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -196,12 +201,16 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
         for path in &contents {
             print(&format!("{path} was changed\n"))?;
         }
+        for aside in &aside {
+            let path = &aside.path;
+            print(&format!("{path} was damaged, and put aside before\n"))?;
+        }
         if !global.quiet {
             eprintln!(
                 "{}, {}: {}",
                 artifacts(entries.len()),
                 bytes(total),
-                match (damaged.len() + contents.len(), remove) {
+                match (damaged.len() + contents.len() + aside.len(), remove) {
                     (0, _) => "all as they should be".to_owned(),
                     (count, true) => format!("{count} damaged and removed"),
                     (count, false) => format!("{count} damaged; --remove has them fetched again"),
@@ -209,10 +218,10 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
             );
         }
     }
-    Ok(if damaged.is_empty() && contents.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let is_whole = damaged.is_empty() && contents.is_empty() && aside.is_empty();
+    Ok(match is_whole {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 

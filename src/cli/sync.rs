@@ -71,7 +71,7 @@ pub struct SyncArgs {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
 }

@@ -127,7 +127,7 @@ impl<'a> Sources<'a> {
             .tempdir_in(make(place.parent().unwrap_or(&place)).map_err(failed)?)
             .map_err(|error| failed(Cause::io("make a folder beside", &place)(error)))?;
         let tree = Utf8PathBuf::from(staged.path().to_string_lossy().into_owned()).join("tree");
-        let unpacked = source::unpack(&blob.path, name, shape, &tree, &Limits::default())
+        let unpacked = source::unpack(&blob, name, shape, &tree, &Limits::default())
             .map_err(|error| failed(error.into()))?;
         warn(name, &unpacked);
         match &source.hash {

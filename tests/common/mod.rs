@@ -114,6 +114,31 @@ impl Temp {
     }
 }
 
+/// Flips a bit in the middle of every artifact of a store, as a disk does, and says how many there are.
+pub fn rot(store: &Utf8Path) -> usize {
+    use std::os::unix::fs::PermissionsExt as _;
+    let found = run(
+        "find",
+        [
+            store.join("v1/files").as_str(),
+            "-type",
+            "f",
+            "!",
+            "-name",
+            "*.json",
+        ],
+    );
+    for path in found.lines() {
+        let mut bytes = fs::read(path).expect("an artifact can be read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+            .expect("its mode can be changed");
+        fs::write(path, bytes).expect("it can be written");
+    }
+    found.lines().count()
+}
+
 /// Copies a tree: files with their modes, links as links.
 pub fn copy_tree(from: &Utf8Path, to: &Utf8Path) {
     fs::create_dir_all(to).expect("a folder can be made");

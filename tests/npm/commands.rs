@@ -271,6 +271,75 @@ fn kept_bytes(contents: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 #[test]
+fn rotten_tarballs_commits_and_unpacked_files_are_had_again() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0",
+        "dependencies": { "a": "^1.0.0", "g": "git+https://forge.example/g.git" },
+    }));
+    project.simple("a", json!({}));
+    let about = json!({ "name": "g", "version": "1.0.0" }).to_string();
+    let files = [("package.json", 0o644, &*about), ("main.js", 0o644, "main")];
+    let (g, commit) = super::git::repository(&project.temp, "g.git", &files);
+    let resolved = format!("git+https://forge.example/g.git#{commit}");
+    project.entry(
+        "node_modules/g",
+        json!({ "version": "1.0.0", "resolved": resolved }),
+    );
+    let mirror = format!("https://forge.example/g.git={g}");
+    let (first, ours) = (project.write("first"), project.write("ours"));
+    let sync = |folder: &Utf8Path, mode: &str| {
+        fs::remove_dir_all(folder.join("node_modules")).ok();
+        let args = ["--mirror", &mirror, "--link-mode", mode];
+        project.lockwright(folder, &args).ok().stderr
+    };
+    sync(&first, "copy");
+    let store = project.temp.join("store");
+    let contents = store.join("v1/contents");
+    for mode in ["copy", "hardlink"] {
+        assert_eq!(common::rot(&store), 2);
+        let said = sync(&ours, mode);
+        assert_eq!(
+            said.matches("in the store is not what it was (").count(),
+            2,
+            "{said}"
+        );
+        assert_same(&project.temp, &ours, &first);
+        fs::remove_dir_all(&contents).ok();
+    }
+    sync(&ours, "hardlink");
+    // What a file system's own rot changes keeps its time.
+    let folders = contents.read_dir_utf8().unwrap();
+    let files = folders.map(|folder| folder.unwrap().into_path().join("files"));
+    let files: Vec<_> = files.filter(|files| files.is_dir()).collect();
+    let [files] = &files[..] else {
+        panic!("one is extracted: {files:?}");
+    };
+    let verify = |args: &[&str]| {
+        let mut verify = common::lockwright(&project.temp);
+        verify.args(["store", "verify"]).args(args).run()
+    };
+    verify(&["--remove"]).exit(1);
+    verify(&[]).ok();
+    let change = |name: &str, from: &str, to: &str| {
+        let path = files.join(name);
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    change("index.js", "a", "b");
+    assert!(verify(&[]).exit(1).stdout.contains("/files was changed"));
+    verify(&["--remove"]).exit(1);
+    sync(&ours, "hardlink");
+    assert_same(&project.temp, &ours, &first);
+    change("package.json", "\"a\"", "\"b\"");
+    let said = sync(&ours, "hardlink");
+    assert!(said.contains("it was changed"), "{said}");
+    assert_same(&project.temp, &ours, &first);
+}
+
+#[test]
 fn a_second_sync_has_nothing_to_do_until_something_changes() {
     let project = with_workspaces();
     let ours = project.write("ours");

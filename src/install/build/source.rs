@@ -70,7 +70,7 @@ impl Ready {
                 subdirectory,
                 wants_lfs,
             } => {
-                let unpacked = unpack(&blob.path, name, *shape, &into, &Limits::default())?;
+                let unpacked = unpack(blob, name, *shape, &into, &Limits::default())?;
                 report_lfs(package, &unpacked, *wants_lfs)?;
                 let below = subdirectory.as_deref().unwrap_or_default();
                 let below = below.trim_matches('/');

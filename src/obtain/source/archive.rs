@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{Kind, Member, Tar, TarError, unpack as unpack_gzip};
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::tree::{Options, Owner, Record, Replace, Tree, TreeError, TreePath};
+use crate::obtain::store::{Blob, StoreError};
 
 /// What a file is that was left in Git LFS.
 const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
@@ -46,13 +47,8 @@ pub enum ArchiveError {
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// Which.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It is of a kind that cannot be unpacked.
     #[error(
         "{archive} is {what}, which lockwright does not unpack: sdists are .tar.gz or .zip; lock \
@@ -82,16 +78,13 @@ pub enum ArchiveError {
 /// # Errors
 /// When anything in it is not as it should be; then the folder is not there.
 pub fn unpack(
-    archive: &Utf8Path,
+    archive: &Blob,
     name: &str,
     shape: Shape,
     into: &Utf8Path,
     limits: &Limits,
 ) -> Result<Unpacked, ArchiveError> {
-    let bytes = std::fs::read(archive).map_err(|source| ArchiveError::Read {
-        path: archive.to_owned(),
-        source,
-    })?;
+    let bytes = archive.map()?;
     let options = Options {
         replace: Replace::Nothing,
         record: Record::Nowhere,

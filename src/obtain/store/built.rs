@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::writer::make_dir;
 use super::{Blob, Origin, Store, StoreError};
 use crate::core::digest::Digest;
+use crate::core::foreign;
 
 /// What a key leads to.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub(super) struct Built {
 impl Store {
     /// The file name and bytes of the wheel that was built under this key, if it is here.
     pub fn built(&self, key: &Digest) -> Option<(String, Blob)> {
-        let text = fs::read(self.built_path(key)).ok()?;
+        let text = foreign::read(self.built_path(key), foreign::TEXT).ok()?;
         let built: Built = serde_json::from_slice(&text).ok()?;
         let blob = self.get(&built.digest)?;
         Some((built.file_name, blob))

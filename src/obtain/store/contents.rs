@@ -28,6 +28,7 @@ use super::entries::names;
 use super::gc::Leftover;
 use super::{Store, StoreError, touch};
 use crate::core::digest::{Digest, crc32};
+use crate::core::foreign;
 use crate::files::contents::Member;
 
 /// What stands in front of a folder's path.
@@ -58,8 +59,8 @@ impl Store {
     pub fn index(&self, digest: &Digest, form: &str) -> Option<Index> {
         let folder = self.contents_path(digest, form);
         let path = folder.join("index");
-        let metadata = fs::metadata(&path).ok()?;
-        let members = fs::read_to_string(&path).ok().and_then(|text| parse(&text));
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        let members = read(&folder).and_then(|text| parse(&text));
         let Some(members) = members else {
             tracing::warn!("`{path}` is not what it was, and made anew");
             self.discard(&folder);
@@ -131,27 +132,18 @@ impl Store {
     /// When the store cannot be read.
     pub fn verify_contents(&self, remove: bool) -> Result<Vec<Utf8PathBuf>, StoreError> {
         let folders = names(&self.layout.join("contents"))?;
-        let damaged: Vec<Vec<Utf8PathBuf>> = folders
-            .into_par_iter()
-            .map(|folder| {
-                let text = fs::read_to_string(folder.join("index")).ok();
-                let Some(members) = text.as_deref().and_then(parse) else {
-                    return vec![folder];
-                };
-                let index = Index { folder, members };
-                let parts = [
-                    ("bytes", super::uncompressed::is_true(&index)),
-                    ("files", super::extracted::is_true(&index)),
-                ];
-                let damaged = parts.into_iter().filter(|(_, is_true)| !is_true);
-                damaged.map(|(part, _)| index.folder.join(part)).collect()
-            })
-            .collect();
-        let damaged: Vec<_> = damaged.into_iter().flatten().collect();
+        let damaged: Vec<_> = folders.into_par_iter().flat_map_iter(damaged).collect();
         if remove {
             damaged.iter().for_each(|path| self.discard(path));
         }
         Ok(damaged)
+    }
+
+    /// What is kept of some artifacts, and is not what it was.
+    pub(super) fn rotten_contents(&self, of: &[Digest]) -> Result<Vec<Utf8PathBuf>, StoreError> {
+        let mut folders = names(&self.layout.join("contents"))?;
+        folders.retain(|folder| artifact_of(folder).is_some_and(|digest| of.contains(&digest)));
+        Ok(folders.into_par_iter().flat_map_iter(damaged).collect())
     }
 
     /// What is kept of artifacts and is not to be: not used for so long, without its artifact, or
@@ -163,14 +155,10 @@ impl Store {
     ) -> Result<Vec<Leftover>, StoreError> {
         let mut stale = Vec::new();
         for path in names(&self.layout.join("contents"))? {
-            let used = fs::metadata(path.join("index")).and_then(|meta| meta.modified());
-            let has_artifact = path.file_name().and_then(|name| {
-                let (algorithm, rest) = name.split_once('-')?;
-                let hex = rest.split('-').next()?;
-                let digest: Digest = format!("{algorithm}:{hex}").parse().ok()?;
-                Some(self.file_path(&digest).is_file())
-            });
-            let is_kept = has_artifact == Some(true) && used.is_ok_and(|used| !is_old(used));
+            let used = fs::symlink_metadata(path.join("index")).and_then(|meta| meta.modified());
+            let artifact = artifact_of(&path);
+            let has_artifact = artifact.is_some_and(|digest| self.file_path(&digest).is_file());
+            let is_kept = has_artifact && used.is_ok_and(|used| !is_old(used));
             if space || !is_kept {
                 let size = size_of_folder(&path);
                 stale.push(Leftover { path, size });
@@ -194,10 +182,37 @@ impl Store {
     }
 }
 
+/// The artifact that a folder's name tells.
+fn artifact_of(folder: &Utf8Path) -> Option<Digest> {
+    let (algorithm, rest) = folder.file_name()?.split_once('-')?;
+    let hex = rest.split('-').next()?;
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// What is kept of one artifact, and is not what it was: its folder, or parts of that.
+fn damaged(folder: Utf8PathBuf) -> Vec<Utf8PathBuf> {
+    let Some(members) = read(&folder).and_then(|text| parse(&text)) else {
+        return vec![folder];
+    };
+    let index = Index { folder, members };
+    let parts = [
+        ("bytes", super::uncompressed::is_true(&index)),
+        ("files", super::extracted::is_true(&index)),
+    ];
+    let damaged = parts.into_iter().filter(|(_, is_true)| !is_true);
+    damaged.map(|(part, _)| index.folder.join(part)).collect()
+}
+
+/// A folder's index, as text.
+fn read(folder: &Utf8Path) -> Option<String> {
+    let text = foreign::read(folder.join("index"), foreign::TEXT).ok()?;
+    String::from_utf8(text).ok()
+}
+
 /// The bytes of an artifact's files, in each of the forms in which they are there.
 fn size_of_folder(folder: &Utf8Path) -> u64 {
-    let bytes = fs::metadata(folder.join("bytes")).map_or(0, |meta| meta.len());
-    let text = fs::read_to_string(folder.join("index")).unwrap_or_default();
+    let bytes = fs::symlink_metadata(folder.join("bytes")).map_or(0, |meta| meta.len());
+    let text = read(folder).unwrap_or_default();
     let has_files = fs::symlink_metadata(folder.join("files")).is_ok();
     let members = parse(&text).filter(|_| has_files).unwrap_or_default();
     bytes + text.len() as u64 + members.iter().map(|member| member.size).sum::<u64>()

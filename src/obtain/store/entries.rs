@@ -1,6 +1,6 @@
 //! What is in the store, and whether it still is what it was.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::time::SystemTime;
 
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::writer::BUFFER;
 use super::{Blob, Origin, Store, StoreError};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::foreign;
 use crate::core::progress::Progress;
 
 /// One artifact, with what is known about it.
@@ -63,10 +64,11 @@ impl Store {
     }
 
     /// `None` for whatever is no artifact: it is not ours to speak of.
-    fn entry(&self, algorithm: Algorithm, path: Utf8PathBuf) -> Option<Entry> {
+    pub(super) fn entry(&self, algorithm: Algorithm, path: Utf8PathBuf) -> Option<Entry> {
         let bytes = HEXLOWER.decode(path.file_name()?.as_bytes()).ok()?;
         let digest = Digest::new(algorithm, &bytes).ok()?;
-        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let metadata = fs::symlink_metadata(&path).ok();
+        let metadata = metadata.filter(fs::Metadata::is_file)?;
         Some(Entry {
             origin: self.origin(&digest),
             last_used: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
@@ -104,8 +106,8 @@ impl Store {
     }
 }
 
-fn hash(blob: &Blob) -> Option<Digest> {
-    let file = File::open(&blob.path).ok()?;
+pub(super) fn hash(blob: &Blob) -> Option<Digest> {
+    let file = foreign::open(&blob.path).ok()?;
     let mut hasher = Hasher::new(blob.digest.algorithm());
     io::copy(&mut io::BufReader::with_capacity(BUFFER, file), &mut hasher).ok()?;
     Some(hasher.finish())

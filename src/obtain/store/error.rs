@@ -41,6 +41,32 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// What is in a store is no longer what its name says.
+    #[error(
+        "`{path}` in the store is not what it was: it should be {expected}, and is {got}: remove it with \
+         `lockwright store verify --remove`, and have it fetched again"
+    )]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it should hash to.
+        expected: Digest,
+        /// What it hashes to.
+        got: Digest,
+    },
+    /// It is not, and stays in the way.
+    #[error(
+        "{file_name} in the store is not what it was ({why}), and cannot be put aside: `lockwright store \
+         verify --remove` removes it, run by somebody who may write to the store"
+    )]
+    Stuck {
+        /// What.
+        file_name: String,
+        /// How that was seen.
+        why: String,
+        /// Why it stays.
+        source: Box<StoreError>,
+    },
     /// The bytes are not the expected ones; nothing of them was kept.
     #[error("expected {expected}, got {got} ({size} bytes)")]
     Mismatch {

@@ -9,8 +9,9 @@ use camino::Utf8PathBuf;
 use rustix::fs::FlockOperation;
 
 use super::built::Built;
-use super::entries::{Entry, names, remove};
+use super::entries::{Entry, names};
 use super::{Store, StoreError};
+use crate::core::foreign;
 
 /// What is to be kept. With neither, only leftovers go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,7 +118,7 @@ impl Store {
         }
         // A broken download is worth as much as an artifact: it may be gone on with.
         for path in names(&self.layout.join("partial"))? {
-            let metadata = fs::metadata(&path).map_err(StoreError::io("read", &path))?;
+            let metadata = fs::symlink_metadata(&path).map_err(StoreError::io("read", &path))?;
             let time = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             if is_old(time) || keep.bytes.is_some() {
                 collected.leftovers.push(Leftover {
@@ -127,12 +128,13 @@ impl Store {
             }
         }
         for path in names(&self.layout.join("tmp"))? {
-            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let size = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
             collected.leftovers.push(Leftover { path, size });
         }
+        collected.leftovers.extend(self.aside()?);
         let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
         for path in names(&self.layout.join("built"))? {
-            let built = fs::read(&path).ok();
+            let built = foreign::read(&path, foreign::TEXT).ok();
             let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());
             let is_gone = built.is_none_or(|built| {
                 let removed = &collected.removed;
@@ -142,17 +144,13 @@ impl Store {
                     || !self.file_path(&built.digest).is_file()
             });
             if is_gone {
-                let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                let size = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
                 collected.leftovers.push(Leftover { path, size });
             }
         }
         if !dry_run {
             for leftover in &collected.leftovers {
-                match leftover.path.is_dir() {
-                    true => fs::remove_dir_all(&leftover.path)
-                        .map_err(StoreError::io("remove", &leftover.path))?,
-                    false => remove(&leftover.path)?,
-                }
+                self.remove_aside(leftover)?;
             }
             for leftover in &contents {
                 self.discard(&leftover.path);

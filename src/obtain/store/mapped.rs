@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Deref;
 
 use super::{Blob, StoreError};
+use crate::core::foreign;
 
 /// A file of the store, in memory as it lies on the disk.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Blob {
     /// # Errors
     /// When it cannot be read.
     pub fn map(&self) -> Result<Mapped, StoreError> {
-        let mapped = File::open(&self.path).and_then(|file| Mapped::new(&file));
+        let mapped = foreign::open(&self.path).and_then(|file| Mapped::new(&file));
         mapped.map_err(StoreError::io("read", &self.path))
     }
 }

@@ -8,6 +8,7 @@
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
 //!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
 //!                                uncompressed, perhaps the files themselves; see [`contents`]
+//!   damaged/files-sha256-3f-3f…  what was no longer what it was, put aside; see [`heal`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
 //!   lock                         held shared while a store is open, exclusively while it is cleaned
@@ -31,6 +32,7 @@ mod entries;
 mod error;
 mod extracted;
 mod gc;
+mod heal;
 mod mapped;
 #[cfg(test)]
 mod tests;
@@ -38,12 +40,14 @@ mod transfer;
 mod uncompressed;
 mod writer;
 
-use std::fs::{self, File};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 
 pub use contents::Index;
@@ -51,11 +55,13 @@ pub use entries::{Damaged, Entry};
 pub use error::StoreError;
 pub use extracted::Extracted;
 pub use gc::{Collected, Keep, Leftover};
+pub use heal::Rotten;
 pub use mapped::Mapped;
 pub use uncompressed::Uncompressed;
 pub use writer::{Claim, Writer};
 
 use crate::core::digest::Digest;
+use crate::core::foreign;
 
 /// The layout this version reads and writes. Another layout lives beside it, untouched.
 const LAYOUT: &str = "v1";
@@ -75,6 +81,8 @@ pub struct Store {
     lock: Option<Arc<File>>,
     /// Whether artifacts are kept uncompressed too.
     keeps_uncompressed: bool,
+    /// What was taken from it so far, by this clone or another.
+    taken: Arc<Mutex<BTreeSet<Digest>>>,
 }
 
 /// An artifact in the store, already verified.
@@ -127,7 +135,7 @@ impl Store {
                 source: error,
             });
         }
-        let lock = File::options()
+        let lock = plain()
             .create(true)
             .append(true)
             .open(layout.join("lock"))
@@ -144,6 +152,7 @@ impl Store {
             layout,
             lock: lock.map(Arc::new),
             keeps_uncompressed: true,
+            taken: Arc::default(),
         })
     }
 
@@ -174,13 +183,16 @@ impl Store {
     /// The artifact with this digest, if it is here. Its time of last use is refreshed.
     pub fn get(&self, digest: &Digest) -> Option<Blob> {
         let path = self.file_path(digest);
-        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let metadata = fs::symlink_metadata(&path).ok();
+        let metadata = metadata.filter(fs::Metadata::is_file)?;
         if metadata.len() == 0 && *digest != Digest::of(digest.algorithm(), b"") {
             // What some filesystems leave of a file that was renamed just before the power went.
             tracing::warn!("`{path}` in the store is empty, and fetched again");
             return None;
         }
         touch(&path, &metadata);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(digest.clone());
         Some(Blob {
             path,
             size: metadata.len(),
@@ -191,7 +203,8 @@ impl Store {
 
     /// What the artifact was called and where it came from, if that is known.
     pub fn origin(&self, digest: &Digest) -> Option<Origin> {
-        let text = fs::read(self.file_path(digest).with_extension("json")).ok()?;
+        let path = self.file_path(digest).with_extension("json");
+        let text = foreign::read(path, foreign::TEXT).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -212,12 +225,19 @@ impl Store {
     }
 }
 
+/// Options for a file of the store that is written to: it is really there, and no link.
+fn plain() -> OpenOptions {
+    let mut options = File::options();
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    options
+}
+
 /// Refreshes the time of last use, once a day.
 fn touch(path: &Utf8Path, metadata: &fs::Metadata) {
     let modified = metadata.modified().ok();
     let age = modified.and_then(|time| time.elapsed().ok());
     if age.is_some_and(|age| age > TOUCH_AFTER)
-        && let Ok(file) = File::open(path)
+        && let Ok(file) = foreign::open(path)
     {
         // Of no consequence where it is not allowed: a read-only store is not cleaned either.
         let _ = file.set_modified(SystemTime::now());

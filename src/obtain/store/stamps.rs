@@ -5,8 +5,6 @@
 //! where the store is another or cannot be written to: then it is looked at some other way, or made
 //! anew.
 
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +13,7 @@ use super::gc::Leftover;
 use super::writer::make_dir;
 use super::{Store, StoreError};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
 use crate::files::tree::Stamp;
 
 /// A tree as it was made.
@@ -47,7 +46,7 @@ impl Store {
 
     /// Whether a tree was made from this, and is as it was then. Two cores are busy meanwhile.
     pub fn is_as_stamped(&self, tree: &Utf8Path, made_from: &Digest) -> bool {
-        let text = fs::read(self.stamp_path(tree)).ok();
+        let text = foreign::read(self.stamp_path(tree), foreign::TEXT).ok();
         let stamped: Option<Stamped> = text.and_then(|text| serde_json::from_slice(&text).ok());
         stamped.is_some_and(|stamped| {
             stamped.made_from == *made_from
@@ -59,7 +58,7 @@ impl Store {
     pub(super) fn stale_stamps(&self) -> Result<Vec<Leftover>, StoreError> {
         let mut stale = Vec::new();
         for path in names(&self.layout.join("stamps"))? {
-            let text = fs::read(&path).unwrap_or_default();
+            let text = foreign::read(&path, foreign::TEXT).unwrap_or_default();
             let stamped: Option<Stamped> = serde_json::from_slice(&text).ok();
             if stamped.is_none_or(|stamped| !stamped.tree.is_dir()) {
                 let size = text.len() as u64;

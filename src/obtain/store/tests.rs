@@ -377,7 +377,7 @@ fn entries_are_carried_from_store_to_store_and_checked() {
     fs::remove_file(&c.path).unwrap();
     fs::write(&c.path, b"C").unwrap();
     let error = to.import(&from.entries().unwrap(), &Progress::hidden());
-    assert!(matches!(error, Err(StoreError::Mismatch { .. })));
+    assert!(matches!(error, Err(StoreError::Changed { .. })));
 
     let tarball = Utf8Path::from_path(dir.path()).unwrap().join("p-1.tgz");
     fs::write(&tarball, b"tar").unwrap();

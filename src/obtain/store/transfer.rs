@@ -30,13 +30,27 @@ impl Store {
                     file_name: "(unknown)".to_owned(),
                     source: entry.blob.path.to_string(),
                 });
-                Some(self.take(&entry.blob.path, &entry.blob.digest, &origin)?)
+                Some(self.take_entry(entry, &origin)?)
             };
             progress.advance(entry.blob.size);
             Ok(blob)
         };
         let taken: Result<Vec<Option<Blob>>, StoreError> = entries.par_iter().map(take).collect();
         Ok(taken?.into_iter().flatten().collect())
+    }
+
+    /// What another store has let rot is that store's.
+    fn take_entry(&self, entry: &Entry, origin: &Origin) -> Result<Blob, StoreError> {
+        let Blob { path, digest, .. } = &entry.blob;
+        self.take(path, digest, origin)
+            .map_err(|error| match error {
+                StoreError::Mismatch { expected, got, .. } => StoreError::Changed {
+                    path: path.clone(),
+                    expected,
+                    got,
+                },
+                other => other,
+            })
     }
 
     /// Takes a plain file under the digest that locks of its kind use: SHA-512 for an npm tarball

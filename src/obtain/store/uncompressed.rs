@@ -15,6 +15,7 @@ use super::contents::Index;
 use super::mapped::Mapped;
 use super::{Store, touch};
 use crate::core::digest::{Digest, crc32};
+use crate::core::foreign;
 use crate::files::contents::{Contents, Member, PlaceError, Take};
 
 const CHECKSUM: usize = size_of::<u32>();
@@ -71,7 +72,7 @@ impl Store {
     /// An artifact's files uncompressed, if they were kept so and are sound.
     pub fn uncompressed(&self, index: &Index) -> Option<Uncompressed> {
         let path = index.folder.join("bytes");
-        let file = File::open(&path).ok()?;
+        let file = foreign::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
         let found = Uncompressed::new(&file, index.members().to_vec());
         let Some(found) = found.filter(Uncompressed::is_true) else {
@@ -144,7 +145,7 @@ pub(super) fn is_true(index: &Index) -> bool {
     if fs::symlink_metadata(&path).is_err() {
         return true;
     }
-    File::open(&path)
+    foreign::open(&path)
         .ok()
         .and_then(|file| Uncompressed::new(&file, index.members().to_vec()))
         .is_some_and(|found| found.is_true())

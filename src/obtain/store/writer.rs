@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 
-use super::{Blob, Origin, Store, StoreError};
+use super::{Blob, Origin, Store, StoreError, plain};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 
 /// How much is read at once where files are copied or hashed.
@@ -67,7 +67,7 @@ impl Store {
     pub fn resume(&self, digest: &Digest) -> Result<Claim, StoreError> {
         let path = self.partial_path(digest);
         loop {
-            let opened = File::options()
+            let opened = plain()
                 .create(true)
                 .truncate(false)
                 .read(true)
@@ -90,7 +90,7 @@ impl Store {
             }
             // Between opening and locking, its former owner may have renamed it into `files/`:
             // what is locked now must still be what the path names, or it is not ours to write.
-            let still_there = fs::metadata(&path)
+            let still_there = fs::symlink_metadata(&path)
                 .is_ok_and(|now| (now.dev(), now.ino()) == (metadata.dev(), metadata.ino()));
             if still_there {
                 let mut writer = self.start(file, path, digest.algorithm(), true);

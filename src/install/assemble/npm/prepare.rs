@@ -201,7 +201,7 @@ impl Checkout {
         let root = Utf8PathBuf::from(held.path().join("checkout").to_string_lossy().into_owned());
         let name = format!("{}#{}", commit.url, commit.commit);
         let limits = Limits::default();
-        source::unpack(&tree.path, &name, Shape::Packed, &root, &limits)?;
+        source::unpack(tree, &name, Shape::Packed, &root, &limits)?;
         stays_inside(&root)?;
         let folder = root.join(&commit.folder);
         let Some((about, recorded)) = Manifest::beside(&folder)? else {
