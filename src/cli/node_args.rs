@@ -78,7 +78,7 @@ enum LinkModeArg {
     #[default]
     Copy,
     /// The same file as in the store, which unpacks what it has for that; an edit of one is an
-    /// edit of both, and noticed at the next sync
+    /// edit of both, and noticed at the next sync. With --allow-scripts all is copied
     Hardlink,
     /// Shared until one of the two is written to, on disks that can (btrfs, XFS, bcachefs)
     #[value(alias = "clone")]

@@ -81,6 +81,33 @@ fn those_that_are_named_are_run_after_what_they_need() {
 }
 
 #[test]
+fn one_that_writes_to_its_neighbour_writes_to_this_project_alone() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "x": "^1.0.0", "y": "^1.0.0" },
+    }));
+    let script = "cd ../y && touch -r index.js kept && echo evil > index.js && touch -r kept index.js && rm kept";
+    let scripted = json!({ "name": "x", "version": "1.0.0", "scripts": { "install": script } });
+    project
+        .package(
+            "x",
+            &[about(&scripted)],
+            json!({ "hasInstallScript": true }),
+        )
+        .simple("y", json!({}));
+    let said = |name: &str, args: &[&str]| {
+        let folder = project.write(name);
+        let args = [&["--link-mode", "hardlink"], args].concat();
+        project.lockwright(&folder, &args).ok();
+        fs::read_to_string(folder.join("node_modules/y/index.js")).unwrap()
+    };
+    assert_eq!(said("before", &[]), "y");
+    assert_eq!(said("scripted", &["--allow-scripts", "x"]), "evil\n");
+    assert_eq!(said("after", &[]), "y");
+    let before = project.temp.join("before/project/node_modules/y/index.js");
+    assert_eq!(fs::read_to_string(before).unwrap(), "y");
+}
+
+#[test]
 fn one_that_fails_leaves_everything_as_it_was() {
     let mut project = project();
     let failing = about(&json!({ "name": "c", "version": "1.0.0",

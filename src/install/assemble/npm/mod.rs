@@ -210,13 +210,18 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         }
     }
     let commits = of_commits(plan);
+    // A script sees its neighbours too, and may write to them: they must not be the store's files.
+    let link = match (request.link, request.scripts) {
+        (LinkMode::Hardlink, [_, ..]) => LinkMode::Copy,
+        (link, _) => link,
+    };
     let placer = Placer {
         trees: &trees,
         programs: &programs,
         bundles: &bundles,
         limits: request.limits,
         store: request.store,
-        link: request.link,
+        link,
         prepared: &prepared,
         unprepared: Mutex::default(),
     };
