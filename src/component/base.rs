@@ -44,8 +44,14 @@ pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tre
     }
     take_over(&tree, &from, None, How::Copy, said).map_err(context.failed(said, PHASE))?;
     let config = tree.root().join("pyvenv.cfg");
-    let Ok(text) = std::fs::read_to_string(&config) else {
-        return Ok(tree);
+    let text = match std::fs::read_to_string(&config) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(tree),
+        Err(error) => {
+            return Err(context.failed(said, PHASE)(Cause::io("read", &config)(
+                error,
+            )));
+        }
     };
     let root = tree.root();
     if !text.contains(PLACEHOLDER) {
@@ -86,12 +92,20 @@ pub fn take_over(
     let owners: Vec<_> = owners.iter().map(|name| tree.owner(name, 0)).collect();
     let other = tree.owner(owner, 0);
     let mut entries: Vec<(String, &Node)> = Vec::new();
+    let mut unnamed = None;
     let walked = walk(from.as_std_path())?;
-    walked.each(&mut |path: &Path, node| {
-        if let Some(path) = path.to_str().filter(|path| !path.is_empty()) {
-            entries.push((path.to_owned(), node));
-        }
+    walked.each(&mut |path: &Path, node| match path.to_str() {
+        Some("") => {}
+        Some(path) => entries.push((path.to_owned(), node)),
+        None => unnamed = Some(path.to_owned()),
     });
+    if let Some(path) = unnamed {
+        let path = from.as_std_path().join(path);
+        return Err(Cause::Said(format!(
+            "{} has a name that is not UTF-8",
+            path.display()
+        )));
+    }
     entries.par_iter().try_for_each(|(inside, node)| {
         let path = match below {
             Some(below) => TreePath::new(format!("{below}/{inside}"))?,

@@ -63,6 +63,8 @@ struct Project<'a> {
     /// The first part of its back end's module.
     backend: String,
     name: String,
+    /// The text of its setup.cfg; empty where there is none.
+    cfg: String,
 }
 
 impl<'a> Project<'a> {
@@ -78,6 +80,12 @@ impl<'a> Project<'a> {
         } else {
             return Err(format!("{folder} has no pyproject.toml"));
         };
+        let file = folder.join("setup.cfg");
+        let cfg = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(format!("{file}: {error}")),
+        };
         let backend = get(&table, "build-system.build-backend").and_then(Value::as_str);
         let backend = backend.unwrap_or("setuptools.build_meta");
         let first = backend.split(['.', ':']).next().unwrap_or(backend);
@@ -87,9 +95,10 @@ impl<'a> Project<'a> {
             folder,
             backend: first.to_owned(),
             name: name
-                .or_else(|| setup_cfg(folder, "metadata", "name"))
+                .or_else(|| setup_cfg(&cfg, "metadata", "name"))
                 .unwrap_or_default(),
             table,
+            cfg,
         })
     }
 
@@ -235,7 +244,7 @@ impl<'a> Project<'a> {
 
     /// <https://setuptools.pypa.io/en/latest/userguide/package_discovery.html>
     fn setuptools(&self) -> Result<Vec<Piece>, String> {
-        let cfg = |section: &str, key: &str| setup_cfg(self.folder, section, key);
+        let cfg = |section: &str, key: &str| setup_cfg(&self.cfg, section, key);
         let base = self
             .get("tool.setuptools.package-dir")
             .and_then(|dirs| dirs.get(""));
@@ -491,8 +500,7 @@ fn strings(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// A value of setup.cfg, which may go on over indented lines.
-fn setup_cfg(folder: &Utf8Path, section: &str, key: &str) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join("setup.cfg")).ok()?;
+fn setup_cfg(text: &str, section: &str, key: &str) -> Option<String> {
     let mut is_here = false;
     let mut value: Option<String> = None;
     for line in text.lines() {

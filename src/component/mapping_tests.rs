@@ -132,3 +132,15 @@ fn the_others_name_a_module() {
         "! its module is called my_app, and is not there"
     );
 }
+
+#[test]
+fn a_setup_cfg_that_cannot_be_read_is_not_taken_for_none() {
+    let held = tempfile::tempdir().unwrap();
+    let folder = Utf8Path::from_path(held.path()).unwrap();
+    std::fs::create_dir_all(folder.join("my_app")).unwrap();
+    std::fs::write(folder.join("my_app/__init__.py"), "").unwrap();
+    std::fs::write(folder.join("pyproject.toml"), project("setuptools", "")).unwrap();
+    std::fs::write(folder.join("setup.cfg"), b"[options]\npackages = \xff\n").unwrap();
+    let said = mapping(folder).unwrap_err();
+    assert!(said.contains("setup.cfg"), "{said}");
+}

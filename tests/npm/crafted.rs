@@ -89,6 +89,48 @@ fn a_tarball_in_several_places_and_names_of_its_own() {
 }
 
 #[test]
+fn a_workspace_in_a_folder_whose_name_ends_like_that_of_packages() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "workspaces": ["old_node_modules/*", "a/b_node_modules/c/*"],
+        "dependencies": { "a": "^1.0.0" },
+    }));
+    project
+        .simple("a", json!({}))
+        .simple("nested", json!({ "bin": { "nested": "index.js" } }));
+    let nested = project
+        .packages
+        .shift_remove("node_modules/nested")
+        .unwrap();
+    for (name, folder) in [
+        ("one", "old_node_modules/one"),
+        ("two", "a/b_node_modules/c/two"),
+    ] {
+        let about =
+            json!({ "name": name, "version": "1.0.0", "dependencies": { "nested": "^1.0.0" } });
+        project
+            .file(&format!("{folder}/package.json"), &about.to_string())
+            .entry(
+                &format!("node_modules/{name}"),
+                json!({ "resolved": folder, "link": true }),
+            )
+            .entry(
+                folder,
+                json!({ "version": "1.0.0", "dependencies": { "nested": "^1.0.0" } }),
+            )
+            .entry(&format!("{folder}/node_modules/nested"), nested.clone());
+    }
+    let ours = project.is_as_npm_has_it(&[]);
+    assert!(
+        ours.join("old_node_modules/one/node_modules/.bin/nested")
+            .is_symlink()
+    );
+    assert!(
+        ours.join("a/b_node_modules/c/two/node_modules/nested/index.js")
+            .is_file()
+    );
+}
+
+#[test]
 fn kinds_of_dependencies_and_what_is_left_out() {
     let mut project = Project::new(json!({
         "name": "project", "version": "1.0.0",

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::facts::{Doubt, Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package, host};
 use super::version::Number;
-use crate::decide::lock::npm::{Entry, Manifest, NpmLock, name_of};
+use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit};
 use crate::decide::target::node::NodeTarget;
 
@@ -164,7 +164,7 @@ fn origin(place: &str, entry: &Entry, name: &str) -> (Origin, Option<String>) {
         commit: None,
         reference: None,
     };
-    let in_modules = place.starts_with("node_modules/") || place.contains("/node_modules/");
+    let in_modules = is_in_modules(place);
     let resolved = entry.resolved.as_deref();
     match resolved {
         _ if entry.in_bundle => (plain(OriginKind::Bundle, ""), None),
@@ -242,7 +242,7 @@ fn requirements(lock: &NpmLock) -> BTreeMap<(String, String), String> {
     };
     put(lock.root.name.as_deref().unwrap_or_default(), &lock.root);
     for (place, entry) in &lock.entries {
-        if entry.link.is_none() && !place.contains("node_modules/") {
+        if entry.link.is_none() && !is_in_modules(place) {
             put(entry.about.name.as_deref().unwrap_or(place), &entry.about);
         }
     }
@@ -285,7 +285,7 @@ impl<'a> Paths<'a> {
                 Some(entry) => &entry.about,
                 None => &lock.root,
             };
-            let is_project = at.is_empty() || !at.contains("node_modules/");
+            let is_project = !is_in_modules(at);
             let dev = about.dev.keys().filter(|_| is_project);
             let asked = (about.dependencies.keys().map(|name| (name, "")))
                 .chain(about.optional.keys().map(|name| (name, "")))
@@ -334,7 +334,7 @@ pub fn edges(lock: &NpmLock) -> BTreeSet<(&str, &str)> {
     let own = std::iter::once(("", &lock.root));
     let entries = (lock.entries.iter()).filter(|(_, entry)| entry.link.is_none());
     for (from, about) in own.chain(entries.map(|(place, entry)| (place.as_str(), &entry.about))) {
-        let is_project = !from.contains("node_modules/");
+        let is_project = !is_in_modules(from);
         let dev = about.dev.keys().filter(|_| is_project);
         let asked = [&about.dependencies, &about.optional, &about.peer];
         for name in asked.into_iter().flat_map(IndexMap::keys).chain(dev) {

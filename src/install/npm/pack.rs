@@ -11,9 +11,9 @@ use std::path::Path;
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
 use tar::{Builder, EntryType, Header};
 
+use super::package::package_json;
 use super::packlist::{self, Kind, PackError, Source};
 use crate::core::foreign::{Folder, TEXT};
 use crate::core::walk::{Node, WalkError, walk};
@@ -53,7 +53,10 @@ pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
     let open = Folder::open(folder).map_err(failed(""))?;
     let read = |path: &str| open.read(path, TEXT).map_err(failed(path));
     let modes = files(folder)?;
-    let about: Value = serde_json::from_slice(&read("package.json")?).unwrap_or_default();
+    let about = package_json(&read("package.json")?).map_err(|error| FolderError::Read {
+        path: folder.join("package.json"),
+        source: error.into(),
+    })?;
     let programs = about.as_object().map(programs).unwrap_or_default();
     let mut ignores: HashMap<&str, Vec<u8>> = HashMap::new();
     for (path, mode) in &modes {
@@ -132,5 +135,28 @@ fn files(folder: &Utf8Path) -> Result<BTreeMap<String, Option<u32>>, FolderError
     match bad {
         Some(path) => Err(FolderError::Name(path)),
         None => Ok(all),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_json_that_is_broken_is_not_taken_for_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(dir.path()).unwrap();
+        fs::write(folder.join("secret"), "").unwrap();
+        fs::write(folder.join("package.json"), "{ \"files\": [\"a\"], }").unwrap();
+        let mut packed = Vec::new();
+        let said = pack(folder, &mut packed).unwrap_err().to_string();
+        assert!(said.contains("package.json"), "{said}");
+        fs::write(
+            folder.join("package.json"),
+            "\u{feff}{ \"files\": [\"a\"] }",
+        )
+        .unwrap();
+        pack(folder, &mut packed).unwrap();
     }
 }

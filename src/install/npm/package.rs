@@ -108,6 +108,11 @@ pub enum PackageError {
     /// The store does not have it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nothing is made that it could be in.
+    #[error(
+        "no node_modules is made that {0} is in: this is a fault of lockwright, please tell us"
+    )]
+    Nowhere(String),
     /// It is another package than the lock says.
     #[error(
         "{archive} is {found}, and the lock says {expected}: let npm make the lock again, and see who changed it"
@@ -375,11 +380,19 @@ fn packed<'a>(
 }
 
 fn read_json(text: &[u8]) -> Option<Value> {
-    serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)).ok()
+    package_json(text).ok()
+}
+
+/// A package.json, which may begin with a byte-order mark.
+///
+/// # Errors
+/// When it is no JSON.
+pub fn package_json(text: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
 }
 
 /// The bytes without the CR at the end of their `#!` line, which no kernel understands.
-fn without_cr(bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn without_cr(bytes: &[u8]) -> Option<Vec<u8>> {
     let end = bytes.iter().take(2048).position(|byte| *byte == b'\n')?;
     let line = bytes.get(..end)?;
     if !line.starts_with(b"#!") || line.len() < 4 {

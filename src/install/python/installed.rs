@@ -150,8 +150,7 @@ pub fn launchers(
     layout: &Layout,
 ) -> Result<Vec<(String, String)>, (PathBuf, String)> {
     let file = root.join(record).with_file_name("entry_points.txt");
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    let entries = entry_points(file)?;
     Ok(entries
         .into_iter()
         .map(|entry| {
@@ -167,9 +166,18 @@ pub fn launchers(
 /// As [`launchers`].
 pub fn launcher_names(root: &Path, record: &Path) -> Result<HashSet<String>, (PathBuf, String)> {
     let file = root.join(record).with_file_name("entry_points.txt");
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    let entries = metadata::scripts(&text).map_err(|line| (file, line))?;
+    let entries = entry_points(file)?;
     Ok(entries.into_iter().map(|entry| entry.name).collect())
+}
+
+/// The entry points of a file that not every package has.
+fn entry_points(file: PathBuf) -> Result<Vec<metadata::EntryPoint>, (PathBuf, String)> {
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err((file, error.to_string())),
+    };
+    metadata::scripts(&text).map_err(|line| (file, line))
 }
 
 fn site_of(record: &Path) -> &Path {
@@ -298,6 +306,18 @@ mod tests {
         .map(PathBuf::from);
         let [a, _, c, d] = all.clone();
         assert_eq!(without_vendored(all.to_vec()), [a, c, d]);
+    }
+
+    #[test]
+    fn entry_points_that_cannot_be_read_are_not_taken_for_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = Path::new("a-1.dist-info/RECORD");
+        let file = dir.path().join(record).with_file_name("entry_points.txt");
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        assert!(launcher_names(dir.path(), record).unwrap().is_empty());
+        fs::write(&file, b"[console_scripts]\n\xff = a:b\n").unwrap();
+        let (said, _) = launcher_names(dir.path(), record).unwrap_err();
+        assert_eq!(said, file);
     }
 
     #[test]

@@ -183,15 +183,31 @@ impl NpmLock {
 
 /// The name by which what is at a place is asked for: its last `node_modules/NAME`.
 pub fn name_of(location: &str) -> Option<&str> {
-    match location.rfind("node_modules/") {
-        Some(at) => location.get(at + "node_modules/".len()..),
+    match modules(location).last() {
+        Some(at) => location.get(at + MODULES.len()..),
         None => location.rsplit('/').next(),
     }
 }
 
+/// The folder that packages are in, as places name it.
+pub const MODULES: &str = "node_modules/";
+
+/// Where in a place each `node_modules/` begins: those folders alone that are called that in full.
+pub fn modules(location: &str) -> impl Iterator<Item = usize> {
+    let found = location.match_indices(MODULES).map(|(at, _)| at);
+    found.filter(|&at| at == 0 || location.as_bytes().get(at - 1) == Some(&b'/'))
+}
+
+/// Whether a place is one in a `node_modules`, not a folder of the project's own.
+pub fn is_in_modules(location: &str) -> bool {
+    modules(location).next().is_some()
+}
+
 fn check_name(location: &str) -> Result<(), &'static str> {
-    for part in location.split("node_modules/").skip(1) {
-        let name = part.trim_end_matches('/');
+    let ends = modules(location).skip(1).chain([location.len()]);
+    for (at, end) in modules(location).zip(ends) {
+        let name = location.get(at + MODULES.len()..end).unwrap_or_default();
+        let name = name.trim_end_matches('/');
         let scoped = name.strip_prefix('@').and_then(|rest| rest.split_once('/'));
         let last = match (name.starts_with('@'), scoped) {
             (true, Some((scope, last))) if !scope.is_empty() => last,

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::NpmPlanError;
 use super::flags::Flags;
 use super::location::{above, is_direct, is_top};
-use crate::decide::lock::npm::{Entry, Manifest, NpmLock, name_of};
+use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
 use crate::decide::lock::npmrc::Npmrc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl<'a> Graph<'a> {
             .filter_map(|entry| entry.link.as_deref())
             .collect();
         for (location, entry) in &lock.entries {
-            let is_own = links.contains(location.as_str()) && !location.contains("node_modules/");
+            let is_own = links.contains(location.as_str()) && !is_in_modules(location);
             // The project's own folders may have changed since.
             let on_disk = match is_own {
                 true => beside(&folder.join(location))?,

@@ -13,9 +13,8 @@ use crate::decide::plan::npm::NpmSource;
 /// Links to workspaces and other folders of the project.
 pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
     for package in &request.plan.packages {
-        if let NpmSource::Link(target) = &package.source
-            && let Some((tree, _, path)) = trees.find(package.location.as_str())
-        {
+        if let NpmSource::Link(target) = &package.source {
+            let (tree, path) = trees.find(package.location.as_str())?;
             let target = relative(package.location.as_str(), target.as_str());
             tree.link_anywhere(owner(tree, package), &path, &target)?;
         }
@@ -26,15 +25,13 @@ pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), N
 /// Links to the programs whose files are there.
 pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
     for bin in &request.plan.bins {
-        let Some((tree, _, path)) = trees.find(bin.link.as_str()) else {
-            continue;
-        };
+        let (tree, path) = trees.find(bin.link.as_str())?;
         let file = match real_file(request, bin.file.as_str()) {
             Some(file) => file,
-            None => match trees.find(bin.file.as_str()) {
-                Some((tree, _, file)) => tree.root().join(file.as_str()),
-                None => continue,
-            },
+            None => {
+                let (tree, file) = trees.find(bin.file.as_str())?;
+                tree.root().join(file.as_str())
+            }
         };
         if fs::symlink_metadata(&file).is_ok() {
             let owner = tree.owner("programs", u64::MAX);

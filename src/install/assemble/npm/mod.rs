@@ -273,10 +273,8 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     unprepared.sort();
     link_folders(request, &trees)?;
     link_programs(request, &trees)?;
-    if request.hidden_lockfile
-        && !plan.packages.is_empty()
-        && let Some((tree, _, path)) = trees.find(&format!("{MODULES}{HIDDEN}"))
-    {
+    if request.hidden_lockfile && !plan.packages.is_empty() {
+        let (tree, path) = trees.find(&format!("{MODULES}{HIDDEN}"))?;
         let text = hidden::lockfile(request.lock, plan);
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;

@@ -147,9 +147,7 @@ impl Placer<'_> {
             };
             check_bundled(contents, inner.unwrap_or_default(), &expected)?;
         }
-        let Some((tree, _, at)) = self.trees.find(place) else {
-            return Ok(Vec::new());
-        };
+        let (tree, at) = self.trees.find(place)?;
         let placement = arrange(contents, &at, &self.programs_of(place))?;
         let owner = owner(tree, planned);
         Ok(contents::place(tree, owner, contents, &placement, link)?)

@@ -107,9 +107,7 @@ fn of_packages(
     for package in packages {
         running.working_on(package.name.clone());
         let location = package.location.as_str();
-        let Some((tree, _, place)) = trees.find(location) else {
-            continue;
-        };
+        let (tree, place) = trees.find(location)?;
         let top = tree.root();
         // npm asks the lock, and looks only for what is built without saying so.
         let has_gyp = || {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use super::{NpmAssembleError, Request};
+pub(super) use crate::decide::lock::npm::MODULES;
+use crate::decide::lock::npm::modules;
 use crate::decide::plan::npm::NpmSource;
-use crate::files::tree::{Options, Record, Replace, Tree, TreePath};
+use crate::files::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
+use crate::install::npm::package::PackageError;
 
 /// The name of npm's own record.
 pub(super) const HIDDEN: &str = ".package-lock.json";
-pub(super) const MODULES: &str = "node_modules/";
 
 /// The trees that are being made, by what their paths lack of the project's.
 pub(super) struct Trees {
@@ -64,22 +66,25 @@ impl Trees {
         })
     }
 
-    /// The tree that a place of the project is in, what its paths lack, and the place there.
-    pub(super) fn find(&self, place: &str) -> Option<(&Tree, &str, TreePath)> {
+    /// The tree that a place of the project is in, and the place there.
+    ///
+    /// # Errors
+    /// When no such tree is made.
+    pub(super) fn find(&self, place: &str) -> Result<(&Tree, TreePath), PackageError> {
         let prefix = match self.collected {
-            true => "",
-            false => modules_of(place)?,
+            true => Some(""),
+            false => modules_of(place),
         };
-        let (prefix, tree) = self.trees.get_key_value(prefix)?;
-        let rest = TreePath::new(place.strip_prefix(prefix.as_str())?).ok()?;
-        Some((tree, prefix, rest))
+        let found = prefix.and_then(|prefix| Some((self.trees.get(prefix)?, prefix)));
+        let found = found.and_then(|(tree, prefix)| Some((tree, place.strip_prefix(prefix)?)));
+        let (tree, rest) = found.ok_or_else(|| PackageError::Nowhere(place.to_owned()))?;
+        Ok((tree, TreePath::new(rest).map_err(TreeError::from)?))
     }
 }
 
 /// `packages/a/node_modules/`, of whatever is in there.
 fn modules_of(place: &str) -> Option<&str> {
-    let at = place.find(MODULES)?;
-    (at == 0 || place.get(..at)?.ends_with('/')).then_some(())?;
+    let at = modules(place).next()?;
     place.get(..at + MODULES.len())
 }
 
@@ -92,6 +97,10 @@ mod tests {
         assert_eq!(
             modules_of("p/a/node_modules/b/node_modules/c"),
             Some("p/a/node_modules/")
+        );
+        assert_eq!(
+            modules_of("old_node_modules/a/node_modules/b"),
+            Some("old_node_modules/a/node_modules/")
         );
         assert_eq!(modules_of("packages/x"), None);
     }
