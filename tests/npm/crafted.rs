@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::common;
 use crate::registry::{Project, about, file, member};
 
 #[test]
@@ -226,6 +227,77 @@ fn workspaces_their_programs_and_folders_that_changed_since() {
         .simple("b", json!({ "dev": true, "dependencies": { "a": "^1.0.0" } }))
         .simple("b/node_modules/a", json!({ "dev": true }));
     project.is_as_npm_has_it(&[]);
+}
+
+#[test]
+fn a_workspace_whose_folder_is_not_there_is_what_the_lock_says_of_it() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "workspaces": ["packages/*"],
+        "dependencies": { "a": "^1.0.0", "one": "^1.0.0" },
+    }));
+    project
+        .simple("a", json!({}))
+        .entry(
+            "node_modules/one",
+            json!({ "resolved": "packages/one", "link": true }),
+        )
+        .entry(
+            "packages/one",
+            json!({ "version": "1.0.0", "license": "MIT", "devDependencies": { "a": "^1.0.0" } }),
+        );
+    project.is_as_npm_has_it(&[]);
+}
+
+#[test]
+fn programs_of_workspaces_are_made_ones_that_can_be_started() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "workspaces": ["packages/*"], "dependencies": { "a": "^1.0.0" },
+    }));
+    let bin = json!({ "dos": "dos.js", "bom": "bom.js", "unix": "unix.js", "none": "none.js" });
+    let one = json!({ "name": "one", "version": "1.0.0", "bin": bin });
+    project
+        .file("packages/one/package.json", &one.to_string())
+        .file(
+            "packages/one/dos.js",
+            "#!/usr/bin/env node\r\nconsole.log('dos')\r\n",
+        )
+        .file("packages/one/bom.js", "\u{feff}#!/usr/bin/env node\r\n")
+        .file(
+            "packages/one/unix.js",
+            "#!/usr/bin/env node\nconsole.log('unix')\r\n",
+        )
+        .simple("a", json!({}))
+        .entry(
+            "node_modules/one",
+            json!({ "resolved": "packages/one", "link": true }),
+        )
+        .entry("packages/one", json!({ "version": "1.0.0", "bin": bin }));
+    let ours = project.is_as_npm_has_it(&[]);
+    let dos = ours.join("packages/one/dos.js");
+    assert_eq!(
+        common::run(ours.join("node_modules/.bin/dos"), [""; 0]),
+        "dos\n"
+    );
+    let changed = || project.lockwright(&ours, &["--json"]).ok().json()["changed"].clone();
+    assert_eq!(changed(), false);
+    fs::write(&dos, "#!/usr/bin/env node\r\nconsole.log('again')").unwrap();
+    assert_eq!(changed(), true);
+    assert_eq!(common::run(&dos, [""; 0]), "again\n");
+
+    // What a link leads to outside of the project is not ours to change.
+    let outside = project.temp.join("outside.js");
+    fs::write(&outside, "#!/usr/bin/env node\r\n").unwrap();
+    fs::remove_file(&dos).unwrap();
+    std::os::unix::fs::symlink(&outside, &dos).unwrap();
+    let said = project.lockwright(&ours, &["--clear"]).exit(1).stderr;
+    assert!(
+        said.contains("dos.js") && said.contains("leads out of the project"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read_to_string(&outside).unwrap(),
+        "#!/usr/bin/env node\r\n"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What npm writes of a package into its own record, `node_modules/.package-lock.json`.
 
 use super::graph::{Graph, Node, ROOT};
+use super::location::is_top;
 use crate::decide::lock::npm::{Entry, name_of};
 use crate::decide::lock::npmrc::Npmrc;
 
@@ -16,7 +17,17 @@ impl Graph<'_> {
             return entry.raw.clone();
         }
         let called = name_of(node.location).unwrap_or_default();
-        let from_lock = || entry.about.recorded(&entry.raw, called);
+        let from_lock = || {
+            let mut all = entry.about.recorded(&entry.raw, called);
+            // A folder of the project's own that is not there is what the lock says of it.
+            if let Some(dev) = entry.raw.get("devDependencies")
+                && is_top(node.location)
+                && !entry.about.dev.is_empty()
+            {
+                all.insert("devDependencies".to_owned(), dev.clone());
+            }
+            all
+        };
         let mut all = node.recorded.clone().unwrap_or_else(from_lock);
         let omits = npmrc.is_set("omit-lockfile-registry-resolved") && self.is_of_registry(node);
         for key in ["resolved", "integrity", "inBundle", "hasShrinkwrap"] {

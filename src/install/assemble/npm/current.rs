@@ -1,6 +1,7 @@
 //! Whether a `node_modules` is what a plan would make of it, told as npm tells it: its own record
 //! says the same, nothing beside a package is newer than the record, and every package, link and
-//! program is in its place. What somebody has edited inside of a package is not looked for.
+//! program is in its place, and the project's own programs can be started. What somebody has edited
+//! inside of a package is not looked for.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
 
-use super::links::relative;
+use super::links::{relative, unstartable};
 use super::trees::{HIDDEN, MODULES};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
@@ -58,6 +59,7 @@ pub fn is_current(lock: &NpmLock, plan: &NpmPlan, root: &Utf8Path) -> bool {
                 Err(_) => fs::metadata(root.join(file)).is_err(),
             }
         })
+        && (root != lock.folder() || unstartable(lock, plan).is_ok_and(|all| all.is_empty()))
         && has_no_other_programs(plan, root)
 }
 

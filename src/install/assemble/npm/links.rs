@@ -1,14 +1,19 @@
 //! Links: to workspaces and other folders of the project, and to programs.
 
 use std::fs;
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::place::owner;
 use super::trees::Trees;
 use super::{NpmAssembleError, Request};
+use crate::core::foreign;
 use crate::core::paths::way;
-use crate::decide::plan::npm::NpmSource;
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::plan::npm::{NpmPlan, NpmSource};
+use crate::install::npm::package::without_cr;
 
 /// Links to workspaces and other folders of the project.
 pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
@@ -26,7 +31,7 @@ pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), N
 pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
     for bin in &request.plan.bins {
         let (tree, path) = trees.find(bin.link.as_str())?;
-        let file = match real_file(request, bin.file.as_str()) {
+        let file = match real_file(request.lock, request.plan, bin.file.as_str()) {
             Some(file) => file,
             None => {
                 let (tree, file) = trees.find(bin.file.as_str())?;
@@ -43,15 +48,97 @@ pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), 
 }
 
 /// The file of the project that a place below a workspace's link is.
-pub(super) fn real_file(request: &Request<'_>, place: &str) -> Option<Utf8PathBuf> {
-    request.plan.packages.iter().find_map(|package| {
+fn real_file(lock: &NpmLock, plan: &NpmPlan, place: &str) -> Option<Utf8PathBuf> {
+    plan.packages.iter().find_map(|package| {
         let NpmSource::Link(target) = &package.source else {
             return None;
         };
         let rest = place.strip_prefix(package.location.as_str())?;
         let rest = rest.strip_prefix('/')?;
-        Some(request.lock.folder().join(target.as_str()).join(rest))
+        Some(lock.folder().join(target.as_str()).join(rest))
     })
+}
+
+/// Programs that are files of the project's own and cannot be started as they are: those that may
+/// not be executed, or whose `#!` line ends as Windows has it, which no kernel understands.
+///
+/// # Errors
+/// When one cannot be read, or is not in the project.
+pub(super) fn unstartable(
+    lock: &NpmLock,
+    plan: &NpmPlan,
+) -> Result<Vec<Unstartable>, NpmAssembleError> {
+    let files = plan.bins.iter();
+    let files = files.filter_map(|bin| real_file(lock, plan, bin.file.as_str()));
+    let mut all = Vec::new();
+    for path in files {
+        let failed = |source| NpmAssembleError::Io {
+            doing: "read",
+            path: path.clone(),
+            source,
+        };
+        if let Some(found) = Unstartable::look(&path).map_err(failed)? {
+            let folder = lock.folder().canonicalize_utf8().map_err(failed)?;
+            if !found.path.starts_with(folder) {
+                return Err(NpmAssembleError::Program(path));
+            }
+            all.push(found);
+        }
+    }
+    Ok(all)
+}
+
+/// A program that cannot be started as it is.
+pub(super) struct Unstartable {
+    /// Where it really is.
+    path: Utf8PathBuf,
+    file: fs::File,
+    /// Its bytes, if they have to be others.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Unstartable {
+    fn look(path: &Utf8Path) -> io::Result<Option<Self>> {
+        let path = match path.canonicalize_utf8() {
+            Ok(path) => path,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Scripts may have left a pipe or a folder there.
+        let Ok(mut file) = foreign::open(&path) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(2048).read_to_end(&mut bytes)?;
+        let bytes = match without_cr(&bytes) {
+            Some(_) => without_cr(&foreign::read(&path, foreign::TEXT)?),
+            None => None,
+        };
+        let mode = file.metadata()?.permissions().mode();
+        let can_be = mode & 0o111 == 0o111 && bytes.is_none();
+        Ok((!can_be).then_some(Self { path, file, bytes }))
+    }
+
+    /// Makes it one that can.
+    pub(super) fn fix(self) -> Result<(), NpmAssembleError> {
+        let wanted = fs::Permissions::from_mode(0o755);
+        let fix = || match &self.bytes {
+            None => self.file.set_permissions(wanted),
+            Some(bytes) => {
+                let above = self.path.parent().unwrap_or(Utf8Path::new("/"));
+                let mut new = tempfile::NamedTempFile::new_in(above)?;
+                new.write_all(bytes)?;
+                new.as_file().set_permissions(wanted)?;
+                new.persist(&self.path)?;
+                Ok(())
+            }
+        };
+        fix().map_err(|source| NpmAssembleError::Io {
+            doing: "make executable",
+            path: self.path.clone(),
+            source,
+        })
+    }
 }
 
 /// How `to` is reached from the folder that `from` is in; both from the project's folder.

@@ -10,13 +10,12 @@ mod trees;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use links::{link_folders, link_programs, real_file};
+use links::{Unstartable, link_folders, link_programs, unstartable};
 use place::{Placer, of_commits};
 pub use place::{fetch_commit, revision};
 use prepare::PrepareError;
@@ -147,6 +146,12 @@ pub enum NpmAssembleError {
          a script of the project's own is run"
     )]
     Linked(Utf8PathBuf),
+    /// A program of a workspace that is no file of the project.
+    #[error(
+        "{0} is a program that cannot be started as it is, and leads out of the project: make it \
+         executable, with a first line that ends in LF alone, or take it out of the workspace's `bin`"
+    )]
+    Program(Utf8PathBuf),
     /// Something else the system says.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -179,6 +184,10 @@ impl NpmAssembleError {
 /// The first, in the plan's order, of what went wrong; nothing is changed then.
 pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let plan = request.plan;
+    if request.out.is_none() {
+        // What is not the project's is told before anything is done.
+        unstartable(request.lock, plan)?;
+    }
     let prepared = prepare::prepare(request)?;
     let trees = Trees::stage(request)?;
     let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
@@ -279,11 +288,22 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
-    let scripts_run = scripts::run(request, &trees, &|| link_programs(request, &trees))?;
+    // Scripts of the project's own may start what those before them have made.
+    let link_made = || {
+        link_programs(request, &trees)?;
+        fix_programs(request)
+    };
+    let scripts_run = scripts::run(request, &trees, &link_made)?;
     let mut done = commit(request, trees, fetched, !scripts_run.is_empty())?;
     done.unprepared = unprepared;
     done.scripts_run = scripts_run;
     Ok(done)
+}
+
+/// Makes the project's own programs ones that can be started, as npm does.
+fn fix_programs(request: &Request<'_>) -> Result<(), NpmAssembleError> {
+    let mut found = unstartable(request.lock, request.plan)?.into_iter();
+    found.try_for_each(Unstartable::fix)
 }
 
 fn commit(
@@ -340,24 +360,7 @@ fn commit(
             })?;
         }
     }
-    for bin in &request.plan.bins {
-        // A workspace's program must be executable to be one.
-        let Some(path) = real_file(request, bin.file.as_str()) else {
-            continue;
-        };
-        if let Ok(file) = foreign::open_inside(folder, &path)
-            && let Ok(meta) = file.metadata()
-            && meta.permissions().mode() & 0o111 != 0o111
-        {
-            let wanted = fs::Permissions::from_mode(0o755);
-            file.set_permissions(wanted)
-                .map_err(|source| NpmAssembleError::Io {
-                    doing: "make executable",
-                    path,
-                    source,
-                })?;
-        }
-    }
+    fix_programs(request)?;
     // npm believes its record while it is the newest of all.
     let record = Folder::open(folder).and_then(|top| top.file(&format!("{MODULES}{HIDDEN}")));
     if let Ok(record) = record {
