@@ -14,6 +14,7 @@ use std::path::Path;
 use camino::Utf8Path;
 use serde_json::Value;
 
+use crate::decide::lock::marker::Marker;
 use crate::decide::lock::npm::{Manifest as NpmManifest, NpmLock, programs};
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::lock::pyproject::Pyproject;
@@ -56,6 +57,9 @@ pub const PARSERS: &[Parser] = &[
     }),
     parser("lockwright-toml", lockwright_toml, || {
         fixtures(&["standin/lockwright.toml"])
+    }),
+    parser("marker", marker, || {
+        texts(&["(sys_platform == 'linux' and extra != \"x\") or python_version not in '3.8, 3.9'"])
     }),
     parser("marshal", pyc, || vec![PYC.to_vec()]),
     parser("metadata", wheel_metadata, || {
@@ -295,6 +299,20 @@ fn glob(bytes: &[u8]) {
         let (pattern, path) = text.split_once('\0').unwrap_or((text, "a/b/c.js"));
         if let Ok(glob) = Pattern::new(pattern) {
             let _ = (glob.matches(path, false), glob.matches(path, true));
+        }
+    });
+}
+
+/// A marker is taken where pep508_rs takes it, whose normal form of a short one is small.
+fn marker(bytes: &[u8]) {
+    text(bytes, |text| {
+        let ours = text.parse::<Marker>();
+        if text.len() < 100 {
+            let theirs = text.parse::<pep508_rs::MarkerTree>();
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}: {ours:?} {theirs:?}");
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                assert_eq!(ours.normal(&mut { u64::MAX }), Some(theirs), "{text}");
+            }
         }
     });
 }

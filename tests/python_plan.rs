@@ -4,6 +4,9 @@
 
 mod oracle;
 
+use std::fmt::Write as _;
+use std::process::Command;
+
 use camino::Utf8Path;
 use oracle::{Project, Python};
 
@@ -87,4 +90,134 @@ fn any_flags_choose_the_packages_that_uv_chooses() {
     }
     // Most questions must have an answer, or nothing was compared.
     assert!(installed * 2 > asked, "{installed} of {asked}");
+}
+
+/// `lockwright plan` of a lock with no more than 1 GiB of addresses and a minute of a processor's time: its exit code
+/// and what it says.
+fn plan_within_bounds(lock: &str, args: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("uv.lock"), lock).unwrap();
+    let ran = Command::new("prlimit")
+        .args([
+            "--as=1073741824",
+            "--cpu=60",
+            env!("CARGO_BIN_EXE_lockwright"),
+            "plan",
+        ])
+        .arg(folder.path().join("uv.lock"))
+        .args([
+            "--python-version",
+            "3.14",
+            "--python-platform",
+            "x86_64-manylinux_2_28",
+        ])
+        .args(args)
+        .output()
+        .unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    (ran.status.code(), String::from_utf8(said).unwrap())
+}
+
+const HEAD: &str = "version = 1\nrevision = 3\nrequires-python = \">=3.12\"\n";
+
+fn package(name: &str, needs: &str) -> String {
+    let hash = "0".repeat(64);
+    format!(
+        "[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {{ registry = \"https://pypi.example/simple\" }}\n\
+         dependencies = [{needs}]\n\
+         wheels = [{{ url = \"https://pypi.example/{name}-1-py3-none-any.whl\", hash = \"sha256:{hash}\" }}]\n"
+    )
+}
+
+/// A project that needs `p0`, with this said of it besides.
+fn root(rest: &str) -> String {
+    format!(
+        "[[package]]\nname = \"root\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n{rest}\n"
+    )
+}
+
+#[test]
+fn a_chain_of_packages_costs_what_its_lock_does() {
+    let count = 20_000;
+    let mut lock = HEAD.to_owned() + &root("dependencies = [{ name = \"p0\" }]");
+    for number in 0..count {
+        let next = number + 1;
+        let needs = if next < count {
+            format!("{{ name = \"p{next}\" }}")
+        } else {
+            String::new()
+        };
+        lock += &package(&format!("p{number}"), &needs);
+    }
+    for args in [&[][..], &["--json"]] {
+        let (code, said) = plan_within_bounds(&lock, args);
+        assert_eq!(code, Some(0), "{}", said.get(..2000).unwrap_or(&said));
+        assert!(said.contains("… 19978 more …") && said.contains("p19999"));
+        // A path is shown in so many steps, however long it is.
+        assert!(said.len() < 2_000 * count, "{}", said.len());
+    }
+}
+
+#[test]
+fn a_marker_costs_what_its_text_does() {
+    let pairs = |one: &str, other: &str| {
+        let clauses = (0..2_000).map(|n| format!("({one} == 'a{n}' and {other} == 'b{n}')"));
+        clauses.collect::<Vec<_>>().join(" or ")
+    };
+    let with = |marker: &str, head: &str| {
+        let needs = format!("dependencies = [{{ name = \"p0\", marker = \"{marker}\" }}]");
+        format!("{HEAD}{head}{}{}", root(&needs), package("p0", ""))
+    };
+    for (one, other) in [
+        ("sys_platform", "os_name"),
+        ("extra", "extra"),
+        ("python_full_version", "extra"),
+    ] {
+        let marker =
+            pairs(one, other).replace("python_full_version == 'a", "python_full_version == '4.");
+        let (code, said) = plan_within_bounds(&with(&marker, ""), &[]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("0 packages"), "{said}");
+        let (code, said) =
+            plan_within_bounds(&with(&format!("{marker} or os_name == 'posix'"), ""), &[]);
+        assert!(code == Some(0) && said.contains("1 packages"), "{said}");
+    }
+    // Where extras conflict, their conditions are weighed against each other.
+    let conflicts = "conflicts = [[{ package = \"root\", extra = \"x\" }, { package = \"root\", extra = \"y\" }]]\n";
+    let (code, said) = plan_within_bounds(&with(&pairs("extra", "extra"), conflicts), &[]);
+    assert!(
+        code == Some(1) && said.contains("make it again with `uv lock`"),
+        "{code:?} {said}"
+    );
+    let (code, said) = plan_within_bounds(&with(&pairs("sys_platform", "os_name"), conflicts), &[]);
+    assert!(code == Some(0) && said.contains("0 packages"), "{said}");
+}
+
+#[test]
+fn what_is_written_at_length_or_deep_is_shown_or_refused() {
+    let url = format!("https://forge.example/{}", "a".repeat(200_000));
+    let commit = "0".repeat(40);
+    let mut lock =
+        HEAD.to_owned() + &root("dependencies = [{ name = \"long\" }, { name = \"p0\" }]");
+    write!(
+        lock,
+        "[[package]]\nname = \"long\"\nversion = \"1\"\nsource = {{ git = \"{url}#{commit}\" }}\n{}",
+        package("p0", "")
+    )
+    .unwrap();
+    let (code, said) = plan_within_bounds(&lock, &[]);
+    assert_eq!(code, Some(0), "{}", said.get(..2000).unwrap_or(&said));
+    assert!(
+        said.contains(&url)
+            && said
+                .lines()
+                .all(|line| line.contains(&url) || line.len() < 400)
+    );
+    let deep = format!("{HEAD}x = {}{}\n", "[".repeat(200_000), "]".repeat(200_000));
+    let (code, said) = plan_within_bounds(&deep, &[]);
+    assert!(
+        code == Some(1) && said.contains("uv.lock:4"),
+        "{code:?} {}",
+        said.get(..300).unwrap_or(&said)
+    );
 }

@@ -28,6 +28,7 @@ mod seal;
 mod store;
 mod sync;
 mod sync_node;
+mod table;
 mod verify;
 
 use std::error::Error;

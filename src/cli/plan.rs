@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
+use super::table::columns;
 use super::{Outcome, print};
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 
@@ -56,25 +57,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
 
 fn table(plan: &PythonPlan) -> String {
     let rows: Vec<[String; 6]> = plan.packages.iter().map(row).collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, (width, cell)) in widths.iter().zip(row).enumerate() {
-            let width = *width;
-            let _ = match column {
-                3 => write!(line, "{cell:>width$}  "),
-                _ => write!(line, "{cell:<width$}  "),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    let mut text = columns(&rows, Some(3));
     let bytes: u64 = plan
         .artifacts()
         .filter_map(|(_, artifact)| artifact.size)

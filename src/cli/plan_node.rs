@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8Path;
 
 use super::node_args::NodeArgs;
+use super::table::columns;
 use super::{Outcome, print};
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 
@@ -22,17 +23,7 @@ pub fn run(lock: &Utf8Path, node: &NodeArgs, json: bool) -> Outcome {
 
 fn table(plan: &NpmPlan) -> String {
     let rows: Vec<[String; 4]> = plan.packages.iter().map(row).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let (first, second, third) = (width(0), width(1), width(2));
-    let mut text = String::new();
-    for [place, version, source, digest] in &rows {
-        let line = format!("{place:<first$}  {version:<second$}  {source:<third$}  {digest}");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    let mut text = columns(&rows, None);
     for warning in &plan.warnings {
         let _ = writeln!(text, "note: {warning}");
     }

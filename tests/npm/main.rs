@@ -11,6 +11,7 @@ mod circumstances;
 mod commands;
 mod crafted;
 mod git;
+mod large;
 mod peers;
 mod prepare;
 mod refusals;

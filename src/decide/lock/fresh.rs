@@ -5,12 +5,14 @@
 //! uv finds out by resolving again; this finds out by comparing, which needs no network and misses
 //! only what the metadata does not show.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers, release_specifiers_to_ranges};
 use pep508_rs::{ExtraName, MarkerTree, PackageName, VerbatimUrl, VersionOrUrl};
 
+use super::marker::EFFORT;
 use super::pyproject::{GroupEntry, Pyproject, Stated};
 use super::uv::{GroupName, Requirement, UvLock, Wanted};
 
@@ -57,6 +59,7 @@ impl UvLock {
             stated,
             python: self.requires_python.as_ref(),
             own: &root.name,
+            effort: Cell::new(EFFORT),
         };
         if let Some(theirs) = reader.requires_dist() {
             let ours = reader.facts(&metadata.requires_dist);
@@ -112,6 +115,8 @@ struct Reader<'a> {
     python: Option<&'a VersionSpecifiers>,
     /// The project's own name: `project[extra]` is had from itself.
     own: &'a PackageName,
+    /// What may still be spent on the normal forms of the lock's markers.
+    effort: Cell<u64>,
 }
 
 impl Reader<'_> {
@@ -129,7 +134,13 @@ impl Reader<'_> {
                     requirement.name.clone(),
                     versions,
                     requirement.extras.iter().cloned().collect(),
-                    &requirement.marker,
+                    &|| {
+                        let mut effort = self.effort.get();
+                        let normal = requirement.marker.normal(&mut effort);
+                        self.effort.set(effort);
+                        let text = || requirement.marker.as_written().to_owned();
+                        normal.map_or_else(text, |marker| plain(&marker, self.python))
+                    },
                 )
             })
             .collect()
@@ -203,6 +214,7 @@ impl Reader<'_> {
             marker.and(MarkerTree::from_str(&format!("extra == '{extra}'")).ok()?);
         }
         let extras = requirement.extras.into_iter().collect();
+        let marker = || plain(&marker, self.python);
         Some(self.fact(requirement.name, versions, extras, &marker))
     }
 
@@ -211,12 +223,12 @@ impl Reader<'_> {
         name: PackageName,
         versions: Option<String>,
         extras: BTreeSet<ExtraName>,
-        marker: &MarkerTree,
+        marker: &dyn Fn() -> String,
     ) -> Fact {
         let is_sourced = name == *self.own || self.stated.has_source(&name);
         let rest = versions
             .filter(|_| !is_sourced)
-            .map(|versions| (extras, versions, plain(marker, self.python)));
+            .map(|versions| (extras, versions, marker()));
         Fact { name, rest }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod build_settings;
 pub mod fresh;
+pub mod marker;
 pub mod npm;
 pub mod npm_order;
 pub mod npmrc;
@@ -19,7 +20,7 @@ use crate::core::place::Place;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// The file cannot be read.
-    #[error("cannot read the lock {file}: {source}")]
+    #[error("cannot read {file}: {source}")]
     Read {
         /// Which.
         file: camino::Utf8PathBuf,
@@ -33,6 +34,18 @@ pub enum LockError {
         place: Place,
         /// What is wrong and what to do.
         message: String,
+    },
+    /// Two workspaces of one name.
+    #[error(
+        "the workspaces {one} and {other} are both called {name}: give one of them another name"
+    )]
+    Workspaces {
+        /// The name.
+        name: String,
+        /// A folder.
+        one: String,
+        /// Another.
+        other: String,
     },
     /// Written by a newer tool, in a format whose rules are not known here.
     #[error(

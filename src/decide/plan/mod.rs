@@ -1,7 +1,9 @@
 //! The plan: target × selection × lock → an ordered list of packages, each with the one artifact
 //! to use and how it is placed. Pure, and the only place where choices are made.
 
+mod conditions;
 pub mod npm;
+pub mod paths;
 pub mod python;
 mod roots;
 pub mod select;

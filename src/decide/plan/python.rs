@@ -313,7 +313,10 @@ fn check_target(lock: &UvLock, target: &PythonTarget) -> Result<(), PlanError> {
     if !supported.is_empty() && !supported.iter().any(|m| m.evaluate(&target.markers, &[])) {
         let all: Vec<String> = supported
             .iter()
-            .map(|m| m.contents().map_or("any".into(), |m| m.to_string()))
+            .map(|marker| match marker.as_written() {
+                "" => "any".to_owned(),
+                text => text.to_owned(),
+            })
             .collect();
         return Err(PlanError::Environment {
             lock: lock.file.clone(),

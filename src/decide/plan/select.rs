@@ -140,6 +140,11 @@ pub enum SelectError {
         /// The name.
         name: PackageName,
     },
+    /// Markers that a stranger could have made to take for ever.
+    #[error(
+        "{0} says when its conflicting extras apply at more length than uv ever does: make it again with `uv lock`"
+    )]
+    Markers(camino::Utf8PathBuf),
     /// A requirement of the workspace that no package of the lock answers.
     #[error(
         "{lock} requires {name}, but has no single package of that name for this target; make it again with `uv lock`"

@@ -5,12 +5,15 @@
 //! An extra may be chosen by a dependency deep in the graph, so the walk is made twice: once to
 //! learn which extras it activates, and once for good.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-use pep508_rs::{ExtraName, MarkerTree, PackageName};
+use pep508_rs::{ExtraName, PackageName};
 
+use super::conditions::{ALWAYS, Condition, Conditions, NEVER, TooLarge};
+use super::paths::Paths;
 use super::roots::{Groups, Roots, chosen_extras, is_chosen_extra};
 use super::select::{SelectError, Selection};
+use crate::decide::lock::marker::Marker;
 use crate::decide::lock::uv::{ConflictItem, ConflictKind, Dependency, Requirement, UvLock};
 use crate::decide::target::PythonTarget;
 
@@ -29,16 +32,16 @@ pub(super) struct Walk<'a> {
     active: BTreeSet<ConflictItem>,
     asked: Vec<ExtraName>,
     /// Where the walk begins, and under which condition that is.
-    start: Vec<(Node<'a>, MarkerTree)>,
+    start: Vec<(Node<'a>, Option<&'a Marker>)>,
     /// Who first asked for a package, and with which extras: for the reason that is shown.
-    parents: BTreeMap<usize, (Option<usize>, String)>,
+    paths: Paths<usize>,
     /// Packages to put in place, unless a flag leaves them out; others are only walked through.
     wanted: BTreeSet<usize>,
 }
 
 /// What was found.
 pub(super) struct Walked {
-    parents: BTreeMap<usize, (Option<usize>, String)>,
+    paths: Paths<usize>,
     wanted: BTreeSet<usize>,
 }
 
@@ -59,7 +62,7 @@ impl<'a> Walk<'a> {
             active: BTreeSet::new(),
             asked: Vec::new(),
             start: Vec::new(),
-            parents: BTreeMap::new(),
+            paths: Paths::default(),
             wanted: BTreeSet::new(),
         }
     }
@@ -74,12 +77,12 @@ impl<'a> Walk<'a> {
         self.start_at_groups();
         self.start_at_manifest()?;
         if conflicts {
-            self.learn_extras();
+            self.learn_extras()?;
             self.check_extras()?;
         }
         self.walk();
         Ok(Walked {
-            parents: self.parents,
+            paths: self.paths,
             wanted: self.wanted,
         })
     }
@@ -121,12 +124,12 @@ impl<'a> Walk<'a> {
             let Some(package) = self.lock.packages.get(root) else {
                 continue;
             };
-            self.parents.insert(root, (None, package.name.to_string()));
+            self.paths.enter(root, None, || package.name.to_string());
             if self.groups.production() {
                 self.wanted.insert(root);
-                self.start.push(((root, None), MarkerTree::TRUE));
+                self.start.push(((root, None), None));
                 for extra in chosen_extras(package, self.selection) {
-                    self.start.push(((root, Some(extra)), MarkerTree::TRUE));
+                    self.start.push(((root, Some(extra)), None));
                 }
             }
         }
@@ -138,8 +141,7 @@ impl<'a> Walk<'a> {
             let Some(package) = lock.packages.get(root) else {
                 continue;
             };
-            let own = || (None, package.name.to_string());
-            self.parents.entry(root).or_insert_with(own);
+            self.paths.enter(root, None, || package.name.to_string());
             let chosen = (package.groups.iter()).filter(|(name, _)| groups.of(Some(root), name));
             for (name, edges) in chosen {
                 for edge in edges {
@@ -154,7 +156,7 @@ impl<'a> Walk<'a> {
                             &format!(" (group {name})"),
                         );
                         self.start
-                            .extend(nodes(edge).map(|node| (node, edge.marker.clone())));
+                            .extend(nodes(edge).map(|node| (node, Some(&edge.marker))));
                     }
                 }
             }
@@ -187,7 +189,7 @@ impl<'a> Walk<'a> {
             self.start.extend(
                 std::iter::once(None)
                     .chain(extras)
-                    .map(|extra| ((index, extra), MarkerTree::TRUE)),
+                    .map(|extra| ((index, extra), None)),
             );
         }
         Ok(())
@@ -211,10 +213,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn holds(&self, marker: &MarkerTree, also: &[ExtraName]) -> bool {
-        if marker.is_true() {
-            return true;
-        }
+    fn holds(&self, marker: &Marker, also: &[ExtraName]) -> bool {
         if also.is_empty() {
             return marker.evaluate(&self.target.markers, &self.asked);
         }
@@ -254,14 +253,13 @@ impl<'a> Walk<'a> {
         let Some(package) = self.lock.packages.get(index) else {
             return;
         };
-        self.parents.entry(index).or_insert_with(|| {
+        self.paths.enter(index, from, || {
             let name = &package.name;
             let extras: Vec<String> = extras.iter().map(ToString::to_string).collect();
-            let shown = match extras[..] {
+            match extras[..] {
                 [] => format!("{name}{how}"),
                 _ => format!("{name}[{}]{how}", extras.join(",")),
-            };
-            (from, shown)
+            }
         });
     }
 
@@ -281,27 +279,37 @@ impl<'a> Walk<'a> {
     /// A dependency's marker was simplified under the conditions that lead to its parent, so it is
     /// taken together with them; otherwise a package that is not reached in the end could activate
     /// an extra.
-    fn learn_extras(&mut self) {
-        let mut reached: HashMap<Node, MarkerTree> = HashMap::new();
+    fn learn_extras(&mut self) -> Result<(), SelectError> {
+        let lock = self.lock;
+        let mut conditions = Conditions::new(&self.target.markers);
+        self.learn(&mut conditions)
+            .map_err(|TooLarge| SelectError::Markers(lock.file.clone()))
+    }
+
+    fn learn(&mut self, conditions: &mut Conditions<'a>) -> Result<(), TooLarge> {
+        let mut reached: HashMap<Node, Condition> = HashMap::new();
         let mut queue: VecDeque<Node> = VecDeque::new();
         for (node, marker) in self.start.clone() {
-            widen(&mut reached, &mut queue, node, &marker);
+            let condition = marker.map_or(Ok(ALWAYS), |marker| conditions.of(marker))?;
+            widen(conditions, &mut reached, &mut queue, node, condition)?;
         }
         while let Some(node) = queue.pop_front() {
-            let Some(parent) = reached.get(&node).cloned() else {
-                continue;
-            };
+            let parent = reached.get(&node).copied().unwrap_or(NEVER);
             for edge in self.edges(node) {
-                let mut marker = edge.marker.clone();
-                marker.and(parent.clone());
-                if self.holds(&marker, &self.own_extras(edge)) {
+                let marker = conditions.of(&edge.marker)?;
+                let both = conditions.all(marker, parent)?;
+                let own = self.own_extras(edge);
+                let is_chosen =
+                    |extra: &ExtraName| self.asked.contains(extra) || own.contains(extra);
+                if conditions.holds(both, is_chosen) {
                     self.activate_extras(edge);
                     for node in nodes(edge) {
-                        widen(&mut reached, &mut queue, node, &marker);
+                        widen(conditions, &mut reached, &mut queue, node, both)?;
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// The second walk: every package that is reached.
@@ -380,18 +388,19 @@ fn nodes(edge: &Dependency) -> impl Iterator<Item = Node<'_>> {
 
 /// Notes another condition under which a node is reached; queues it if that is news.
 fn widen<'a>(
-    reached: &mut HashMap<Node<'a>, MarkerTree>,
+    conditions: &mut Conditions<'a>,
+    reached: &mut HashMap<Node<'a>, Condition>,
     queue: &mut VecDeque<Node<'a>>,
     node: Node<'a>,
-    marker: &MarkerTree,
-) {
-    let known = reached.entry(node).or_insert(MarkerTree::FALSE);
-    let mut wider = known.clone();
-    wider.or(marker.clone());
+    with: Condition,
+) -> Result<(), TooLarge> {
+    let known = reached.entry(node).or_insert(NEVER);
+    let wider = conditions.any(*known, with)?;
     if wider != *known {
         *known = wider;
         queue.push_back(node);
     }
+    Ok(())
 }
 
 fn refuse_two(
@@ -410,7 +419,7 @@ fn refuse_two(
 impl Walked {
     /// Every package that was seen, in the lock's order.
     pub(super) fn reached(&self) -> impl Iterator<Item = usize> {
-        self.parents.keys().copied()
+        self.paths.all()
     }
 
     /// Whether something asked for a package, other than that it is a root.
@@ -420,17 +429,6 @@ impl Walked {
 
     /// The path of requirements that leads to a package, the root first.
     pub(super) fn path(&self, package: usize) -> Vec<String> {
-        let mut path = Vec::new();
-        let mut at = Some(package);
-        while let Some((from, shown)) = at.and_then(|index| self.parents.get(&index)) {
-            path.push(shown.clone());
-            // Parents were noted on the first visit, so this ends; a bound costs nothing.
-            if path.len() > self.parents.len() {
-                break;
-            }
-            at = *from;
-        }
-        path.reverse();
-        path
+        self.paths.to(package)
     }
 }

@@ -10,6 +10,7 @@ use super::facts::{Doubt, Ecosystem, Facts, File, FileKind, Origin, OriginKind, 
 use super::version::Number;
 use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit};
+use crate::decide::plan::paths::Paths;
 use crate::decide::target::node::NodeTarget;
 
 /// The whole lock.
@@ -39,7 +40,7 @@ fn of_entries(lock: &NpmLock, label: &str, is_wanted: impl Fn(&str) -> bool) -> 
         requirements: requirements(lock),
         packages: BTreeMap::new(),
     };
-    let paths = Paths::of(lock);
+    let paths = paths(lock);
     let mut known: HashMap<(&str, &str), Package> = HashMap::new();
     for (place, entry) in &lock.entries {
         // A link stands for the folder that it leads to, which is an entry itself.
@@ -250,82 +251,40 @@ fn requirements(lock: &NpmLock) -> BTreeMap<(String, String), String> {
 }
 
 /// The shortest path of requirements that leads to each place.
-struct Paths<'a> {
-    from: HashMap<&'a str, (Option<&'a str>, String)>,
-}
-
-impl<'a> Paths<'a> {
-    fn of(lock: &'a NpmLock) -> Self {
-        let mut paths = Self {
-            from: HashMap::new(),
-        };
-        let mut queue = VecDeque::new();
-        let project = lock
-            .root
-            .name
-            .clone()
-            .unwrap_or_else(|| String::from("(project)"));
-        paths.from.insert("", (None, project));
-        queue.push_back("");
-        let workspaces = (lock.entries.values()).filter_map(|entry| entry.link.as_deref());
-        for place in workspaces.collect::<BTreeSet<_>>() {
-            let about = lock
-                .entries
-                .get(place)
-                .and_then(|entry| entry.about.name.clone());
-            paths.enter(
-                &mut queue,
-                place,
-                None,
-                about.unwrap_or_else(|| place.to_owned()),
-            );
-        }
-        while let Some(at) = queue.pop_front() {
-            let about = match lock.entries.get(at) {
-                Some(entry) => &entry.about,
-                None => &lock.root,
-            };
-            let is_project = !is_in_modules(at);
-            let dev = about.dev.keys().filter(|_| is_project);
-            let asked = (about.dependencies.keys().map(|name| (name, "")))
-                .chain(about.optional.keys().map(|name| (name, "")))
-                .chain(about.peer.keys().map(|name| (name, " (peer)")))
-                .chain(dev.map(|name| (name, " (dev)")));
-            for (name, how) in asked {
-                if let Some(place) = answer(lock, at, name) {
-                    paths.enter(&mut queue, place, Some(at), format!("{name}{how}"));
-                }
-            }
-        }
-        paths
-    }
-
-    fn enter(
-        &mut self,
-        queue: &mut VecDeque<&'a str>,
-        place: &'a str,
-        from: Option<&'a str>,
-        shown: String,
-    ) {
-        self.from.entry(place).or_insert_with(|| {
+fn paths(lock: &NpmLock) -> Paths<&str> {
+    let mut paths = Paths::default();
+    let mut queue = VecDeque::new();
+    let project = lock.root.name.as_deref().unwrap_or("(project)");
+    paths.enter("", None, || project.to_owned());
+    queue.push_back("");
+    let workspaces = (lock.entries.values()).filter_map(|entry| entry.link.as_deref());
+    for place in workspaces.collect::<BTreeSet<_>>() {
+        let about = lock.entries.get(place).map(|entry| &entry.about);
+        let name = about.and_then(|about| about.name.as_deref());
+        if paths.enter(place, None, || name.unwrap_or(place).to_owned()) {
             queue.push_back(place);
-            (from, shown)
-        });
-    }
-
-    fn to(&self, place: &str) -> Vec<String> {
-        let mut path = Vec::new();
-        let mut at = Some(place);
-        while let Some((from, shown)) = at.and_then(|place| self.from.get(place)) {
-            path.push(shown.clone());
-            if path.len() > self.from.len() {
-                break;
-            }
-            at = *from;
         }
-        path.reverse();
-        path
     }
+    while let Some(at) = queue.pop_front() {
+        let about = match lock.entries.get(at) {
+            Some(entry) => &entry.about,
+            None => &lock.root,
+        };
+        let is_project = !is_in_modules(at);
+        let dev = about.dev.keys().filter(|_| is_project);
+        let asked = (about.dependencies.keys().map(|name| (name, "")))
+            .chain(about.optional.keys().map(|name| (name, "")))
+            .chain(about.peer.keys().map(|name| (name, " (peer)")))
+            .chain(dev.map(|name| (name, " (dev)")));
+        for (name, how) in asked {
+            if let Some(place) = answer(lock, at, name)
+                && paths.enter(place, Some(at), || format!("{name}{how}"))
+            {
+                queue.push_back(place);
+            }
+        }
+    }
+    paths
 }
 
 /// Which place needs which; the project itself is the empty one.

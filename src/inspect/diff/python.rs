@@ -7,16 +7,18 @@ use pep508_rs::MarkerEnvironment;
 use super::facts::{Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package};
 use super::version::Number;
 use crate::core::artifact::{Artifact, Location};
+use crate::decide::lock::marker::EFFORT;
 use crate::decide::lock::uv::{self, FileLocation, Requirement, Source, SourceFile, UvLock};
+use crate::decide::plan::paths::Paths;
 use crate::decide::plan::{Install, PythonPlan};
 
 /// The whole lock: every package with every file.
 pub fn of_lock(lock: &UvLock, label: &str) -> Facts {
     let mut facts = empty(lock, label);
-    let paths = Paths::of(lock);
+    let paths = paths(lock);
     for (index, package) in lock.packages.iter().enumerate() {
         let files = files(package);
-        let why = paths.to(lock, index);
+        let why = paths.to(index);
         facts.insert(package.name.to_string(), of_package(package, files, why));
     }
     facts
@@ -175,14 +177,18 @@ fn settings(lock: &UvLock) -> BTreeMap<String, String> {
 
 fn requirements(lock: &UvLock) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
+    let mut effort = EFFORT;
     let mut put = |project: &str, group: Option<String>, requirement: &Requirement| {
         let mut name = requirement.name.to_string();
         if !requirement.extras.is_empty() {
             let extras: Vec<_> = requirement.extras.iter().map(ToString::to_string).collect();
             name.push_str(&format!("[{}]", extras.join(",")));
         }
-        if let Some(marker) = requirement.marker.contents() {
-            name.push_str(&format!(" ; {marker}"));
+        let normal = requirement.marker.normal(&mut effort);
+        match normal.map(|marker| marker.contents()) {
+            Some(Some(marker)) => name.push_str(&format!(" ; {marker}")),
+            Some(None) => {}
+            None => name.push_str(&format!(" ; {}", requirement.marker.as_written())),
         }
         if let Some(group) = group {
             name.push_str(&format!(" (group {group})"));
@@ -231,76 +237,45 @@ pub fn edges(lock: &UvLock, markers: Option<&MarkerEnvironment>) -> BTreeSet<(us
 }
 
 /// The shortest path of requirements that leads to each package, whatever the target.
-struct Paths {
-    from: BTreeMap<usize, (Option<usize>, String)>,
-}
-
-impl Paths {
-    fn of(lock: &UvLock) -> Self {
-        let mut paths = Self {
-            from: BTreeMap::new(),
-        };
-        let mut queue = VecDeque::new();
-        let name = |index: usize| lock.packages.get(index).map(|one| one.name.to_string());
-        let members = (0..lock.packages.len()).filter(|&index| lock.is_member(index));
-        for root in lock.root().into_iter().chain(members) {
-            paths.enter(&mut queue, root, None, name(root).unwrap_or_default());
-        }
-        let asked = (lock.manifest.requirements.iter())
-            .chain(lock.manifest.dependency_groups.values().flatten());
-        for requirement in asked {
-            for (index, package) in lock.named(&requirement.name) {
-                paths.enter(&mut queue, index, None, package.name.to_string());
-            }
-        }
-        while let Some(at) = queue.pop_front() {
-            let Some(package) = lock.packages.get(at) else {
-                continue;
-            };
-            let plain = package
-                .dependencies
-                .iter()
-                .map(|edge| (edge, String::new()));
-            let extras = (package.extras.iter())
-                .flat_map(|(extra, of)| of.iter().map(move |e| (e, format!(" (extra {extra})"))));
-            let groups = (package.groups.iter())
-                .flat_map(|(group, of)| of.iter().map(move |e| (e, format!(" (group {group})"))));
-            for (edge, how) in plain.chain(extras).chain(groups) {
-                let mut shown = name(edge.package).unwrap_or_default();
-                if !edge.extras.is_empty() {
-                    let extras: Vec<_> = edge.extras.iter().map(ToString::to_string).collect();
-                    shown.push_str(&format!("[{}]", extras.join(",")));
-                }
-                paths.enter(&mut queue, edge.package, Some(at), shown + &how);
-            }
-        }
-        paths
-    }
-
-    fn enter(
-        &mut self,
-        queue: &mut VecDeque<usize>,
-        index: usize,
-        from: Option<usize>,
-        shown: String,
-    ) {
-        self.from.entry(index).or_insert_with(|| {
+fn paths(lock: &UvLock) -> Paths<usize> {
+    let mut paths = Paths::default();
+    let mut queue = VecDeque::new();
+    let name = |index: usize| {
+        let package = lock.packages.get(index);
+        package.map(|one| one.name.to_string()).unwrap_or_default()
+    };
+    let members = (0..lock.packages.len()).filter(|&index| lock.is_member(index));
+    let asked = (lock.manifest.requirements.iter())
+        .chain(lock.manifest.dependency_groups.values().flatten());
+    let asked = asked.flat_map(|requirement| lock.named(&requirement.name));
+    let roots = lock.root().into_iter().chain(members);
+    for index in roots.chain(asked.map(|(index, _)| index)) {
+        if paths.enter(index, None, || name(index)) {
             queue.push_back(index);
-            (from, shown)
-        });
-    }
-
-    fn to(&self, lock: &UvLock, index: usize) -> Vec<String> {
-        let mut path = Vec::new();
-        let mut at = Some(index);
-        while let Some((from, shown)) = at.and_then(|index| self.from.get(&index)) {
-            path.push(shown.clone());
-            if path.len() > lock.packages.len() {
-                break;
-            }
-            at = *from;
         }
-        path.reverse();
-        path
     }
+    while let Some(at) = queue.pop_front() {
+        let Some(package) = lock.packages.get(at) else {
+            continue;
+        };
+        let plain = (package.dependencies.iter()).map(|edge| (edge, String::new()));
+        let extras = (package.extras.iter())
+            .flat_map(|(extra, of)| of.iter().map(move |e| (e, format!(" (extra {extra})"))));
+        let groups = (package.groups.iter())
+            .flat_map(|(group, of)| of.iter().map(move |e| (e, format!(" (group {group})"))));
+        for (edge, how) in plain.chain(extras).chain(groups) {
+            let shown = || {
+                let extras: Vec<_> = edge.extras.iter().map(ToString::to_string).collect();
+                let name = name(edge.package);
+                match extras[..] {
+                    [] => format!("{name}{how}"),
+                    _ => format!("{name}[{}]{how}", extras.join(",")),
+                }
+            };
+            if paths.enter(edge.package, Some(at), shown) {
+                queue.push_back(edge.package);
+            }
+        }
+    }
+    paths
 }

@@ -6,17 +6,18 @@
 mod raw;
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{ExtraName, MarkerTree, PackageName};
+use pep508_rs::{ExtraName, PackageName};
 use serde::Serialize;
 use toml::de::DeTable;
 use url::Url;
 
 use super::LockError;
+use super::marker::Marker;
 use crate::core::digest::Digest;
 use crate::core::place::Place;
 use read::Reader;
@@ -34,11 +35,11 @@ pub struct UvLock {
     /// The Python versions it was resolved for.
     pub requires_python: Option<VersionSpecifiers>,
     /// The environments that the resolver told apart.
-    pub resolution_markers: Vec<MarkerTree>,
+    pub resolution_markers: Vec<Marker>,
     /// The only environments it was resolved for (`tool.uv.environments`); any where empty.
-    pub supported_markers: Vec<MarkerTree>,
+    pub supported_markers: Vec<Marker>,
     /// Environments that must have a wheel (`tool.uv.required-environments`).
-    pub required_markers: Vec<MarkerTree>,
+    pub required_markers: Vec<Marker>,
     /// Sets of extras and groups of which only one may be chosen.
     pub conflicts: Vec<Vec<ConflictItem>>,
     /// How it was resolved, as uv words it.
@@ -47,6 +48,8 @@ pub struct UvLock {
     pub manifest: Manifest,
     /// Every package, in the lock's order (by name, then version).
     pub packages: Vec<Package>,
+    /// Where those of a name are.
+    by_name: HashMap<PackageName, Vec<usize>>,
 }
 
 /// One member of a conflict set.
@@ -135,7 +138,7 @@ pub struct Requirement {
     /// Which versions, or where from.
     pub what: Wanted,
     /// Where it applies.
-    pub marker: MarkerTree,
+    pub marker: Marker,
 }
 
 /// What a requirement asks for.
@@ -174,7 +177,7 @@ pub struct Package {
     /// Where it is had from.
     pub source: Source,
     /// Where this one of several versions applies; anywhere where empty.
-    pub resolution_markers: Vec<MarkerTree>,
+    pub resolution_markers: Vec<Marker>,
     /// What it needs.
     pub dependencies: Vec<Dependency>,
     /// What its extras need besides.
@@ -210,7 +213,7 @@ pub struct Dependency {
     /// The extras that are wanted of it.
     pub extras: Vec<ExtraName>,
     /// Where it applies.
-    pub marker: MarkerTree,
+    pub marker: Marker,
 }
 
 /// Where a package is had from.
@@ -395,10 +398,8 @@ impl UvLock {
         &'a self,
         name: &'a PackageName,
     ) -> impl Iterator<Item = (usize, &'a Package)> + 'a {
-        self.packages
-            .iter()
-            .enumerate()
-            .filter(move |(_, package)| package.name == *name)
+        let indexes = self.by_name.get(name).into_iter().flatten();
+        indexes.filter_map(|&index| Some((index, self.packages.get(index)?)))
     }
 
     /// The project whose folder is the lock's own: the root, where it is a project at all.

@@ -5,46 +5,15 @@
 //! 4 package metadata may be absent, 5 `size` may be absent. Unknown keys are tolerated, which is
 //! uv's own promise for revisions (<https://docs.astral.sh/uv/concepts/resolution/#lockfile-versioning>).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{ExtraName, MarkerTree, PackageName};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use pep508_rs::{ExtraName, PackageName};
+use serde::Deserialize;
 use toml::Spanned;
 
 use crate::core::digest::Digest;
-
-/// Longer or deeper ones than any that uv writes could make the reader take for ever, or fall.
-const MARKER_LENGTH: usize = 256 * 1024;
-const MARKER_DEPTH: usize = 64;
-
-/// A marker, whose size is looked at before it is read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Marker(pub(super) MarkerTree);
-
-impl<'de> Deserialize<'de> for Marker {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        let mut depth = 0_usize;
-        let deepest = text.bytes().map(|byte| {
-            match byte {
-                b'(' => depth += 1,
-                b')' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            depth
-        });
-        if deepest.max().unwrap_or(0) > MARKER_DEPTH || text.len() > MARKER_LENGTH {
-            return Err(Error::custom(
-                "a marker that is longer or deeper than any uv writes",
-            ));
-        }
-        MarkerTree::from_str(&text).map(Self).map_err(Error::custom)
-    }
-}
+use crate::decide::lock::marker::Marker;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]

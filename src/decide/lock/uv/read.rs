@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::Version;
-use pep508_rs::{ExtraName, MarkerTree, PackageName};
+use pep508_rs::{ExtraName, PackageName};
 use url::Url;
 
 use super::super::{LockError, is_file_name};
@@ -85,9 +85,9 @@ impl Reader<'_> {
             file: self.file.to_owned(),
             revision: lock.revision,
             requires_python: lock.requires_python,
-            resolution_markers: trees(lock.resolution_markers),
-            supported_markers: trees(lock.supported_markers),
-            required_markers: trees(lock.required_markers),
+            resolution_markers: lock.resolution_markers,
+            supported_markers: lock.supported_markers,
+            required_markers: lock.required_markers,
             conflicts: lock
                 .conflicts
                 .into_iter()
@@ -108,6 +108,7 @@ impl Reader<'_> {
                 dependency_groups: groups(lock.manifest.dependency_groups),
             },
             packages,
+            by_name,
         })
     }
 
@@ -165,7 +166,7 @@ impl Reader<'_> {
                 name,
                 version: package.version,
                 source,
-                resolution_markers: trees(package.resolution_markers),
+                resolution_markers: package.resolution_markers,
                 dependencies: Vec::new(),
                 extras: BTreeMap::new(),
                 groups: BTreeMap::new(),
@@ -386,7 +387,7 @@ impl Reader<'_> {
         let mut candidates = by_name.get(&name).into_iter().flatten().filter(fits);
         match (candidates.next(), candidates.next()) {
             (Some(&package), None) => {
-                Ok(Dependency { package, extras: edge.extra, marker: edge.marker.0 })
+                Ok(Dependency { package, extras: edge.extra, marker: edge.marker })
             }
             (None, _) => Err(self.refuse(
                 offset,
@@ -446,14 +447,10 @@ fn requirements(raw: Vec<raw::Requirement>) -> Vec<Requirement> {
                     (None, Some(versions)) => Wanted::Versions(versions),
                     (None, None) => Wanted::Any,
                 },
-                marker: requirement.marker.0,
+                marker: requirement.marker,
             }
         })
         .collect()
-}
-
-fn trees(markers: Vec<raw::Marker>) -> Vec<MarkerTree> {
-    markers.into_iter().map(|marker| marker.0).collect()
 }
 
 /// Whether it is a full commit: SHA-1 or SHA-256, in hex.

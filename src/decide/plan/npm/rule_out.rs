@@ -33,16 +33,16 @@ impl Graph<'_> {
     /// `optionalSet`: up to where it became optional, and down to all that nothing else needs.
     fn optional_set(&self, start: usize) -> Vec<usize> {
         let mut set = vec![start];
+        let mut core = HashSet::from([start]);
         let mut next = 0;
         while let Some(&index) = set.get(next) {
             for &(from, edge) in &self.nodes[index].into {
-                if !self.nodes[from].edges[edge].kind.is_optional() && !set.contains(&from) {
+                if !self.nodes[from].edges[edge].kind.is_optional() && core.insert(from) {
                     set.push(from);
                 }
             }
             next += 1;
         }
-        let core: HashSet<usize> = set.iter().copied().collect();
         let counts = |from: usize, to: usize| !core.contains(&to) && !self.nodes[from].inert;
         let mut all = set;
         let mut members = core.clone();
@@ -58,19 +58,17 @@ impl Graph<'_> {
             }
             next += 1;
         }
-        loop {
-            let before = members.len();
-            for &index in &all {
-                let needed = self.nodes[index]
+        // What something else needs stays, and so does what that needs.
+        let mut asked = all.clone();
+        while let Some(index) = asked.pop() {
+            let needed = members.contains(&index)
+                && self.nodes[index]
                     .into
                     .iter()
                     .any(|&(from, _)| !members.contains(&from) && counts(from, index));
-                if needed {
-                    members.remove(&index);
-                }
-            }
-            if members.len() == before {
-                break;
+            if needed {
+                members.remove(&index);
+                asked.extend(self.nodes[index].edges.iter().filter_map(|edge| edge.to));
             }
         }
         all.retain(|index| members.contains(index));

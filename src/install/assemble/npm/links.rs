@@ -1,5 +1,6 @@
 //! Links: to workspaces and other folders of the project, and to programs.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,9 +30,10 @@ pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), N
 
 /// Links to the programs whose files are there.
 pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+    let linked = Linked::new(request.lock, request.plan);
     for bin in &request.plan.bins {
         let (tree, path) = trees.find(bin.link.as_str())?;
-        let file = match real_file(request.lock, request.plan, bin.file.as_str()) {
+        let file = match linked.file(bin.file.as_str()) {
             Some(file) => file,
             None => {
                 let (tree, file) = trees.find(bin.file.as_str())?;
@@ -47,16 +49,34 @@ pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), 
     Ok(())
 }
 
-/// The file of the project that a place below a workspace's link is.
-fn real_file(lock: &NpmLock, plan: &NpmPlan, place: &str) -> Option<Utf8PathBuf> {
-    plan.packages.iter().find_map(|package| {
-        let NpmSource::Link(target) = &package.source else {
-            return None;
-        };
-        let rest = place.strip_prefix(package.location.as_str())?;
-        let rest = rest.strip_prefix('/')?;
-        Some(lock.folder().join(target.as_str()).join(rest))
-    })
+/// Where the places below a workspace's link really are.
+struct Linked<'a> {
+    project: &'a Utf8Path,
+    targets: HashMap<&'a str, &'a str>,
+}
+
+impl<'a> Linked<'a> {
+    fn new(lock: &'a NpmLock, plan: &'a NpmPlan) -> Self {
+        let links = plan
+            .packages
+            .iter()
+            .filter_map(|package| match &package.source {
+                NpmSource::Link(target) => Some((package.location.as_str(), target.as_str())),
+                _ => None,
+            });
+        Self {
+            project: lock.folder(),
+            targets: links.collect(),
+        }
+    }
+
+    /// The file of the project that a place is.
+    fn file(&self, place: &str) -> Option<Utf8PathBuf> {
+        place.match_indices('/').find_map(|(at, _)| {
+            let (link, rest) = (place.get(..at)?, place.get(at + 1..)?);
+            Some(self.project.join(self.targets.get(link)?).join(rest))
+        })
+    }
 }
 
 /// Programs that are files of the project's own and cannot be started as they are: those that may
@@ -68,8 +88,9 @@ pub(super) fn unstartable(
     lock: &NpmLock,
     plan: &NpmPlan,
 ) -> Result<Vec<Unstartable>, NpmAssembleError> {
+    let linked = Linked::new(lock, plan);
     let files = plan.bins.iter();
-    let files = files.filter_map(|bin| real_file(lock, plan, bin.file.as_str()));
+    let files = files.filter_map(|bin| linked.file(bin.file.as_str()));
     let mut all = Vec::new();
     for path in files {
         let failed = |source| NpmAssembleError::Io {

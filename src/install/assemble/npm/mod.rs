@@ -8,7 +8,7 @@ pub mod prepare;
 pub mod scripts;
 mod trees;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
@@ -190,7 +190,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     }
     let prepared = prepare::prepare(request)?;
     let trees = Trees::stage(request)?;
-    let programs: HashSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
+    let programs: BTreeSet<&str> = plan.bins.iter().map(|bin| bin.file.as_str()).collect();
     let mut bundles: HashMap<&str, Vec<&PlannedNpm>> = HashMap::new();
     for package in &plan.packages {
         if let NpmSource::Bundle(bundler) = &package.source {

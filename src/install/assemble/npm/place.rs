@@ -1,6 +1,7 @@
 //! Packages, out of their tarballs or commits and into their places.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexMap;
@@ -23,7 +24,7 @@ use crate::obtain::store::{Blob, Store};
 /// Places packages, from whatever thread.
 pub(super) struct Placer<'a> {
     pub(super) trees: &'a Trees,
-    pub(super) programs: &'a HashSet<&'a str>,
+    pub(super) programs: &'a BTreeSet<&'a str>,
     pub(super) bundles: &'a HashMap<&'a str, Vec<&'a PlannedNpm>>,
     pub(super) limits: Limits,
     pub(super) store: &'a Store,
@@ -66,9 +67,12 @@ impl Placer<'_> {
 
     /// The files of a package at a place that programs link to.
     fn programs_of(&self, place: &str) -> Vec<&str> {
-        let programs = self.programs.iter();
+        let folder = format!("{place}/");
+        let programs = self
+            .programs
+            .range::<str, _>((Bound::Excluded(folder.as_str()), Bound::Unbounded));
         programs
-            .filter_map(|file| file.strip_prefix(place)?.strip_prefix('/'))
+            .map_while(|file| file.strip_prefix(&folder))
             .collect()
     }
 

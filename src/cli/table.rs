@@ -1,0 +1,47 @@
+//! Rows of cells, one below the other.
+
+/// Wider cells stand out: what a stranger wrote at length must not widen all others.
+const WIDEST: usize = 200;
+
+/// The rows as lines, their columns two spaces apart; all are flushed left but for `right`.
+pub fn columns<const COUNT: usize>(rows: &[[String; COUNT]], right: Option<usize>) -> String {
+    let mut widths = [0; COUNT];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            let own = cell.chars().count();
+            if own <= WIDEST {
+                *width = own.max(*width);
+            }
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let start = text.len();
+        for (column, (width, cell)) in widths.iter().zip(row).enumerate() {
+            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+            match Some(column) == right {
+                true => text.extend([space.as_str(), cell, "  "]),
+                false => text.extend([cell, space.as_str(), "  "]),
+            }
+        }
+        let end = text.get(start..).unwrap_or_default().trim_end().len();
+        text.truncate(start + end);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_cells_and_no_wider_than_is_shown() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [row(["a", "1", ""]), row(["ö日", "100", "x"])];
+        assert_eq!(columns(&rows, Some(1)), "a     1\nö日  100  x\n");
+        let long = "x".repeat(100_000);
+        let rows = [row([&long, "1", ""]), row(["a", "2", "y"])];
+        assert_eq!(columns(&rows, None), format!("{long}  1\na  2  y\n"));
+    }
+}
