@@ -74,7 +74,7 @@ fn workspaces_alone() {
         .exit(1)
         .stderr;
     assert!(
-        said.contains("no workspace `four`; it has one, two, three"),
+        said.contains("no workspace `four`; it has one, three, two"),
         "{said}"
     );
 }

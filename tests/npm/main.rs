@@ -11,6 +11,7 @@ mod circumstances;
 mod commands;
 mod crafted;
 mod git;
+mod incomplete;
 mod large;
 mod peers;
 mod prepare;

@@ -118,6 +118,21 @@ impl Project {
         self
     }
 
+    /// Takes a package out of the lock, which the registry has all the same.
+    pub fn lose(&mut self, place: &str) -> &mut Self {
+        let mut about = self.packages.shift_remove(place).unwrap();
+        let name = place.rsplit("node_modules/").next().unwrap();
+        let tarball = about["resolved"].as_str().unwrap();
+        let tarball = tarball.replace(REGISTRY, &self.server.url("/"));
+        let integrity = about["integrity"].clone();
+        about["name"] = name.into();
+        about["dist"] = json!({ "tarball": tarball, "integrity": integrity });
+        let all = json!({ "name": name, "dist-tags": { "latest": "1.0.0" }, "versions": { "1.0.0": about } });
+        self.server
+            .put(&format!("/{}", name.replace('/', "%2f")), all.to_string());
+        self
+    }
+
     pub fn entry(&mut self, place: &str, entry: Value) -> &mut Self {
         self.packages.insert(place.to_owned(), entry);
         self

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::json::{json, refuse};
 use super::scripts::INSTALL;
+use super::workspaces::patterns;
 use crate::decide::lock::LockError;
 
 /// What a lock says of a package.
@@ -66,6 +67,8 @@ pub struct Manifest {
     pub cpu: Vec<String>,
     /// `libc`.
     pub libc: Vec<String>,
+    /// `workspaces`: patterns of folders.
+    pub workspaces: Vec<String>,
     /// Names that `overrides` speaks of, and what it puts in the place of their ranges.
     pub overrides: BTreeMap<String, Vec<String>>,
     /// Whether it has scripts that npm would run on installing it.
@@ -85,6 +88,9 @@ impl Manifest {
         match std::fs::read_to_string(&file) {
             Ok(text) => match json(&file, &text)? {
                 Value::Object(raw) => {
+                    patterns(raw.get("workspaces")).map_err(|why| {
+                        refuse(&file, &text, text.find("\"workspaces\"").unwrap_or(0), why)
+                    })?;
                     let about = Self::of(&raw, folder.file_name());
                     let called = match folder.parent().and_then(Utf8Path::file_name) {
                         Some(scope) if scope.starts_with('@') => {
@@ -199,6 +205,7 @@ impl Manifest {
             os: list(raw.get("os")),
             cpu: list(raw.get("cpu")),
             libc: list(raw.get("libc")),
+            workspaces: patterns(raw.get("workspaces")).unwrap_or_default(),
             overrides: {
                 let mut all = BTreeMap::new();
                 overrides(raw.get("overrides"), &mut all);

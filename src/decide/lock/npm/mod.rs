@@ -8,6 +8,7 @@
 mod json;
 mod manifest;
 pub mod scripts;
+pub mod workspaces;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;

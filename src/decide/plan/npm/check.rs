@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::graph::{Graph, Kind, ROOT};
+use super::graph::{Graph, Kind, Node, ROOT};
 use super::location::is_top;
 use super::{NpmPlanError, Omit};
+use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::target::node::{NodeTarget, satisfies};
 
 impl Graph<'_> {
@@ -13,72 +14,27 @@ impl Graph<'_> {
         &self,
         target: &NodeTarget,
         omit: &BTreeSet<Omit>,
-        is_strict: bool,
+        npmrc: &Npmrc,
     ) -> Result<Vec<String>, NpmPlanError> {
-        let drift = |first: String| NpmPlanError::Drift {
-            lock: self.lock.file.clone(),
-            first,
-        };
-        let overrides = &self.nodes[ROOT].about.overrides;
+        let is_strict = npmrc.is_set("engine-strict");
         let mut warnings = Vec::new();
+        let (mut differences, mut conflicts) = (Vec::new(), Vec::new());
+        for node in self.nodes.iter().filter(|node| !node.flags.extraneous) {
+            self.compare(node, &mut differences, &mut conflicts, &mut warnings);
+        }
+        if !differences.is_empty() {
+            return Err(NpmPlanError::Drift {
+                lock: self.lock.file.clone(),
+                differences,
+            });
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             if node.flags.extraneous || (node.flags.optional && index != ROOT) {
                 continue;
             }
-            let own = is_top(node.location);
-            let who = match node.location {
-                "" => "the project",
-                location => location,
-            };
-            for edge in &node.edges {
-                let Some(to) = edge.to else {
-                    match edge.kind {
-                        Kind::Optional if !own => {}
-                        Kind::PeerOptional => {}
-                        Kind::Peer => warnings.push(format!(
-                            "{who} wants {} {} beside it, and the lock has none",
-                            edge.name, edge.range
-                        )),
-                        _ => {
-                            return Err(drift(format!(
-                                "{who} needs {} {}, and the lock has none",
-                                edge.name, edge.range
-                            )));
-                        }
-                    }
-                    continue;
-                };
-                let found = &self.nodes[self.nodes[to].target.unwrap_or(to)];
-                let version = found.about.version.as_deref();
-                if own
-                    && !overrides.contains_key(&edge.name)
-                    && let Some(version) = version
-                    && edge.range.parse::<node_semver::Range>().is_ok()
-                    && !satisfies(version, &edge.range)
-                {
-                    let first = format!(
-                        "{who} needs {} {}, and the lock has {version}",
-                        edge.name, edge.range
-                    );
-                    if edge.kind.is_peer() {
-                        warnings.push(first);
-                    } else {
-                        return Err(drift(first));
-                    }
-                }
-            }
-            if !own {
-                for name in &node.about.bundle {
-                    if self.resolve(node.location, name).is_none() {
-                        return Err(drift(format!(
-                            "{who} bundles {name}, which the lock does not list"
-                        )));
-                    }
-                }
-            }
             let about = &node.about;
             if !node.is_omitted(omit) {
-                let package = who.to_owned();
+                let package = who(node).to_owned();
                 if let Some(why) = target.rules_out(&about.os, &about.cpu, &about.libc) {
                     return Err(NpmPlanError::Platform { package, why });
                 }
@@ -92,5 +48,85 @@ impl Graph<'_> {
             }
         }
         Ok(warnings)
+    }
+
+    /// Holds what a package asks for against what the lock has. npm takes a lock for incomplete whatever lacks,
+    /// be it optional or of another machine (<https://github.com/npm/cli/issues/4828>): only a peer that is
+    /// optional may be missing, and what comes out of the package's own tarball.
+    fn compare(
+        &self,
+        node: &Node<'_>,
+        differences: &mut Vec<String>,
+        conflicts: &mut Vec<String>,
+        warnings: &mut Vec<String>,
+    ) {
+        let own = is_top(node.location);
+        let who = who(node);
+        let overrides = &self.nodes[ROOT].about.overrides;
+        for edge in &node.edges {
+            let is_bundled = !own && node.about.bundle.contains(&edge.name);
+            let Some(to) = edge.to else {
+                if edge.kind == Kind::Workspace {
+                    differences.push(format!(
+                        "{} is a workspace, {}, which the lock does not have",
+                        edge.range, edge.name
+                    ));
+                } else if edge.kind != Kind::PeerOptional && !is_bundled {
+                    differences.push(format!(
+                        "{who} needs {} {}, and the lock has none",
+                        edge.name, edge.range
+                    ));
+                }
+                continue;
+            };
+            let to = &self.nodes[to];
+            if edge.kind == Kind::Workspace {
+                if to.entry.and_then(|entry| entry.link.as_ref()) != Some(&edge.range) {
+                    differences.push(format!(
+                        "{} is a workspace, {}, and the lock has another package of that name",
+                        edge.range, edge.name
+                    ));
+                }
+                continue;
+            }
+            let found = to.target.map_or(to, |target| &self.nodes[target]);
+            let version = found.about.version.as_deref();
+            let is_peer = edge.kind.is_peer();
+            if (own || is_peer)
+                && !overrides.contains_key(&edge.name)
+                && let Some(version) = version
+                && edge.range.parse::<node_semver::Range>().is_ok()
+                && !satisfies(version, &edge.range)
+            {
+                let difference = format!(
+                    "{who} needs {} {}, and the lock has {version}",
+                    edge.name, edge.range
+                );
+                match is_peer {
+                    false => differences.push(difference),
+                    true => {
+                        warnings.extend(own.then(|| difference.clone()));
+                        conflicts.extend((edge.kind == Kind::Peer).then_some(difference));
+                    }
+                }
+            }
+        }
+        if !own && !node.flags.optional {
+            for name in &node.about.bundle {
+                if self.resolve(node.location, name).is_none() {
+                    differences.push(format!(
+                        "{who} bundles {name}, which the lock does not list"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A package, in messages.
+fn who<'a>(node: &Node<'a>) -> &'a str {
+    match node.location {
+        "" => "the project",
+        location => location,
     }
 }

@@ -1,13 +1,13 @@
 //! The lock as a graph: who asks for what, and which place answers, found as Node finds it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexMap;
 
 use super::NpmPlanError;
 use super::flags::Flags;
 use super::location::{above, is_direct, is_top};
-use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
+use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of, workspaces};
 use crate::decide::lock::npmrc::Npmrc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Graph<'a> {
     pub(super) lock: &'a NpmLock,
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) at: HashMap<&'a str, usize>,
+    /// The workspaces, by name, where the project's package.json tells them.
+    workspaces: Option<BTreeMap<String, String>>,
     /// Whether peers are not installed for being asked for (`legacy-peer-deps`).
     without_peers: bool,
 }
@@ -73,7 +75,12 @@ impl<'a> Graph<'a> {
             true => Manifest::beside(folder),
             false => Ok(None),
         };
-        let root = beside(folder)?.map_or_else(|| lock.root.clone(), |(root, _)| root);
+        let root = beside(folder)?.map(|(root, _)| root);
+        let workspaces = root
+            .as_ref()
+            .map(|root| workspaces::find(folder, &root.workspaces))
+            .transpose()?;
+        let root = root.unwrap_or_else(|| lock.root.clone());
         let node = |location, entry, about, recorded| Node {
             location,
             entry,
@@ -110,6 +117,7 @@ impl<'a> Graph<'a> {
             lock,
             nodes,
             at,
+            workspaces,
             without_peers: npmrc.is_set("legacy-peer-deps"),
         };
         for index in 0..graph.nodes.len() {
@@ -158,20 +166,12 @@ impl<'a> Graph<'a> {
             all.extend(put(&about.dev, &|_| Kind::Dev));
         }
         if index == ROOT {
-            // A workspace is a link at the top to a folder of the project.
-            let own: Vec<_> = self
-                .lock
-                .entries
-                .iter()
-                .filter(|(location, entry)| {
-                    entry.link.is_some() && is_direct(location) && self.is_workspace(entry)
-                })
-                .filter_map(|(location, entry)| {
-                    let name = name_of(location)?.to_owned();
-                    Some((name, entry.link.clone()?, Kind::Workspace))
-                })
-                .collect();
-            all.extend(own);
+            let own = match &self.workspaces {
+                Some(found) => found.clone(),
+                None => self.linked(),
+            };
+            let own = own.into_iter();
+            all.extend(own.map(|(name, folder)| (name, folder, Kind::Workspace)));
         }
         for (name, range, kind) in &all {
             let taken = wanted.get(name.as_str());
@@ -191,8 +191,18 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    /// Whether a link's folder matches the project's `workspaces`, as the lock tells them: what a
-    /// `file:` dependency names is asked for by that.
+    /// The workspaces as the lock tells them: links at the top to folders of the project.
+    fn linked(&self) -> BTreeMap<String, String> {
+        let entries = self.lock.entries.iter().filter(|(location, entry)| {
+            entry.link.is_some() && is_direct(location) && self.is_workspace(entry)
+        });
+        let named = entries.filter_map(|(location, entry)| {
+            Some((name_of(location)?.to_owned(), entry.link.clone()?))
+        });
+        named.collect()
+    }
+
+    /// Whether a link's folder is a workspace's: what a `file:` dependency names is asked for by that.
     fn is_workspace(&self, entry: &Entry) -> bool {
         let root = &self.nodes[ROOT].about;
         let link = entry.link.as_deref().unwrap_or_default();

@@ -20,7 +20,7 @@ mod record;
 mod rule_out;
 mod source;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -119,13 +119,14 @@ pub enum NpmPlanError {
     Lock(#[from] LockError),
     /// The lock is not one of these package.json files.
     #[error(
-        "{lock} is not in step with the package.json files: {first}; let npm make it again with `npm install --package-lock-only`"
+        "{lock} is not in step with the package.json files: {}; let npm make it again with `npm install --package-lock-only`",
+        listed(.differences)
     )]
     Drift {
         /// The lock.
         lock: camino::Utf8PathBuf,
-        /// The first difference.
-        first: String,
+        /// All differences.
+        differences: Vec<String>,
     },
     /// The machine rules a package out that cannot be left out.
     #[error("{package} {why}; choose another machine with --os, --cpu and --libc")]
@@ -176,6 +177,15 @@ pub enum NpmPlanError {
     Path(#[from] crate::core::tree_path::PathError),
 }
 
+/// Differences as a sentence, the first of them where there are many.
+fn listed(all: &[String]) -> String {
+    let shown = all.get(..all.len().min(30)).unwrap_or_default().join("; ");
+    match all.len().checked_sub(30) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown}; and {more} more"),
+    }
+}
+
 /// Which part of a lock is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -204,10 +214,11 @@ impl NpmPlan {
     ) -> Result<Self, NpmPlanError> {
         let mut graph = Graph::new(lock, true, npmrc)?;
         graph.find_flags();
-        let warnings = graph.check(target, &wanted.omit, npmrc.is_set("engine-strict"))?;
+        let warnings = graph.check(target, &wanted.omit, npmrc)?;
         graph.rule_out(target, &wanted.failed);
         let chosen = graph.choose(wanted)?;
-        graph.plan(target, &wanted.omit, chosen.as_ref(), npmrc, warnings)
+        let kept = graph.kept(&wanted.omit, chosen.as_ref());
+        graph.plan(target, kept, npmrc, warnings)
     }
 
     /// The places that a lock alone fills on a machine, whatever the package.json files beside it
@@ -270,13 +281,11 @@ impl Graph<'_> {
     fn plan(
         &self,
         target: &NodeTarget,
-        omit: &BTreeSet<Omit>,
-        chosen: Option<&HashSet<usize>>,
+        indexes: Vec<usize>,
         npmrc: &Npmrc,
         warnings: Vec<String>,
     ) -> Result<NpmPlan, NpmPlanError> {
         let mut packages = Vec::new();
-        let indexes = self.kept(omit, chosen);
         for index in &indexes {
             let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };

@@ -23,6 +23,11 @@ fn plan_for(
     let folder = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(folder.path()).unwrap();
     std::fs::write(folder.join("package.json"), root).unwrap();
+    if root.contains("packages/*") {
+        std::fs::create_dir_all(folder.join("packages/w")).unwrap();
+        let about = "{ \"name\": \"w\", \"devDependencies\": { \"x\": \"*\" } }";
+        std::fs::write(folder.join("packages/w/package.json"), about).unwrap();
+    }
     let text = format!("{{\"lockfileVersion\": 3, \"packages\": {{\"\": {root}{packages}}}}}");
     let lock = NpmLock::parse(&folder.join("package-lock.json"), &text).unwrap();
     let wanted = Wanted {
