@@ -132,7 +132,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut options = args.network.options(&indexes);
     options.mirrors = args.network.mirrors(mirrors);
     for project in &npm {
-        options = project.options(options);
+        options = project.options(options)?;
         let mut all = OfNpm {
             store: &store,
             options: &options,

@@ -11,7 +11,7 @@ use url::Url;
 use super::Failure;
 use crate::obtain::fetch::credentials::Credentials;
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
-use crate::obtain::fetch::{Options, Patience};
+use crate::obtain::fetch::{Options, Patience, Route};
 use crate::obtain::store::Store;
 
 /// Where artifacts are kept.
@@ -150,6 +150,7 @@ impl NetworkArgs {
                 timeout: Duration::from_secs(self.timeout.max(1)),
                 ..Patience::default()
             },
+            route: Route::default(),
         }
     }
 }

@@ -121,10 +121,12 @@ impl NodeProject {
         Ok(())
     }
 
-    /// How its packages are fetched: as the command line says, and with the logins of `.npmrc`.
-    pub fn options(&self, mut options: fetch::Options) -> fetch::Options {
-        options.credentials.add_npm(&self.npmrc);
-        options
+    /// How its packages are fetched: as the command line and `.npmrc` say.
+    ///
+    /// # Errors
+    /// When a setting cannot be followed.
+    pub fn options(&self, options: fetch::Options) -> Result<fetch::Options, fetch::FetchError> {
+        options.with_npmrc(&self.npmrc)
     }
 
     /// Packages that the lock has no digest of, or but one that can be forged.
@@ -184,7 +186,14 @@ impl NodeArgs {
     /// When it cannot be read or planned.
     pub fn open(&self, file: &Utf8Path) -> Result<NodeProject, Failure> {
         let lock = NpmLock::load(file)?;
-        let npmrc = Npmrc::read(lock.folder()).with_registry(self.registry.as_ref());
+        let npmrc = Npmrc::read(lock.folder())?.with_registry(self.registry.as_ref());
+        if npmrc.is_set("ignore-scripts") && !self.allow_scripts.is_empty() {
+            return Err(
+                "ignore-scripts=true is set, in .npmrc or npm_config_ignore_scripts, and \
+                        --allow-scripts names scripts to be run: take one of the two away"
+                    .into(),
+            );
+        }
         let (target, wanted) = (self.target_with(&npmrc), self.wanted(&npmrc));
         let plan = NpmPlan::new(&lock, &target, &wanted, &npmrc)?;
         for name in &self.allow_scripts {

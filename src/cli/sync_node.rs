@@ -56,11 +56,16 @@ struct Report<'a> {
 pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let start = Instant::now();
     let mut project = args.node.open(args.lock)?;
+    if project.npmrc.is_set("dry-run") {
+        return Err("dry-run=true is set, in .npmrc or npm_config_dry_run: `lockwright plan` says what would be \
+                    placed; take the setting away to have it placed"
+            .into());
+    }
     let planned = start.elapsed();
     for warning in &project.plan.warnings {
         tracing::info!("{warning}");
     }
-    let options = project.options(args.network.options(&[]));
+    let options = project.options(args.network.options(&[]))?;
     let out = args.out.map(camino::absolute_utf8).transpose()?;
     if out.is_some() && names_own(&project.plan, &args.node.allow_scripts) {
         return Err(

@@ -54,7 +54,9 @@ pub fn prepare(
         });
     }
     let target = target(context).map_err(context.failed(said, PHASE))?;
-    let npmrc = Npmrc::of_project(lock.folder());
+    let npmrc = Npmrc::of_project(lock.folder()).map_err(context.failed(said, PHASE))?;
+    let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
+    let npmrc = npmrc.guarded_by(&user);
     let wanted = Wanted {
         omit,
         ..Wanted::default()
@@ -143,8 +145,9 @@ pub fn place(
     // Assembled beside the tree, on its disk, and moved over name by name.
     let beside = tree.root().with_file_name("node");
     // Who is asking says nothing of what is had.
-    let mut fetch = context.settings.fetch.clone();
-    fetch.credentials.add_npm(&Npmrc::of_user(None));
+    let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
+    let fetch = context.settings.fetch.clone().with_npmrc(&user);
+    let fetch = fetch.map_err(context.failed(said, PHASE))?;
     let done = assemble(&Request {
         plan: &prepared.plan,
         lock: &prepared.lock,

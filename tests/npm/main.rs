@@ -18,3 +18,4 @@ mod prepare;
 mod refusals;
 mod registry;
 mod scripts;
+mod settings;

@@ -5,9 +5,12 @@
 //! `npm_config_registry`, the project's `.npmrc`, the user's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
+
+use super::LockError;
 
 /// npm's settings, as far as they matter here.
 #[derive(Debug, Clone, Default)]
@@ -44,21 +47,28 @@ const BETWEEN: &str = "\n\n";
 
 impl Npmrc {
     /// Reads the user's and the project's files, and npm's variables.
-    pub fn read(project: &Utf8Path) -> Self {
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read: it may hold what guards this machine.
+    pub fn read(project: &Utf8Path) -> Result<Self, LockError> {
         Self::of_user(Some(project))
     }
 
     /// Reads the project's file alone, which may be a stranger's: nothing of this machine gets into it.
-    pub fn of_project(project: &Utf8Path) -> Self {
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn of_project(project: &Utf8Path) -> Result<Self, LockError> {
         let mut all = Self::default();
-        if let Ok(text) = std::fs::read_to_string(project.join(".npmrc")) {
-            all.add(&text, |_| None);
-        }
-        all
+        all.add_file(project.join(".npmrc"), |_| None)?;
+        Ok(all)
     }
 
     /// Reads the user's files and npm's variables, and the file of a project between them.
-    pub fn of_user(project: Option<&Utf8Path>) -> Self {
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of_user(project: Option<&Utf8Path>) -> Result<Self, LockError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let mut all = Self::default();
         let mut variables: Vec<(String, String)> = Vec::new();
@@ -81,14 +91,35 @@ impl Npmrc {
             Some(format!("{prefix}/etc/npmrc"))
         });
         let project = project.map(|project| project.join(".npmrc").into_string());
-        for file in [global, user, project].iter().flatten() {
-            if let Ok(text) = std::fs::read_to_string(file) {
-                all.add(&text, variable);
-            }
+        for file in [global, user, project].into_iter().flatten() {
+            all.add_file(file.into(), variable)?;
         }
         variables.sort();
         all.values.extend(variables);
-        all
+        Ok(all)
+    }
+
+    fn add_file(
+        &mut self,
+        file: Utf8PathBuf,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), LockError> {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => self.add(&text, variable),
+            Err(error) if is_not_there(&error) => {}
+            Err(source) => return Err(LockError::Read { file, source }),
+        }
+        Ok(())
+    }
+
+    /// These settings, with what another's say of what may be had at all: `allow-git` and its like.
+    #[must_use]
+    pub fn guarded_by(mut self, other: &Self) -> Self {
+        let guards = other.values.iter();
+        let guards = guards.filter(|(key, _)| key.starts_with("allow-"));
+        self.values
+            .extend(guards.map(|(key, value)| (key.clone(), value.clone())));
+        self
     }
 
     /// What the command line says stands above all.
@@ -132,9 +163,13 @@ impl Npmrc {
         }
     }
 
-    /// Whether a setting is `true`.
+    /// Whether a setting that is `true` or `false` is set: every word that is no `false` sets it, as
+    /// npm has it (nopt).
     pub fn is_set(&self, key: &str) -> bool {
-        self.value(key) == Some("true")
+        match self.value(key) {
+            None | Some("" | "false" | "null") => false,
+            Some(word) => word.parse() != Ok(0.0),
+        }
     }
 
     /// What a setting says.
@@ -151,12 +186,16 @@ impl Npmrc {
             .collect()
     }
 
+    /// The registry of a package; `None` where no registry is known.
+    pub fn registry(&self, name: &str) -> Option<&str> {
+        let scope = name.split_once('/').map(|(scope, _)| scope);
+        let own = scope.and_then(|scope| self.value(&format!("{scope}:registry")));
+        own.or_else(|| self.value("registry"))
+    }
+
     /// Where a package's tarball is, in its registry; `None` where no registry is known.
     pub fn tarball(&self, name: &str, version: &str) -> Option<Url> {
-        let scope = name.split_once('/').map(|(scope, _)| scope);
-        let registry = scope
-            .and_then(|scope| self.values.get(&format!("{scope}:registry")))
-            .or_else(|| self.values.get("registry"))?;
+        let registry = self.registry(name)?;
         let last = name.rsplit('/').next().unwrap_or(name);
         let base = registry.trim_end_matches('/');
         Url::parse(&format!("{base}/{name}/-/{last}-{version}.tgz")).ok()
@@ -233,6 +272,14 @@ impl Npmrc {
         }
         logins
     }
+}
+
+/// Whether a file cannot be opened because there is none.
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// The folder that Node is installed in, whose `etc/npmrc` holds for all its users.
@@ -324,6 +371,18 @@ mod tests {
         assert_eq!(logins[0].1, Auth::Token("secret".into()));
         assert!(Npmrc::default().tarball("a", "1.0.0").is_none());
     }
+    #[test]
+    fn every_word_but_no_sets() {
+        let mut npmrc = Npmrc::default();
+        npmrc.add(
+            "a\nb=true\nc=1\nd=yes\ne=false\nf=0\ng=\nh=null\ni=0.0\n",
+            |_| None,
+        );
+        let set = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let set: String = set.into_iter().filter(|key| npmrc.is_set(key)).collect();
+        assert_eq!(set, "abcd");
+    }
+
     #[test]
     fn values_end_where_a_comment_begins() {
         let mut npmrc = Npmrc::default();

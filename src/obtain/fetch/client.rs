@@ -9,11 +9,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reqwest::NoProxy;
 use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls_native_certs::CertificateResult;
 
-use super::FetchError;
 use super::retry::Patience;
+use super::{FetchError, Route};
 
 /// A client, and what was wrong with the certificates it was to trust.
 pub(super) struct Client {
@@ -24,8 +27,11 @@ pub(super) struct Client {
 
 impl Client {
     /// Makes the client that all downloads of a run share.
-    pub(super) fn new(patience: &Patience) -> Result<Self, FetchError> {
-        let found = authorities();
+    pub(super) fn new(patience: &Patience, route: &Route) -> Result<Self, FetchError> {
+        let found = match &route.authorities {
+            Some(text) => in_text(text),
+            None => authorities(),
+        };
         let mut roots = rustls::RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         let trust_problem = match found.errors.first() {
@@ -43,7 +49,19 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder().local_address(route.address);
+        if let Some(url) = &route.proxy {
+            let proxy = reqwest::Proxy::all(url).map_err(|error| FetchError::Setting {
+                setting: format!("proxy={url}"),
+                why: super::error::causes(&error),
+            })?;
+            let direct = match &route.direct {
+                Some(hosts) => NoProxy::from_string(hosts),
+                None => NoProxy::from_env(),
+            };
+            builder = builder.proxy(proxy.no_proxy(direct));
+        }
+        let http = builder
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("lockwright/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(patience.timeout)
@@ -73,6 +91,18 @@ const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
     "/usr/local/etc/ssl/cert.pem",
 ];
+
+/// The certificates of a PEM text.
+fn in_text(text: &str) -> CertificateResult {
+    let mut all = CertificateResult::default();
+    for found in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        match found {
+            Ok(found) => all.certs.push(found),
+            Err(error) => tracing::debug!("a certificate authority of npm's settings: {error}"),
+        }
+    }
+    all
+}
 
 fn authorities() -> CertificateResult {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());

@@ -53,6 +53,14 @@ pub enum FetchError {
         are(.0.len()), lines(.0), them(.0.len()), them(.0.len())
     )]
     Offline(Vec<Named>),
+    /// A setting of npm's that cannot be followed.
+    #[error("{setting}, of .npmrc or npm_config_*, {why}")]
+    Setting {
+        /// The setting.
+        setting: String,
+        /// Why not.
+        why: String,
+    },
     /// No connection can be made at all.
     #[error("the network cannot be used: {0}")]
     Client(String),

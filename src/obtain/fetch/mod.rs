@@ -16,12 +16,14 @@ pub mod error;
 mod local;
 pub mod mirrors;
 pub(crate) mod netrc;
+mod npm_settings;
 pub mod retry;
 mod sink;
 pub mod vendor;
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
@@ -59,6 +61,21 @@ pub struct Options {
     pub credentials: Credentials,
     /// How long a server is borne with.
     pub patience: Patience,
+    /// How connections are made.
+    pub route: Route,
+}
+
+/// How connections are made, where that is said otherwise than by the usual variables.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// The certificate authorities that alone are trusted, as PEM.
+    pub authorities: Option<String>,
+    /// The proxy that all connections go through.
+    pub proxy: Option<String>,
+    /// The hosts, separated by commas, to which they do not.
+    pub direct: Option<String>,
+    /// The address of this machine that they come from.
+    pub address: Option<IpAddr>,
 }
 
 impl Default for Options {
@@ -72,6 +89,7 @@ impl Default for Options {
             allow_weak: false,
             credentials: Credentials::default(),
             patience: Patience::default(),
+            route: Route::default(),
         }
     }
 }
@@ -256,7 +274,7 @@ fn from_network(
         .map_err(|error| FetchError::Client(error.to_string()))?;
     progress.grow(jobs.iter().filter_map(|job| job.want.artifact.size).sum());
     let downloader = download::Downloader {
-        client: client::Client::new(&options.patience)?,
+        client: client::Client::new(&options.patience, &options.route)?,
         store,
         credentials: &options.credentials,
         patience: options.patience,

@@ -16,6 +16,7 @@ impl Graph<'_> {
         omit: &BTreeSet<Omit>,
         npmrc: &Npmrc,
     ) -> Result<Vec<String>, NpmPlanError> {
+        self.check_settings(npmrc)?;
         let is_strict = npmrc.is_set("engine-strict");
         let mut warnings = Vec::new();
         let (mut differences, mut conflicts) = (Vec::new(), Vec::new());
@@ -27,6 +28,11 @@ impl Graph<'_> {
                 lock: self.lock.file.clone(),
                 differences,
             });
+        }
+        if let Some(first) = conflicts.into_iter().next()
+            && npmrc.is_set("strict-peer-deps")
+        {
+            return Err(NpmPlanError::Peer(first));
         }
         for (index, node) in self.nodes.iter().enumerate() {
             if node.flags.extraneous || (node.flags.optional && index != ROOT) {
@@ -48,6 +54,31 @@ impl Graph<'_> {
             }
         }
         Ok(warnings)
+    }
+
+    /// Settings that make another tree than we do.
+    fn check_settings(&self, npmrc: &Npmrc) -> Result<(), NpmPlanError> {
+        let refuse = |setting: &str, why| {
+            let setting = setting.to_owned();
+            Err(NpmPlanError::Setting { setting, why })
+        };
+        if npmrc.value("install-strategy") == Some("linked") {
+            let why = "makes a tree that is not made here: take it away, or let npm install it";
+            return refuse("install-strategy=linked", why);
+        }
+        let is_copied = |node: &Node<'_>| {
+            let asked = node
+                .into
+                .iter()
+                .map(|&(from, edge)| &self.nodes[from].edges[edge]);
+            let mut kinds = asked.map(|edge| edge.kind);
+            node.target.is_some() && !kinds.any(|kind| kind == Kind::Workspace)
+        };
+        if npmrc.is_set("install-links") && self.nodes.iter().any(is_copied) {
+            let why = "asks for copies of folders, which are linked here: take it away, or let npm install it";
+            return refuse("install-links=true", why);
+        }
+        Ok(())
     }
 
     /// Holds what a package asks for against what the lock has. npm takes a lock for incomplete whatever lacks,

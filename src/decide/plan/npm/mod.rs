@@ -7,9 +7,10 @@
 //! because of it.
 //!
 //! `graph` is the lock as nodes and edges; `flags`, `check`, `rule_out` and `choose` are those steps;
-//! `source`, `bins` and `record` say of what stays where it comes from, which programs it has and
+//! `allow` is what npm's settings permit; `source`, `bins` and `record` say of what stays where it comes from, which programs it has and
 //! what npm writes of it.
 
+mod allow;
 mod bins;
 mod check;
 mod choose;
@@ -147,6 +148,36 @@ pub enum NpmPlanError {
         /// Why.
         why: String,
     },
+    /// A peer that does not fit, and that counts.
+    #[error(
+        "{0}, and strict-peer-deps is set: let npm make the lock again, or set strict-peer-deps=false \
+         in .npmrc"
+    )]
+    Peer(String),
+    /// npm's settings forbid where a package comes from.
+    #[error(
+        "{package} comes from {from}, which {setting} forbids: have it from the registry, or allow it in .npmrc{hint}",
+        hint = match setting.starts_with("allow-remote") {
+            true => " (the registry itself is what `registry` says there, npm_config_registry or --registry)",
+            false => "",
+        }
+    )]
+    Forbidden {
+        /// The package.
+        package: String,
+        /// Where it comes from.
+        from: String,
+        /// The setting.
+        setting: String,
+    },
+    /// A setting of npm's that cannot be followed.
+    #[error("{setting}, of .npmrc or npm_config_*, {why}")]
+    Setting {
+        /// The setting.
+        setting: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// There is no such workspace.
     #[error("{lock} has no workspace `{name}`; it has {known}")]
     Workspace {
@@ -214,11 +245,28 @@ impl NpmPlan {
     ) -> Result<Self, NpmPlanError> {
         let mut graph = Graph::new(lock, true, npmrc)?;
         graph.find_flags();
-        let warnings = graph.check(target, &wanted.omit, npmrc)?;
-        graph.rule_out(target, &wanted.failed);
+        let mut warnings = graph.check(target, &wanted.omit, npmrc)?;
+        let mut failed = wanted.failed.clone();
+        let mut forbidden = HashMap::new();
+        for (index, why) in graph.forbidden(npmrc)? {
+            let node = &graph.nodes[index];
+            if node.flags.optional {
+                warnings.push(format!(
+                    "{} is left out, being optional: {why}",
+                    node.location
+                ));
+                failed.insert(node.location.to_owned());
+            } else {
+                forbidden.insert(index, why);
+            }
+        }
+        graph.rule_out(target, &failed);
         let chosen = graph.choose(wanted)?;
         let kept = graph.kept(&wanted.omit, chosen.as_ref());
-        graph.plan(target, kept, npmrc, warnings)
+        match kept.iter().find_map(|index| forbidden.remove(index)) {
+            Some(why) => Err(why),
+            None => graph.plan(target, kept, npmrc, warnings),
+        }
     }
 
     /// The places that a lock alone fills on a machine, whatever the package.json files beside it

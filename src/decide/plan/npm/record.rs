@@ -56,7 +56,7 @@ impl Graph<'_> {
     }
 
     /// Whether all who need a package ask for it by a version, a range or a tag.
-    fn is_of_registry(&self, node: &Node<'_>) -> bool {
+    pub(super) fn is_of_registry(&self, node: &Node<'_>) -> bool {
         let mut asked = node
             .into
             .iter()

@@ -21,7 +21,7 @@ pub use place::{fetch_commit, revision};
 use prepare::PrepareError;
 use trees::{HIDDEN, MODULES, Trees};
 
-use crate::core::foreign::{self, Folder};
+use crate::core::foreign::Folder;
 use crate::core::progress::Progress;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::NpmLock;
