@@ -10,8 +10,8 @@ use pep508_rs::PackageName;
 use super::Failure;
 use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::decide::manifest::Manifest;
-use crate::install::build::Options;
 use crate::install::build::sandbox::Mode;
+use crate::install::build::{Anew, Options};
 
 /// How sources are built.
 #[derive(Debug, Clone, Default, Args)]
@@ -176,6 +176,7 @@ impl BuildArgs {
             },
             limit: Duration::from_secs(self.build_timeout),
             keep_failed: self.keep_failed,
+            anew: Anew::Nothing,
             quiet: false,
             this: Utf8PathBuf::try_from(std::env::current_exe()?)?,
         })

@@ -234,6 +234,14 @@ impl SelectionArgs {
     }
 }
 
+/// The lock that is meant.
+///
+/// # Errors
+/// When there is none.
+pub fn lock_of(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    Ok(locate(path)?.0)
+}
+
 /// The lock that is meant, and the project's folder where that is below the lock's.
 fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure> {
     let not_here = match super::find_lock(path) {

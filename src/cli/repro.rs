@@ -100,7 +100,7 @@ fn assemble(args: &ReproArgs, out: &Utf8Path, turned: bool) -> Result<(), Failur
         args.path.as_str(),
         "--out",
         out.as_str(),
-        "--clear",
+        "--reinstall",
         "--quiet",
     ])
     .args(&args.sync)

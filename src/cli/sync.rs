@@ -5,29 +5,38 @@ use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use pep508_rs::PackageName;
 use serde::{Deserialize, Serialize};
 
 use super::build_args::BuildArgs;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
-use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs};
+use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs, lock_of};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, outputs, print};
 
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::{Progress, bytes};
+use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
-use crate::files::tree::{Options, Precious, Replace, Tree, TreePath};
+use crate::files::tree::{Options, Precious, Provenance, Replace, Tree, TreePath};
+use crate::inspect::diff::report::clean;
+use crate::inspect::verify::verify;
 use crate::install::assemble::python::{Assembled, Request, assemble};
-use crate::install::build::{self, Builder};
+use crate::install::build::{self, Anew, Builder};
 use crate::install::python::bytecode::Compiler;
 use crate::install::python::venv::Venv;
 use crate::install::python::{Layout, venv};
+use crate::obtain::store::{Look, Store};
 
 /// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
 /// node_modules
+///
+/// Where the environment was made from the same, and no file in it has been changed, added or removed
+/// since, nothing is done. Not looked at for that: bytecode beside its source, and the contents of a
+/// file that is a hard link of others and has kept its size and time.
 #[derive(Debug, Args)]
 pub struct SyncArgs {
     /// A project's folder, or its lock; of a folder that has both a uv.lock and a package-lock.json,
@@ -40,6 +49,12 @@ pub struct SyncArgs {
     /// Replace an environment that is there, whoever made it, and say what it was
     #[arg(long)]
     clear: bool,
+    /// Make it anew, builds included, though nothing has changed
+    #[arg(long, alias = "force-reinstall")]
+    reinstall: bool,
+    /// Make it anew, and build this package again (repeatable, several at once with commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    reinstall_package: Vec<String>,
     /// Refuse packages that bring different bytes for one path
     #[arg(long)]
     strict: bool,
@@ -87,8 +102,6 @@ struct State {
     made_from: Digest,
     /// `name version` of each package, in order.
     packages: Vec<String>,
-    /// The `.dist-info` folder of each.
-    dist_info: Vec<String>,
 }
 
 /// What `--json` reports.
@@ -116,6 +129,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
             lock: &lock,
             out: args.out.as_deref(),
             clear: args.clear,
+            anew: anew(args, str::to_owned),
             json: args.json,
             node: &args.node,
             limits: &args.limits,
@@ -125,26 +139,33 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     }
     args.node.refuse(&args.path)?;
     let start = Instant::now();
+    let store = args.network.store()?;
+    let dest = match &args.out {
+        Some(out) => camino::absolute_utf8(out)?,
+        None => lock_of(&args.path)?.with_file_name(".venv"),
+    };
+    let anew = anew(args, |name| match name.parse::<PackageName>() {
+        Ok(name) => name.to_string(),
+        Err(_) => name.to_owned(),
+    });
+    let may_be_current = anew == Anew::Nothing;
+    let looked = may_be_current.then(|| store.look(&dest)).flatten();
     let Project {
         lock,
         settings,
         selection,
     } = args.selection.open(&args.path)?;
-    let store = args.network.store()?;
     let chosen = args
         .target
         .choose(&lock, Some(&store.root().join("interpreters")))?;
     let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)?;
     let planned = start.elapsed();
 
-    let dest = match &args.out {
-        Some(out) => camino::absolute_utf8(out)?,
-        None => lock.folder().join(".venv"),
-    };
     let layout = Layout::new(&chosen.target, &dest, args.relocatable);
     let venv = venv_of(args, &chosen)?;
     let mut building = args.build.options(&lock.file)?;
     building.quiet = global.quiet;
+    building.anew = anew;
     let network = args.network.options(&settings.indexes);
     let interpreter = chosen.interpreter.as_ref();
     let builder = Builder::new(build::Request {
@@ -183,7 +204,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         built_before: 0,
         collisions: &[],
     };
-    if is_current(&dest, &layout, &made_from) {
+    if may_be_current && is_current(&dest, (&store, looked), &made_from, global) {
         return finish(args, global, &report, || {
             format!("{dest} is as the lock has it: {} packages", packages.len())
         });
@@ -224,18 +245,14 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     let compiled = compiling.elapsed();
     let state = State {
         lockwright: env!("CARGO_PKG_VERSION").into(),
-        made_from,
+        made_from: made_from.clone(),
         packages: packages.clone(),
-        dist_info: done
-            .installed
-            .iter()
-            .map(|installed| installed.dist_info.clone())
-            .collect(),
     };
     let text = format!("{}\n", serde_json::to_string_pretty(&state)?);
     tree.file(own, &TreePath::new(STATE)?, 0o644, text.as_bytes())?;
     (report.files, report.bytes) = tree.written();
     let placed = tree.finish().commit()?;
+    store.stamp(&placed, &made_from);
     if let Some(replaced) = replaced.filter(|_| !global.quiet) {
         outputs::say_replaced(&placed, &replaced);
     }
@@ -357,25 +374,52 @@ fn state(dest: &Utf8Path) -> Option<State> {
     serde_json::from_slice(&std::fs::read(dest.join(STATE)).ok()?).ok()
 }
 
-/// Whether the environment was made from the same, and its packages have not been touched since:
-/// exactly their `.dist-info` folders are there, each with its RECORD.
-fn is_current(dest: &Utf8Path, layout: &Layout, made_from: &Digest) -> bool {
-    let Some(state) = state(dest).filter(|state| state.made_from == *made_from) else {
+/// What is made anew whatever is there: with --clear, --reinstall or --reinstall-package.
+fn anew(args: &SyncArgs, name: impl Fn(&str) -> String) -> Anew {
+    match args.reinstall_package.is_empty() {
+        _ if args.reinstall || args.clear => Anew::Everything,
+        true => Anew::Nothing,
+        false => Anew::Packages(args.reinstall_package.iter().map(|one| name(one)).collect()),
+    }
+}
+
+/// Whether the environment was made from the same, and nothing in it has been touched since. One
+/// that has another stamp, a copy say, is held against its records, file by file.
+fn is_current(
+    dest: &Utf8Path,
+    (store, looked): (&Store, Option<Look>),
+    made_from: &Digest,
+    global: &Global,
+) -> bool {
+    if looked.is_some_and(|look| look.finds(made_from)) {
+        return true;
+    }
+    if state(dest).is_none_or(|state| state.made_from != *made_from) {
+        return false;
+    }
+    // Records that cannot be read are made anew with all else.
+    let (Ok(tree), Ok(Some(provenance))) = (walk(dest.as_std_path()), Provenance::of_tree(dest))
+    else {
         return false;
     };
-    let site = dest.join(&layout.site);
-    let found = site.read_dir_utf8().map_or(0, |entries| {
-        entries
-            .flatten()
-            .filter(|entry| entry.file_name().ends_with(".dist-info"))
-            .count()
-    });
-    found == state.dist_info.len()
-        && state
-            .dist_info
-            .iter()
-            .all(|name| site.join(name).join("RECORD").is_file())
-        && std::fs::symlink_metadata(layout.python()).is_ok()
+    let Ok(report) = verify(dest.as_std_path(), &tree, Some(&provenance)) else {
+        return false;
+    };
+    if report.problems.is_empty() {
+        store.stamp(dest, made_from);
+        return true;
+    }
+    if !global.quiet {
+        let files = report.problems.iter().take(3).map(|problem| &*problem.path);
+        let files: Vec<&str> = files.collect();
+        let more = match report.problems.len() - files.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let files = clean(&files.join(", "));
+        eprintln!("{dest} is made anew, for it was changed: {files}{more}");
+    }
+    false
 }
 
 fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {

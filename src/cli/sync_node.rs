@@ -12,15 +12,17 @@ use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, outputs, print};
 use crate::core::progress::bytes;
 use crate::files::tree::Precious;
-use crate::install::assemble::npm::current::is_current;
+use crate::install::assemble::npm::current::{is_current, look, made_from};
 use crate::install::assemble::npm::scripts::{OWN, names_own};
 use crate::install::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
+use crate::install::build::Anew;
 
 /// What of `sync`'s arguments matters here.
 pub struct NodeSync<'a> {
     pub lock: &'a Utf8Path,
     pub out: Option<&'a Utf8Path>,
     pub clear: bool,
+    pub anew: Anew,
     pub json: bool,
     pub node: &'a NodeArgs,
     pub limits: &'a LimitArgs,
@@ -55,6 +57,12 @@ struct Report<'a> {
 /// Runs the command.
 pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let start = Instant::now();
+    let store = args.network.store()?;
+    let out = args.out.map(camino::absolute_utf8).transpose()?;
+    // What scripts have made cannot be told from what they should make.
+    let may_be_current = args.anew == Anew::Nothing && args.node.allow_scripts.is_empty();
+    let folder = args.lock.parent().unwrap_or(Utf8Path::new("/"));
+    let looked = may_be_current.then(|| look(&store, folder, out.as_deref()));
     let mut project = args.node.open(args.lock)?;
     if project.npmrc.is_set("dry-run") {
         return Err("dry-run=true is set, in .npmrc or npm_config_dry_run: `lockwright plan` says what would be \
@@ -66,7 +74,6 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         tracing::info!("{warning}");
     }
     let options = project.options(args.network.options(&[]))?;
-    let out = args.out.map(camino::absolute_utf8).transpose()?;
     if out.is_some() && names_own(&project.plan, &args.node.allow_scripts) {
         return Err(
             "--allow-scripts names the project or a workspace, whose scripts run in their own \
@@ -75,10 +82,12 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         );
     }
     let root = out.as_deref().unwrap_or(project.lock.folder()).to_owned();
-    // What scripts have made cannot be told from what they should make.
-    let may_be_current =
-        !args.clear && !args.node.no_hidden_lockfile && args.node.allow_scripts.is_empty();
-    if may_be_current && is_current(&project.lock, &project.plan, &root) {
+    let hidden_lockfile = !args.node.no_hidden_lockfile;
+    let key = made_from(&project.lock, &project.plan, hidden_lockfile);
+    let place = (&*root, out.is_some());
+    if let Some(looked) = looked
+        && is_current(&store, looked, &key, &project.lock, &project.plan, place)
+    {
         return finish(args, global, &project, &Assembled::default(), &[], || {
             format!(
                 "{root}/node_modules is as the lock has it: {} packages",
@@ -86,7 +95,6 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             )
         });
     }
-    let store = args.network.store()?;
     let mut precious = Precious::default();
     outputs::of_npm(&mut precious, &project.lock);
     outputs::of_store(&mut precious, &store, &options);
@@ -101,7 +109,8 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             out: out.as_deref(),
             clear: args.clear,
             precious: &precious,
-            hidden_lockfile: !args.node.no_hidden_lockfile,
+            hidden_lockfile,
+            anew: &args.anew,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
             npmrc: &project.npmrc,
@@ -115,6 +124,11 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             done => break done?,
         }
     };
+    if args.node.allow_scripts.is_empty() {
+        for folder in &done.folders {
+            store.stamp(folder, &key);
+        }
+    }
     for (folder, replaced) in done.replaced.iter().filter(|_| args.clear && !global.quiet) {
         outputs::say_replaced(folder, replaced);
     }

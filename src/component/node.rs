@@ -16,6 +16,7 @@ use crate::decide::target::{Os, Platform};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, Tree, TreePath};
 use crate::install::assemble::npm::{Request, assemble};
+use crate::install::build::Anew;
 
 const PHASE: &str = "node";
 
@@ -159,6 +160,7 @@ pub fn place(
         precious: &context.settings.precious,
         hidden_lockfile: true,
         link: LinkMode::Copy,
+        anew: &Anew::Nothing,
         scripts: &[],
         npmrc: &prepared.npmrc,
     });

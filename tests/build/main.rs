@@ -138,6 +138,20 @@ fn a_wheel_is_built_once_and_found_again_without_anything_it_was_made_with() {
 
     let ran = sync(&temp, &builds).ok();
     assert!(ran.stderr.contains("is as the lock has it"), "{ran}");
+    for (again, is_built) in [
+        ("--reinstall", true),
+        ("--clear", true),
+        ("--reinstall-package=Native", true),
+        ("--reinstall-package=other", false),
+    ] {
+        let ran = sync(&temp, &[&builds[..], &[again]].concat()).ok();
+        assert!(ran.stderr.contains("Placed 1 packages"), "{ran}");
+        assert_eq!(
+            ran.stderr.contains("Building native 1.0"),
+            is_built,
+            "{ran}"
+        );
+    }
 
     // The store has the wheel: neither the sdist nor a build requirement nor a compiler is asked for.
     fs::remove_dir_all(temp.join("dist")).unwrap();

@@ -363,4 +363,65 @@ fn a_second_sync_has_nothing_to_do_until_something_changes() {
     assert!(changed(&[]) && !changed(&[]));
     assert!(changed(&["-w", "two"]) && !changed(&["-w", "two"]));
     assert!(changed(&["--clear"]) && changed(&["--clear"]));
+    assert!(changed(&["--reinstall"]) && changed(&["--reinstall-package", "a"]));
+}
+
+/// A change in the project's folder.
+type Change = fn(&camino::Utf8Path);
+
+#[test]
+fn whatever_is_changed_inside_of_a_package_is_noticed_and_mended() {
+    let project = with_workspaces();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| project.write(name));
+    project.npm(&theirs, &[]).ok();
+    let changed = || {
+        let ran = project.lockwright(&ours, &["--json"]).ok();
+        ran.json()["changed"].as_bool().unwrap()
+    };
+    assert!(changed());
+    let changes: [(&str, Change); 7] = [
+        ("as long and as old", |ours| {
+            let path = ours.join("node_modules/b/index.js");
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[0] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(modified).unwrap();
+        }),
+        ("removed", |ours| {
+            fs::remove_file(ours.join("node_modules/b/index.js")).unwrap();
+        }),
+        ("added", |ours| {
+            fs::write(ours.join("node_modules/b/new.js"), "").unwrap();
+        }),
+        ("an empty folder", |ours| {
+            fs::create_dir(ours.join("node_modules/b/new")).unwrap();
+        }),
+        ("another mode", |ours| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(ours.join("node_modules/b/index.js"), mode).unwrap();
+        }),
+        ("npm's own record", |ours| {
+            fs::write(ours.join("node_modules/.package-lock.json"), "{}").unwrap();
+        }),
+        ("a link that leads elsewhere", |ours| {
+            fs::remove_file(ours.join("node_modules/one")).unwrap();
+            std::os::unix::fs::symlink("../packages/two", ours.join("node_modules/one")).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        assert!(!changed(), "before: {what}");
+        change(&ours);
+        assert!(changed(), "{what}");
+        assert_same(&project.temp, &ours, &theirs);
+    }
+    // What tools keep in there is theirs.
+    fs::create_dir_all(ours.join("node_modules/.cache/babel")).unwrap();
+    fs::write(ours.join("node_modules/.cache/babel/x.json"), "{}").unwrap();
+    assert!(!changed());
+    // Without a stamp nothing vouches for the tree.
+    fs::remove_dir_all(project.temp.join("store/v1/stamps")).unwrap();
+    assert!(changed() && !changed());
 }

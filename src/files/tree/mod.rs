@@ -30,6 +30,7 @@ mod inside;
 mod provenance;
 mod stage;
 mod staged;
+mod stamp;
 mod table;
 mod write;
 
@@ -43,6 +44,7 @@ pub use guard::{Precious, Replaced};
 pub(super) use inside::Inside;
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
+pub use stamp::{CACHES, Stamp, module_of_bytecode};
 pub use table::{Collision, Content, Facts, Owner};
 pub use write::Open;
 

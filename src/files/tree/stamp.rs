@@ -13,9 +13,8 @@
 //! edit that keeps size and `mtime` escapes there.
 //!
 //! What tools leave behind is passed over: bytecode beside its source, and their caches at the top of
-//! a `node_modules` ([`is_bytecode_of`], [`is_cache`]).
+//! a `node_modules` ([`module_of_bytecode`], [`CACHES`]).
 
-use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -23,14 +22,13 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use camino::Utf8Path;
+use data_encoding::BASE64URL_NOPAD;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-
-use crate::core::digest::{Algorithm, Digest};
 
 /// Folders that tools keep caches in.
 pub const CACHES: [&str; 8] = [
@@ -52,7 +50,7 @@ pub fn module_of_bytecode(name: &str) -> Option<&str> {
 
 /// What a tree was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp(Digest);
+pub struct Stamp(String);
 
 impl Stamp {
     /// Of the tree as it is now.
@@ -64,8 +62,7 @@ impl Stamp {
         let open = rustix::fs::openat(CWD, tree.as_str(), flags, Mode::empty())?;
         let name = tree.file_name().unwrap_or_default();
         let digest = Folder::read(&open)?.digest(&open, name.as_bytes())?;
-        let bytes = digest.unwrap_or_default();
-        Ok(Self(Digest::new(Algorithm::Sha256, &bytes)))
+        Ok(Self(BASE64URL_NOPAD.encode(&digest.unwrap_or_default())))
     }
 
     /// The same of a tree that was written just now: whatever is done to it afterwards gets a later
@@ -164,14 +161,18 @@ impl Folder {
         let module = bytecode.to_str().ok().and_then(module_of_bytecode);
         module.is_some_and(|module| {
             let source = format!("{module}.py");
-            let named = |name: &Box<CStr>| name.to_bytes().cmp(source.as_bytes());
-            self.others.binary_search_by(named).is_ok()
+            let found = self
+                .others
+                .binary_search_by(|name| name.to_bytes().cmp(source.as_bytes()));
+            found.is_ok()
         })
     }
 }
 
 fn is_cache(folder: &CStr) -> bool {
-    CACHES.iter().any(|cache| folder.to_bytes() == cache.as_bytes())
+    CACHES
+        .iter()
+        .any(|cache| folder.to_bytes() == cache.as_bytes())
 }
 
 /// What the system says of a file or link.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::core::walk::Node;
+use crate::files::tree::{CACHES, module_of_bytecode};
 
 /// What is known of it.
 pub(super) enum Known {
@@ -14,18 +15,6 @@ pub(super) enum Known {
     /// What makes the tree an environment, or our own record.
     Own,
 }
-
-/// Folders that tools keep caches in.
-const CACHES: [&str; 8] = [
-    ".cache",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".vite",
-    ".vite-temp",
-    ".vitest",
-    ".nyc_output",
-];
 
 /// What something is that nothing speaks of. `whole`: a provenance record speaks of everything else.
 pub(super) fn known(path: &Path, found: &BTreeMap<PathBuf, &Node>, whole: bool) -> Option<Known> {
@@ -47,7 +36,7 @@ fn has_source(pyc: &Path, found: &BTreeMap<PathBuf, &Node>) -> bool {
         let cache = pyc
             .parent()
             .filter(|folder| folder.ends_with("__pycache__"))?;
-        let module = pyc.file_name()?.to_str()?.split('.').next()?;
+        let module = module_of_bytecode(pyc.file_name()?.to_str()?)?;
         Some(cache.parent()?.join(format!("{module}.py")))
     };
     source().is_some_and(|source| found.contains_key(&source))

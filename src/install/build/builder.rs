@@ -226,12 +226,20 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn stored(&self, recipe: &Recipe) -> Option<Wheel> {
+        if self.is_anew(recipe) {
+            return None;
+        }
         let (file_name, blob) = self.request.store.built(recipe.key.as_ref()?)?;
         Some(Wheel {
             file_name,
             blob,
             is_new: false,
         })
+    }
+
+    fn is_anew(&self, recipe: &Recipe) -> bool {
+        let anew = &self.request.options.anew;
+        anew.includes(recipe.package.name.as_ref())
     }
 
     fn stored_or_built(
@@ -356,7 +364,12 @@ impl<'a> Builder<'a> {
         let made_by = format!("built from {label}");
         let store = self.request.store;
         let (file_name, blob) = match recipe.key.as_ref().filter(|_| is_as_it_was(recipe)) {
-            Some(key) => store.insert_built(key, &made, &wheel, &made_by)?,
+            Some(key) => {
+                if self.is_anew(recipe) {
+                    store.forget_built(key);
+                }
+                store.insert_built(key, &made, &wheel, &made_by)?
+            }
             None => {
                 let origin = Provenance {
                     file_name: made.clone(),

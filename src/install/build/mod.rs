@@ -37,7 +37,7 @@ mod uv_sources;
 mod wheel;
 mod workshop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -50,6 +50,29 @@ pub use uv_sources::{SourceEntry, workspace_around};
 
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::obtain::store::Blob;
+
+/// What is built again though the store has what was built before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Anew {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// These packages.
+    Packages(BTreeSet<String>),
+    /// Whatever is built.
+    Everything,
+}
+
+impl Anew {
+    /// Whether a package is built again.
+    pub fn includes(&self, package: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Packages(packages) => packages.contains(package),
+            Self::Everything => true,
+        }
+    }
+}
 
 /// How sources are built.
 #[derive(Debug, Clone)]
@@ -68,6 +91,8 @@ pub struct Options {
     pub limit: Duration,
     /// Whether the folder of a build that failed is kept.
     pub keep_failed: bool,
+    /// What is built again.
+    pub anew: Anew,
     /// Whether nothing is said of builds that begin and end.
     pub quiet: bool,
     /// This program, which runs itself to contain a build.

@@ -79,6 +79,12 @@ impl Store {
         Ok((built.file_name, blob))
     }
 
+    /// Forgets what was built under this key. What it was stays, under its own digest.
+    pub fn forget_built(&self, key: &Digest) {
+        // Where it cannot be removed, what comes is the same again.
+        let _ = fs::remove_file(self.built_path(key));
+    }
+
     fn built_path(&self, key: &Digest) -> Utf8PathBuf {
         self.layout
             .join("built")

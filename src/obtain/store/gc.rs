@@ -131,6 +131,7 @@ impl Store {
             let size = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
             collected.leftovers.push(Leftover { path, size });
         }
+        collected.leftovers.extend(self.stale_stamps()?);
         collected.leftovers.extend(self.aside()?);
         let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
         for path in names(&self.layout.join("built"))? {

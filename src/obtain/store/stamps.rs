@@ -5,6 +5,8 @@
 //! where the store is another or cannot be written to: then it is looked at some other way, or made
 //! anew.
 
+use std::thread::{self, JoinHandle};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,25 @@ struct Stamped {
     tree: Utf8PathBuf,
     made_from: Digest,
     stamp: Stamp,
+}
+
+/// A look at a tree, under way.
+#[derive(Debug)]
+pub struct Look {
+    stamped: Stamped,
+    now: JoinHandle<Option<Stamp>>,
+}
+
+impl Look {
+    /// Whether the tree was made from this, and is as it was then.
+    pub fn finds(self, made_from: &Digest) -> bool {
+        let Stamped {
+            made_from: known,
+            stamp,
+            ..
+        } = self.stamped;
+        known == *made_from && self.now.join().is_ok_and(|now| now == Some(stamp))
+    }
 }
 
 impl Store {
@@ -44,14 +65,14 @@ impl Store {
         }
     }
 
-    /// Whether a tree was made from this, and is as it was then. Two cores are busy meanwhile.
-    pub fn is_as_stamped(&self, tree: &Utf8Path, made_from: &Digest) -> bool {
-        let text = foreign::read(self.stamp_path(tree), foreign::TEXT).ok();
-        let stamped: Option<Stamped> = text.and_then(|text| serde_json::from_slice(&text).ok());
-        stamped.is_some_and(|stamped| {
-            stamped.made_from == *made_from
-                && Stamp::of(tree).is_ok_and(|stamp| stamp == stamped.stamp)
-        })
+    /// Begins to look whether a tree is as it was stamped, while the caller finds out what it should
+    /// be made from. Nothing, where it has no stamp.
+    pub fn look(&self, tree: &Utf8Path) -> Option<Look> {
+        let text = foreign::read(self.stamp_path(tree), foreign::TEXT).ok()?;
+        let stamped = serde_json::from_slice(&text).ok()?;
+        let tree = tree.to_owned();
+        let now = thread::spawn(move || Stamp::of(&tree).ok());
+        Some(Look { stamped, now })
     }
 
     /// Stamps of trees that are no more.

@@ -29,6 +29,7 @@ use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, PathError, Precious, Replaced, TreeError};
+use crate::install::build::Anew;
 use crate::install::build::scripts::ScriptError;
 use crate::install::npm::hidden;
 use crate::install::npm::package::{Form, PackageError};
@@ -58,6 +59,8 @@ pub struct Request<'a> {
     pub hidden_lockfile: bool,
     /// How files come from the store.
     pub link: LinkMode,
+    /// Git dependencies that are prepared again, by name.
+    pub anew: &'a Anew,
     /// Packages whose scripts are run, by name; the project itself is [`scripts::OWN`].
     pub scripts: &'a [String],
     /// Where packages are had from whose place a lock does not say.

@@ -92,7 +92,10 @@ pub fn prepare<'a>(request: &Request<'a>) -> Result<Prepared<'a>, NpmAssembleErr
         let Some(first) = group.first() else { continue };
         progress.working_on(first.name.clone());
         let tree = fetch_commit(request.store, &first.name, commit, request.fetch)?;
-        match made(request, commit, &tree.archive) {
+        let is_anew = group
+            .iter()
+            .any(|package| request.anew.includes(&package.name));
+        match made(request, commit, &tree.archive, is_anew) {
             Ok(Some(tarball)) => {
                 prepared.insert(*commit, tarball);
             }
@@ -124,9 +127,13 @@ fn made(
     request: &Request<'_>,
     commit: &GitPackage,
     tree: &Blob,
+    is_anew: bool,
 ) -> Result<Option<Blob>, PrepareError> {
     let host = NodeTarget::host();
     let key = key(request, commit, &host);
+    if is_anew {
+        request.store.forget_built(&key);
+    }
     if let Some((_, tarball)) = request.store.built(&key) {
         return Ok(Some(tarball));
     }

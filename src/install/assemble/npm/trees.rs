@@ -1,12 +1,12 @@
 //! The trees that are being made, and where in them a place of the project is.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::{NpmAssembleError, Request};
 pub(super) use crate::decide::lock::npm::MODULES;
 use crate::decide::lock::npm::modules;
-use crate::decide::plan::npm::NpmSource;
+use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::files::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
 use crate::install::npm::package::PackageError;
 
@@ -34,10 +34,7 @@ impl Trees {
                 collected: true,
             });
         }
-        let mut prefixes: HashSet<&str> = HashSet::from([MODULES]);
-        for package in &request.plan.packages {
-            prefixes.extend(modules_of(package.location.as_str()));
-        }
+        let prefixes = prefixes(request.plan);
         // A workspace's node_modules that nothing is in has to go.
         for package in &request.plan.packages {
             let modules = format!("{}/{MODULES}", package.location);
@@ -80,6 +77,13 @@ impl Trees {
         let (tree, rest) = found.ok_or_else(|| PackageError::Nowhere(place.to_owned()))?;
         Ok((tree, TreePath::new(rest).map_err(TreeError::from)?))
     }
+}
+
+/// The project's folders that packages are in, `packages/a/node_modules/` say: each is a tree.
+pub(super) fn prefixes(plan: &NpmPlan) -> BTreeSet<&str> {
+    let packages = plan.packages.iter();
+    let prefixes = packages.filter_map(|package| modules_of(package.location.as_str()));
+    prefixes.chain([MODULES]).collect()
 }
 
 /// `packages/a/node_modules/`, of whatever is in there.
