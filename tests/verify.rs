@@ -229,6 +229,87 @@ fn a_node_modules_is_held_against_its_hidden_lockfile() {
 }
 
 #[test]
+fn of_a_project_its_environments_are_looked_at() {
+    let temp = Temp::new();
+    let project = temp.copy_of_fixture("default");
+    let sync = |lock: &str| {
+        let mut sync = common::lockwright(&temp);
+        sync.args(["sync", project.join(lock).as_str(), "--offline"])
+            .run()
+            .ok();
+    };
+    sync("uv.lock");
+    let said = verify(&temp, &project, &[]).ok().stdout;
+    assert!(
+        said.contains("as it should be") && said.contains("provenance and RECORD"),
+        "{said}"
+    );
+    // With a node_modules, a workspace's among them, beside it.
+    let about = r#"{ "name": "p", "version": "1.0.0", "workspaces": ["packages/one"] }"#;
+    temp.write("default/package.json", about);
+    temp.write(
+        "default/packages/one/package.json",
+        r#"{ "name": "one", "version": "1.0.0" }"#,
+    );
+    temp.write("default/packages/one/index.js", "source");
+    let hidden = r#"{ "lockfileVersion": 3, "packages": {
+        "node_modules/one": { "resolved": "packages/one", "link": true },
+        "node_modules/a": { "version": "1.0.0" },
+        "packages/one": { "version": "1.0.0" },
+        "packages/one/node_modules/a": { "version": "2.0.0" } } }"#;
+    temp.write("default/node_modules/.package-lock.json", hidden);
+    std::os::unix::fs::symlink("../packages/one", project.join("node_modules/one")).unwrap();
+    temp.write(
+        "default/node_modules/a/package.json",
+        r#"{ "name": "a", "version": "1.0.0" }"#,
+    );
+    let inner = "default/packages/one/node_modules/a/package.json";
+    temp.write(inner, r#"{ "name": "a", "version": "2.0.0" }"#);
+    let asked =
+        r#""packages": { "": { "workspaces": ["packages/one"], "dependencies": { "a": "*" } },"#;
+    let lock = hidden.replace(r#""packages": {"#, asked).replace(
+        r#""packages/one": {"#,
+        r#""packages/one": { "dependencies": { "a": "*" },"#,
+    );
+    let lock = temp.write("default/package-lock.json", lock);
+    let said = verify(&temp, &project, &[]).ok().stdout;
+    assert!(
+        said.contains("provenance and RECORD and .package-lock.json"),
+        "{said}"
+    );
+    verify(&temp, &project, &["--lock", lock.as_str()]).ok();
+    verify(
+        &temp,
+        &project.join("packages/one/node_modules"),
+        &["--lock", lock.as_str()],
+    )
+    .ok();
+    let interpreter = common::python();
+    let python = [
+        "--lock",
+        "default/uv.lock",
+        "--python",
+        interpreter.as_str(),
+    ];
+    verify(&temp, &project, &python).ok();
+
+    temp.write(inner, r#"{ "name": "a", "version": "2.0.1" }"#);
+    fs::write(site(&project.join(".venv")).join("evil.pth"), "import os\n").unwrap();
+    let report = verify(&temp, &project, &["--json"]).exit(1).json();
+    let paths = report["problems"].as_array().unwrap().iter();
+    let mut paths: Vec<&str> = paths
+        .map(|problem| problem["path"].as_str().unwrap())
+        .collect();
+    paths.sort_unstable();
+    assert_eq!(paths.len(), 2, "{report}");
+    assert!(
+        paths[0].starts_with(".venv/lib/") && paths[0].ends_with("/evil.pth"),
+        "{report}"
+    );
+    assert_eq!(paths[1], "packages/one/node_modules/a");
+}
+
+#[test]
 fn what_nothing_speaks_of_cannot_be_verified() {
     let temp = Temp::new();
     temp.write("tree/file", "");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::diff_input::{Given, What};
@@ -19,7 +19,8 @@ use crate::inspect::verify::{self, drift};
 
 /// Hold a tree against its provenance record, its RECORDs and, if wanted, a lock
 ///
-/// Exit code 0 when everything is as it should be, 1 when something is not.
+/// Of a project, its .venv and its node_modules are looked at, those of its workspaces among them, and
+/// nothing else. Exit code 0 when everything is as it should be, 1 when something is not.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// An environment, a node_modules or a project with one, or anything lockwright made
@@ -45,11 +46,26 @@ pub struct VerifyArgs {
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Outcome {
     let root = camino::absolute_utf8(&args.tree)?;
-    let tree = walk(root.as_std_path())?;
-    let provenance = Provenance::of_tree(&root)?;
-    let mut report = verify::verify(root.as_std_path(), &tree, provenance.as_ref())?;
-    if let Some(lock) = &args.lock {
-        report.drift = drift_from(args, lock, root.as_std_path(), &tree)?;
+    let lock = match &args.lock {
+        None => None,
+        Some(lock) => match Given::open(lock, false)? {
+            Given::Lock(given) => Some(given.what),
+            Given::Tree(_) => return Err(format!("{lock} has no lock").into()),
+        },
+    };
+    let mut report = verify::Report::default();
+    for inside in trees(&root) {
+        let at = root.join(&inside);
+        let tree = walk(at.as_std_path())?;
+        let provenance = Provenance::of_tree(&at)?;
+        let mut found = verify::verify(at.as_std_path(), &tree, provenance.as_ref())?;
+        // Of a project, each lock speaks of its own trees.
+        let is_modules = at.file_name() == Some("node_modules");
+        let is_its = |lock: &&What| matches!(lock, What::Npm(_)) == is_modules;
+        if let Some(lock) = lock.as_ref().filter(|lock| inside == "" || is_its(lock)) {
+            found.drift = drift_from(args, lock, at.as_std_path(), &tree)?;
+        }
+        report.absorb(inside.as_std_path(), found);
     }
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&report)?)
@@ -60,16 +76,44 @@ pub fn run(args: &VerifyArgs) -> Outcome {
     Ok(ExitCode::from(u8::from(!report.is_fine())))
 }
 
+/// What is looked at, relative to what was named: of a project its environments, of anything else all
+/// that is in it.
+fn trees(root: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let whole = vec![Utf8PathBuf::new()];
+    let is_packages = |folder: &Utf8Path| folder.join("site-packages").is_dir();
+    let lib = root
+        .join("lib")
+        .read_dir_utf8()
+        .into_iter()
+        .flatten()
+        .flatten();
+    let is_tree = Provenance::place(root).is_some()
+        || root.join("pyvenv.cfg").is_file()
+        || root.file_name() == Some("node_modules")
+        || lib.into_iter().any(|entry| is_packages(entry.path()));
+    if is_tree {
+        return whole;
+    }
+    let mut inside = Vec::new();
+    if root.join(".venv/pyvenv.cfg").is_file() {
+        inside.push(".venv".into());
+    }
+    let modules = drift::modules_of(root.as_std_path()).into_iter();
+    let modules = modules.filter_map(|path| Utf8PathBuf::try_from(path).ok());
+    inside.extend(modules.filter(|path| root.join(path).is_dir()));
+    match inside.is_empty() {
+        true => whole,
+        false => inside,
+    }
+}
+
 fn drift_from(
     args: &VerifyArgs,
-    lock: &str,
+    lock: &What,
     root: &Path,
     tree: &Node,
 ) -> Result<Vec<drift::Drift>, Failure> {
-    let Given::Lock(given) = Given::open(lock, false)? else {
-        return Err(format!("{lock} has no lock").into());
-    };
-    match &given.what {
+    match lock {
         What::Python(lock, settings) => {
             let cache = crate::obtain::store::Store::default_root().ok();
             let cache = cache.map(|root| root.join("interpreters"));
@@ -96,13 +140,14 @@ fn drift_from(
         What::Npm(lock) => {
             let places = NpmPlan::places(lock, &args.node.target(), &args.node.omit())?;
             let found = drift::npm_packages(root, tree);
+            let prefix = drift::prefix_of(root);
             let locked: BTreeMap<String, String> = (places.into_iter())
                 .filter_map(|place| {
                     let entry = lock
                         .entries
                         .get(place)
                         .filter(|entry| entry.link.is_none())?;
-                    let inside = place.starts_with("node_modules/");
+                    let inside = place.starts_with(&*prefix) && place.contains("node_modules/");
                     inside.then(|| {
                         (
                             place.to_owned(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Problem, ProblemKind, Report, VerifyError};
+use crate::core::tree_path::TreePath;
 use crate::core::walk::Node;
 
 /// A package that is not as it is named.
@@ -73,7 +74,7 @@ pub fn python_packages(tree: &Node) -> BTreeMap<String, String> {
 /// or the `node_modules` itself.
 pub fn npm_packages(root: &Path, tree: &Node) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let prefix = prefix(root);
+    let prefix = prefix_of(root);
     tree.each(&mut |path, node| {
         let Some(path) = path.to_str() else { return };
         let place = format!("{prefix}{path}");
@@ -87,12 +88,45 @@ pub fn npm_packages(root: &Path, tree: &Node) -> BTreeMap<String, String> {
     found
 }
 
-fn prefix(root: &Path) -> &'static str {
-    if root.file_name().is_some_and(|name| name == "node_modules") {
-        "node_modules/"
-    } else {
-        ""
+/// npm's hidden lockfile that names what is in a tree, whether it is there or not, and what the tree's
+/// paths lack of the places in it: `packages/a/node_modules/` for a workspace's `node_modules`.
+fn named_by(root: &Path) -> (PathBuf, String) {
+    let hidden = |project: &Path| project.join("node_modules/.package-lock.json");
+    if root.file_name().is_none_or(|name| name != "node_modules") {
+        return (hidden(root), String::new());
     }
+    let of = |project: &Path| {
+        let inside = root.strip_prefix(project).ok()?.to_str()?;
+        Some((hidden(project), format!("{inside}/")))
+    };
+    let mut above = root.ancestors().skip(1);
+    let named = above.find(|project| hidden(project).is_file());
+    let named = named.or(root.parent()).and_then(of);
+    named.unwrap_or_else(|| (hidden(root), String::new()))
+}
+
+/// What the paths of a tree lack of places in a lock: `node_modules/` for a `node_modules`.
+pub fn prefix_of(root: &Path) -> String {
+    named_by(root).1
+}
+
+/// The trees of a `node_modules` that npm's hidden lockfile names, relative to the project: its own and
+/// those of workspaces.
+pub fn modules_of(project: &Path) -> BTreeSet<PathBuf> {
+    let own = "node_modules";
+    let mut all = BTreeSet::from([PathBuf::from(own)]);
+    let text = fs::read(project.join(own).join(".package-lock.json")).unwrap_or_default();
+    let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let places = value.get("packages").and_then(Value::as_object);
+    for place in places.into_iter().flat_map(|places| places.keys()) {
+        if let Some((workspace, _)) = place.split_once("/node_modules/")
+            && !workspace.starts_with("node_modules/")
+            && TreePath::new(workspace).is_ok()
+        {
+            all.insert(Path::new(workspace).join(own));
+        }
+    }
+    all
 }
 
 /// Whether a place is a package's own in a `node_modules`.
@@ -115,11 +149,7 @@ fn version_of(manifest: &Path) -> Option<String> {
 /// packages are that it names, relative to the tree.
 pub(super) fn hidden(root: &Path, report: &mut Report) -> Result<BTreeSet<PathBuf>, VerifyError> {
     let mut places = BTreeSet::new();
-    let prefix = prefix(root);
-    let path = match prefix {
-        "" => root.join("node_modules/.package-lock.json"),
-        _ => root.join(".package-lock.json"),
-    };
+    let (path, prefix) = named_by(root);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(places),
@@ -136,7 +166,7 @@ pub(super) fn hidden(root: &Path, report: &mut Report) -> Result<BTreeSet<PathBu
     report.by.push(".package-lock.json");
     for (place, entry) in packages {
         // Folders of the project are its own business.
-        let Some(inside) = place.strip_prefix(prefix).filter(|_| is_package(place)) else {
+        let Some(inside) = place.strip_prefix(&*prefix).filter(|_| is_package(place)) else {
             continue;
         };
         report.checked += 1;

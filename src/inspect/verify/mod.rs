@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::core::digest::{Algorithm, Digest};
 use crate::core::walk::Node;
 use crate::files::tree::Provenance;
 use crate::files::tree::{Content, Facts};
@@ -50,6 +51,24 @@ impl Report {
     /// Whether everything is as it should be.
     pub fn is_fine(&self) -> bool {
         self.problems.is_empty() && self.drift.is_empty()
+    }
+
+    /// Takes over what was found out about a tree that is in this one, at `place`.
+    pub fn absorb(&mut self, place: &Path, other: Self) {
+        for by in other.by {
+            if !self.by.contains(&by) {
+                self.by.push(by);
+            }
+        }
+        self.checked += other.checked;
+        self.bytecode += other.bytecode;
+        self.caches += other.caches;
+        self.drift.extend(other.drift);
+        self.problems
+            .extend(other.problems.into_iter().map(|problem| Problem {
+                path: shown(&place.join(&problem.path)),
+                ..problem
+            }));
     }
 }
 
@@ -163,7 +182,7 @@ pub fn verify(
         return Err(VerifyError::Nothing(root.to_owned()));
     }
     let owners = Owners::of_walked(root, tree);
-    let names = Names::new(root, &owners, provenance);
+    let names = Names::new(&owners, provenance);
     report.checked += claims.len();
     let problems = claims
         .par_iter()
@@ -202,7 +221,7 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn new(_root: &Path, owners: &'a Owners, provenance: Option<&'a Provenance>) -> Self {
+    fn new(owners: &'a Owners, provenance: Option<&'a Provenance>) -> Self {
         let placed = provenance.into_iter().flat_map(|provenance| {
             let name = |owner: usize| provenance.owners.get(owner).map(String::as_str);
             (provenance.entries.iter())
@@ -292,10 +311,13 @@ fn check(
         path: place.clone(),
         source,
     })?;
+    let mut digest = None;
     if let Some(Content::File(facts)) = claim.placed {
-        if let Some(says) = differs(facts, &bytes) {
+        let found = Digest::of(Algorithm::Sha256, &bytes);
+        if let Some(says) = differs(facts, &bytes, &found) {
             return problem(ProblemKind::Altered, says);
         }
+        digest = Some(found);
         if u32::from(facts.mode) != file.mode {
             let says = format!("its mode is {:o}, not {:o}", file.mode, facts.mode);
             return problem(ProblemKind::Mode, says);
@@ -306,7 +328,7 @@ fn check(
     let (hashed, plain): (Vec<_>, Vec<_>) =
         (claim.recorded.iter()).partition(|line| !line.hash.is_empty());
     let lines = if hashed.is_empty() { plain } else { hashed };
-    if lines.iter().any(|line| line.fits(&bytes)) {
+    if lines.iter().any(|line| line.fits(&bytes, digest.as_ref())) {
         return Ok(None);
     }
     match lines.first() {
@@ -327,14 +349,12 @@ fn check(
     }
 }
 
-fn differs(facts: &Facts, bytes: &[u8]) -> Option<String> {
-    use sha2::Digest as _;
+fn differs(facts: &Facts, bytes: &[u8], digest: &Digest) -> Option<String> {
     if facts.size != bytes.len() as u64 {
         return Some(format!("it has {} bytes, not {}", bytes.len(), facts.size));
     }
-    let digest: [u8; 32] = sha2::Sha256::digest(bytes).into();
-    let same = facts.sha256.is_none_or(|sha256| sha256 == digest);
-    (!same).then(|| String::from("its bytes are others, of the same length"))
+    let is_same = facts.sha256.is_none_or(|sha256| digest.bytes() == sha256);
+    (!is_same).then(|| String::from("its bytes are others, of the same length"))
 }
 
 /// A path as it is shown.

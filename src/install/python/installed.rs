@@ -106,12 +106,16 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Whether it may be a file with these bytes. A line without a hash fits any.
-    pub fn fits(&self, bytes: &[u8]) -> bool {
+    /// Whether it may be a file with these bytes. A line without a hash fits any. `known` is a digest
+    /// of the bytes, where there is one already.
+    pub fn fits(&self, bytes: &[u8], known: Option<&Digest>) -> bool {
         let size = self.size.is_none_or(|size| size == bytes.len() as u64);
         let hash = match record::algorithm(&self.hash) {
             _ if self.hash.is_empty() => true,
-            Some(algorithm) => record::is_hash(&self.hash, &Digest::of(algorithm, bytes)),
+            Some(algorithm) => match known.filter(|known| known.algorithm() == algorithm) {
+                Some(known) => record::is_hash(&self.hash, known),
+                None => record::is_hash(&self.hash, &Digest::of(algorithm, bytes)),
+            },
             None => false,
         };
         size && hash
