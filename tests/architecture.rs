@@ -70,6 +70,24 @@ fn every_floor_and_room_is_on_the_plan() {
     }
 }
 
+#[test]
+fn what_begins_with_an_interpreter_can_be_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for folder in ["benches", "scripts", ".ci"] {
+        for entry in fs::read_dir(project.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && fs::read(&path).unwrap().starts_with(b"#!") {
+                seen += 1;
+                let mode = fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o111, 0o111, "{}", path.display());
+            }
+        }
+    }
+    assert!(seen > 8, "the scripts were not found: {seen}");
+}
+
 /// The number of a path's floor, and of its room there where the floor has an order.
 fn place(path: &str) -> Option<(usize, Option<usize>)> {
     let mut parts = path.split('/');

@@ -40,10 +40,9 @@ fn bumps() -> Vec<(Utf8PathBuf, Utf8PathBuf)> {
             common::fixture("bump-npm/new/package-lock.json"),
         ),
     ];
-    let Some(shared) = common::shared() else {
+    let Some(releases) = common::flagship_locks() else {
         return all;
     };
-    let releases = shared.join("fixtures/authentik");
     for (old, new) in [
         ("2025.12.4", "2026.2.0"),
         ("2026.2.0", "2026.2.2"),
@@ -57,7 +56,7 @@ fn bumps() -> Vec<(Utf8PathBuf, Utf8PathBuf)> {
 }
 
 #[test]
-fn every_change_is_the_one_that_a_plain_script_finds() {
+fn every_change_is_the_one_that_a_plain_script_finds_the_flagship_s_too() {
     let temp = Temp::new();
     let script = common::project().join("tests/oracle/lock_changes.py");
     for (old, new) in bumps()

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Run as _;
-use super::{Temp, lockwright_in_forky, mirrors, project, shared, shared_store};
+use super::{Temp, flagship_locks, lockwright_in_forky, mirrors, project, shared_store};
 
 /// Where the forky root's interpreter is.
 pub const PYTHON: &str = "/usr/bin/python3.14";
@@ -22,15 +22,10 @@ pub fn sync(temp: &Temp, project: &Utf8Path, more: &[&str]) -> Utf8PathBuf {
     venv
 }
 
-/// The flagship's, where its lock is beside the project; if not, that is said. The first time lxml, xmlsec, psycopg-c and
+/// The flagship's, where its lock is; if not, that is said. The first time lxml, xmlsec, psycopg-c and
 /// gssapi are built, for some minutes; later they are found in the store.
 pub fn flagship(temp: &Temp) -> Option<Utf8PathBuf> {
-    let Some(shared) = shared() else {
-        eprintln!(
-            "the flagship's lock is not beside the project: the other test proves the same of a smaller one"
-        );
-        return None;
-    };
+    let locks = flagship_locks()?;
     let lock = project().join("examples/authentik/build/uv.lock");
     let selection = [
         "--no-dev",
@@ -41,9 +36,5 @@ pub fn flagship(temp: &Temp) -> Option<Utf8PathBuf> {
         "--build-lock",
         lock.as_str(),
     ];
-    Some(sync(
-        temp,
-        &shared.join("fixtures/authentik/2026.2.0"),
-        &selection,
-    ))
+    Some(sync(temp, &locks.join("2026.2.0"), &selection))
 }

@@ -25,6 +25,7 @@ pub mod sources;
 mod tools;
 
 use std::fs;
+use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -48,11 +49,20 @@ pub fn fixture(name: &str) -> Utf8PathBuf {
     path
 }
 
-/// The folder of real locks beside the project, on machines that have it: a test may look further with it, and has to
-/// mean something without it.
-pub fn shared() -> Option<Utf8PathBuf> {
-    let path = project().parent()?.join("shared");
-    path.is_dir().then_some(path)
+/// The folder of the flagship's locks, one in each release, beside the project on machines that have it. A test looks
+/// further with them, and proves the same of our own locks; it has `flagship` in its name, so that what is said here is
+/// seen.
+pub fn flagship_locks() -> Option<Utf8PathBuf> {
+    let path = project().parent()?.join("shared/fixtures/authentik");
+    if path.is_dir() {
+        return Some(path);
+    }
+    // Not by eprintln!, which the test harness keeps to itself.
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: the flagship's locks, for {path} is not there; the same was asked of our own"
+    );
+    None
 }
 
 /// A temporary folder with a canonical UTF-8 path, removed when dropped.
