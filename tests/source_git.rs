@@ -422,6 +422,112 @@ fn what_old_tools_wrote_wrongly_is_no_danger() {
     assert!(unpacked.join("folder/plain.txt").is_file());
 }
 
+/// What git says of the repository that a build sees.
+fn seen(room: &Room, tree: &GitTree, name: &str) -> (Utf8PathBuf, impl Fn(&[&str]) -> String) {
+    let folder = room.root.join(name);
+    let limits = lockwright::files::archive::Limits::default();
+    let shape = source::Shape::Packed;
+    let unpacked = source::unpack(&tree.archive.path, name, shape, &folder, &limits).unwrap();
+    let about = unpacked.commit.expect("the archive says of its commit");
+    about.write(&folder, Some("1.2.3+local.1")).unwrap();
+    let at = folder.clone();
+    (folder, move |arguments: &[&str]| git(&at, arguments))
+}
+
+#[test]
+fn a_build_sees_a_repository_of_the_commit_that_git_finds_nothing_wrong_with() {
+    let room = Room::new();
+    // Whose files are changed on their way out of the repository, and one that a build must not see.
+    let (converted, _) = room.repository("inner");
+    let plain = room.root.join("plain");
+    std::fs::create_dir_all(plain.join("a.b/c")).unwrap();
+    for (path, text) in [
+        ("a", "1"),
+        ("a.b/c/d", "2"),
+        ("a.b.txt", "3"),
+        ("a0", "1"),
+        ("ignored", "x"),
+    ] {
+        std::fs::write(plain.join(path), text).unwrap();
+    }
+    std::fs::write(plain.join(".gitignore"), "ignored\n").unwrap();
+    std::os::unix::fs::symlink("a.b/c", plain.join("link")).unwrap();
+    git(&plain, &["init", "--quiet"]);
+    git(&plain, &["add", "-A"]);
+    git(
+        &plain,
+        &[
+            "submodule",
+            "--quiet",
+            "add",
+            converted.as_str(),
+            "sub/module",
+        ],
+    );
+    git(&plain, &["commit", "--quiet", "-m", "first"]);
+    git(
+        &plain,
+        &[
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            "sécond\n\nwith more\n\nto say",
+        ],
+    );
+    let commit = git(&plain, &["rev-parse", "HEAD"]);
+    let options = Options {
+        offline: true,
+        ..Options::default()
+    };
+    let wanted = Revision {
+        url: format!("file://{plain}"),
+        rev: commit.clone(),
+        submodules: true,
+    };
+    let tree = source::git::fetch(&room.store, &wanted, &options).unwrap();
+    let (folder, ask) = seen(&room, &tree, "seen");
+    assert_eq!(ask(&["rev-parse", "HEAD"]), commit);
+    assert_eq!(
+        ask(&["log", "--format=%H %B"]),
+        git(&plain, &["log", "-1", "--format=%H %B"])
+    );
+    assert_eq!(
+        ask(&["ls-files", "--stage"]),
+        git(&plain, &["ls-files", "--stage"])
+    );
+    assert_eq!(ask(&["describe"]), "v1.2.3+local.1");
+    assert_eq!(
+        ask(&["describe", "--long", "--tags", "--dirty"])
+            .split("-0-g")
+            .next(),
+        Some("v1.2.3+local.1")
+    );
+    assert_eq!(ask(&["status", "--porcelain"]), "");
+    ask(&["fsck", "--strict", "--full"]);
+    let archive = ask(&["archive", "--format=tar", "--output=../archive.tar", "HEAD"]);
+    assert_eq!(archive, "");
+    std::fs::write(folder.join("a"), "changed").unwrap();
+    std::fs::write(folder.join("new"), "").unwrap();
+    assert_eq!(ask(&["status", "--porcelain"]), "M a\n?? new");
+
+    let commit = git(&converted, &["rev-parse", "HEAD"]);
+    let wanted = Revision {
+        url: format!("file://{converted}"),
+        rev: commit.clone(),
+        submodules: true,
+    };
+    let tree = source::git::fetch(&room.store, &wanted, &options).unwrap();
+    let (_, ask) = seen(&room, &tree, "seen-converted");
+    assert_eq!(ask(&["status", "--porcelain"]), "");
+    assert_eq!(ask(&["ls-files"]), git(&converted, &["ls-files"]));
+    assert_eq!(
+        ask(&["log", "--format=%an %ad %s"]),
+        git(&converted, &["log", "--format=%an %ad %s"])
+    );
+    ask(&["fsck", "--strict", "--full"]);
+}
+
 #[test]
 fn settings_of_the_user_do_not_change_a_checkout() {
     let room = Room::new();

@@ -10,6 +10,7 @@ mod common;
 mod folders;
 mod hostile;
 mod lock;
+mod scm;
 
 use std::fs;
 use std::process::Command;

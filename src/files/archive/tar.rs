@@ -265,7 +265,11 @@ pub struct Tar<'a> {
     at: usize,
     left: usize,
     limits: Limits,
+    note: Option<&'a [u8]>,
 }
+
+/// The keyword of what we say of an archive ourselves.
+pub const NOTE: &str = "LOCKWRIGHT.about";
 
 /// What extensions say of the member that follows them.
 #[derive(Default)]
@@ -274,6 +278,7 @@ struct Extension<'a> {
     target: Option<Cow<'a, [u8]>>,
     size: Option<u64>,
     sparse: bool,
+    note: Option<&'a [u8]>,
 }
 
 impl<'a> Tar<'a> {
@@ -285,7 +290,13 @@ impl<'a> Tar<'a> {
             at: 0,
             left: limits.members,
             limits: *limits,
+            note: None,
         }
+    }
+
+    /// What is said of the archive under [`NOTE`], once its first member was asked for.
+    pub fn note(&self) -> Option<&'a [u8]> {
+        self.note
     }
 
     /// The next member.
@@ -313,6 +324,7 @@ impl<'a> Tar<'a> {
                     if global.path.is_some() || global.target.is_some() || global.size.is_some() {
                         return Err(Reason::Extension(at, "it names all members alike"));
                     }
+                    self.note = self.note.or(global.note);
                 }
                 EntryType::GNULongName => {
                     extended = Some(at);
@@ -517,6 +529,7 @@ fn pax<'a>(body: &'a [u8], at: usize, into: &mut Extension<'a>) -> Result<(), Re
                 into.size = Some(size);
             }
             key if key.starts_with(b"GNU.sparse.") => into.sparse = true,
+            key if key == NOTE.as_bytes() => into.note = Some(value),
             // Times, owners, comments.
             _ => {}
         }

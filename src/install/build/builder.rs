@@ -352,6 +352,7 @@ impl<'a> Builder<'a> {
             return Ok(None);
         }
         // Checked even when the build failed: what is missing is most often why.
+        workshop.check_git()?;
         workshop.check(&outcome.requires, needs)?;
         let Some(made) = outcome.wheel else {
             if options.keep_failed {

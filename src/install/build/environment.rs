@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::error::BuildError;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Source};
 use super::sandbox::INSIDE;
 use crate::decide::plan::PlannedPackage;
 use crate::decide::target::probe::Interpreter;
@@ -19,6 +19,20 @@ use crate::obtain::store::Blob;
 
 /// The time that builds believe it is: 1 January 1980, the first that a zip archive can hold.
 const EPOCH: &str = "315532800";
+
+/// By what back ends are told a version that they do not have to look for: setuptools-scm and
+/// hatch-vcs, pdm-backend, pbr, poetry-dynamic-versioning, uv-dynamic-versioning. What has no such
+/// variable (versioningit, versioneer) finds it as a tag.
+const VERSION: [&str; 5] = [
+    "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "PDM_BUILD_SCM_VERSION",
+    "PBR_VERSION",
+    "POETRY_DYNAMIC_VERSIONING_BYPASS",
+    "UV_DYNAMIC_VERSIONING_BYPASS",
+];
+
+/// By what pbr is told not to write files from a history that ends at its commit.
+const NO_HISTORY: [&str; 2] = ["SKIP_GENERATE_AUTHORS", "SKIP_WRITE_GIT_CHANGELOG"];
 
 /// A build requirement that is here.
 pub(super) struct Wheelhouse<'a> {
@@ -94,10 +108,15 @@ pub(super) fn variables(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    // Back ends that ask version control for the version find none here. The lock knows it.
+    // Back ends that would work the version out from a history that is not here. The lock knows it.
     if let Some(version) = &recipe.package.version {
-        for name in ["SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION"] {
+        for name in VERSION {
             all.insert(name.into(), version.to_string());
+        }
+    }
+    if matches!(recipe.source, Source::Git(_)) {
+        for name in NO_HISTORY {
+            all.insert(name.into(), "1".into());
         }
     }
     all.extend(recipe.environment.iter().cloned());

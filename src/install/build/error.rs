@@ -12,6 +12,7 @@ use crate::files::archive::zip::ZipError;
 use crate::files::tree::TreeError;
 use crate::install::python::WheelError;
 use crate::obtain::fetch::FetchError;
+use crate::obtain::source::view::ViewError;
 use crate::obtain::source::{ArchiveError, GitError};
 use crate::obtain::store::StoreError;
 
@@ -68,6 +69,8 @@ pub enum BuildError {
     Git(#[from] GitError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    View(#[from] ViewError),
     #[error(transparent)]
     Zip(#[from] ZipError),
     #[error(transparent)]

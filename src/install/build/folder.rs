@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::project::Project;
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::foreign;
 use crate::files::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
 
 /// Back ends whose editable wheels follow from what is at a project's top and from the names of its
@@ -35,7 +36,7 @@ enum Kind {
 /// end is known to be plain, files below the top count by their folders' names alone.
 pub(super) fn digest(folder: &Utf8Path, is_editable: bool) -> io::Result<Digest> {
     let is_plain = is_editable
-        && Project::read(folder)
+        && Project::read(folder, Utf8Path::new("/"))
             .is_ok_and(|project| PLAIN.contains(&project.backend.as_str()) && project.is_static);
     let mut found = list(folder.as_std_path())?;
     if is_plain {
@@ -56,7 +57,7 @@ fn entry(real: &Path, path: &Path, kind: Kind) -> io::Result<Vec<u8>> {
         Kind::File { is_executable } => {
             let mut hasher = Hasher::new(Algorithm::Sha256);
             let mut piece = vec![0; 1 << 16];
-            let mut file = fs::File::open(real)?;
+            let mut file = foreign::open(real)?;
             loop {
                 match io::Read::read(&mut file, &mut piece)? {
                     0 => break,

@@ -3,6 +3,8 @@
 use camino::Utf8Path;
 use serde::Deserialize;
 
+use crate::core::foreign;
+
 /// The back end of projects that name none (PEP 517, "Source trees").
 const LEGACY: &str = "setuptools.build_meta:__legacy__";
 
@@ -40,18 +42,21 @@ struct BuildSystem {
 }
 
 impl Project {
-    /// Reads it from a source's folder.
-    pub(super) fn read(folder: &Utf8Path) -> Result<Self, String> {
+    /// Reads it from a source's folder. Links may lead to it as long as they stay in `top`: a
+    /// stranger's may lead anywhere else.
+    pub(super) fn read(folder: &Utf8Path, top: &Utf8Path) -> Result<Self, String> {
         let file = folder.join("pyproject.toml");
-        if !file.is_file() {
+        if file.symlink_metadata().is_err() {
             if folder.join("setup.py").is_file() || folder.join("setup.cfg").is_file() {
                 return Ok(Self::legacy(vec!["setuptools >= 40.8.0".into()]));
             }
             return Err("it has neither a pyproject.toml nor a setup.py".into());
         }
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| format!("its pyproject.toml cannot be read: {error}"))?;
-        Self::parse(&text)
+        let failed =
+            |error: &dyn std::fmt::Display| format!("its pyproject.toml cannot be read: {error}");
+        let text =
+            foreign::read_inside(top, &file, foreign::TEXT).map_err(|error| failed(&error))?;
+        Self::parse(&String::from_utf8(text).map_err(|error| failed(&error))?)
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -95,7 +95,7 @@ impl Recipe {
         let needs: Option<Vec<Value>> = self.needs.iter().map(Need::id).collect();
         let about = &interpreter.about;
         let all = json!({
-            "form": 2,
+            "form": 3,
             "lockwright": env!("CARGO_PKG_VERSION"),
             "package": self.package.name,
             "version": self.package.version,

@@ -35,13 +35,17 @@ pub(super) struct Place {
     pub(super) seen: Utf8PathBuf,
     /// Whether it is the user's own folder, to be written to.
     pub(super) is_editable: bool,
+    /// Whether there is a repository of the commit that it is.
+    pub(super) has_view: bool,
 }
 
 impl Ready {
-    /// Puts it below the build's folder, which the build sees as `seen`.
+    /// Puts it below the build's folder, which the build sees as `seen`. A commit comes with what a
+    /// build may ask of version control; the lock's version is its tag.
     pub(super) fn put(
         &self,
         package: &str,
+        version: Option<&str>,
         folder: &Utf8Path,
         seen: &Utf8Path,
     ) -> Result<Place, BuildError> {
@@ -54,6 +58,7 @@ impl Ready {
                 real: path.clone(),
                 seen: path.clone(),
                 is_editable: true,
+                has_view: false,
             }),
             Self::Folder { path, .. } => {
                 folder::copy(path, &into)?;
@@ -61,6 +66,7 @@ impl Ready {
                     real: into,
                     seen,
                     is_editable: false,
+                    has_view: false,
                 })
             }
             Self::Archive {
@@ -72,6 +78,10 @@ impl Ready {
             } => {
                 let unpacked = unpack(blob, name, *shape, &into, &Limits::default())?;
                 report_lfs(package, &unpacked, *wants_lfs)?;
+                let has_view = match &unpacked.commit {
+                    Some(commit) => commit.write(&into, version).map(|()| true)?,
+                    None => false,
+                };
                 let below = subdirectory.as_deref().unwrap_or_default();
                 let below = below.trim_matches('/');
                 if below.is_empty() || below == "." {
@@ -79,6 +89,7 @@ impl Ready {
                         real: into,
                         seen,
                         is_editable: false,
+                        has_view,
                     });
                 }
                 let below = TreePath::new(below).map_err(TreeError::from)?;
@@ -98,6 +109,7 @@ impl Ready {
                     seen: seen.join(below.as_str()),
                     real,
                     is_editable: false,
+                    has_view,
                 })
             }
         }

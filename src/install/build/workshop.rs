@@ -26,6 +26,9 @@ use crate::decide::plan::PlannedPackage;
 /// How the folders' names begin.
 const PREFIX: &str = "lockwright-build-";
 
+/// The file by which a build is known to have asked git in vain.
+const ASKED: &str = "asked-git";
+
 /// Wheels above this are not believed, in bytes.
 const LARGEST: u64 = 8 << 30;
 
@@ -109,8 +112,13 @@ impl<'a> Workshop<'a> {
             true => Utf8PathBuf::from(sandbox::INSIDE),
             false => folder.clone(),
         };
-        let place = source.put(&label, &folder, &seen)?;
-        let project = Project::read(&place.real).map_err(|reason| BuildError::Project {
+        let version = recipe.package.version.as_ref().map(ToString::to_string);
+        let place = source.put(&label, version.as_deref(), &folder, &seen)?;
+        let within = match place.is_editable {
+            true => Utf8Path::new("/"),
+            false => &folder,
+        };
+        let project = Project::read(&place.real, within).map_err(|reason| BuildError::Project {
             package: label.clone(),
             reason,
         })?;
@@ -232,7 +240,7 @@ impl<'a> Workshop<'a> {
             place: &self.place,
             project: &self.project,
             needs,
-            variables: environment::variables(self.recipe, &self.seen, is_contained),
+            variables: self.variables(is_contained)?,
             is_contained,
             limit: self.options.limit,
             this: &self.options.this,
@@ -244,6 +252,66 @@ impl<'a> Workshop<'a> {
         };
         let outcome = bench.run(hook, only_ask);
         outcome.map_err(|source| self.disk(source))
+    }
+
+    /// The build's variables. Where a commit is built, a `git` that only says that it was asked stands in
+    /// for one that is not there, or that would have nothing to show.
+    fn variables(&self, is_contained: bool) -> Result<Vec<(String, String)>, BuildError> {
+        let mut all = environment::variables(self.recipe, &self.seen, is_contained);
+        if !self.is_commit() {
+            return Ok(all);
+        }
+        let stand_in = self.folder.join("no-git");
+        let asked = self.seen.join(ASKED);
+        let text = format!(
+            "#!/bin/sh\ncase $1 in --version) ;; *) : > {asked} ;; esac\n\
+             echo 'there is no git, or nothing that it could show' >&2\nexit 127\n"
+        );
+        fs::create_dir_all(&stand_in)
+            .and_then(|()| fs::write(stand_in.join("git"), text))
+            .and_then(|()| {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+                fs::set_permissions(stand_in.join("git"), mode)
+            })
+            .map_err(|source| self.disk(source))?;
+        let stand_in = self.seen.join("no-git");
+        for (name, value) in &mut all {
+            if name == "PATH" {
+                *value = match self.place.has_view {
+                    true => format!("{value}:{stand_in}"),
+                    false => format!("{stand_in}:{value}"),
+                };
+            }
+        }
+        Ok(all)
+    }
+
+    fn is_commit(&self) -> bool {
+        matches!(self.recipe.source, Source::Git(_))
+    }
+
+    /// Says no where the build asked git for something and did not get it: files may be missing in its
+    /// wheel, without a word.
+    pub(super) fn check_git(&self) -> Result<(), BuildError> {
+        let folder = foreign::Folder::open(&self.folder).map_err(|source| self.disk(source))?;
+        if !self.is_commit() || !folder.has(ASKED) {
+            return Ok(());
+        }
+        let reason = match self.place.has_view {
+            true => {
+                "its back end asks git which files belong to it, or which version it is, and there is no \
+                 git in /usr/bin, /usr/local/bin or /bin: install git"
+            }
+            false => {
+                "its back end asks git which files belong to it, or which version it is, and its \
+                 commit cannot be shown: repositories whose objects are named by SHA-256 are not \
+                 understood, nor commits whose text is longer than half a mebibyte"
+            }
+        };
+        Err(BuildError::Project {
+            package: self.recipe.package.label(),
+            reason: reason.to_owned(),
+        })
     }
 
     /// The wheel that was made, checked and written anew.

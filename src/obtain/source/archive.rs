@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use camino::Utf8Path;
 
+use super::view::About;
 use crate::files::archive::Limits;
 use crate::files::archive::tar::{Kind, Member, Tar, TarError, unpack as unpack_gzip};
 use crate::files::archive::zip::{Zip, ZipError};
@@ -32,6 +33,8 @@ pub enum Shape {
 pub struct Unpacked {
     /// Files that are only pointers to what Git LFS keeps, by path.
     pub lfs_pointers: Vec<String>,
+    /// The commit whose files these are, where they were packed here.
+    pub commit: Option<About>,
 }
 
 /// Why an archive is not unpacked.
@@ -142,10 +145,10 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn tar(&mut self, tar: Tar<'_>) -> Result<(), ArchiveError> {
+    fn tar(&mut self, mut tar: Tar<'_>) -> Result<(), ArchiveError> {
         // For hard links, which name what came before them.
         let mut files: HashMap<String, (&[u8], u32)> = HashMap::new();
-        for member in tar {
+        for member in &mut tar {
             let member = member?;
             let Some(path) = self.place(&member)? else {
                 continue;
@@ -173,6 +176,10 @@ impl Unpacking<'_> {
                     return Err(TarError::member(self.name, name, why).into());
                 }
             }
+        }
+        if self.shape == Shape::Packed {
+            let about = tar.note().map(serde_json::from_slice);
+            self.done.commit = about.and_then(Result::ok);
         }
         Ok(())
     }

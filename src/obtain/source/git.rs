@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::git_program::Repository;
 use super::packed::{self, PackError};
+use super::view::About;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::tree_path::TreePath;
@@ -156,10 +157,11 @@ pub fn fetch(store: &Store, wanted: &Revision, options: &Options) -> Result<GitT
     let folder = Utf8Path::from_path(temporary.path())
         .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?;
     let checkout = Checkout { options, folder };
-    let (commit, tree) = checkout.fetch(wanted, 0)?;
+    let (commit, about, tree) = checkout.fetch(wanted, 0)?;
     let file_name = format!("{}-{}.tar.gz", stem(&wanted.url), short(&commit));
     let archive = folder.join(&file_name);
-    packed::pack(&tree, &archive)?;
+    let about = about.and_then(|about| serde_json::to_string(&about).ok());
+    packed::pack(&tree, &archive, about.as_deref())?;
     let made_by = format!("git {} {commit}", shown(&wanted.url));
     let key = key(&commit, wanted.submodules);
     let (_, archive) = store.insert_built(&key, &file_name, &archive, &made_by)?;
@@ -205,7 +207,7 @@ fn vendored(
 /// What a tree is found by in the store. Where it came from is no part of it: a commit is the same
 /// everywhere.
 fn key(commit: &str, submodules: bool) -> Digest {
-    let text = format!("git tree, form 1\n{commit}\nsubmodules: {submodules}\n");
+    let text = format!("git tree, form 2\n{commit}\nsubmodules: {submodules}\n");
     Digest::of(Algorithm::Sha256, text.as_bytes())
 }
 
@@ -222,8 +224,12 @@ struct Checkout<'a> {
 
 impl Checkout<'_> {
     /// Fetches a repository and writes its files, its submodules' too, into a new folder. Returns
-    /// the commit, and that folder.
-    fn fetch(&self, wanted: &Revision, depth: usize) -> Result<(String, Utf8PathBuf), GitError> {
+    /// the commit, what is kept of it besides, and that folder.
+    fn fetch(
+        &self,
+        wanted: &Revision,
+        depth: usize,
+    ) -> Result<(String, Option<About>, Utf8PathBuf), GitError> {
         let Revision { url, rev, .. } = wanted;
         check_rev(rev)?;
         let asked = self.location(url)?;
@@ -257,13 +263,15 @@ impl Checkout<'_> {
                 path,
             });
         }
+        let text = repository.ask(["cat-file", "commit", &commit])?;
+        let about = About::new(&commit, &text, &links(&listing));
         repository.check_out(&commit, &tree)?;
         if wanted.submodules {
             self.submodules(&repository, wanted, &commit, &links(&listing), &tree, depth)?;
         }
         // Of many submodules, one repository is there at a time.
         let _ = std::fs::remove_dir_all(&bare);
-        Ok((commit, tree))
+        Ok((commit, about, tree))
     }
 
     /// A new folder, which goes with the one that all are in.
@@ -338,7 +346,7 @@ impl Checkout<'_> {
                 rev: commit.clone(),
                 submodules: true,
             };
-            let (_, tree) = self.fetch(&module, depth + 1)?;
+            let (_, _, tree) = self.fetch(&module, depth + 1)?;
             put(&tree, into, path).map_err(refuse)?;
         }
         Ok(())

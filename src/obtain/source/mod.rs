@@ -10,6 +10,7 @@ pub mod git;
 mod git_program;
 mod packed;
 pub mod show;
+pub mod view;
 
 pub use archive::{ArchiveError, Shape, Unpacked, unpack};
 pub use git::{GitError, GitTree, Revision};

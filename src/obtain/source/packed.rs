@@ -16,6 +16,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::core::foreign;
 use crate::core::walk::{Node, WalkError, walk};
+use crate::files::archive::tar::NOTE;
 
 /// Why a tree cannot be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +36,12 @@ pub enum PackError {
     },
 }
 
-/// Writes the archive of a tree.
-pub(super) fn pack(tree: &Utf8Path, archive: &Utf8Path) -> Result<(), PackError> {
+/// Writes the archive of a tree, with a note at its beginning that readers pass over.
+pub(super) fn pack(
+    tree: &Utf8Path,
+    archive: &Utf8Path,
+    note: Option<&str>,
+) -> Result<(), PackError> {
     let failed = |doing, path: &Path| {
         let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());
         move |source| PackError::Io {
@@ -49,6 +54,9 @@ pub(super) fn pack(tree: &Utf8Path, archive: &Utf8Path) -> Result<(), PackError>
     let root = walk(tree.as_std_path())?;
     let file = File::create_new(archive).map_err(writing())?;
     let mut tar = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
+    if let Some(note) = note {
+        append_note(&mut tar, note).map_err(writing())?;
+    }
     let mut outcome = Ok(());
     root.each(&mut |path, node| {
         if outcome.is_ok() && !path.as_os_str().is_empty() {
@@ -59,6 +67,25 @@ pub(super) fn pack(tree: &Utf8Path, archive: &Utf8Path) -> Result<(), PackError>
     outcome?;
     let finish = || tar.into_inner()?.finish()?.flush();
     finish().map_err(writing())
+}
+
+/// A record that holds for the whole archive (POSIX.1-2024, `pax`), as git's own archives have one.
+fn append_note(tar: &mut Builder<impl io::Write>, note: &str) -> io::Result<()> {
+    let rest = format!(" {NOTE}={note}\n");
+    // The length counts its own digits.
+    let mut length = rest.len();
+    while length != rest.len() + length.to_string().len() {
+        length = rest.len() + length.to_string().len();
+    }
+    let record = format!("{length}{rest}");
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::XGlobalHeader);
+    header.set_path("pax_global_header")?;
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_size(record.len() as u64);
+    header.set_cksum();
+    tar.append(&header, record.as_bytes())
 }
 
 fn append(
