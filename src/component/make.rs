@@ -66,17 +66,20 @@ pub fn make(
     changed.extend(elf::make(context, &root, prefix)?);
     links::check(context, &root)?;
     keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
-    sealed(context, &root)?;
+    let is_touched = !changed.is_empty() || !component.run.is_empty() || !component.keep.is_empty();
+    let owner = staged.owner(&format!("component {}", context.name));
+    if component.seal == manifest::Seal::FixedOutput {
+        sealed(context, &root)?;
+        staged.rescan(owner).map_err(context.failed("", "seal"))?;
+    } else {
+        if is_touched {
+            staged.rescan(owner).map_err(context.failed("", "seal"))?;
+        }
+        sealed(context, &root)?;
+        staged.take_modes().map_err(context.failed("", "seal"))?;
+    }
     smoke::check(context, &root, prefix)?;
 
-    let is_touched = !changed.is_empty()
-        || !component.run.is_empty()
-        || !component.keep.is_empty()
-        || component.seal == manifest::Seal::FixedOutput;
-    if is_touched {
-        let owner = staged.owner(&format!("component {}", context.name));
-        staged.rescan(owner).map_err(context.failed("", "seal"))?;
-    }
     let hash = nar::hash_path(&root).map_err(context.failed("", "seal"))?;
     let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
     let (files, bytes) = record::count(&walked);

@@ -47,6 +47,10 @@ pub struct Entry {
     pub kind: FileType,
     /// All bits of its mode, set-user-ID and its like among them.
     pub mode: u32,
+    /// Length in bytes.
+    pub size: u64,
+    /// When it was last changed, be it only in its mode: seconds and nanoseconds. Nobody can set it.
+    pub changed: (i64, i64),
 }
 
 impl Folder {
@@ -110,6 +114,11 @@ impl Folder {
                 name: OsString::from_vec(name),
                 kind: FileType::from_raw_mode(stat.st_mode),
                 mode: stat.st_mode & 0o7777,
+                size: u64::try_from(stat.st_size).unwrap_or_default(),
+                changed: (
+                    stat.st_ctime,
+                    i64::try_from(stat.st_ctime_nsec).unwrap_or_default(),
+                ),
             });
         }
         Ok(entries)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, Mode};
 use sha2::{Digest as _, Sha256};
 
@@ -14,11 +15,24 @@ use crate::core::foreign::{Entry, Folder};
 #[derive(Debug)]
 pub struct Staged {
     tree: Tree,
+    /// When the last of its files was there: what has a later time of change was touched since.
+    /// The least of all times where that cannot be told.
+    finished: (i64, i64),
 }
 
 impl Staged {
     pub(super) fn new(tree: Tree) -> Self {
-        Self { tree }
+        // The file system's own clock, which may tick seldom.
+        let probe = tree.temporary(0o600).ok().and_then(|(name, file)| {
+            let stat = rustix::fs::fstat(&file).ok()?;
+            tree.discard(&name);
+            let nanoseconds = i64::try_from(stat.st_ctime_nsec).ok()?;
+            Some((stat.st_ctime, nanoseconds))
+        });
+        Self {
+            tree,
+            finished: probe.unwrap_or((i64::MIN, 0)),
+        }
     }
 
     /// Goes back to writing, under the tree's own rules of collision.
@@ -113,18 +127,21 @@ impl Staged {
     }
 
     /// Finds what was changed by other means, a build step say: what is new or different becomes
-    /// the owner's, what is gone is forgotten. Reads every file.
+    /// the owner's, what is gone is forgotten. A file that nobody has touched since the tree was
+    /// finished, and that has its length and mode, is what it was; all others are read, on every
+    /// core.
     ///
     /// # Errors
     /// As [`Self::inspect`]; and when a file cannot be read.
     pub fn rescan(&self, owner: Owner) -> Result<(), TreeError> {
         let table = &self.tree.table;
         let mut seen = BTreeSet::new();
-        self.look_through(&mut |folder, path, kind| {
-            let reading = |error: std::io::Error| self.tree.io("read", path, error);
-            let content = match kind {
+        let mut touched = Vec::new();
+        self.look_through(&mut |folder, path, entry| {
+            match entry.kind {
                 FileType::Directory => return table.enter(owner, path).map(drop),
                 FileType::Symlink => {
+                    let reading = |error: std::io::Error| self.tree.io("read", path, error);
                     let target = rustix::fs::readlinkat(folder, path.file_name(), Vec::new());
                     let target = target.map_err(|error| reading(error.into()))?;
                     let target = target.into_string().map_err(|_| {
@@ -132,18 +149,21 @@ impl Staged {
                             "it leads to a name that is not UTF-8",
                         ))
                     })?;
-                    Content::Link(target.into())
+                    self.found(owner, path, &Content::Link(target.into()));
                 }
-                _ => {
-                    let file = folder.file(path.file_name()).map_err(reading)?;
-                    Content::File(Facts::of(file).map_err(reading)?)
-                }
-            };
-            if table.get(path).is_none_or(|node| node.content != content) {
-                table.put(owner, path, &content);
+                _ if self.is_untouched(path, entry) => {}
+                _ => touched.push(path.clone()),
             }
             seen.insert(path.clone());
             Ok(())
+        })?;
+        touched.par_iter().try_for_each(|path| {
+            let reading = |error| self.tree.io("read", path, error);
+            let folder = self.tree.open_folder(path.folder())?;
+            let file = folder.file(path.file_name()).map_err(reading)?;
+            let facts = Facts::of(file).map_err(reading)?;
+            self.found(owner, path, &Content::File(facts));
+            Ok::<_, TreeError>(())
         })?;
         let gone: Vec<_> = table
             .entries()
@@ -157,17 +177,53 @@ impl Staged {
         Ok(())
     }
 
+    /// What is at a path is the owner's, unless it is what was known.
+    fn found(&self, owner: Owner, path: &TreePath, content: &Content) {
+        let table = &self.tree.table;
+        if table.get(path).is_none_or(|node| node.content != *content) {
+            table.put(owner, path, content);
+        }
+    }
+
+    fn is_untouched(&self, path: &TreePath, entry: &Entry) -> bool {
+        let Some(Content::File(facts)) = self.tree.table.get(path).map(|node| node.content) else {
+            return false;
+        };
+        entry.changed < self.finished
+            && facts.size == entry.size
+            && u32::from(facts.mode) == entry.mode
+            && facts.sha256.is_some()
+    }
+
+    /// Takes the modes of all files for what they are now, after they alone were changed.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`].
+    pub fn take_modes(&self) -> Result<(), TreeError> {
+        let table = &self.tree.table;
+        self.look_through(&mut |_, path, entry| {
+            if let Some(node) = table.get(path)
+                && let Content::File(facts) = node.content
+            {
+                let mode = (entry.mode & 0o777) as u16;
+                table.put(node.owner, path, &Content::File(Facts { mode, ..facts }));
+            }
+            Ok(())
+        })
+    }
+
     /// Visits all that is in the tree, folders before what is in them.
     fn look_through(
         &self,
-        visit: &mut dyn FnMut(&Folder, &TreePath, FileType) -> Result<(), TreeError>,
+        visit: &mut dyn FnMut(&Folder, &TreePath, &Entry) -> Result<(), TreeError>,
     ) -> Result<(), TreeError> {
         let mut folders = vec![String::new()];
         while let Some(inside) = folders.pop() {
             let reading = |error| TreeError::io("read", &self.root().join(&inside), error);
             let folder = self.tree.open_folder(&inside)?;
-            for Entry { name, kind, mode } in folder.entries().map_err(reading)? {
-                let name = name.into_string().map_err(|name| {
+            for entry in folder.entries().map_err(reading)? {
+                let (kind, mode) = (entry.kind, entry.mode);
+                let name = entry.name.clone().into_string().map_err(|name| {
                     let name = name.display();
                     reading(std::io::Error::other(format!(
                         "it has the name {name}, which is not UTF-8"
@@ -191,7 +247,7 @@ impl Staged {
                     rustix::fs::chmodat(&folder, path.file_name(), mode, AtFlags::empty())
                         .map_err(|error| self.tree.io("set the mode of", &path, error.into()))?;
                 }
-                visit(&folder, &path, kind)?;
+                visit(&folder, &path, &entry)?;
                 if kind == FileType::Directory {
                     folders.push(path.as_str().to_owned());
                 }

@@ -423,7 +423,7 @@ impl Tree {
     }
 
     /// Removes a file of `tmp/`; should that fail, it goes with the folder.
-    fn discard(&self, temporary: &str) {
+    pub(super) fn discard(&self, temporary: &str) {
         let _ = rustix::fs::unlinkat(&self.stage.tmp, temporary, AtFlags::empty());
     }
 
