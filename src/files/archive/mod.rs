@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether so many unpacked bytes are more than is believed of so many packed ones.
+    /// Whether so many unpacked bytes are more than these limits allow of so many packed ones.
     pub fn is_bomb(&self, unpacked: u64, packed: u64) -> bool {
         unpacked > self.total
             || (unpacked > self.ratio_from && unpacked / packed.max(1) > self.ratio)

@@ -109,7 +109,9 @@ impl TarError {
 pub enum Reason {
     #[error("it does not unpack ({0})")]
     Gzip(String),
-    #[error("it would unpack to {0} bytes from {1}, more than is believed")]
+    #[error(
+        "it would unpack to {0} bytes from {1}, more than --max-unpacked and --max-ratio allow"
+    )]
     Bomb(u64, u64),
     #[error("it has more than {0} members")]
     TooMany(usize),

@@ -105,9 +105,11 @@ pub enum Reason {
     Hidden(u64, u64),
     #[error("what stands behind member {0} is not its checksum and sizes, as its header says")]
     Descriptor(String),
-    #[error("member {0} would unpack to {1} bytes, more than is believed")]
+    #[error("member {0} would unpack to {1} bytes, more than --max-unpacked and --max-ratio allow")]
     Bomb(String, u64),
-    #[error("all members together would unpack to {0} bytes from {1}, more than is believed")]
+    #[error(
+        "all members together would unpack to {0} bytes from {1}, more than --max-unpacked and --max-ratio allow"
+    )]
     Big(u64, u64),
     #[error("member {0} does not unpack to what its header says")]
     Damaged(String),

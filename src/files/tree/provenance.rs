@@ -21,6 +21,7 @@ use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::BASE64URL_NOPAD;
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::table::{Owner, Table};
@@ -30,6 +31,9 @@ use super::{Content, Facts, TreeError, TreePath};
 const HEAD_END: &str = "\"entries\": [\n";
 const SEPARATOR: &str = ",\n";
 const TAIL: &str = "\n]}";
+
+/// How many entries one thread formats at a time.
+const PIECE: usize = 1024;
 
 /// Where it is inside a tree.
 pub const INSIDE: &str = ".lockwright/provenance.json";
@@ -54,6 +58,19 @@ pub struct Entry {
     pub owner: usize,
     /// What.
     pub content: Content,
+}
+
+impl Entry {
+    fn line(&self) -> serde_json::Result<String> {
+        let (path, owner) = (serde_json::to_string(self.path.as_str())?, self.owner);
+        Ok(match &self.content {
+            Content::File(facts) => line(&path, owner, facts),
+            Content::Link(target) => {
+                let target = serde_json::to_string(target)?;
+                format!("[{path}, {owner}, \"link\", {target}]")
+            }
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -99,19 +116,18 @@ impl Provenance {
         let mut to = io::BufWriter::with_capacity(1 << 18, to);
         let owners = serde_json::to_string(&self.owners)?;
         write!(to, "{{\n\"version\": 1,\n\"owners\": {owners},\n{HEAD_END}")?;
-        for (index, entry) in self.entries.iter().enumerate() {
+        let pieces = self.entries.par_chunks(PIECE).map(|entries| {
+            let lines = entries.iter().map(Entry::line);
+            Ok(lines
+                .collect::<serde_json::Result<Vec<_>>>()?
+                .join(SEPARATOR))
+        });
+        let pieces: Vec<String> = pieces.collect::<io::Result<_>>()?;
+        for (index, piece) in pieces.iter().enumerate() {
             if index > 0 {
                 to.write_all(SEPARATOR.as_bytes())?;
             }
-            let path = serde_json::to_string(entry.path.as_str())?;
-            let owner = entry.owner;
-            match &entry.content {
-                Content::File(facts) => to.write_all(line(&path, owner, facts).as_bytes())?,
-                Content::Link(target) => {
-                    let target = serde_json::to_string(target)?;
-                    write!(to, "[{path}, {owner}, \"link\", {target}]")?;
-                }
-            }
+            to.write_all(piece.as_bytes())?;
         }
         writeln!(to, "{TAIL}")?;
         to.flush()

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use indexmap::IndexSet;
 use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +126,7 @@ pub(super) enum Claim {
     Nothing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Named {
     name: String,
     rank: u64,
@@ -189,7 +190,7 @@ impl Folder {
 /// Locks are taken in this order: a folder's entries, then any one of the others.
 #[derive(Debug)]
 pub(super) struct Table {
-    owners: RwLock<Vec<Named>>,
+    owners: RwLock<IndexSet<Named>>,
     folders: RwLock<HashMap<Box<str>, Arc<Folder>>>,
     /// Everyone who brought a path that more than one brought.
     contested: Mutex<HashMap<TreePath, Vec<(Owner, Content)>>>,
@@ -208,27 +209,21 @@ impl Table {
     }
 
     pub(super) fn owner(&self, name: &str, rank: u64) -> Owner {
+        let named = Named {
+            name: name.to_owned(),
+            rank,
+        };
         let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
-        let known = owners
-            .iter()
-            .position(|owner| owner.rank == rank && owner.name == name);
-        let number = known.unwrap_or_else(|| {
-            owners.push(Named {
-                name: name.to_owned(),
-                rank,
-            });
-            owners.len() - 1
-        });
-        Owner(number as u32)
+        Owner(owners.insert_full(named).0 as u32)
     }
 
-    fn owners(&self) -> RwLockReadGuard<'_, Vec<Named>> {
+    fn owners(&self) -> RwLockReadGuard<'_, IndexSet<Named>> {
         self.owners.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn name(&self, owner: Owner) -> String {
         let owners = self.owners();
-        let named = owners.get(owner.0 as usize);
+        let named = owners.get_index(owner.0 as usize);
         named.map_or("?", |owner| &owner.name).to_owned()
     }
 
@@ -236,7 +231,7 @@ impl Table {
     fn compare(&self, one: Owner, other: Owner) -> Ordering {
         let owners = self.owners();
         let standing = |owner: Owner| {
-            let named = owners.get(owner.0 as usize);
+            let named = owners.get_index(owner.0 as usize);
             named.map_or((0, "?"), |owner| (owner.rank, owner.name.as_str()))
         };
         standing(one).cmp(&standing(other))

@@ -59,7 +59,7 @@ pub struct Options {
     pub allow_weak: bool,
     /// Who we say we are.
     pub credentials: Credentials,
-    /// How long a server is borne with.
+    /// Retry and timeout limits.
     pub patience: Patience,
     /// How connections are made.
     pub route: Route,

@@ -14,7 +14,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 use url::Url;
 
-/// How long a server is borne with.
+/// Retry and timeout limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// How often a download is tried again without having got any further.

@@ -1,6 +1,6 @@
 //! Finding the ELF files of a folder: most of a tree is something else, so what there is to do for
 //! each entry is kept little. Folders are listed in parallel, each opened from the one it is in, and
-//! a file is opened only if its name leaves it open whether it may be one.
+//! a file is opened unless its extension rules out ELF.
 
 use std::ffi::CStr;
 use std::io;
