@@ -78,12 +78,12 @@ fn places_and_values_as_deep_as_can_be() {
     let temp = Temp::new();
     let mut packages = Map::new();
     let mut place = String::new();
-    for number in 0..250 {
+    for number in 0..150 {
         place = format!(
             "{place}{}node_modules/d",
             if place.is_empty() { "" } else { "/" }
         );
-        let needs = if number + 1 < 250 {
+        let needs = if number + 1 < 150 {
             json!({ "d": "1.0.0", "absent": "1" })
         } else {
             json!({})
