@@ -91,6 +91,18 @@ let
     );
 
   fixed = hash: {
+    # Proxies, as they are outside. Certificates are the sandbox's, or else lockwright's own.
+    impureEnvVars = [
+      "http_proxy"
+      "https_proxy"
+      "ftp_proxy"
+      "all_proxy"
+      "no_proxy"
+      "HTTP_PROXY"
+      "HTTPS_PROXY"
+      "ALL_PROXY"
+      "NO_PROXY"
+    ];
     outputHashMode = "recursive";
     outputHashAlgo = "sha256";
     outputHash = hash;

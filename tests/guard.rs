@@ -168,7 +168,7 @@ fn no_tree_takes_the_place_of_what_must_not_be_lost() {
         world.refuses(&[&vendor[..], &FOREIGN[..]].concat(), says);
         let manifest = "world/p/lockwright.toml";
         world.refuses(
-            &["build", "-f", manifest, "c", "--clear", "--out", place],
+            &["build", "--file", manifest, "c", "--clear", "--out", place],
             says,
         );
     }

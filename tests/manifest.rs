@@ -280,7 +280,7 @@ fn a_local_folder_takes_a_source_s_place() {
 fn refusal(standin: &Standin, manifest: &str, args: &[&str]) -> String {
     let file = standin.app().join("bad.toml");
     fs::write(&file, manifest).unwrap();
-    let all = [&["-f", "bad.toml", "--quiet"], args].concat();
+    let all = [&["--file", "bad.toml", "--quiet"], args].concat();
     let ran = standin.build(&all).run().exit(1);
     assert_eq!(ran.stdout, "", "a refusal belongs on standard error");
     let left: Vec<String> = standin
@@ -447,7 +447,7 @@ fn a_base_that_is_in_use_elsewhere_is_made_anew_for_its_new_place() {
          python = { lock = '{source:app}/uv.lock', groups = [], install = 'dependencies', exclude = ['standin-git'] }\n\
          [component.app]\nbase = '{component:env}'\nsmoke = { commands = [['greet'], ['greeting-words']] }\n",
     );
-    standin.build(&["-f", "based.toml"]).run().ok();
+    standin.build(&["--file", "based.toml"]).run().ok();
     for name in ["env", "app"] {
         let out = standin.app().join("out").join(name);
         let said = run(out.join("bin/greet"), [""; 0]);

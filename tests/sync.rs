@@ -449,3 +449,29 @@ open("uv.lock", "w").write(re.sub(r'(greeting-1.2.0-py3-none-any.whl", hash = "s
     assert!(said.contains("METADATA says it is gretting"), "{said}");
     assert!(!scratch.venv().exists());
 }
+
+#[test]
+fn store_list_counts_what_is_kept_beside_artifacts() {
+    let scratch = Scratch::new();
+    for _ in 0..2 {
+        let _ = std::fs::remove_dir_all(scratch.venv());
+        scratch.ok(&["sync", "--offline", "--link-mode", "hardlink"]);
+    }
+    let list = String::from_utf8(scratch.run(&["store", "list", "--json"]).stdout).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let said = list["contents_bytes"].as_u64().unwrap();
+    let found = Command::new("find")
+        .arg(scratch.folder.path().join("store/v1/contents"))
+        .args(["-type", "f", "-printf", "%s\\n"])
+        .output()
+        .unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    let found: u64 = found.lines().map(|size| size.parse::<u64>().unwrap()).sum();
+    assert_eq!(said, found);
+    assert!(said > 0);
+    let text = String::from_utf8(scratch.run(&["store", "list"]).stdout).unwrap();
+    assert!(
+        text.contains("of what is in them, ready to be placed in"),
+        "{text}"
+    );
+}

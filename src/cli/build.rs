@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
-use super::{Failure, Global, Outcome, outputs, print};
+use super::{Failure, Global, Outcome, completions, outputs, print};
 use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
 use crate::decide::manifest::{Document, FILE_NAME};
 use crate::files::tree::Precious;
@@ -21,13 +21,12 @@ use crate::obtain::fetch::mirrors::Mirror;
 ///
 /// Prints name, NAR hash and place of each.
 #[derive(Debug, Args)]
-#[command(mut_arg("find_links", |arg| arg.short(None)))]
 pub struct ComponentArgs {
     /// The components, with what they need [default: all]
-    #[arg(value_name = "COMPONENT")]
+    #[arg(value_name = "COMPONENT", add = completions::components())]
     names: Vec<String>,
     /// The manifest
-    #[arg(long, short = 'f', value_name = "FILE", default_value = FILE_NAME)]
+    #[arg(long, value_name = "FILE", default_value = FILE_NAME)]
     file: Utf8PathBuf,
     /// Where the component goes; of several, the folder that each has one in [default: `out` beside
     /// the manifest]
@@ -168,12 +167,8 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Fail
     };
     // One that is named has DIR to itself.
     let alone = args.names.len() == 1;
-    let out = args.out.as_deref().map(camino::absolute_utf8).transpose()?;
-    let prefix = args
-        .prefix
-        .as_deref()
-        .map(camino::absolute_utf8)
-        .transpose()?;
+    let out = args.out.as_deref().map(super::absolute).transpose()?;
+    let prefix = args.prefix.as_deref().map(super::absolute).transpose()?;
     let place = |folder: &Utf8Path, name: &str| match alone {
         true => folder.to_owned(),
         false => folder.join(name),
@@ -197,7 +192,7 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Fail
 }
 
 pub fn folders(named: &[Named]) -> Result<BTreeMap<String, Utf8PathBuf>, Failure> {
-    let absolute = |one: &Named| Ok((one.name.clone(), camino::absolute_utf8(&one.path)?));
+    let absolute = |one: &Named| Ok((one.name.clone(), super::absolute(&one.path)?));
     named.iter().map(absolute).collect()
 }
 

@@ -149,7 +149,7 @@ impl BuildArgs {
             let own = environment.entry(variable.package).or_default();
             own.insert(variable.name, variable.value);
         }
-        let lock = self.build_lock.as_deref().map(camino::absolute_utf8);
+        let lock = self.build_lock.as_deref().map(super::absolute);
         let mut settings = BuildSettings {
             no_build_isolation: self.no_build_isolation.then_some(true),
             no_build_isolation_package: self.no_build_isolation_package.clone(),

@@ -55,7 +55,7 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
     let cache = store.root().join("interpreters");
     let chosen = args.target.choose(&lock, Some(&cache))?;
     let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)?;
-    let out = camino::absolute_utf8(&args.out)?;
+    let out = super::absolute(&args.out)?;
     let (file, own_lock) = (out.join("pyproject.toml"), out.join("uv.lock"));
     check_ours(&file, &own_lock)?;
     let network = args.network.options(&settings.indexes);

@@ -12,6 +12,7 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Failure, Outcome, outputs, print};
+use crate::core::progress::count;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
 use crate::decide::plan::{PythonPlan, Selection};
@@ -215,8 +216,8 @@ fn of_git(path: &str, old: &str, new: &str) -> Result<Option<Both>, Failure> {
         }
         (None, Some(new)) => {
             print(&format!(
-                "{path} is new, with {} packages\n",
-                whole(&new).each().count()
+                "{path} is new, with {}\n",
+                count(whole(&new).each().count(), "package")
             ))?;
             Ok(None)
         }

@@ -73,7 +73,7 @@ impl Given {
                 .into()),
             };
         }
-        let absolute = camino::absolute_utf8(path)?;
+        let absolute = super::absolute(path)?;
         if absolute.is_dir() {
             let lock = NAMES
                 .iter()

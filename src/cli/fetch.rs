@@ -170,7 +170,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let vendored = match &args.vendor {
         None => None,
         Some(out) => {
-            let out = camino::absolute_utf8(out)?;
+            let out = super::absolute(out)?;
             outputs::of_store(&mut precious, &store, &options);
             let how = Options {
                 replace: Replace::cleared(args.clear),

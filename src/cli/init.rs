@@ -32,7 +32,7 @@ pub fn run(args: &InitArgs) -> Outcome {
         print(&format!("{text}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let folder = camino::absolute_utf8(&args.folder)?;
+    let folder = super::absolute(&args.folder)?;
     let text = draft(&folder)?;
     if args.print {
         print(&text)?;

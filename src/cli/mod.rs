@@ -4,6 +4,7 @@
 mod build;
 mod build_args;
 mod build_lock;
+mod completions;
 mod diff;
 mod diff_contents;
 mod diff_input;
@@ -12,8 +13,10 @@ mod export;
 mod fetch;
 mod hash;
 mod healing;
+mod help;
 mod init;
 mod limit_args;
+mod man;
 mod network_args;
 mod node_args;
 mod outputs;
@@ -35,9 +38,9 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::obtain::store::Store;
 
@@ -89,6 +92,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     #[command(name = "__sandbox", hide = true)]
     Sandbox {
         stage: String,
@@ -97,13 +102,18 @@ enum Command {
 
 /// Parses the process's arguments, runs the command and prints its error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    // Where a shell asks what may come next, this answers and ends.
+    clap_complete::CompleteEnv::with_factory(help::command)
+        .var(completions::VARIABLE)
+        .complete();
+    let matches = help::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     start_log(&cli.global);
     let outcome = healing::healing(|| run(&cli), || cli.command.store());
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}", sentences(error.as_ref()));
+            anstream::eprintln!("{}", sentences(error.as_ref()));
             ExitCode::from(1)
         }
     }
@@ -128,6 +138,8 @@ fn run(cli: &Cli) -> Outcome {
         Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::Sandbox { stage } => Ok(crate::install::build::sandbox::stage(stage)),
     }
 }
@@ -155,12 +167,30 @@ fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// A path from the root, with no `..` in it: those are followed now, as the kernel does.
+fn absolute(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
+    let absolute = camino::absolute_utf8(path)?;
+    let parts: Vec<Utf8Component<'_>> = absolute.components().collect();
+    let last = parts
+        .iter()
+        .rposition(|part| *part == Utf8Component::ParentDir);
+    let Some((above, below)) = last.and_then(|last| parts.split_at_checked(last + 1)) else {
+        return Ok(absolute);
+    };
+    let above: Utf8PathBuf = above.iter().collect();
+    // What is not there has a path all the same, for errors to name.
+    Ok(match above.canonicalize_utf8() {
+        Ok(above) => above.join(below.iter().collect::<Utf8PathBuf>()),
+        Err(_) => absolute,
+    })
+}
+
 /// Locks of other tools, which people have in the place of npm's.
 const OTHERS: [&str; 4] = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
 
 /// The lock that is meant by a folder or a lock's own path.
 fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
-    let absolute = camino::absolute_utf8(path)?;
+    let absolute = absolute(path)?;
     let remedy = "make it with `npm install --package-lock-only`";
     if absolute.is_file() {
         let name = absolute.file_name().unwrap_or_default();
@@ -176,7 +206,8 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     }
     let project = absolute.join("pyproject.toml").is_file();
     Err(if !absolute.exists() {
-        format!("there is no {path}: give a project's folder, or its uv.lock").into()
+        format!("there is no {path}: give a project's folder, its uv.lock or its package-lock.json")
+            .into()
     } else if project {
         format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`").into()
     } else if absolute.join("package.json").is_file() {
@@ -194,7 +225,7 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 
 /// An npm lock that is meant by its own path, or by a folder that has no uv.lock.
 fn find_npm_lock(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Failure> {
-    let absolute = camino::absolute_utf8(path)?;
+    let absolute = absolute(path)?;
     if absolute.is_file() {
         return Ok((absolute.extension() == Some("json")).then_some(absolute));
     }
@@ -206,9 +237,12 @@ fn find_npm_lock(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Failure> {
     Ok(locks.into_iter().find(|lock| lock.is_file()))
 }
 
-/// `error: …` and, indented below it, what caused it.
+/// `error: …` and, indented below it, what caused it. Only the first word is coloured, and only
+/// where the screen can.
 fn sentences(error: &(dyn Error + 'static)) -> String {
-    let mut text = format!("error: {error}");
+    let style = clap::builder::styling::Styles::styled();
+    let red = style.get_error();
+    let mut text = format!("{red}error:{red:#} {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();
@@ -219,6 +253,13 @@ fn sentences(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Whether standard error takes colours: it is a terminal that can, and `NO_COLOR`, `CLICOLOR` and
+/// `CLICOLOR_FORCE` say nothing else.
+fn may_color() -> bool {
+    let stderr = std::io::stderr();
+    anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never
 }
 
 fn start_log(global: &Global) {
@@ -240,5 +281,26 @@ fn start_log(global: &Global) {
         .with_writer(std::io::stderr)
         .without_time()
         .with_target(false)
+        .with_ansi(may_color())
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_no_dots_in_it_and_goes_where_the_kernel_does() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temp.path())
+            .unwrap()
+            .canonicalize_utf8()
+            .unwrap();
+        std::fs::create_dir_all(root.join("far/away")).unwrap();
+        std::os::unix::fs::symlink("far/away", root.join("link")).unwrap();
+        let of = |path: &str| absolute(&root.join(path)).unwrap();
+        assert_eq!(of("far/../new/uv.lock"), root.join("new/uv.lock"));
+        assert_eq!(of("link/../uv.lock"), root.join("far/uv.lock"));
+        assert_eq!(of("nowhere/../uv.lock"), root.join("nowhere/../uv.lock"));
+    }
 }

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::Failure;
+use super::{Failure, completions};
 use crate::core::digest::Digest;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
@@ -29,7 +29,7 @@ pub struct NodeArgs {
     #[arg(long, value_name = "KIND")]
     include: Vec<Kind>,
     /// Only what this workspace needs, told by its name or folder (repeatable)
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", add = completions::workspaces())]
     workspace: Vec<String>,
     /// With --workspace: what the project itself needs, too
     #[arg(long, requires = "workspace")]
@@ -37,7 +37,7 @@ pub struct NodeArgs {
     /// Run the scripts of these packages that npm would run, contained and without a network: those
     /// that install, those that prepare a git dependency, a workspace's; `.` is the project itself
     /// (repeatable, or separated by commas) [default: of none]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = completions::scripted())]
     pub allow_scripts: Vec<String>,
     /// Run no scripts, as is the default
     #[arg(long, conflicts_with = "allow_scripts")]

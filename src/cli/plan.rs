@@ -10,6 +10,7 @@ use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::table::columns;
 use super::{Outcome, print};
+use crate::core::progress::count;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 
 /// Say what `sync` would place: each package's version, file, size, digest, and why
@@ -69,10 +70,10 @@ fn table(plan: &PythonPlan) -> String {
         .count();
     let _ = writeln!(
         text,
-        "{} packages for {}: {} wheels, {built} built; {} to have",
-        plan.packages.len(),
+        "{} for {}: {}, {built} built; {} to have",
+        count(plan.packages.len(), "package"),
         plan.target,
-        plan.packages.len() - built,
+        count(plan.packages.len() - built, "wheel"),
         crate::core::progress::bytes(bytes),
     );
     text

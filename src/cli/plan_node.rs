@@ -8,6 +8,7 @@ use camino::Utf8Path;
 use super::node_args::NodeArgs;
 use super::table::columns;
 use super::{Outcome, print};
+use crate::core::progress::count;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 
 /// Runs the command.
@@ -29,9 +30,9 @@ fn table(plan: &NpmPlan) -> String {
     }
     let _ = writeln!(
         text,
-        "{} packages and {} programs for {}",
-        plan.packages.len(),
-        plan.bins.len(),
+        "{} and {} for {}",
+        count(plan.packages.len(), "package"),
+        count(plan.bins.len(), "program"),
         plan.target,
     );
     text

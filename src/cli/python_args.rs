@@ -13,7 +13,7 @@ use crate::decide::target::find::Search;
 use crate::decide::target::probe::Interpreter;
 use crate::decide::target::{Platform, PythonTarget};
 
-use super::Failure;
+use super::{Failure, completions};
 
 /// Which packages.
 #[derive(Debug, Clone, Default, Args)]
@@ -21,13 +21,13 @@ use super::Failure;
 pub struct SelectionArgs {
     /// Include an optional dependency set (repeatable)
     #[arg(long, value_name = "EXTRA", value_delimiter = ',',
-          conflicts_with_all = ["all_extras", "only_group"])]
+          conflicts_with_all = ["all_extras", "only_group"], add = completions::extras())]
     extra: Vec<ExtraName>,
     /// Include all optional dependency sets
     #[arg(long, conflicts_with = "only_group")]
     all_extras: bool,
     /// Leave an extra out of --all-extras (repeatable)
-    #[arg(long, value_name = "EXTRA")]
+    #[arg(long, value_name = "EXTRA", add = completions::extras())]
     no_extra: Vec<ExtraName>,
     /// Include the development group `dev`, as is the default
     #[arg(long, overrides_with = "no_dev")]
@@ -39,13 +39,13 @@ pub struct SelectionArgs {
     #[arg(long, conflicts_with_all = ["group", "all_groups", "no_dev"])]
     only_dev: bool,
     /// Include a dependency group (repeatable)
-    #[arg(long, value_name = "GROUP", conflicts_with_all = ["only_group", "only_dev"])]
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["only_group", "only_dev"], add = completions::groups())]
     group: Vec<GroupName>,
     /// Leave a dependency group out, whatever includes it (repeatable)
-    #[arg(long, value_name = "GROUP", value_delimiter = ' ', env = "UV_NO_GROUP")]
+    #[arg(long, value_name = "GROUP", value_delimiter = ' ', env = "UV_NO_GROUP", add = completions::groups())]
     no_group: Vec<GroupName>,
     /// Only a dependency group, without the project (repeatable)
-    #[arg(long, value_name = "GROUP", conflicts_with_all = ["group", "dev", "all_groups"])]
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["group", "dev", "all_groups"], add = completions::groups())]
     only_group: Vec<GroupName>,
     /// Include all dependency groups
     #[arg(long, conflicts_with_all = ["only_group", "only_dev"])]
@@ -54,7 +54,7 @@ pub struct SelectionArgs {
     #[arg(long, env = "UV_NO_DEFAULT_GROUPS", value_parser = FalseyValueParser::new())]
     no_default_groups: bool,
     /// A member of the workspace in the project's place (repeatable)
-    #[arg(long, value_name = "NAME", conflicts_with = "all_packages")]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_packages", add = completions::members())]
     package: Vec<PackageName>,
     /// All members of the workspace
     #[arg(long)]
@@ -69,7 +69,7 @@ pub struct SelectionArgs {
     #[arg(long, env = "UV_NO_INSTALL_LOCAL", value_parser = FalseyValueParser::new())]
     no_install_local: bool,
     /// Do not install this package; its dependencies are (repeatable)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completions::packages())]
     no_install_package: Vec<PackageName>,
     /// Install the project alone, nothing that it needs
     #[arg(long, conflicts_with = "no_install_project")]
@@ -81,7 +81,7 @@ pub struct SelectionArgs {
     #[arg(long, conflicts_with = "no_install_local")]
     only_install_local: bool,
     /// Install this package alone (repeatable)
-    #[arg(long, value_name = "NAME", conflicts_with = "no_install_package")]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_install_package", add = completions::packages())]
     only_install_package: Vec<PackageName>,
     /// Install editable dependencies as ordinary packages
     #[arg(long, env = "UV_NO_EDITABLE", value_parser = FalseyValueParser::new(),
@@ -90,7 +90,7 @@ pub struct SelectionArgs {
     #[arg(long, hide = true, overrides_with = "no_editable")]
     editable: bool,
     /// Install this editable dependency as an ordinary package (repeatable)
-    #[arg(long, value_name = "NAME", value_delimiter = ' ')]
+    #[arg(long, value_name = "NAME", value_delimiter = ' ', add = completions::packages())]
     no_editable_package: Vec<PackageName>,
     /// Use no wheels: build everything
     #[arg(long, env = "UV_NO_BINARY", value_parser = FalseyValueParser::new(),
@@ -103,7 +103,8 @@ pub struct SelectionArgs {
         long,
         value_name = "NAME",
         value_delimiter = ' ',
-        env = "UV_NO_BINARY_PACKAGE"
+        env = "UV_NO_BINARY_PACKAGE",
+        add = completions::packages()
     )]
     no_binary_package: Vec<PackageName>,
     /// Build nothing: wheels alone
@@ -117,7 +118,8 @@ pub struct SelectionArgs {
         long,
         value_name = "NAME",
         value_delimiter = ' ',
-        env = "UV_NO_BUILD_PACKAGE"
+        env = "UV_NO_BUILD_PACKAGE",
+        add = completions::packages()
     )]
     no_build_package: Vec<PackageName>,
     /// Refuse a lock that does not fit pyproject.toml any more, instead of warning
@@ -248,7 +250,7 @@ fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure
         Ok(file) => return Ok((file, None)),
         Err(error) => error,
     };
-    let start = camino::absolute_utf8(path)?;
+    let start = super::absolute(path)?;
     let mut project = None;
     for folder in start.ancestors().filter(|_| start.is_dir()) {
         if project.is_none() && folder.join("pyproject.toml").is_file() {

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Outcome, print};
+use crate::core::progress::count;
 use crate::install::owners::Owners;
 use crate::transform::nix::reference::{Search, StoreHash};
 use crate::transform::nix::refs::{self, Hit, Opaque, Place, Scan};
@@ -303,8 +304,4 @@ fn shown(path: &Path) -> String {
         path if path.is_empty() => ".".into(),
         path => path.into_owned(),
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

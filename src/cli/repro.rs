@@ -47,7 +47,7 @@ pub fn run(args: &ReproArgs) -> Outcome {
     let work = match (&held, &args.work) {
         (Some(held), _) => Utf8PathBuf::from_path_buf(held.path().to_owned())
             .map_err(|path| format!("{} is not UTF-8", path.display()))?,
-        (None, Some(work)) => camino::absolute_utf8(work)?,
+        (None, Some(work)) => super::absolute(work)?,
         (None, None) => return Err("there is nowhere to work".into()),
     };
     // Of one length: what embeds its own path stays as long as it was.

@@ -26,7 +26,7 @@ pub fn run(args: &RestoreArgs) -> Outcome {
     outputs::check_tree(&args.tree)?;
     let prefix = match &args.prefix {
         Some(prefix) => prefix.clone(),
-        None => camino::absolute_utf8(&args.tree)?,
+        None => super::absolute(&args.tree)?,
     };
     let made = restore(args.tree.as_std_path(), &args.python, &prefix)?;
     eprintln!("{}: restored, with {} scripts", args.tree, made.len());

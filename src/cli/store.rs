@@ -11,7 +11,7 @@ use serde_json::json;
 use super::network_args::StoreArgs;
 use super::{Failure, Global, Outcome, print};
 use crate::core::digest::Digest;
-use crate::core::progress::{Progress, bytes};
+use crate::core::progress::{Progress, bytes, count};
 use crate::decide::lock::uv::UvLock;
 use crate::obtain::store::{Blob, Collected, Entry, Keep, Store};
 
@@ -105,17 +105,30 @@ pub fn run(args: &StoreCommand, global: &Global) -> Outcome {
 
 fn list(store: &Store, json: bool) -> Outcome {
     let entries = store.entries()?;
+    let total: u64 = entries.iter().map(|entry| entry.blob.size).sum();
+    let contents = store.contents_size()?;
     if json {
         let entries: Vec<serde_json::Value> = entries.iter().map(in_json).collect();
-        let report = json!({ "store": store.root(), "artifacts": entries });
+        let report = json!({
+            "store": store.root(),
+            "artifacts": entries,
+            "bytes": total,
+            "contents_bytes": contents,
+        });
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let now = SystemTime::now();
-    let total = entries.iter().map(|entry| entry.blob.size).sum();
     let lines: String = entries.iter().map(|entry| line(entry, now)).collect();
+    let beside = match contents {
+        0 => String::new(),
+        contents => format!(
+            "; and {} of what is in them, ready to be placed",
+            bytes(contents)
+        ),
+    };
     print(&format!(
-        "{lines}{}, {} in {}\n",
+        "{lines}{}, {}{beside} in {}\n",
         artifacts(entries.len()),
         bytes(total),
         store.root()
@@ -263,8 +276,7 @@ fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> 
 fn said(collected: &Collected, dry_run: bool) -> String {
     let leftovers = match collected.leftovers.len() {
         0 => String::new(),
-        1 => " and a leftover".to_owned(),
-        count => format!(" and {count} leftovers"),
+        number => format!(" and {}", count(number, "leftover")),
     };
     format!(
         "{} {}{leftovers} ({}); {} ({}) kept",
@@ -371,11 +383,8 @@ fn path(store: &Store, digest: Option<&Digest>) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn artifacts(count: usize) -> String {
-    match count {
-        1 => "1 artifact".to_owned(),
-        count => format!("{count} artifacts"),
-    }
+fn artifacts(number: usize) -> String {
+    count(number, "artifact")
 }
 
 const DAY: u64 = 24 * 60 * 60;

@@ -17,7 +17,7 @@ use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, outputs, print};
 
 use crate::core::digest::{Algorithm, Digest};
-use crate::core::progress::{Progress, bytes};
+use crate::core::progress::{Progress, bytes, count};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
@@ -141,7 +141,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     let start = Instant::now();
     let store = args.network.store()?;
     let dest = match &args.out {
-        Some(out) => camino::absolute_utf8(out)?,
+        Some(out) => super::absolute(out)?,
         None => lock_of(&args.path)?.with_file_name(".venv"),
     };
     let anew = anew(args, |name| match name.parse::<PackageName>() {
@@ -206,7 +206,8 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     };
     if may_be_current && is_current(&dest, (&store, looked), &made_from, global) {
         return finish(args, global, &report, || {
-            format!("{dest} is as the lock has it: {} packages", packages.len())
+            let packages = count(packages.len(), "package");
+            format!("{dest} is as the lock has it: {packages}")
         });
     }
 
@@ -272,13 +273,13 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     report.collisions = &done.collisions;
     finish(args, global, &report, || {
         let mut from = Vec::new();
-        for (count, place) in [
+        for (number, place) in [
             (fetched.from_store + done.built_before, "from the store"),
             (fetched.from_disk, "from this machine"),
             (fetched.from_network, "from the network"),
         ] {
-            if count > 0 {
-                from.push(format!("{count} {place}"));
+            if number > 0 {
+                from.push(format!("{number} {place}"));
             }
         }
         let from = match (from.join(", "), done.built) {
@@ -289,17 +290,17 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         };
         let downloaded = match fetched.bytes {
             0 => String::new(),
-            count => format!(", {} fetched", bytes(count)),
+            fetched => format!(", {} fetched", bytes(fetched)),
         };
         let compiled = match args.compile_bytecode {
             true => format!(", compile {:.2} s", compiled.as_secs_f64()),
             false => String::new(),
         };
         format!(
-            "Placed {} packages{from} in {dest}: {} files, {}{downloaded}\n\
+            "Placed {}{from} in {dest}: {}, {}{downloaded}\n\
              {:.2} s: plan {:.2} s, fetch {:.2} s, place {:.2} s{compiled}",
-            packages.len(),
-            report.files,
+            count(packages.len(), "package"),
+            count(report.files as usize, "file"),
             bytes(report.bytes),
             start.elapsed().as_secs_f64(),
             planned.as_secs_f64(),

@@ -10,7 +10,7 @@ use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, outputs, print};
-use crate::core::progress::bytes;
+use crate::core::progress::{bytes, count};
 use crate::files::tree::Precious;
 use crate::install::assemble::npm::current::{is_current, look, made_from};
 use crate::install::assemble::npm::scripts::{OWN, names_own};
@@ -58,7 +58,7 @@ struct Report<'a> {
 pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let start = Instant::now();
     let store = args.network.store()?;
-    let out = args.out.map(camino::absolute_utf8).transpose()?;
+    let out = args.out.map(super::absolute).transpose()?;
     // What scripts have made cannot be told from what they should make.
     let may_be_current = args.anew == Anew::Nothing && args.node.allow_scripts.is_empty();
     let folder = args.lock.parent().unwrap_or(Utf8Path::new("/"));
@@ -90,8 +90,8 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     {
         return finish(args, global, &project, &Assembled::default(), &[], || {
             format!(
-                "{root}/node_modules is as the lock has it: {} packages",
-                project.plan.packages.len()
+                "{root}/node_modules is as the lock has it: {}",
+                count(project.plan.packages.len(), "package")
             )
         });
     }
@@ -136,9 +136,9 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     finish(args, global, &project, &done, &left_out, || {
         let place = done.folders.last().map_or("", |folder| folder.as_str());
         format!(
-            "Placed {} packages in {place}: {} files, {}\n{:.2} s: plan {:.2} s",
-            plan.packages.len(),
-            done.files,
+            "Placed {} in {place}: {}, {}\n{:.2} s: plan {:.2} s",
+            count(plan.packages.len(), "package"),
+            count(done.files as usize, "file"),
             bytes(done.bytes),
             start.elapsed().as_secs_f64(),
             planned.as_secs_f64(),

@@ -45,7 +45,7 @@ pub struct VerifyArgs {
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Outcome {
-    let root = camino::absolute_utf8(&args.tree)?;
+    let root = super::absolute(&args.tree)?;
     let lock = match &args.lock {
         None => None,
         Some(lock) => match Given::open(lock, false)? {

@@ -3,6 +3,8 @@
 //! Rooms that do long work take a [`Progress`] and tell it what happens; whether anything is drawn
 //! is decided once, in `cli`. Results never go through here: they are printed to standard output.
 
+use std::env;
+use std::ffi::OsString;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -10,8 +12,20 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 /// The lines at the bottom of the terminal, which all bars share: several phases go on at once.
 /// indicatif draws nothing by itself when standard error is not a terminal.
-static SCREEN: LazyLock<MultiProgress> =
-    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+static SCREEN: LazyLock<MultiProgress> = LazyLock::new(|| {
+    MultiProgress::with_draw_target(match is_watched(|name| env::var_os(name)) {
+        true => ProgressDrawTarget::stderr_with_hz(10),
+        false => ProgressDrawTarget::hidden(),
+    })
+});
+
+/// Whether a person may be looking, by the environment's variables. CI and nix-build give their
+/// commands a terminal that nobody sees; what is drawn there ends up in a log.
+fn is_watched(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
+    let is_dumb = variable("TERM").is_some_and(|term| term == "dumb");
+    !is_set("CI") && !is_set("NIX_BUILD_TOP") && !is_dumb
+}
 
 /// From now on nothing is drawn: for `--quiet`.
 pub fn be_quiet() {
@@ -21,6 +35,14 @@ pub fn be_quiet() {
 /// A number of bytes as people read it: `12.3 MiB`.
 pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
+}
+
+/// A number of things as people say it: `1 package`, `12 packages`.
+pub fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
 }
 
 /// One phase of work with a known or growing total. Cheap to clone; every clone is the same bar.
@@ -102,5 +124,25 @@ impl Progress {
     pub fn done(&self) {
         self.bar.finish_and_clear();
         SCREEN.remove(&self.bar);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_drawn_where_nobody_looks() {
+        let with = |name: &'static str, value: &'static str| {
+            is_watched(move |asked| (asked == name).then(|| value.into()))
+        };
+        assert!(with("TERM", "xterm") && with("CI", "") && with("CI", "false"));
+        assert!(!with("CI", "true") && !with("NIX_BUILD_TOP", "/build") && !with("TERM", "dumb"));
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(count(1, "package"), "1 package");
+        assert_eq!(count(0, "package"), "0 packages");
     }
 }

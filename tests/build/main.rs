@@ -126,7 +126,7 @@ fn a_wheel_is_built_once_and_found_again_without_anything_it_was_made_with() {
     assert!(ran.stderr.contains("Building native 1.0"), "{ran}");
     assert!(ran.stderr.contains("Built native 1.0 in"), "{ran}");
     assert!(
-        ran.stderr.contains("Placed 1 packages, 1 of them built") || ran.stderr.contains("1 built"),
+        ran.stderr.contains("Placed 1 package, 1 of them built") || ran.stderr.contains("1 built"),
         "{ran}"
     );
     let code = "import native; print(native.answer(), native.where())";

@@ -164,7 +164,7 @@ fn plan_says_what_would_be_placed_and_fetch_brings_it_in() {
     .ok()
     .stdout;
     assert!(
-        text.ends_with("11 packages and 1 programs for linux-x64-glibc, node 24.1.0\n"),
+        text.ends_with("11 packages and 1 program for linux-x64-glibc, node 24.1.0\n"),
         "{text}"
     );
     assert!(

@@ -1,16 +1,20 @@
 //! The HTTP client: TLS, proxies, timeouts.
 //!
 //! Certificate authorities are taken as curl takes them: `CURL_CA_BUNDLE`, or else `SSL_CERT_FILE`
-//! and `SSL_CERT_DIR` (a `:`-separated list); where no file is named, the system's. Proxies come
-//! from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case. HTTP/2 is spoken
-//! where the server offers it. Nothing is decoded on the way: the digest is of the bytes as sent.
+//! and `SSL_CERT_DIR` (a `:`-separated list); where no file is named, the system's; and where the
+//! system has none, as in a bare container or in Nix's sandbox, Mozilla's as they were when
+//! lockwright was made. Proxies come from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`,
+//! in either case. HTTP/2 is spoken where the server offers it. Nothing is decoded on the way: the
+//! digest is of the bytes as sent.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::NoProxy;
 use reqwest::redirect::Policy;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_native_certs::CertificateResult;
@@ -28,16 +32,9 @@ pub(super) struct Client {
 impl Client {
     /// Makes the client that all downloads of a run share.
     pub(super) fn new(patience: &Patience, route: &Route) -> Result<Self, FetchError> {
-        let found = match &route.authorities {
-            Some(text) => in_text(text),
-            None => authorities(),
-        };
-        let mut roots = rustls::RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        let trust_problem = match found.errors.first() {
-            Some(error) => Some(error.to_string()),
-            None if added == 0 => Some("there is no certificate authority to trust".to_owned()),
-            None => None,
+        let (roots, trust_problem) = match &route.authorities {
+            Some(text) => trusted(in_text(text), true),
+            None => trusted(authorities(), is_named()),
         };
         if let Some(problem) = &trust_problem {
             tracing::debug!("certificate authorities: {problem}");
@@ -104,8 +101,36 @@ fn in_text(text: &str) -> CertificateResult {
     all
 }
 
+/// What Nix's sandbox sets so that nothing trusts anyone by accident. It does not exist.
+const NO_BUNDLE: &str = "/no-cert-file.crt";
+
+/// A variable that names certificates, if it is set.
+fn set(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty() && value != NO_BUNDLE)
+}
+
+/// Whether someone has said whom to trust: then nobody else is.
+fn is_named() -> bool {
+    let names = ["CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    names.into_iter().any(|name| set(name).is_some())
+}
+
+/// Whom to trust, and what is wrong with that. Mozilla's authorities are the last resort, and never
+/// for one who `is_named` others.
+fn trusted(found: CertificateResult, is_named: bool) -> (RootCertStore, Option<String>) {
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    let mut problem = found.errors.first().map(ToString::to_string);
+    if added == 0 && is_named {
+        problem.get_or_insert_with(|| "there is no certificate authority to trust".to_owned());
+    } else if added == 0 {
+        tracing::debug!("this system has no certificate authorities: Mozilla's are trusted");
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    (roots, problem)
+}
+
 fn authorities() -> CertificateResult {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     let bundle = set("CURL_CA_BUNDLE").map(PathBuf::from);
     let dirs: Vec<PathBuf> = match &bundle {
         Some(_) => Vec::new(),
@@ -131,4 +156,17 @@ fn authorities() -> CertificateResult {
         all.errors.extend(more.errors);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_authorities_trusts_mozillas_unless_others_are_named() {
+        let (roots, problem) = trusted(CertificateResult::default(), false);
+        assert!(roots.len() > 50 && problem.is_none(), "{problem:?}");
+        let (roots, problem) = trusted(CertificateResult::default(), true);
+        assert!(roots.is_empty() && problem.is_some());
+    }
 }

@@ -32,7 +32,7 @@ impl Default for Patience {
         Self {
             retries: 5,
             first_pause: Duration::from_millis(200),
-            longest: Duration::from_mins(1),
+            longest: Duration::from_secs(60),
             timeout: Duration::from_secs(30),
         }
     }

@@ -70,7 +70,7 @@ use crate::core::foreign;
 const LAYOUT: &str = "v1";
 
 /// How stale the time of last use may be, so that reading seldom writes.
-const TOUCH_AFTER: Duration = Duration::from_hours(24);
+const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An open store. Cheap to clone; any number of threads and processes may use one at once.
 #[derive(Debug, Clone)]

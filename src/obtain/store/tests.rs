@@ -70,7 +70,7 @@ fn files(store: &Store) -> Vec<String> {
 }
 
 fn age(blob: &Blob, days: u64) {
-    let then = SystemTime::now() - Duration::from_hours(24 * days);
+    let then = SystemTime::now() - Duration::from_secs(24 * 60 * 60 * days);
     File::open(&blob.path).unwrap().set_modified(then).unwrap();
 }
 
@@ -270,12 +270,12 @@ fn reading_refreshes_the_time_of_last_use() {
     age(&blob, 10);
     store.get(&blob.digest).unwrap();
     let time = fs::metadata(&blob.path).unwrap().modified().unwrap();
-    assert!(time.elapsed().unwrap() < Duration::from_hours(24));
+    assert!(time.elapsed().unwrap() < Duration::from_secs(24 * 60 * 60));
 }
 
 #[test]
 fn gc_keeps_what_was_used_lately_and_no_more_than_it_may() {
-    let day = Duration::from_hours(24);
+    let day = Duration::from_secs(24 * 60 * 60);
     let names = |collected: &Collected| -> Vec<String> {
         let removed = collected.removed.iter();
         removed.map(|entry| entry.file_name().to_owned()).collect()

@@ -9,6 +9,8 @@ pub mod markdown;
 pub mod picture;
 pub mod text;
 
+use crate::core::progress::count;
+
 use super::model::{Change, ChangeKind, LockDiff};
 use super::version::Step;
 
@@ -146,14 +148,10 @@ pub(crate) fn headline(diff: &LockDiff) -> String {
 
 /// `3 alarms, 1 warning`; nothing where there are neither.
 pub(crate) fn gravity(diff: &LockDiff) -> String {
-    let count = |count: usize, word: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {word}")),
-        count => Some(format!("{count} {word}s")),
-    };
+    let some = |number, word| (number > 0).then(|| count(number, word));
     let all = [
-        count(diff.summary.alarms, "alarm"),
-        count(diff.summary.warnings, "warning"),
+        some(diff.summary.alarms, "alarm"),
+        some(diff.summary.warnings, "warning"),
     ];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
