@@ -427,7 +427,7 @@ fn seen(room: &Room, tree: &GitTree, name: &str) -> (Utf8PathBuf, impl Fn(&[&str
     let folder = room.root.join(name);
     let limits = lockwright::files::archive::Limits::default();
     let shape = source::Shape::Packed;
-    let unpacked = source::unpack(&tree.archive.path, name, shape, &folder, &limits).unwrap();
+    let unpacked = source::unpack(&tree.archive, name, shape, &folder, &limits).unwrap();
     let about = unpacked.commit.expect("the archive says of its commit");
     about.write(&folder, Some("1.2.3+local.1")).unwrap();
     let at = folder.clone();
