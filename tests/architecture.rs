@@ -15,7 +15,7 @@ const ORDER: &[(&str, &[&str])] = &[
     ("files", &["archive", "tree", "contents"]),
     ("decide", &["lock", "target", "plan", "manifest"]),
     ("obtain", &["store", "fetch", "source"]),
-    ("install", &["owners", "python", "npm", "build", "assemble"]),
+    ("install", &["python", "owners", "npm", "build", "assemble"]),
     ("transform", &["patch", "elf", "nix", "records"]),
     ("inspect", &["diff", "sbom", "verify"]),
     ("component", &[]),

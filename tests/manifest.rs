@@ -110,6 +110,14 @@ fn every_phase_does_what_it_says() {
         info.contains("Requires-Dist: greeting-shout ; extra == 'loud'"),
         "{info}"
     );
+    for name in ["INSTALLER", "REQUESTED"] {
+        let packages = ["standin_more-0.1.0", "greeting_words-2.0.1"];
+        let [member, wheel] = packages.map(|package| {
+            let path = inside(&format!("{package}.dist-info/{name}"));
+            fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+        });
+        assert_eq!(member, wheel, "{name}");
+    }
     let code = "import importlib.metadata as m; print(m.version('standin'), \
                 [e.value for e in m.entry_points(group='standin.plugins')])";
     let told = run(out.join("bin/python"), ["-c", code]);

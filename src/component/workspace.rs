@@ -4,8 +4,6 @@
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use data_encoding::BASE64URL_NOPAD;
-use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use super::context::Context;
@@ -17,7 +15,8 @@ use super::python::{self, layout};
 use crate::decide::lock::uv::{Source, UvLock};
 use crate::decide::manifest::nearest;
 use crate::files::tree::{Owner, Tree, TreePath};
-use crate::install::python::installed;
+use crate::install::python::record::Entry;
+use crate::install::python::{installed, installer};
 
 const PHASE: &str = "workspace";
 
@@ -202,17 +201,17 @@ fn install(
         env!("CARGO_PKG_VERSION")
     );
     let mut texts = vec![
-        ("INSTALLER", String::from("lockwright\n")),
-        ("METADATA", metadata(member)),
-        ("WHEEL", wheel),
+        ("METADATA", metadata(member).into_bytes()),
+        ("WHEEL", wheel.into_bytes()),
     ];
     let entries = entry_points(&member.project);
     if !entries.is_empty() {
-        texts.push(("entry_points.txt", entries));
+        texts.push(("entry_points.txt", entries.into_bytes()));
     }
+    texts.extend(installer::files(None));
     for (name, text) in texts {
         let path = TreePath::new(format!("{site}/{info}/{name}"))?;
-        tree.file(owner, &path, 0o644, text.as_bytes())?;
+        tree.file(owner, &path, 0o644, &text)?;
         placed.push(path.to_string());
     }
     let record = TreePath::new(format!("{site}/{info}/RECORD"))?;
@@ -225,8 +224,7 @@ fn install(
         tree.file(owner, &path, 0o755, text.as_bytes())?;
         placed.push(path.to_string());
     }
-    placed.sort_unstable();
-    let mut lines = String::new();
+    let mut entries = Vec::new();
     for path in placed {
         let file = tree.root().join(&path);
         // Folders and links have no line.
@@ -238,15 +236,9 @@ fn install(
             Some(inside) => inside.to_owned(),
             None => format!("{}/{path}", layout.site_to_top()),
         };
-        let digest = BASE64URL_NOPAD.encode(&Sha256::digest(&bytes));
-        let name = match name.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", name.replace('"', "\"\"")),
-            false => name,
-        };
-        // A string takes all.
-        let _ = writeln!(lines, "{name},sha256={digest},{}", bytes.len());
+        entries.push(Entry::of(name, &bytes));
     }
-    let _ = writeln!(lines, "{info}/RECORD,,");
+    let lines = installer::record(info, entries);
     tree.file(owner, &record, 0o644, lines.as_bytes())?;
     Ok(())
 }

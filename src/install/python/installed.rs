@@ -12,9 +12,9 @@ use rayon::prelude::*;
 
 use super::{Layout, metadata, record, scripts};
 use crate::core::digest::Digest;
+use crate::core::foreign;
 use crate::core::walk::Node;
 use crate::files::tree::Facts;
-use crate::install::owners;
 
 /// What becomes of a line of RECORD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +86,11 @@ pub fn without_vendored(records: Vec<PathBuf>) -> Vec<PathBuf> {
 /// When it cannot be read.
 pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError> {
     let place = root.join(record);
-    let bytes = fs::read(&place).map_err(failed("read", &place))?;
+    let bytes = foreign::read(&place, foreign::TEXT).map_err(failed("read", &place))?;
     let site = site_of(record);
     Ok(String::from_utf8_lossy(&bytes)
         .lines()
-        .filter_map(|line| owners::within(root, site, owners::recorded(line)?.as_ref()))
+        .filter_map(|line| record::within(root, site, &record::path_of(line)?))
         .collect())
 }
 
@@ -128,7 +128,8 @@ impl Recorded {
 /// When it cannot be read, or is no RECORD.
 pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
     let place = root.join(record);
-    let text = fs::read_to_string(&place).map_err(failed("read", &place))?;
+    let text = foreign::read(&place, foreign::TEXT).and_then(text);
+    let text = text.map_err(failed("read", &place))?;
     let site = site_of(record);
     let entries = record::parse(&text).map_err(|line| {
         let why = format!("line {line} has not three fields");
@@ -136,7 +137,7 @@ pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
     })?;
     let line = |entry: record::Entry| {
         Some(Recorded {
-            file: owners::within(root, site, Path::new(&*entry.path))?,
+            file: record::within(root, site, &entry.path)?,
             hash: entry.hash.into_owned(),
             size: entry.size.parse().ok(),
         })
@@ -153,9 +154,7 @@ pub fn launchers(
     record: &Path,
     layout: &Layout,
 ) -> Result<Vec<(String, String)>, (PathBuf, String)> {
-    let file = root.join(record).with_file_name("entry_points.txt");
-    let entries = entry_points(file)?;
-    Ok(entries
+    Ok(entry_points(root, record)?
         .into_iter()
         .map(|entry| {
             let text = scripts::launcher(layout, &entry);
@@ -169,19 +168,26 @@ pub fn launchers(
 /// # Errors
 /// As [`launchers`].
 pub fn launcher_names(root: &Path, record: &Path) -> Result<HashSet<String>, (PathBuf, String)> {
-    let file = root.join(record).with_file_name("entry_points.txt");
-    let entries = entry_points(file)?;
-    Ok(entries.into_iter().map(|entry| entry.name).collect())
+    let entries = entry_points(root, record)?.into_iter();
+    Ok(entries.map(|entry| entry.name).collect())
 }
 
-/// The entry points of a file that not every package has.
-fn entry_points(file: PathBuf) -> Result<Vec<metadata::EntryPoint>, (PathBuf, String)> {
-    let text = match fs::read_to_string(&file) {
+/// A package's entry points; not every package has the file.
+fn entry_points(
+    root: &Path,
+    record: &Path,
+) -> Result<Vec<metadata::EntryPoint>, (PathBuf, String)> {
+    let file = root.join(record).with_file_name("entry_points.txt");
+    let text = match foreign::read(&file, foreign::TEXT).and_then(text) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err((file, error.to_string())),
     };
     metadata::scripts(&text).map_err(|line| (file, line))
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn site_of(record: &Path) -> &Path {
@@ -216,17 +222,17 @@ fn update_one(
     more: &[PathBuf],
 ) -> Result<bool, RecordError> {
     let place = root.join(path);
-    let old = fs::read(&place).map_err(failed("read", &place))?;
+    let old = foreign::read(&place, foreign::TEXT).map_err(failed("read", &place))?;
     let Ok(old) = String::from_utf8(old) else {
         return Ok(false);
     };
     let site = site_of(path);
     let mut new = String::with_capacity(old.len());
     for line in old.split_inclusive('\n') {
-        let recorded = owners::recorded(line.trim_end_matches(['\r', '\n']));
+        let recorded = record::path_of(line.trim_end_matches(['\r', '\n']));
         let file = recorded
             .as_deref()
-            .and_then(|recorded| owners::within(root, site, recorded.as_ref()));
+            .and_then(|recorded| record::within(root, site, recorded));
         match (file.as_deref().map_or(Line::Keep, decide), recorded, file) {
             (Line::Drop, ..) => {}
             (Line::Rehash, Some(recorded), Some(file)) => {
@@ -241,7 +247,7 @@ fn update_one(
                 Some(recorded),
                 _,
             ) => {
-                let entry = record::Entry::stated(recorded, &sha256, size);
+                let entry = record::Entry::stated(recorded.into_owned(), &sha256, size);
                 new.push_str(&record::write(vec![entry]));
             }
             _ => new.push_str(line),

@@ -4,6 +4,7 @@
 pub mod about;
 pub mod bytecode;
 pub mod installed;
+pub(crate) mod installer;
 pub mod layout;
 pub(crate) mod marshal;
 pub(crate) mod metadata;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 
@@ -12,11 +13,11 @@ use crate::core::digest::{Algorithm, Digest};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry<'a> {
     /// The path, relative to site-packages.
-    pub(super) path: Cow<'a, str>,
+    pub(crate) path: Cow<'a, str>,
     /// As written: `sha256=<base64>`, or nothing.
-    pub(super) hash: Cow<'a, str>,
+    pub(crate) hash: Cow<'a, str>,
     /// Bytes, as written, or nothing.
-    pub(super) size: Cow<'a, str>,
+    pub(crate) size: Cow<'a, str>,
 }
 
 /// The hash of bytes, as RECORD spells it.
@@ -72,7 +73,7 @@ pub(super) fn algorithm(written: &str) -> Option<Algorithm> {
 
 impl Entry<'_> {
     /// A line for a file with these bytes.
-    pub(super) fn of(path: impl Into<String>, bytes: &[u8]) -> Self {
+    pub(crate) fn of(path: impl Into<String>, bytes: &[u8]) -> Self {
         Self {
             path: path.into().into(),
             hash: hash(bytes).into(),
@@ -93,12 +94,15 @@ impl Entry<'_> {
 /// Reads the lines: CSV, fields perhaps in double quotes.
 ///
 /// # Errors
-/// With the line's number, when it has not three fields.
+/// With the line's number, when it has not three fields, or ends in its middle for other readers.
 pub(crate) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
+        }
+        if line.contains('\r') {
+            return Err(number + 1);
         }
         let mut rest = Some(line);
         let mut next = || field(rest.take()?, &mut rest);
@@ -113,34 +117,59 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     Ok(entries)
 }
 
-/// The first field of a line, if its quotes end; what follows its comma becomes the rest.
+/// The path of a line, whatever else is in it: of a RECORD that another tool wrote, what can be told
+/// is told.
+pub(crate) fn path_of(line: &str) -> Option<Cow<'_, str>> {
+    field(line, &mut None).filter(|path| !path.is_empty())
+}
+
+/// The first field of a line, if its quotes end; what follows its comma becomes the rest. Quotes are
+/// what Python's csv takes for quotes: those that a field begins with.
 fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Option<Cow<'a, str>> {
-    match line.split_once(',') {
-        Some((first, more)) if !first.contains('"') => {
+    let mut cut = |text: &'a str| match text.split_once(',') {
+        Some((field, more)) => {
             *rest = Some(more);
-            return Some(first.into());
+            field
         }
-        None if !line.contains('"') => return Some(line.into()),
-        _ => {}
-    }
+        None => text,
+    };
+    let Some(quoted) = line.strip_prefix('"') else {
+        return Some(cut(line).into());
+    };
     let mut field = String::new();
-    let mut quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.as_str().starts_with('"') => {
+    let mut chars = quoted.chars();
+    loop {
+        match chars.next()? {
+            '"' if chars.as_str().starts_with('"') => {
                 chars.next();
                 field.push('"');
             }
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                *rest = Some(chars.as_str());
-                break;
-            }
+            '"' => break,
             c => field.push(c),
         }
     }
-    (!quoted).then(|| field.into())
+    field.push_str(cut(chars.as_str()));
+    Some(field.into())
+}
+
+/// Where a recorded path is in the tree: it is relative to site-packages, with `..` for scripts and
+/// data, or absolute. `None` when it leads out.
+pub(crate) fn within(root: &Path, site: &Path, path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    if path.is_absolute() {
+        return path.strip_prefix(root).ok().map(Path::to_owned);
+    }
+    let mut place = site.to_owned();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => place.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if place.pop() => {}
+            _ => return None,
+        }
+    }
+    // The tree's top is nobody's.
+    (!place.as_os_str().is_empty()).then_some(place)
 }
 
 /// Writes the lines, sorted, fields in quotes only where they must be.
@@ -189,7 +218,77 @@ mod tests {
         assert_eq!(write(parse(odd).unwrap()), odd);
     }
 
+    /// As Python's csv writes when it is told to quote everything.
+    #[test]
+    fn every_field_may_stand_in_quotes() {
+        let line = "\"a, \"\"b\"\".py\",\"sha256=x\",\"12\"";
+        assert_eq!(path_of(line).unwrap(), "a, \"b\".py");
+        assert_eq!(path_of("\"a,b\"").unwrap(), "a,b");
+        assert_eq!(path_of("\"a,b"), None);
+        assert_eq!(path_of(",x,"), None);
+    }
+
+    #[test]
+    fn lines_are_read_as_python_reads_them() {
+        use proptest::prelude::Rng as _;
+        use proptest::test_runner::{RngAlgorithm, TestRng};
+        let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let letters = ['a', 'b', ',', ',', '"', '"', ' ', '\'', '=', 'é'];
+        let line = |rng: &mut TestRng| -> String {
+            let length = 3 + rng.next_u32() % 12;
+            (0..length)
+                .map(|_| letters[rng.next_u32() as usize % letters.len()])
+                .collect()
+        };
+        let lines: Vec<String> = (0..3000).map(|_| line(&mut rng)).collect();
+        let script = "import csv, json, sys\n\
+                      for line in json.load(sys.stdin): print(json.dumps(next(csv.reader([line]))))";
+        let mut python = std::process::Command::new("python3")
+            .args(["-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        serde_json::to_writer(python.stdin.take().unwrap(), &lines).unwrap();
+        let said = python.wait_with_output().unwrap().stdout;
+        let rows = String::from_utf8(said).unwrap();
+        let mut taken = 0;
+        for (line, row) in lines.iter().zip(rows.lines()) {
+            let row: Vec<String> = serde_json::from_str(row).unwrap();
+            if let Some(path) = path_of(line) {
+                assert_eq!(path, row[0], "{line}");
+            }
+            if let Ok(entries) = parse(line)
+                && let [entry] = &entries[..]
+            {
+                assert_eq!(
+                    [&entry.path, &entry.hash, &entry.size],
+                    [&row[0], &row[1], &row[2]],
+                    "{line}"
+                );
+                assert_eq!(row.len(), 3, "{line}");
+                taken += 1;
+            }
+        }
+        assert!(
+            taken > 300 && rows.lines().count() == lines.len(),
+            "{taken}"
+        );
+    }
+
     proptest::proptest! {
+        #[test]
+        fn no_line_leads_out_of_the_tree(line in "\\PC{0,40}", dots in "(\\.\\./){0,5}[a-z/.]{0,9}") {
+            for line in [line, dots] {
+                if let Some(path) = path_of(&line)
+                    && let Some(place) = within(Path::new("/r"), Path::new("a/b"), &path)
+                {
+                    proptest::prop_assert!(place.is_relative());
+                    proptest::prop_assert!(!place.components().any(|c| c == Component::ParentDir));
+                }
+            }
+        }
+
         #[test]
         fn what_is_written_is_read_back(paths in proptest::collection::btree_set("[^\r\n]{1,12}", 0..8)) {
             let entries: Vec<Entry<'_>> = paths

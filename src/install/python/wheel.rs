@@ -14,7 +14,7 @@ use pep508_rs::PackageName;
 
 use super::layout::Layout;
 use super::record::{self, Entry};
-use super::{metadata, scripts};
+use super::{installer, metadata, scripts};
 use crate::core::digest::Digest;
 use crate::files::contents::{self, Contents, From, Member, PlaceError, PlacedFile, Placement};
 use crate::files::tree::{LinkMode, Owner, Tree, TreeError, TreePath};
@@ -66,9 +66,6 @@ pub enum WheelError {
         reason: String,
     },
 }
-
-/// What this installer writes into INSTALLER (PEP 376).
-const INSTALLER: &[u8] = b"lockwright";
 
 /// Decides where a wheel's files go, and what is added to them.
 ///
@@ -320,16 +317,6 @@ struct Arranging<'a> {
     wheel: &'a Wheel<'a>,
 }
 
-/// The members of `.dist-info` that say how it was installed, which is ours to write.
-const OWN: [&str; 6] = [
-    "/RECORD",
-    "/RECORD.jws",
-    "/RECORD.p7s",
-    "/INSTALLER",
-    "/REQUESTED",
-    "/direct_url.json",
-];
-
 impl<'a> Arranging<'a> {
     fn placement(&self) -> Result<Placement, WheelError> {
         let mut placement = Placement::default();
@@ -351,15 +338,9 @@ impl<'a> Arranging<'a> {
             }
         }
         let (site, dist_info) = (&self.layout.site, self.wheel.dist_info);
-        let mut add = |name: &str, bytes: &[u8]| {
+        for (name, bytes) in installer::files(self.source.direct_url.as_deref()) {
             let path = format!("{dist_info}/{name}");
-            own.push((format!("{site}/{path}"), 0o644, bytes.to_vec(), path));
-        };
-        add("INSTALLER", INSTALLER);
-        // Whatever a lock names is asked for, so all of it is marked so, as uv sync does (PEP 376).
-        add("REQUESTED", b"");
-        if let Some(json) = &self.source.direct_url {
-            add("direct_url.json", json.as_bytes());
+            own.push((format!("{site}/{path}"), 0o644, bytes, path));
         }
         for (path, mode, bytes, recorded) in own {
             entries.push(Entry::of(recorded, &bytes));
@@ -373,12 +354,7 @@ impl<'a> Arranging<'a> {
         let mode = members.find(|member| member.path == record);
         let mode = mode.map_or(0o644, |member| member.mode);
         let place = format!("{site}/{record}");
-        entries.push(Entry {
-            path: record.into(),
-            hash: Cow::default(),
-            size: Cow::default(),
-        });
-        let text = record::write(entries).into_bytes();
+        let text = installer::record(dist_info, entries).into_bytes();
         placement
             .files
             .push(placed(place, mode, From::Bytes(text))?);
@@ -401,7 +377,8 @@ impl<'a> Arranging<'a> {
             return Ok(None);
         }
         let own = path.strip_prefix(self.wheel.dist_info);
-        if own.is_some_and(|own| OWN.contains(&own)) {
+        let own = own.and_then(|own| own.strip_prefix('/'));
+        if own.is_some_and(|own| installer::OWN.contains(&own)) {
             return Ok(None);
         }
         let entry = self.wheel.record.get(path).cloned();

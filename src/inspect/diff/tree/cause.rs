@@ -8,6 +8,7 @@ use std::path::Path;
 use similar::{ChangeTag, TextDiff};
 
 use super::model::{Cause, CauseKind};
+use crate::install::python::record::{path_of, within};
 use crate::transform::elf;
 
 /// Where two files are.
@@ -89,7 +90,7 @@ fn record(sides: &Sides<'_>, old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
         )]);
     }
     let by_path = |lines: &[String]| -> BTreeMap<String, String> {
-        let path = |line: &String| crate::install::owners::recorded(line);
+        let path = |line: &String| path_of(line).map(std::borrow::Cow::into_owned);
         lines
             .iter()
             .filter_map(|line| Some((path(line)?, line.clone())))
@@ -126,7 +127,7 @@ fn holds_own_path(sides: &Sides<'_>, recorded: &str) -> bool {
         return false;
     };
     let [old, new] = sides.roots.map(|root| {
-        let file = crate::install::owners::within(root, site, recorded.as_ref())?;
+        let file = within(root, site, recorded)?;
         fs::read(root.join(file)).ok()
     });
     matches!((old, new), (Some(old), Some(new)) if sides.same_but_roots(&old, &new))
