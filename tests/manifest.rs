@@ -394,6 +394,69 @@ fn a_link_that_leads_out_of_a_source_is_refused() {
 }
 
 #[test]
+fn a_stranger_s_source_names_nothing_of_this_machine() {
+    let standin = Standin::new();
+    standin.temp.write("secret/__init__.py", "SECRET");
+    let secret = standin.temp.join("secret");
+    let repository = standin.temp.join("evil");
+    let package = |name: &str, source: &str| {
+        format!("\n[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {{ {source} }}\n")
+    };
+    let lock = [
+        "version = 1\nrevision = 3\nrequires-python = \">=3.9\"\n".to_owned(),
+        package("app", "virtual = \".\""),
+        package("listed", "editable = \"listed\""),
+        package("forced", "editable = \"forced\""),
+        package("linked", "editable = \"linked\""),
+        package("outside", &format!("editable = \"{secret}\"")),
+    ];
+    let write = |path: &str, text: &str| standin.temp.write(&format!("evil/{path}"), text);
+    write("uv.lock", &lock.concat());
+    write("pyproject.toml", "[project]\nname = 'app'\nversion = '1'\n");
+    let project = |name: &str, backend: &str, more: &str| {
+        let text = format!(
+            "[build-system]\nrequires = []\nbuild-backend = '{backend}'\n\
+             [project]\nname = '{name}'\nversion = '1'\n{more}\n"
+        );
+        write(&format!("{name}/pyproject.toml"), &text);
+    };
+    let dir = format!(
+        "[tool.setuptools]\npackages = ['listed']\npackage-dir = {{ listed = '{secret}' }}"
+    );
+    project("listed", "setuptools.build_meta", &dir);
+    let force =
+        format!("[tool.hatch.build.targets.wheel]\nforce-include = {{ '{secret}' = 'forced' }}");
+    project("forced", "hatchling.build", &force);
+    project("linked", "flit_core.buildapi", "");
+    std::os::unix::fs::symlink(&secret, repository.join("linked/linked")).unwrap();
+    std::os::unix::fs::symlink(&secret, repository.join("web")).unwrap();
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@t.example"];
+        let mut git = Command::new("git");
+        git.args(identity).args(args).current_dir(&repository);
+        git.run().ok().stdout.trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "-A"]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    let commit = git(&["rev-parse", "HEAD"]);
+    let source = format!("[sources.evil]\ngit = 'https://forge.example/evil'\nrev = '{commit}'\n");
+    let mirror = format!("https://forge.example/evil={repository}");
+    let mut phases =
+        vec!["copy = [{ from = '{source:evil}/web/__init__.py', to = 'a' }]".to_owned()];
+    for name in ["listed", "forced", "linked", "outside"] {
+        phases.push(format!(
+            "python = {{ lock = '{{source:evil}}/uv.lock' }}\nworkspace = ['{name}']"
+        ));
+    }
+    for phase in phases {
+        let text = format!("{source}[component.x]\n{phase}\n");
+        let said = refusal(&standin, &text, &["--mirror", &mirror]);
+        assert!(said.contains("leads out of it"), "{phase}: {said}");
+    }
+}
+
+#[test]
 fn a_build_that_fails_leaves_the_old_tree_and_shows_the_traceback() {
     let standin = Standin::new();
     let first = standin.build(&["standin", "--out", "../s"]).run().ok();

@@ -275,6 +275,12 @@ impl Context<'_> {
         {
             return Err(self.refuse(said, "`..` leads out of what the placeholder stands for"));
         }
+        if !self.sources.keeps(&path, &path) {
+            return Err(self.refuse(
+                said,
+                "a link of the source leads out of it, which is refused",
+            ));
+        }
         Ok(path)
     }
 

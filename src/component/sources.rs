@@ -70,6 +70,28 @@ impl<'a> Sources<'a> {
         Ok(brought)
     }
 
+    /// Whether something that is named by a file stays in the source that the file is in, links
+    /// followed, where that source is a stranger's: one that was fetched.
+    pub fn keeps(&self, named_by: &Utf8Path, path: &Utf8Path) -> bool {
+        let known = &self.settings.document.manifest.sources;
+        let is_fetched = |name: &str| {
+            let source = known.get(name);
+            source.is_some_and(|source| !matches!(source.origin, Origin::Path { .. }))
+                && !self.settings.sources.contains_key(name)
+        };
+        let fetched = self.folders.iter().filter(|(name, _)| is_fetched(name));
+        // What is just being brought is nowhere yet.
+        let mut tops = fetched.filter_map(|(_, folder)| folder.try_lock().ok()?.clone());
+        let Some(top) = tops.find(|top| named_by.starts_with(top)) else {
+            return true;
+        };
+        match (top.canonicalize_utf8(), path.canonicalize_utf8()) {
+            (Ok(top), Ok(real)) => real.starts_with(top),
+            // What is not there is missed by whoever reads it.
+            _ => true,
+        }
+    }
+
     /// The NAR hash of something in a source, or beside the manifest.
     ///
     /// # Errors

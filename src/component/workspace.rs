@@ -103,12 +103,28 @@ fn member(context: &Context<'_>, lock: &UvLock, name: &str) -> Result<Member, Co
         return Err(context.refuse(name, what));
     };
     let folder = lock.folder().join(path);
+    // A stranger's lock and configuration may name whatever this machine has.
+    let inside = |path: &Utf8Path| match context.sources.keeps(&lock.file, path) {
+        true => Ok(()),
+        false => {
+            let what = format!(
+                "`{name}` is made of {path}, which leads out of its source, and is refused"
+            );
+            Err(context.refuse(name, what))
+        }
+    };
+    inside(&folder)?;
+    inside(&folder.join("pyproject.toml"))?;
+    inside(&folder.join("setup.cfg"))?;
     let pieces = mapping(&folder).map_err(|why| {
         context.refuse(
             name,
             format!("the packages of `{name}` cannot be told: {why}"),
         )
     })?;
+    for piece in &pieces {
+        inside(&folder.join(&piece.from))?;
+    }
     let text = std::fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
     let table: Table = text.parse().unwrap_or_default();
     let project = table
