@@ -32,6 +32,9 @@ pub struct Member {
 /// Takes a member's bytes, piece by piece.
 pub type Take<'a> = dyn FnMut(&[u8]) -> Result<(), PlaceError> + 'a;
 
+/// The SHA-256 that placing has computed, by member.
+pub type Digests = Vec<(usize, [u8; 32])>;
+
 /// An artifact's files: in an archive, or as the store keeps them.
 pub trait Contents: Sync {
     /// Its files and folders, in its own order.
@@ -165,7 +168,7 @@ pub fn place(
     contents: &dyn Contents,
     placement: &Placement,
     how: LinkMode,
-) -> Result<Vec<(usize, [u8; 32])>, PlaceError> {
+) -> Result<Digests, PlaceError> {
     for folder in &placement.folders {
         tree.folder(owner, folder)?;
     }

@@ -1,12 +1,15 @@
 //! An artifact's files for a placement: as the store keeps them, or else out of its archive.
 
 use crate::files::archive::Limits;
-use crate::files::contents::{Contents, Member, PlaceError};
+use crate::files::contents::{Contents, Digests, Member, PlaceError};
 use crate::files::tree::LinkMode;
 use crate::obtain::store::{Blob, Store};
 
 /// What placing hands back beside its result: the digests that it computed, by member.
-pub(super) type Placed<T> = (T, Vec<(usize, [u8; 32])>);
+pub(super) type Placed<T> = (T, Digests);
+
+/// What places an artifact's files.
+type Place<'a, T, E> = dyn Fn(&dyn Contents) -> Result<Placed<T>, E> + 'a;
 
 /// An artifact, how it is read, and how it is placed.
 pub(super) struct Artifact<'a> {
@@ -28,7 +31,7 @@ impl Artifact<'_> {
     /// may never be placed again.
     pub(super) fn place<T, E: From<PlaceError>>(
         &self,
-        place: &dyn Fn(&dyn Contents) -> Result<Placed<T>, E>,
+        place: &Place<'_, T, E>,
         open: impl FnOnce(Option<Vec<Member>>, &dyn Fn(&dyn Contents) -> Result<T, E>) -> Result<T, E>,
     ) -> Result<T, E> {
         let (store, digest, form) = (self.store, &self.blob.digest, self.form);

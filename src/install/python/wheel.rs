@@ -16,7 +16,9 @@ use super::layout::Layout;
 use super::record::{self, Entry};
 use super::{installer, metadata, scripts};
 use crate::core::digest::Digest;
-use crate::files::contents::{self, Contents, From, Member, PlaceError, PlacedFile, Placement};
+use crate::files::contents::{
+    self, Contents, Digests, From, Member, PlaceError, PlacedFile, Placement,
+};
 use crate::files::tree::{LinkMode, Owner, Tree, TreeError, TreePath};
 use crate::obtain::store::StoreError;
 
@@ -104,7 +106,7 @@ pub fn place_wheel(
     contents: &dyn Contents,
     source: &WheelSource<'_>,
     how: LinkMode,
-) -> Result<(Installed, Vec<(usize, [u8; 32])>), WheelError> {
+) -> Result<(Installed, Digests), WheelError> {
     let (placement, installed) = arrange(contents, layout, source)?;
     match contents::place(tree, owner, contents, &placement, how) {
         Ok(digests) => Ok((installed, digests)),

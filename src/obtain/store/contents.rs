@@ -134,7 +134,9 @@ impl Store {
         let folders = names(&self.layout.join("contents"))?;
         let damaged: Vec<_> = folders.into_par_iter().flat_map_iter(damaged).collect();
         if remove {
-            damaged.iter().for_each(|path| self.discard(path));
+            for path in &damaged {
+                self.discard(path);
+            }
         }
         Ok(damaged)
     }

@@ -11,7 +11,7 @@ use super::trees::Trees;
 use super::{NpmAssembleError, Request};
 use crate::decide::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::{Limits, tar};
-use crate::files::contents::{self, Contents, Member};
+use crate::files::contents::{self, Contents, Digests, Member};
 use crate::files::tree::{LinkMode, Owner, Tree};
 use crate::install::assemble::kept::Artifact;
 use crate::install::npm::package::{
@@ -140,7 +140,7 @@ impl Placer<'_> {
         file_name: &str,
         planned: &PlannedNpm,
         link: LinkMode,
-    ) -> Result<Vec<(usize, [u8; 32])>, PackageError> {
+    ) -> Result<Digests, PackageError> {
         let place = planned.location.as_str();
         for bundled in self.bundles.get(place).into_iter().flatten() {
             let inner = bundled.location.as_str().get(place.len() + 1..);
