@@ -170,16 +170,20 @@ impl Folder {
         held_by(&self.entries)
     }
 
-    /// Does something while nobody can claim what is here, if it is still this owner's.
+    /// Does something while nobody can claim what is here, if it is still this owner's, or another's
+    /// with the same content, who leaves the writing to this one.
     pub(super) fn while_owned<T>(
         &self,
         name: &str,
         owner: Owner,
+        content: &Content,
         act: impl FnOnce() -> T,
     ) -> Option<T> {
         let entries = self.entries();
         match entries.get(name) {
-            Some(Entry::Node(node)) if node.owner == owner => Some(act()),
+            Some(Entry::Node(node)) if node.owner == owner || node.content.is_same(content) => {
+                Some(act())
+            }
             _ => None,
         }
     }

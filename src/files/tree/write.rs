@@ -86,7 +86,7 @@ impl Tree {
             Claim::Replace => {
                 let (temporary, file) = self.temporary(facts.mode)?;
                 fill(file, bytes).map_err(writing)?;
-                self.publish(&temporary, spot, owner)
+                self.publish(&temporary, spot, owner, &content)
             }
         }
     }
@@ -227,7 +227,7 @@ impl Tree {
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 put(self.stage.tmp.as_fd(), &temporary).map_err(failed)?;
-                self.publish(&temporary, spot, owner)
+                self.publish(&temporary, spot, owner, &content)
             }
         }
     }
@@ -280,7 +280,7 @@ impl Tree {
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 rustix::fs::symlinkat(target, &self.stage.tmp, &temporary).map_err(failed)?;
-                self.publish(&temporary, &spot, owner)
+                self.publish(&temporary, &spot, owner, &content)
             }
         }
     }
@@ -378,9 +378,15 @@ impl Tree {
     }
 
     /// Gives a file of `tmp/` its name, unless someone of higher rank has it meanwhile.
-    fn publish(&self, temporary: &str, spot: &Spot<'_>, owner: Owner) -> Result<(), TreeError> {
+    fn publish(
+        &self,
+        temporary: &str,
+        spot: &Spot<'_>,
+        owner: Owner,
+        content: &Content,
+    ) -> Result<(), TreeError> {
         let rename = || rustix::fs::renameat(&self.stage.tmp, temporary, spot.dir, spot.at);
-        match spot.folder.while_owned(spot.name, owner, rename) {
+        match spot.folder.while_owned(spot.name, owner, content, rename) {
             Some(renamed) => renamed.map_err(|error| self.io("write", &spot.path(), error.into())),
             None => {
                 self.discard(temporary);
@@ -491,7 +497,8 @@ impl Open<'_> {
         match self.tree.claim(self.owner, &spot, &content)? {
             Claim::Nothing => self.tree.discard(&self.temporary),
             Claim::First | Claim::Replace => {
-                self.tree.publish(&self.temporary, &spot, self.owner)?;
+                self.tree
+                    .publish(&self.temporary, &spot, self.owner, &content)?;
             }
         }
         Ok(facts)
