@@ -629,7 +629,7 @@ fn commands_find_everything_where_it_is_on_every_machine() {
     let told = || {
         let standin = Standin::new();
         standin.temp.write("standin/m.toml", text);
-        let ran = standin.build(&["two", "-f", "m.toml"]).run().ok();
+        let ran = standin.build(&["two", "--file", "m.toml"]).run().ok();
         (
             standin.read("out/two/told"),
             standin.read("out/two.component.json"),
@@ -664,7 +664,7 @@ fn tools_and_the_system_count_by_what_they_are() {
         ),
     );
     let made = |name: &str| standin.read(&format!("out/{name}/made"));
-    standin.build(&["-f", "m.toml"]).run().ok();
+    standin.build(&["--file", "m.toml"]).run().ok();
     assert_eq!(
         (made("named"), made("within"), made("beside")),
         ("one\n".into(), "one\n".into(), "first".into())
@@ -672,7 +672,7 @@ fn tools_and_the_system_count_by_what_they_are() {
 
     tool("echo two");
     standin.temp.write("standin/extra/text", "second");
-    standin.build(&["-f", "m.toml"]).run().ok();
+    standin.build(&["--file", "m.toml"]).run().ok();
     assert_eq!(
         (made("named"), made("within"), made("beside")),
         ("two\n".into(), "two\n".into(), "second".into())
@@ -681,7 +681,7 @@ fn tools_and_the_system_count_by_what_they_are() {
 
     // A program of the system that was exchanged, and a package that was upgraded.
     let explained = |bound: &[(&str, &str)]| {
-        let build = standin.build(&["beside", "--explain", "-f", "m.toml"]);
+        let build = standin.build(&["beside", "--explain", "--file", "m.toml"]);
         let mut inside = Command::new(common::on_path("bwrap"));
         inside.args(["--dev-bind", "/", "/"]);
         for (from, to) in bound {
