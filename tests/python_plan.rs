@@ -183,7 +183,7 @@ fn a_marker_costs_what_its_text_does() {
         assert!(said.contains("0 packages"), "{said}");
         let (code, said) =
             plan_within_bounds(&with(&format!("{marker} or os_name == 'posix'"), ""), &[]);
-        assert!(code == Some(0) && said.contains("1 packages"), "{said}");
+        assert!(code == Some(0) && said.contains("1 package "), "{said}");
     }
     // Where extras conflict, their conditions are weighed against each other.
     let conflicts = "conflicts = [[{ package = \"root\", extra = \"x\" }, { package = \"root\", extra = \"y\" }]]\n";
