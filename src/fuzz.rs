@@ -31,7 +31,7 @@ use crate::install::npm::glob::Pattern;
 use crate::install::npm::package::{Form, Package};
 use crate::install::python::{about, marshal, metadata, record};
 use crate::obtain::fetch::netrc::Netrc;
-use crate::transform::elf::{Edit, Facts, Rpath, patch};
+use crate::transform::elf::{Edit, ElfFacts, Rpath, patch};
 use crate::transform::patch::migration::{Added, Migration, add_dependency, relations};
 use crate::transform::patch::unified::{apply, parse};
 
@@ -367,7 +367,7 @@ fn provenance(bytes: &[u8]) {
 }
 
 fn elf(bytes: &[u8]) {
-    let read = Facts::read(bytes);
+    let read = ElfFacts::read(bytes);
     let edit = Edit {
         rpath: Rpath::Set("$ORIGIN/../a/path/that/will/hardly/be/there".to_owned()),
         ..Edit::default()
@@ -378,7 +378,7 @@ fn elf(bytes: &[u8]) {
         if let Err(error) = read {
             panic!("what cannot be read was patched: {error}");
         }
-        Facts::read(&patched.apply(bytes)).expect("what was patched can be read");
+        ElfFacts::read(&patched.apply(bytes)).expect("what was patched can be read");
     }
 }
 
@@ -593,7 +593,7 @@ mod tests {
             Pyproject::parse(&text, Utf8Path::new("pyproject.toml")).unwrap();
         }
         for bytes in all("elf") {
-            Facts::read(&bytes).unwrap();
+            ElfFacts::read(&bytes).unwrap();
         }
         for bytes in all("marshal") {
             assert!(marshal::canonical(&bytes, (3, 14)).is_some());

@@ -13,7 +13,9 @@ use lockwright::core::artifact::{Artifact, Location};
 use lockwright::core::digest::{Algorithm, Digest};
 use lockwright::core::progress::Progress;
 use lockwright::obtain::fetch::credentials::{Credential, Login};
-use lockwright::obtain::fetch::{FetchError, Options, Patience, Summary, Want, fetch};
+use lockwright::obtain::fetch::{
+    DownloadRequest, FetchError, FetchOptions, RetryPolicy, Summary, fetch,
+};
 use lockwright::obtain::store::{Blob, Claim, Store};
 use scripted::{Reply, Request, Server};
 
@@ -32,7 +34,7 @@ fn body(size: usize) -> Vec<u8> {
 struct Fetching {
     dir: tempfile::TempDir,
     store: Store,
-    options: Options,
+    options: FetchOptions,
     artifacts: Vec<(String, Artifact)>,
 }
 
@@ -43,14 +45,14 @@ impl Fetching {
         Self {
             store: Store::open(&root).unwrap(),
             dir,
-            options: Options {
-                patience: Patience {
+            options: FetchOptions {
+                retry: RetryPolicy {
                     retries: 3,
                     first_pause: Duration::from_millis(1),
                     longest: Duration::from_secs(2),
                     timeout: Duration::from_secs(20),
                 },
-                ..Options::default()
+                ..FetchOptions::default()
             },
             artifacts: Vec::new(),
         }
@@ -79,10 +81,10 @@ impl Fetching {
     }
 
     fn run(&self) -> Result<(Summary, Vec<Option<Blob>>), FetchError> {
-        let wants: Vec<Want<'_>> = self
+        let wants: Vec<DownloadRequest<'_>> = self
             .artifacts
             .iter()
-            .map(|(package, artifact)| Want {
+            .map(|(package, artifact)| DownloadRequest {
                 package: package.clone(),
                 artifact,
             })
@@ -287,7 +289,7 @@ fn a_server_that_falls_silent_is_asked_again() {
         _ => Reply::file(request, &served, "\"1\""),
     });
     let mut fetching = Fetching::new().want(&server.url(), "a", &bytes);
-    fetching.options.patience.timeout = Duration::from_millis(300);
+    fetching.options.retry.timeout = Duration::from_millis(300);
     assert_eq!(fetching.bytes(), bytes);
     assert_eq!(ranges(&server)[2].as_deref(), Some("bytes=50000-"));
 }

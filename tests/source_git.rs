@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lockwright::obtain::fetch::Options;
+use lockwright::obtain::fetch::FetchOptions;
 use lockwright::obtain::fetch::mirrors::Mirrors;
 use lockwright::obtain::source::{self, GitError, GitTree, Revision};
 use lockwright::obtain::store::Store;
@@ -84,10 +84,10 @@ impl Room {
     }
 
     fn fetch(&self, mirror: &Utf8Path, rev: &str) -> Result<GitTree, GitError> {
-        let options = Options {
+        let options = FetchOptions {
             offline: true,
             mirrors: Mirrors::new([format!("{URL}={mirror}").parse().unwrap()]),
-            ..Options::default()
+            ..FetchOptions::default()
         };
         let wanted = Revision {
             url: URL.into(),
@@ -242,12 +242,12 @@ fn submodules_come_along() {
     );
     git(&outer, &["commit", "--quiet", "-m", "submodule"]);
     let commit = git(&outer, &["rev-parse", "HEAD"]);
-    let options = Options {
+    let options = FetchOptions {
         offline: true,
         mirrors: Mirrors::new([format!("https://forge.example/={}", room.root)
             .parse()
             .unwrap()]),
-        ..Options::default()
+        ..FetchOptions::default()
     };
     // `../inner` is relative to the URL, not to the mirror: `git clone` of the path agrees.
     let wanted = Revision {
@@ -476,9 +476,9 @@ fn a_build_sees_a_repository_of_the_commit_that_git_finds_nothing_wrong_with() {
         ],
     );
     let commit = git(&plain, &["rev-parse", "HEAD"]);
-    let options = Options {
+    let options = FetchOptions {
         offline: true,
-        ..Options::default()
+        ..FetchOptions::default()
     };
     let wanted = Revision {
         url: format!("file://{plain}"),
@@ -587,9 +587,9 @@ fn what_cannot_be_had_is_said_with_a_remedy() {
     );
     let error = said(room.fetch(&repository, "no-such-tag").unwrap_err());
     assert!(error.contains("no-such-tag"), "{error}");
-    let offline = Options {
+    let offline = FetchOptions {
         offline: true,
-        ..Options::default()
+        ..FetchOptions::default()
     };
     let wanted = Revision {
         url: URL.into(),

@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::{Failure, Global, Outcome, completions, outputs, print};
-use crate::component::{self, Change, Outcome as Built, Settings, Verdict, Wanted};
+use crate::component::{self, Change, Outcome as Built, RequestedComponent, Settings, Verdict};
 use crate::decide::manifest::{Document, FILE_NAME};
 use crate::files::tree::Precious;
-use crate::obtain::fetch::Options;
+use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::mirrors::Mirror;
 
 /// Make the components of a lockwright.toml: each from its locks, sources and phases, none twice
@@ -105,7 +105,7 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         python: args.python.as_deref(),
         sources: folders(&args.source)?,
         given: folders(&args.component)?,
-        build: crate::install::build::Options {
+        build: crate::install::build::BuildOptions {
             quiet: global.quiet,
             ..args.build.own()?
         },
@@ -144,7 +144,7 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
 }
 
 /// How things are fetched: the manifest's mirrors, and the command line's over them.
-pub fn network(args: &NetworkArgs, document: &Document) -> Result<Options, Failure> {
+pub fn network(args: &NetworkArgs, document: &Document) -> Result<FetchOptions, Failure> {
     let mut options = args.options(&[]);
     // Of two for one beginning the later wins.
     options.mirrors = args.mirrors(mirrors(document)?);
@@ -160,7 +160,7 @@ pub fn mirrors(document: &Document) -> Result<Vec<Mirror>, Failure> {
 }
 
 /// The components that are asked for, with their places.
-fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Failure> {
+fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<RequestedComponent>, Failure> {
     let names: Vec<String> = match args.names.is_empty() {
         false => args.names.clone(),
         true => document.manifest.component.keys().cloned().collect(),
@@ -182,7 +182,7 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<Wanted>, Fail
                 None => own.join(&name),
             };
             let prefix = prefix.as_ref().map(|prefix| place(prefix, &name));
-            Wanted {
+            RequestedComponent {
                 prefix: prefix.unwrap_or_else(|| out.clone()),
                 out,
                 name,

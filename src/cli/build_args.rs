@@ -11,7 +11,7 @@ use super::Failure;
 use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::decide::manifest::Manifest;
 use crate::install::build::sandbox::Mode;
-use crate::install::build::{Anew, Options};
+use crate::install::build::{Anew, BuildOptions};
 
 /// How sources are built.
 #[derive(Debug, Clone, Default, Args)]
@@ -115,7 +115,7 @@ impl BuildArgs {
     ///
     /// # Errors
     /// When that file is there and cannot be read.
-    pub fn options(&self, lock: &Utf8Path) -> Result<Options, Failure> {
+    pub fn options(&self, lock: &Utf8Path) -> Result<BuildOptions, Failure> {
         let beside = lock.with_file_name("lockwright.toml");
         let said = if beside.is_file() {
             Manifest::load(&beside)?.build
@@ -143,7 +143,7 @@ impl BuildArgs {
     ///
     /// # Errors
     /// When the current folder, or this program, cannot be found.
-    pub fn own(&self) -> Result<Options, Failure> {
+    pub fn own(&self) -> Result<BuildOptions, Failure> {
         let mut environment: BTreeMap<PackageName, BTreeMap<String, String>> = BTreeMap::new();
         for variable in self.build_env.iter().cloned() {
             let own = environment.entry(variable.package).or_default();
@@ -164,7 +164,7 @@ impl BuildArgs {
             let own = settings.config_settings_package.entry(package).or_default();
             own.add(&variable.name, ConfigValue::One(variable.value.clone()));
         }
-        Ok(Options {
+        Ok(BuildOptions {
             lock: lock.transpose()?,
             environment,
             settings,

@@ -12,7 +12,7 @@ use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use super::{Outcome, find_lock, find_npm_lock, print};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npm::name_of;
-use crate::decide::lock::uv::{Package, Source, UvLock};
+use crate::decide::lock::uv::{Package, PackageSource, UvLock};
 use crate::decide::manifest::{Document, FILE_NAME};
 
 /// Set by the printed script, which asks lockwright itself for what may come next.
@@ -126,7 +126,7 @@ fn is_here(package: &Package) -> bool {
     let source = &package.source;
     matches!(
         source,
-        Source::Editable(_) | Source::Virtual(_) | Source::Directory(_)
+        PackageSource::Editable(_) | PackageSource::Virtual(_) | PackageSource::Directory(_)
     )
 }
 

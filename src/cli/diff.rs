@@ -20,7 +20,7 @@ use crate::decide::target::find::satisfies;
 use crate::decide::target::node::NodeTarget;
 use crate::decide::target::{Platform, PythonTarget};
 use crate::inspect::diff::compare::compare;
-use crate::inspect::diff::facts::Facts;
+use crate::inspect::diff::facts::LockFacts;
 use crate::inspect::diff::model::{LockDiff, Severity};
 use crate::inspect::diff::report::{html, json, markdown, text};
 use crate::inspect::diff::{npm, python, targets, tree};
@@ -279,8 +279,8 @@ fn look_into(
     args: &DiffArgs,
     old: &Lock,
     new: &Lock,
-    before: &Facts,
-    after: &Facts,
+    before: &LockFacts,
+    after: &LockFacts,
 ) -> Result<LockDiff, Failure> {
     let mut diff = compare(before, after);
     if args.contents {
@@ -298,14 +298,14 @@ fn look_into(
     Ok(diff)
 }
 
-fn whole(lock: &Lock) -> Facts {
+fn whole(lock: &Lock) -> LockFacts {
     match &lock.what {
         What::Python(uv, _) => python::of_lock(uv, &lock.label),
         What::Npm(npm) => npm::of_lock(npm, &lock.label),
     }
 }
 
-fn facts(lock: &Lock, target: &Target) -> Result<Facts, Failure> {
+fn facts(lock: &Lock, target: &Target) -> Result<LockFacts, Failure> {
     match (&lock.what, &target.machine) {
         (What::Python(uv, settings), Machine::Python(python, selection)) => {
             of_plan(uv, settings, python, selection, &lock.label)
@@ -323,7 +323,7 @@ fn of_plan(
     target: &PythonOf,
     selection: &Selection,
     label: &str,
-) -> Result<Facts, Failure> {
+) -> Result<LockFacts, Failure> {
     let target = match target {
         PythonOf::This(target) => target.as_ref().clone(),
         PythonOf::Named(version, platform) => {

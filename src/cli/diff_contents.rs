@@ -12,14 +12,14 @@ use super::network_args::NetworkArgs;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::progress::Progress;
 use crate::inspect::diff::contents::{Contents, compare, findings, read};
-use crate::inspect::diff::facts::{Facts, File, FileKind, OriginKind, Package};
+use crate::inspect::diff::facts::{File, FileKind, LockFacts, OriginKind, Package};
 use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
-use crate::obtain::fetch::{Want, fetch};
+use crate::obtain::fetch::{DownloadRequest, fetch};
 use crate::obtain::store::{Blob, Store};
 
 /// One lock: what it says, and the folder that paths in it are relative to.
 pub struct Side<'a> {
-    pub facts: &'a Facts,
+    pub facts: &'a LockFacts,
     pub folder: &'a Utf8Path,
 }
 
@@ -170,11 +170,11 @@ fn look(
     network: &NetworkArgs,
     indexes: &[(String, Url)],
 ) -> Vec<Result<Option<Contents>, String>> {
-    let wants = looked.iter().map(|one| Want {
+    let wants = looked.iter().map(|one| DownloadRequest {
         package: one.package.clone(),
         artifact: &one.artifact,
     });
-    let wants: Vec<Want<'_>> = wants.collect();
+    let wants: Vec<DownloadRequest<'_>> = wants.collect();
     let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
     let progress = Progress::bytes("Fetching", 0);
     let options = network.options(indexes);

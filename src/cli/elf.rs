@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{Failure, Outcome, print};
 use crate::transform::elf::{
-    Action, AddRpath, ByHand, Endian, Glob, How, Lookup, Options, PathEdit, Report, Shown, What,
-    autopatch, edit, show,
+    Action, AddRpath, AutopatchOptions, ByHand, Endian, Glob, How, Lookup, PathEdit, Report, Shown,
+    What, autopatch, edit, show,
 };
 use crate::transform::records::{Amended, amend};
 
@@ -176,8 +176,8 @@ fn by_hand(args: &PatchArgs) -> Option<ByHand> {
     })
 }
 
-fn options(args: &PatchArgs) -> Options {
-    Options {
+fn options(args: &PatchArgs) -> AutopatchOptions {
+    AutopatchOptions {
         search: args.search.clone(),
         ignore_missing: args
             .ignore_missing

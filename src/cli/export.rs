@@ -11,7 +11,7 @@ use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Outcome, outputs, print};
 use crate::decide::plan::{PythonPlan, Selection};
-use crate::inspect::diff::facts::Facts;
+use crate::inspect::diff::facts::LockFacts;
 use crate::inspect::diff::{npm, python};
 use crate::inspect::sbom::{Graph, cyclonedx};
 use crate::install::python::wheel_license;
@@ -95,7 +95,7 @@ pub fn run(command: &ExportCommand) -> Outcome {
 }
 
 /// The licences that wheels in the store state. Without a store there are none.
-fn licenses(facts: &Facts) -> BTreeMap<(String, String), String> {
+fn licenses(facts: &LockFacts) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
     let store = Store::default_root().ok().filter(|root| root.is_dir());
     let Some(store) = store.and_then(|root| Store::open(&root).ok()) else {

@@ -16,17 +16,17 @@ use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, outputs, print};
 use crate::component::vendor::needs;
-use crate::component::{Settings, Wanted};
+use crate::component::{RequestedComponent, Settings};
 use crate::core::artifact::{Artifact, Location};
 use crate::core::progress::{self, Progress};
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Document;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::decide::plan::{Install, PythonPlan};
-use crate::files::tree::{Options, Precious, Record, Replace, Replaced, Tree, TreePath};
+use crate::files::tree::{Precious, Record, Replace, Replaced, Tree, TreeOptions, TreePath};
 use crate::install::assemble::npm::prepare;
 use crate::install::assemble::npm::{fetch_commit, revision};
-use crate::obtain::fetch::{self, Summary, Want, fetch, vendor};
+use crate::obtain::fetch::{self, DownloadRequest, Summary, fetch, vendor};
 use crate::obtain::source::Revision;
 use crate::obtain::source::git::{self, GitTree};
 use crate::obtain::store::{Blob, Store};
@@ -143,9 +143,9 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         };
         all.take(&project.plan)?;
     }
-    let wants: Vec<Want<'_>> = needed
+    let wants: Vec<DownloadRequest<'_>> = needed
         .iter()
-        .map(|needed| Want {
+        .map(|needed| DownloadRequest {
             package: needed.package.clone(),
             artifact: &needed.artifact,
         })
@@ -172,7 +172,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         Some(out) => {
             let out = super::absolute(out)?;
             outputs::of_store(&mut precious, &store, &options);
-            let how = Options {
+            let how = TreeOptions {
                 replace: Replace::cleared(args.clear),
                 record: Record::Beside,
                 precious,
@@ -203,7 +203,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
 /// What plans of npm's need: tarballs to be fetched, and commits, which are there then.
 struct OfNpm<'a> {
     store: &'a Store,
-    options: &'a fetch::Options,
+    options: &'a fetch::FetchOptions,
     npmrc: &'a Npmrc,
     /// Whose scripts may run: a git dependency's need what its own lock names.
     scripts: &'a [String],
@@ -263,7 +263,7 @@ fn of_manifest(
             .manifest
             .component
             .keys()
-            .map(|name| Wanted {
+            .map(|name| RequestedComponent {
                 name: name.clone(),
                 out: store.root().to_owned(),
                 prefix: store.root().to_owned(),
@@ -327,7 +327,7 @@ fn write_vendor(
     out: &Utf8Path,
     all: &[(&Needed, Blob)],
     trees: &Trees,
-    options: Options,
+    options: TreeOptions,
 ) -> Result<(String, Option<Replaced>), Failure> {
     let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
     let tree = Tree::stage(out, options)?;

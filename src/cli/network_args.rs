@@ -11,7 +11,7 @@ use url::Url;
 use super::Failure;
 use crate::obtain::fetch::credentials::Credentials;
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
-use crate::obtain::fetch::{Options, Patience, Route};
+use crate::obtain::fetch::{FetchOptions, RetryPolicy, Route};
 use crate::obtain::store::Store;
 
 /// Where artifacts are kept.
@@ -84,7 +84,7 @@ pub struct NetworkArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = Options::default().concurrency,
+        default_value_t = FetchOptions::default().concurrency,
         env = "UV_CONCURRENT_DOWNLOADS",
         hide_env_values = true
     )]
@@ -93,7 +93,7 @@ pub struct NetworkArgs {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = Patience::default().timeout.as_secs(),
+        default_value_t = RetryPolicy::default().timeout.as_secs(),
         env = "UV_HTTP_TIMEOUT",
         hide_env_values = true
     )]
@@ -102,7 +102,7 @@ pub struct NetworkArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = Patience::default().retries,
+        default_value_t = RetryPolicy::default().retries,
         env = "UV_HTTP_RETRIES",
         hide_env_values = true
     )]
@@ -136,8 +136,8 @@ impl NetworkArgs {
 
     /// How things are fetched. `indexes` are the names and URLs of the indexes that the project
     /// knows: uv's variables give logins for them by name.
-    pub fn options(&self, indexes: &[(String, Url)]) -> Options {
-        Options {
+    pub fn options(&self, indexes: &[(String, Url)]) -> FetchOptions {
+        FetchOptions {
             offline: self.offline,
             mirrors: Mirrors::new(self.mirror.iter().cloned()),
             find_links: self.find_links.clone(),
@@ -145,10 +145,10 @@ impl NetworkArgs {
             allow_unhashed: self.allow_unhashed.iter().cloned().collect(),
             allow_weak: self.allow_weak_integrity,
             credentials: Credentials::from_environment(indexes),
-            patience: Patience {
+            retry: RetryPolicy {
                 retries: self.retries,
                 timeout: Duration::from_secs(self.timeout.max(1)),
-                ..Patience::default()
+                ..RetryPolicy::default()
             },
             route: Route::default(),
         }

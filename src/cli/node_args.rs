@@ -11,7 +11,7 @@ use super::{Failure, completions};
 use crate::core::digest::Digest;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
-use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit, Wanted};
+use crate::decide::plan::npm::{NpmPlan, NpmPlanError, NpmSelection, Omit};
 use crate::decide::target::node::NodeTarget;
 use crate::files::tree::LinkMode;
 use crate::install::assemble::npm::scripts::OWN;
@@ -104,7 +104,7 @@ pub struct NodeProject {
     /// Registries and logins.
     pub npmrc: Npmrc,
     target: NodeTarget,
-    wanted: Wanted,
+    wanted: NpmSelection,
 }
 
 impl NodeProject {
@@ -125,7 +125,10 @@ impl NodeProject {
     ///
     /// # Errors
     /// When a setting cannot be followed.
-    pub fn options(&self, options: fetch::Options) -> Result<fetch::Options, fetch::FetchError> {
+    pub fn options(
+        &self,
+        options: fetch::FetchOptions,
+    ) -> Result<fetch::FetchOptions, fetch::FetchError> {
         options.with_npmrc(&self.npmrc)
     }
 
@@ -227,8 +230,8 @@ impl NodeArgs {
     }
 
     /// Which part of it is wanted.
-    fn wanted(&self, npmrc: &Npmrc) -> Wanted {
-        Wanted {
+    fn wanted(&self, npmrc: &Npmrc) -> NpmSelection {
+        NpmSelection {
             omit: self.omit_with(npmrc),
             workspaces: self.workspace.clone(),
             workspace_root: self.include_workspace_root,

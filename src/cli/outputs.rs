@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Failure;
 use crate::component::Settings;
 use crate::decide::lock::npm::NpmLock;
-use crate::decide::lock::uv::{Source, UvLock};
+use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::{Document, Origin};
 use crate::files::tree::{Precious, Provenance, Replaced};
 use crate::obtain::fetch;
@@ -42,10 +42,10 @@ pub fn of_uv(precious: &mut Precious, lock: &UvLock) {
     precious.add("the project", lock.folder());
     for package in &lock.packages {
         let (what, path) = match &package.source {
-            Source::Editable(path) | Source::Virtual(path) | Source::Directory(path) => {
-                ("the source of", path)
-            }
-            Source::Path(path) => ("the archive of", path),
+            PackageSource::Editable(path)
+            | PackageSource::Virtual(path)
+            | PackageSource::Directory(path) => ("the source of", path),
+            PackageSource::Path(path) => ("the archive of", path),
             _ => continue,
         };
         precious.add(format!("{what} {}", package.name), lock.folder().join(path));
@@ -96,7 +96,7 @@ pub fn of_settings(settings: &mut Settings<'_>) {
 }
 
 /// Where artifacts come from on this machine.
-pub fn of_store(precious: &mut Precious, store: &Store, fetch: &fetch::Options) {
+pub fn of_store(precious: &mut Precious, store: &Store, fetch: &fetch::FetchOptions) {
     precious.add("the store", store.root());
     for folder in &fetch.find_links {
         precious.add("the --find-links folder", folder);

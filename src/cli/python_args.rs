@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use pep508_rs::{ExtraName, PackageName};
 
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
-use crate::decide::lock::uv::{GroupName, Source, UvLock};
+use crate::decide::lock::uv::{GroupName, PackageSource, UvLock};
 use crate::decide::plan::{Dev, Selection};
 use crate::decide::target::find::Search;
 use crate::decide::target::probe::Interpreter;
@@ -268,10 +268,10 @@ fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure
 /// The member of the workspace whose folder it is.
 fn member_at(lock: &UvLock, folder: &Utf8Path) -> Option<PackageName> {
     let relative = folder.strip_prefix(lock.folder()).ok()?;
-    let is_there = |source: &Source| match source {
-        Source::Editable(path) | Source::Virtual(path) | Source::Directory(path) => {
-            path == relative
-        }
+    let is_there = |source: &PackageSource| match source {
+        PackageSource::Editable(path)
+        | PackageSource::Virtual(path)
+        | PackageSource::Directory(path) => path == relative,
         _ => false,
     };
     let found = lock

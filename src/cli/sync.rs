@@ -21,7 +21,7 @@ use crate::core::progress::{Progress, bytes, count};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
-use crate::files::tree::{Options, Precious, Provenance, Replace, Tree, TreePath};
+use crate::files::tree::{Precious, Provenance, Replace, Tree, TreeOptions, TreePath};
 use crate::inspect::diff::report::clean;
 use crate::inspect::verify::verify;
 use crate::install::assemble::python::{Assembled, Request, assemble};
@@ -213,10 +213,10 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
 
     let tree = Tree::stage(
         &dest,
-        Options {
+        TreeOptions {
             replace: Replace::cleared(args.clear),
             precious,
-            ..Options::default()
+            ..TreeOptions::default()
         },
     )?;
     let replaced = tree.replaced().cloned();

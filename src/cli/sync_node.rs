@@ -14,7 +14,9 @@ use crate::core::progress::{bytes, count};
 use crate::files::tree::Precious;
 use crate::install::assemble::npm::current::{is_current, look, made_from};
 use crate::install::assemble::npm::scripts::{OWN, names_own};
-use crate::install::assemble::npm::{Assembled, LeftOut, NpmAssembleError, Request, assemble};
+use crate::install::assemble::npm::{
+    Assembled, Destination, LeftOut, NpmAssembleError, Request, assemble,
+};
 use crate::install::build::Anew;
 
 /// What of `sync`'s arguments matters here.
@@ -106,7 +108,9 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             store: &store,
             fetch: &options,
             limits: args.limits.limits(),
-            out: out.as_deref(),
+            to: out
+                .as_deref()
+                .map_or(Destination::InPlace, Destination::Folder),
             clear: args.clear,
             precious: &precious,
             hidden_lockfile,

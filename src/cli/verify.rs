@@ -15,7 +15,7 @@ use crate::core::walk::{Node, walk};
 use crate::decide::plan::PythonPlan;
 use crate::decide::plan::npm::NpmPlan;
 use crate::files::tree::Provenance;
-use crate::inspect::verify::{self, drift};
+use crate::inspect::verify::{self, mismatch};
 
 /// Hold a tree against its provenance record, its RECORDs and, if wanted, a lock
 ///
@@ -63,7 +63,7 @@ pub fn run(args: &VerifyArgs) -> Outcome {
         let is_modules = at.file_name() == Some("node_modules");
         let is_its = |lock: &&What| matches!(lock, What::Npm(_)) == is_modules;
         if let Some(lock) = lock.as_ref().filter(|lock| inside == "" || is_its(lock)) {
-            found.drift = drift_from(args, lock, at.as_std_path(), &tree)?;
+            found.mismatch = mismatches_from(args, lock, at.as_std_path(), &tree)?;
         }
         report.absorb(inside.as_std_path(), found);
     }
@@ -98,7 +98,7 @@ fn trees(root: &Utf8Path) -> Vec<Utf8PathBuf> {
     if root.join(".venv/pyvenv.cfg").is_file() {
         inside.push(".venv".into());
     }
-    let modules = drift::modules_of(root.as_std_path()).into_iter();
+    let modules = mismatch::modules_of(root.as_std_path()).into_iter();
     let modules = modules.filter_map(|path| Utf8PathBuf::try_from(path).ok());
     inside.extend(modules.filter(|path| root.join(path).is_dir()));
     match inside.is_empty() {
@@ -107,12 +107,12 @@ fn trees(root: &Utf8Path) -> Vec<Utf8PathBuf> {
     }
 }
 
-fn drift_from(
+fn mismatches_from(
     args: &VerifyArgs,
     lock: &What,
     root: &Path,
     tree: &Node,
-) -> Result<Vec<drift::Drift>, Failure> {
+) -> Result<Vec<mismatch::Mismatch>, Failure> {
     match lock {
         What::Python(lock, settings) => {
             let cache = crate::obtain::store::Store::default_root().ok();
@@ -126,7 +126,7 @@ fn drift_from(
                     (package.name.to_string(), version.unwrap_or_default())
                 })
                 .collect();
-            let mut found = drift::python_packages(tree);
+            let mut found = mismatch::python_packages(tree);
             for (name, version) in &locked {
                 // A source tree's version is known only once it is built; and 1.0 is 1.0.0.
                 if let Some(there) = found.get_mut(name)
@@ -135,12 +135,12 @@ fn drift_from(
                     there.clone_from(version);
                 }
             }
-            Ok(drift::between(&locked, &found))
+            Ok(mismatch::between(&locked, &found))
         }
         What::Npm(lock) => {
             let places = NpmPlan::places(lock, &args.node.target(), &args.node.omit())?;
-            let found = drift::npm_packages(root, tree);
-            let prefix = drift::prefix_of(root);
+            let found = mismatch::npm_packages(root, tree);
+            let prefix = mismatch::prefix_of(root);
             let locked: BTreeMap<String, String> = (places.into_iter())
                 .filter_map(|place| {
                     let entry = lock
@@ -156,13 +156,13 @@ fn drift_from(
                     })
                 })
                 .collect();
-            // Packages inside of packages that bring a package.json of their own are no drift.
+            // Packages inside of packages that bring a package.json of their own are no mismatch.
             let found = (found.into_iter())
                 .filter(|(place, _)| {
                     locked.contains_key(place) || place.matches("node_modules/").count() == 1
                 })
                 .collect();
-            Ok(drift::between(&locked, &found))
+            Ok(mismatch::between(&locked, &found))
         }
     }
 }

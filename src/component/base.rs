@@ -1,4 +1,4 @@
-//! What a component starts from: another one's tree, taken over file by file. An environment in its
+//! What a component starts from: another one's tree, imported file by file. An environment in its
 //! fixed-output form is restored for the place where it will live; any other is brought into that
 //! form first, since its scripts name the place where the other one lives.
 
@@ -12,22 +12,14 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use crate::core::walk::{Node, walk};
 use crate::files::tree::{
-    Content, Facts, LinkMode, Options, Precious, Provenance, Record, Replace, Tree, TreePath,
+    Content, FileFacts, LinkMode, Precious, Provenance, Record, Replace, Tree, TreeOptions,
+    TreePath,
 };
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::restore::restore;
 use crate::transform::nix::seal::{PLACEHOLDER, fixed_output};
 
 const PHASE: &str = "base";
-
-/// How files are taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// Their bytes: the other tree stays.
-    Copy,
-    /// The files themselves: the other tree goes.
-    Share,
-}
 
 /// Puts the base in the tree, ready to be used at `prefix`.
 ///
@@ -42,7 +34,7 @@ pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tre
     if !from.is_dir() {
         return Err(context.refuse(said, format!("there is no folder {from} to start from")));
     }
-    take_over(&tree, &from, None, How::Copy, said).map_err(context.failed(said, PHASE))?;
+    import(&tree, &from, said).map_err(context.failed(said, PHASE))?;
     let config = tree.root().join("pyvenv.cfg");
     let text = match std::fs::read_to_string(&config) {
         Ok(text) => text,
@@ -69,20 +61,14 @@ pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tre
     Ok(staged.reopen())
 }
 
-/// Takes all of a tree over, into a folder of another or its top. Who brought which file is taken
-/// over as well where that is recorded; else it is `owner`.
+/// Copies all of a tree into another. Who brought which file is taken from its record where it has
+/// one; else it is `owner`.
 ///
 /// # Errors
 /// When a file cannot be read or placed.
-pub fn take_over(
-    tree: &Tree,
-    from: &Utf8Path,
-    below: Option<&TreePath>,
-    how: How,
-    owner: &str,
-) -> Result<(), Cause> {
+fn import(tree: &Tree, from: &Utf8Path, owner: &str) -> Result<(), Cause> {
     let known = Provenance::of_tree(from)?;
-    let mut facts: HashMap<&str, (Facts, usize)> = HashMap::new();
+    let mut facts: HashMap<&str, (FileFacts, usize)> = HashMap::new();
     for entry in known.iter().flat_map(|known| &known.entries) {
         if let Content::File(file) = &entry.content {
             facts.insert(entry.path.as_str(), (*file, entry.owner));
@@ -107,10 +93,7 @@ pub fn take_over(
         )));
     }
     entries.par_iter().try_for_each(|(inside, node)| {
-        let path = match below {
-            Some(below) => TreePath::new(format!("{below}/{inside}"))?,
-            None => TreePath::new(inside)?,
-        };
+        let path = TreePath::new(inside)?;
         let source: Utf8PathBuf = from.join(inside);
         match node {
             Node::Folder(inside) if inside.is_empty() => tree.folder(other, &path)?,
@@ -125,12 +108,8 @@ pub fn take_over(
                 match recorded.filter(|(facts, _)| facts.size == file.size) {
                     Some((facts, by)) => {
                         let owner = owners.get(*by).copied().unwrap_or(other);
-                        let link = match how {
-                            How::Copy => LinkMode::Reflink,
-                            How::Share => LinkMode::Hardlink,
-                        };
-                        let facts = Facts { mode, ..*facts };
-                        tree.link(owner, &path, facts, &source, link)?;
+                        let facts = FileFacts { mode, ..*facts };
+                        tree.link(owner, &path, facts, &source, LinkMode::Reflink)?;
                     }
                     None => {
                         tree.copy(other, &path, Some(mode.into()), &source)?;
@@ -143,8 +122,8 @@ pub fn take_over(
 }
 
 /// How a component's tree is staged.
-pub fn options(clear: bool, precious: Precious) -> Options {
-    Options {
+pub fn options(clear: bool, precious: Precious) -> TreeOptions {
+    TreeOptions {
         replace: Replace::cleared(clear),
         record: Record::Beside,
         precious,

@@ -96,7 +96,7 @@ pub struct Stage<'a> {
     prefix: &'a Utf8Path,
     is_contained: bool,
     /// Where commands see it.
-    pub seat: Utf8PathBuf,
+    pub mount: Utf8PathBuf,
 }
 
 /// A command.
@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
             "/gnu/store",
         ];
         let can_be_made = prefix.is_dir() || !system.iter().any(|top| prefix.starts_with(top));
-        let seat = match (is_contained, is_at_home && can_be_made) {
+        let mount = match (is_contained, is_at_home && can_be_made) {
             (true, true) => prefix.to_owned(),
             (true, false) => Utf8Path::new(INSIDE).join("tree"),
             (false, _) => root.to_owned(),
@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
             root,
             prefix,
             is_contained,
-            seat,
+            mount,
         })
     }
 
@@ -184,8 +184,8 @@ impl<'a> Stage<'a> {
                     false => made.path.to_string(),
                 })
             }
-            Placeholder::Out | Placeholder::Prefix => Ok(self.seat.to_string()),
-            Placeholder::Site => Ok(self.seat.join(context.site()?).into_string()),
+            Placeholder::Out | Placeholder::Prefix => Ok(self.mount.to_string()),
+            Placeholder::Site => Ok(self.mount.join(context.site()?).into_string()),
             Placeholder::Python => Ok(context.python()?.path().into_string()),
         })
     }
@@ -271,7 +271,7 @@ impl<'a> Stage<'a> {
             let search = elf.search.iter();
             all.extend(
                 search
-                    .filter_map(|template| self.context.living(template, self.prefix).ok())
+                    .filter_map(|template| self.context.runtime_path(template, self.prefix).ok())
                     .map(Utf8PathBuf::from),
             );
         }
@@ -306,7 +306,7 @@ impl<'a> Stage<'a> {
         }
         shown.push(Shown {
             from: self.root.to_owned(),
-            to: self.seat.clone(),
+            to: self.mount.clone(),
             writable: ask.writes,
         });
         shown.extend(ask.shown.iter().cloned());
@@ -324,9 +324,9 @@ impl<'a> Stage<'a> {
         };
         let own = self.root.join("bin").join(&*program);
         if !program.contains('/') && own.exists() {
-            *program = self.seat.join("bin").join(&*program).into_string();
+            *program = self.mount.join("bin").join(&*program).into_string();
         }
-        let Some(inside) = super::below(Utf8Path::new(program), &self.seat) else {
+        let Some(inside) = super::below(Utf8Path::new(program), &self.mount) else {
             return words;
         };
         let mut head = Vec::new();
@@ -338,8 +338,8 @@ impl<'a> Stage<'a> {
             .lines()
             .take(2)
             .any(|line| line.contains("bin/python") && line.contains(self.prefix.as_str()));
-        if self.seat != self.prefix && head.starts_with("#!") && is_python {
-            words.insert(0, self.seat.join("bin/python").into_string());
+        if self.mount != self.prefix && head.starts_with("#!") && is_python {
+            words.insert(0, self.mount.join("bin/python").into_string());
         }
         words
     }
@@ -355,7 +355,7 @@ impl<'a> Stage<'a> {
         };
         let path = self.context.containment.path()?;
         let usual = [
-            ("PATH", format!("{}/bin:{path}", self.seat)),
+            ("PATH", format!("{}/bin:{path}", self.mount)),
             ("HOME", work.join("home").into_string()),
             ("TMPDIR", work.join("tmp").into_string()),
             ("LANG", "C.UTF-8".into()),

@@ -288,7 +288,11 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When it refers to a source, which nothing finished may.
-    pub fn living(&self, template: &Parsed, prefix: &Utf8Path) -> Result<String, ComponentError> {
+    pub fn runtime_path(
+        &self,
+        template: &Parsed,
+        prefix: &Utf8Path,
+    ) -> Result<String, ComponentError> {
         let said = template.as_written();
         template.fill(|hole| match hole {
             Placeholder::Source(_) => Err(self.refuse(

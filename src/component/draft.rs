@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::mapping::mapping;
 use crate::decide::lock::LockError;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
-use crate::decide::lock::uv::{Source, UvLock};
+use crate::decide::lock::uv::{PackageSource, UvLock};
 
 /// How deep below the project's folder locks are looked for.
 const DEEPEST: usize = 3;
@@ -159,13 +159,14 @@ fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> S
     );
     let (mut members, mut modules, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for package in &lock.packages {
-        let (Source::Editable(place) | Source::Virtual(place) | Source::Directory(place)) =
-            &package.source
+        let (PackageSource::Editable(place)
+        | PackageSource::Virtual(place)
+        | PackageSource::Directory(place)) = &package.source
         else {
             continue;
         };
         let folder = lock.folder().join(place);
-        let is_package = !matches!(package.source, Source::Virtual(_));
+        let is_package = !matches!(package.source, PackageSource::Virtual(_));
         if !is_package {
             continue;
         }
@@ -200,7 +201,8 @@ fn to_be_built(lock: &UvLock) -> Result<String, LockError> {
         .iter()
         .filter(|package| {
             let by_wish = settings.no_binary_package.contains(&package.name);
-            let is_source = matches!(package.source, Source::Git(_)) || package.sdist.is_some();
+            let is_source =
+                matches!(package.source, PackageSource::Git(_)) || package.sdist.is_some();
             is_source && (package.wheels.is_empty() || by_wish)
         })
         .map(|package| package.name.to_string())

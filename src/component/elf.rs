@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use crate::decide::manifest::PathTemplate;
-use crate::transform::elf::{AddRpath, Glob, Options, autopatch};
+use crate::transform::elf::{AddRpath, AutopatchOptions, Glob, autopatch};
 
 const PHASE: &str = "elf";
 
@@ -24,14 +24,14 @@ pub fn make(
     let Some(elf) = &context.component.elf else {
         return Ok(BTreeSet::new());
     };
-    let folder = |template: &PathTemplate| context.living(template, prefix);
-    let mut options = Options {
+    let folder = |template: &PathTemplate| context.runtime_path(template, prefix);
+    let mut options = AutopatchOptions {
         ignore_missing: elf
             .ignore_missing
             .iter()
             .map(|glob| Glob::new(glob))
             .collect(),
-        ..Options::default()
+        ..AutopatchOptions::default()
     };
     for template in &elf.search {
         let path = folder(template)?;

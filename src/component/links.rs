@@ -26,7 +26,7 @@ pub fn place(context: &Context<'_>, tree: &Tree, prefix: &Utf8Path) -> Result<()
                 tree.symlink(owner, &path, &target)
             }
             false => {
-                let target = context.living(template, prefix)?;
+                let target = context.runtime_path(template, prefix)?;
                 tree.link_anywhere(owner, &path, &target)
             }
         }

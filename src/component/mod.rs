@@ -65,7 +65,7 @@ pub struct Settings<'a> {
     /// Where artifacts, unpacked sources and components in between are kept.
     pub store: &'a Store,
     /// How things are fetched.
-    pub fetch: &'a fetch::Options,
+    pub fetch: &'a fetch::FetchOptions,
     /// `--python`: the interpreter, over the target's version.
     pub python: Option<&'a str>,
     /// `--source NAME=PATH`: folders in the place of sources.
@@ -73,9 +73,9 @@ pub struct Settings<'a> {
     /// `--component NAME=PATH`: trees that are there already, in the place of components.
     pub given: BTreeMap<String, Utf8PathBuf>,
     /// How sources are built and commands contained; a component's own `build` comes over it.
-    pub build: build::Options,
+    pub build: build::BuildOptions,
     /// The components that were asked for, and where each is put; none: all there are.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<RequestedComponent>,
     /// Replace an environment at a place, whoever made it.
     pub clear: bool,
     /// What no component may replace.
@@ -84,7 +84,7 @@ pub struct Settings<'a> {
 
 /// A component that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequestedComponent {
     /// Its name.
     pub name: String,
     /// Where it is put, absolute.
@@ -94,7 +94,7 @@ pub struct Wanted {
 }
 
 impl Settings<'_> {
-    fn wanted(&self, name: &str) -> Option<&Wanted> {
+    fn wanted(&self, name: &str) -> Option<&RequestedComponent> {
         self.wanted.iter().find(|wanted| wanted.name == name)
     }
 

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::base;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::prepare::{digest_of, lock_file};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
-use crate::decide::plan::npm::{NpmPlan, NpmSource, Omit, Wanted};
+use crate::decide::plan::npm::{NpmPlan, NpmSelection, NpmSource, Omit};
 use crate::decide::target::node::NodeTarget;
 use crate::decide::target::platform::Arch;
 use crate::decide::target::{Os, Platform};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, Tree, TreePath};
-use crate::install::assemble::npm::{Request, assemble};
+use crate::install::assemble::npm::{Destination, Request, assemble};
 use crate::install::build::Anew;
 
 const PHASE: &str = "node";
@@ -58,9 +57,9 @@ pub fn prepare(
     let npmrc = Npmrc::of_project(lock.folder()).map_err(context.failed(said, PHASE))?;
     let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
     let npmrc = npmrc.guarded_by(&user);
-    let wanted = Wanted {
+    let wanted = NpmSelection {
         omit,
-        ..Wanted::default()
+        ..NpmSelection::default()
     };
     let plan =
         NpmPlan::new(&lock, &target, &wanted, &npmrc).map_err(context.failed(said, PHASE))?;
@@ -143,8 +142,6 @@ pub fn place(
         "" | "." => None,
         path => Some(TreePath::new(path).map_err(context.failed(collect, PHASE))?),
     };
-    // Assembled beside the tree, on its disk, and moved over name by name.
-    let beside = tree.root().with_file_name("node");
     // Who is asking says nothing of what is had.
     let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
     let fetch = context.settings.fetch.clone().with_npmrc(&user);
@@ -155,7 +152,7 @@ pub fn place(
         store: context.settings.store,
         fetch: &fetch,
         limits: Limits::default(),
-        out: Some(&beside),
+        to: Destination::Tree(tree, below.as_ref()),
         clear: false,
         precious: &context.settings.precious,
         hidden_lockfile: true,
@@ -171,8 +168,5 @@ pub fn place(
             context.name
         );
     }
-    let placed = base::take_over(tree, &beside, below.as_ref(), base::How::Share, "node");
-    placed.map_err(context.failed(said, PHASE))?;
-    let removed = std::fs::remove_dir_all(&beside);
-    removed.map_err(|error| context.failed(said, PHASE)(Cause::io("remove", &beside)(error)))
+    Ok(())
 }

@@ -73,8 +73,8 @@ fn replace(
     let said = patch.file.as_written();
     let path = context.file_in_tree(&patch.file)?;
     let text = read(context, staged, said, &path)?;
-    let replace = context.living(&patch.replace, prefix)?;
-    let with = context.living(&patch.with, prefix)?;
+    let replace = context.runtime_path(&patch.replace, prefix)?;
+    let with = context.runtime_path(&patch.with, prefix)?;
     // The text that is not found is what a person looks for in the manifest.
     let first = patch
         .replace

@@ -20,25 +20,25 @@ pub fn nowhere(name: &str) -> Utf8PathBuf {
 }
 
 /// What a component says that will be true, or not, of its place and others' when it is used.
-fn living(component: &Component) -> Vec<&Parsed> {
+fn runtime_path(component: &Component) -> Vec<&Parsed> {
     // Links to the tree itself are relative.
     let links = component.link.values().filter(|to| !links::inside(to));
-    let mut living: Vec<&Parsed> = links.map(|to| &**to).collect();
+    let mut runtime_path: Vec<&Parsed> = links.map(|to| &**to).collect();
     for patch in &component.patch {
         if let Patch::Substitute(patch) = patch {
-            living.extend([&*patch.replace, &*patch.with]);
+            runtime_path.extend([&*patch.replace, &*patch.with]);
         }
     }
     for wrap in component.wrap.values() {
-        living.extend(wrap.exec.iter().chain(&wrap.path).map(|t| &**t));
+        runtime_path.extend(wrap.exec.iter().chain(&wrap.path).map(|t| &**t));
         let others = wrap.env.values().chain(&wrap.cwd).chain(&wrap.shell);
-        living.extend(others.map(|t| &**t));
+        runtime_path.extend(others.map(|t| &**t));
     }
     if let Some(elf) = &component.elf {
-        living.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
-        living.extend(elf.add_rpath.values().flatten().map(|t| &**t));
+        runtime_path.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
+        runtime_path.extend(elf.add_rpath.values().flatten().map(|t| &**t));
     }
-    living
+    runtime_path
 }
 
 /// What commands are told.
@@ -58,7 +58,7 @@ fn components<'a>(texts: impl IntoIterator<Item = &'a Parsed>) -> BTreeSet<Strin
 
 /// The components whose places show in this one's bytes, or may.
 pub fn shown_in(component: &Component) -> BTreeSet<String> {
-    components(living(component).into_iter().chain(told(component)))
+    components(runtime_path(component).into_iter().chain(told(component)))
 }
 
 /// The components to which the finished tree of a wanted one leads: by what it says, or by what it
@@ -76,7 +76,7 @@ pub fn led_to<'a>(
         if !seen.insert(name) {
             continue;
         }
-        let led_to = components(living(component));
+        let led_to = components(runtime_path(component));
         let taken = component.copy.iter().map(|copy| &*copy.from);
         let taken = components(taken.chain(component.base.iter().map(|base| &**base)));
         next.extend(led_to.iter().chain(&taken).cloned());
@@ -97,8 +97,8 @@ pub fn shows_its_own(context: &Context<'_>) -> Result<bool, ComponentError> {
         all.any(|hole| holes.contains(hole))
     };
     let own = [Placeholder::Out, Placeholder::Prefix, Placeholder::Site];
-    let says_so =
-        names(living(component), &own) || names(told(component).collect(), &[Placeholder::Prefix]);
+    let says_so = names(runtime_path(component), &own)
+        || names(told(component).collect(), &[Placeholder::Prefix]);
     // In its fixed-output form an environment lives nowhere, but its commands must find it.
     let is_bound = component.seal != Seal::FixedOutput || !component.run.is_empty();
     Ok(says_so || (is_bound && is_environment(context)?))

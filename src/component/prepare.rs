@@ -10,7 +10,7 @@ use super::error::ComponentError;
 use super::ingredients::Ingredients;
 use super::node::PreparedNode;
 use super::python::PreparedPython;
-use super::workspace::Member;
+use super::workspace::WorkspaceMember;
 use super::{node, places, python, workspace};
 use crate::core::digest::{Algorithm, Digest};
 use crate::decide::manifest::{Parsed, Patch, PathTemplate, Placeholder, Seal};
@@ -25,7 +25,7 @@ pub struct Prepared {
     /// Its `node_modules`.
     pub node: Option<PreparedNode>,
     /// Its workspace members.
-    pub workspace: Vec<Member>,
+    pub workspace: Vec<WorkspaceMember>,
     /// All that shapes it.
     pub ingredients: Ingredients,
 }

@@ -30,7 +30,7 @@ pub struct PreparedPython {
     pub(super) plan: PythonPlan,
     pub(super) settings: ProjectSettings,
     pub(super) selection: Selection,
-    pub(super) building: build::Options,
+    pub(super) building: build::BuildOptions,
 }
 
 /// Plans the environment, and writes down what shapes it.
@@ -157,7 +157,7 @@ fn selection(
 }
 
 /// How sources are built: as the command line says, then the component, then the manifest.
-fn building(context: &Context<'_>) -> Result<build::Options, ComponentError> {
+fn building(context: &Context<'_>) -> Result<build::BuildOptions, ComponentError> {
     let mut options = context.settings.build.clone();
     let general = &context.settings.document.manifest.build;
     let said = [&context.component.build, general];

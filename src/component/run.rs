@@ -54,10 +54,10 @@ fn ask<'a>(
     }
     let current = match &run.cwd {
         Some(cwd) => match context.in_tree(cwd)? {
-            Some(path) => stage.seat.join(path.as_str()),
-            None => stage.seat.clone(),
+            Some(path) => stage.mount.join(path.as_str()),
+            None => stage.mount.clone(),
         },
-        None => stage.seat.clone(),
+        None => stage.mount.clone(),
     };
     let environment = run
         .env

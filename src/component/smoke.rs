@@ -43,7 +43,7 @@ pub fn check(
         said,
         words,
         environment: environment.clone(),
-        current: stage.seat.clone(),
+        current: stage.mount.clone(),
         readable: Vec::new(),
         shown: Vec::new(),
         writes: false,
@@ -64,11 +64,11 @@ pub fn check(
         let (python, code) = match context.component.seal {
             // Without bin/, and with a placeholder for its interpreter, it is no environment.
             Seal::FixedOutput => {
-                let site = stage.seat.join(context.site()?);
+                let site = stage.mount.join(context.site()?);
                 let code = format!("import site; site.addsitedir({site:?}); import {module}");
                 (context.python()?.path(), code)
             }
-            _ => (stage.seat.join("bin/python"), format!("import {module}")),
+            _ => (stage.mount.join("bin/python"), format!("import {module}")),
         };
         let words = [python.as_str(), "-I", "-B", "-c", &code].map(str::to_owned);
         asks.push(ask(

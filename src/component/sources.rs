@@ -15,7 +15,7 @@ use crate::core::digest::Digest;
 use crate::core::progress::Progress;
 use crate::decide::manifest::{Origin, Source, nearest};
 use crate::files::archive::Limits;
-use crate::obtain::fetch::{self, Want};
+use crate::obtain::fetch::{self, DownloadRequest};
 use crate::obtain::source::{self, Revision, Shape, Unpacked};
 use crate::obtain::store::Blob;
 use crate::transform::nix::nar;
@@ -238,7 +238,7 @@ impl<'a> Sources<'a> {
         };
         let mut options = self.settings.fetch.clone();
         options.allow_unhashed.insert(name.to_owned());
-        let wants = [Want {
+        let wants = [DownloadRequest {
             package: name.to_owned(),
             artifact: &artifact,
         }];

@@ -12,7 +12,7 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::mapping::{Piece, mapping};
 use super::python::{self, layout};
-use crate::decide::lock::uv::{Source, UvLock};
+use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::nearest;
 use crate::files::tree::{Owner, Tree, TreePath};
 use crate::install::python::record::Entry;
@@ -22,7 +22,7 @@ const PHASE: &str = "workspace";
 
 /// A member that is installed.
 #[derive(Debug)]
-pub struct Member {
+pub struct WorkspaceMember {
     name: String,
     version: String,
     folder: Utf8PathBuf,
@@ -37,7 +37,7 @@ pub struct Member {
 pub fn prepare(
     context: &Context<'_>,
     all: &mut Ingredients,
-) -> Result<Vec<Member>, ComponentError> {
+) -> Result<Vec<WorkspaceMember>, ComponentError> {
     let mut members = Vec::new();
     let names = &context.component.workspace;
     let Some(first) = names.first() else {
@@ -74,11 +74,15 @@ pub fn prepare(
     Ok(members)
 }
 
-fn member(context: &Context<'_>, lock: &UvLock, name: &str) -> Result<Member, ComponentError> {
-    let local = |source: &Source| match source {
-        Source::Editable(path) | Source::Virtual(path) | Source::Directory(path) => {
-            Some(path.clone())
-        }
+fn member(
+    context: &Context<'_>,
+    lock: &UvLock,
+    name: &str,
+) -> Result<WorkspaceMember, ComponentError> {
+    let local = |source: &PackageSource| match source {
+        PackageSource::Editable(path)
+        | PackageSource::Virtual(path)
+        | PackageSource::Directory(path) => Some(path.clone()),
         _ => None,
     };
     let found = lock.packages.iter().find_map(|package| {
@@ -144,7 +148,7 @@ fn member(context: &Context<'_>, lock: &UvLock, name: &str) -> Result<Member, Co
         );
         return Err(context.refuse(name, what));
     };
-    Ok(Member {
+    Ok(WorkspaceMember {
         name: name.to_owned(),
         version,
         folder,
@@ -159,7 +163,7 @@ fn member(context: &Context<'_>, lock: &UvLock, name: &str) -> Result<Member, Co
 /// When a file cannot be placed.
 pub fn place(
     context: &Context<'_>,
-    members: &[Member],
+    members: &[WorkspaceMember],
     tree: &Tree,
     prefix: &Utf8Path,
 ) -> Result<(), ComponentError> {
@@ -184,7 +188,7 @@ pub fn place(
 }
 
 fn install(
-    member: &Member,
+    member: &WorkspaceMember,
     tree: &Tree,
     owner: Owner,
     site: &TreePath,
@@ -261,7 +265,7 @@ fn install(
 
 /// Core metadata, of what `[project]` states
 /// (<https://packaging.python.org/en/latest/specifications/pyproject-toml/>).
-fn metadata(member: &Member) -> String {
+fn metadata(member: &WorkspaceMember) -> String {
     let text = |key: &str| member.project.get(key).and_then(Value::as_str);
     let list = |value: Option<&Value>| -> Vec<String> {
         let all = value.and_then(Value::as_array).into_iter().flatten();

@@ -29,7 +29,7 @@ pub fn make(
                 context.refuse(name, format!("wrap `{name}` says nothing to start: `exec`"))
             );
         }
-        let text = script(wrap, |template| context.living(template, prefix))?;
+        let text = script(wrap, |template| context.runtime_path(template, prefix))?;
         staged
             .put(owner, &path, 0o755, text.as_bytes())
             .map_err(context.failed(name, PHASE))?;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::archive::zip::{WHOLE, Zip, ZipError};
-use super::tree::{Facts, LinkMode, Owner, Tree, TreeError, TreePath};
+use super::tree::{FileFacts, LinkMode, Owner, Tree, TreeError, TreePath};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 
 /// A file or folder of an artifact.
@@ -223,7 +223,7 @@ impl Put<'_> {
     fn member(
         &self,
         number: usize,
-        inside: &mut super::tree::Inside<'_>,
+        inside: &mut super::tree::DirWriter<'_>,
     ) -> Result<Option<(usize, [u8; 32])>, PlaceError> {
         let member = self.contents.members().get(number);
         let member = member.ok_or(PlaceError::Absent(number))?;
@@ -234,7 +234,7 @@ impl Put<'_> {
             && let Some(folder) = self.contents.folder()
             && check.is_done()
         {
-            let facts = Facts {
+            let facts = FileFacts {
                 mode,
                 size: member.size,
                 sha256: member.sha256,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use crate::files::tree::{Facts, Provenance, TreeError};
+use crate::files::tree::{FileFacts, Provenance, TreeError};
 use crate::install::python::installed::{self, Line, RecordError};
 
 /// What was brought up to date: absolute paths, sorted.
@@ -51,7 +51,7 @@ pub enum AmendError {
 }
 
 /// What the files are now; nothing for those that are no more.
-type Now = BTreeMap<PathBuf, Option<Facts>>;
+type Now = BTreeMap<PathBuf, Option<FileFacts>>;
 
 /// Brings RECORDs and provenance records up to date after files were rewritten or removed. Who put a
 /// file there stays who it was; files that no record names are not added to one.
@@ -110,7 +110,7 @@ fn facts_of(paths: &BTreeSet<PathBuf>) -> Result<Now, AmendError> {
     let mut paths: Vec<&PathBuf> = paths.iter().collect();
     let size = |path: &&PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
     paths.sort_by_cached_key(|path| std::cmp::Reverse(size(path)));
-    let facts = |path: &PathBuf| match Facts::of_file(path) {
+    let facts = |path: &PathBuf| match FileFacts::of_file(path) {
         Ok(facts) => Ok((path.clone(), Some(facts))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path.clone(), None)),
         Err(source) => Err(AmendError::Read {
@@ -232,15 +232,15 @@ impl fmt::Display for Amended {
 mod tests {
     use super::*;
     use crate::core::walk::walk;
-    use crate::files::tree::{Options, Record, Tree, TreePath};
+    use crate::files::tree::{Record, Tree, TreeOptions, TreePath};
     use crate::inspect::verify::verify;
 
     /// An environment of one package, with a script, and a record inside or beside it.
     fn environment(at: &Path, record: Record) {
         let at = Utf8Path::from_path(at).unwrap();
-        let options = Options {
+        let options = TreeOptions {
             record,
-            ..Options::default()
+            ..TreeOptions::default()
         };
         let tree = Tree::stage(at, options).unwrap();
         let owner = tree.owner("foo 1", 1);

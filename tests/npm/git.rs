@@ -164,7 +164,7 @@ fn offline_a_commit_that_is_not_here_is_named() {
 /// npm's own packlist, asked about many small folders at once.
 #[test]
 fn patterns_choose_the_files_that_npm_packlist_chooses() {
-    use lockwright::install::npm::packlist::{Kind, Source, select};
+    use lockwright::install::npm::packlist::{Kind, PackSource, select};
     let rules: &[&str] = &[
         "",
         "lib",
@@ -307,7 +307,7 @@ const packlist = require(npm + '/node_modules/npm-packlist');
     let mut wrong = String::new();
     for ((about, files), theirs) in cases.iter().zip(theirs) {
         let find = |path: &str| files.iter().find(|(own, _)| own == path);
-        let source = Source {
+        let source = PackSource {
             entries: files
                 .iter()
                 .map(|(path, _)| (path.clone(), Kind::File))

@@ -5,12 +5,12 @@
 //! leave the folder it is put in. Anything else is refused with its place in the file.
 
 pub mod build_settings;
-pub mod fresh;
 pub mod marker;
 pub mod npm;
 pub mod npm_order;
 pub mod npmrc;
 pub mod pyproject;
+pub mod staleness;
 pub mod uv;
 pub mod wheel_name;
 

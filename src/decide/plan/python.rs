@@ -14,7 +14,7 @@ use super::select::{SelectError, Selection, select};
 use crate::core::artifact::{Artifact, Location};
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::{
-    FileLocation, GitSource, Package, Source, SourceFile, UvLock, WheelFile,
+    FileLocation, GitSource, Package, PackageSource, SourceFile, UvLock, WheelFile,
 };
 use crate::decide::target::{PythonTarget, find::satisfies};
 
@@ -468,16 +468,18 @@ impl Chooser<'_> {
             })
         };
         match &self.package.source {
-            Source::Registry(_) | Source::Path(_) => sdist(None),
-            Source::Url { subdirectory, .. } => sdist(subdirectory.as_ref()),
-            Source::Git(source) => Some(Install::Git {
+            PackageSource::Registry(_) | PackageSource::Path(_) => sdist(None),
+            PackageSource::Url { subdirectory, .. } => sdist(subdirectory.as_ref()),
+            PackageSource::Git(source) => Some(Install::Git {
                 source: source.clone(),
             }),
-            Source::Directory(path) | Source::Virtual(path) => Some(Install::Directory {
-                path: self.absolute(path),
-                editable: false,
-            }),
-            Source::Editable(path) => Some(Install::Directory {
+            PackageSource::Directory(path) | PackageSource::Virtual(path) => {
+                Some(Install::Directory {
+                    path: self.absolute(path),
+                    editable: false,
+                })
+            }
+            PackageSource::Editable(path) => Some(Install::Directory {
                 path: self.absolute(path),
                 editable: !(self.selection.no_editable
                     || self
@@ -520,13 +522,13 @@ impl Chooser<'_> {
             Url::from_file_path(path).map_or_else(|()| format!("file://{path}"), String::from)
         };
         match (&self.package.source, install) {
-            (Source::Registry(_), _) => None,
-            (Source::Url { url, subdirectory }, _) => Some(DirectUrl {
+            (PackageSource::Registry(_), _) => None,
+            (PackageSource::Url { url, subdirectory }, _) => Some(DirectUrl {
                 url: url.to_string(),
                 info: DirectInfo::Archive {},
                 subdirectory: subdirectory.clone(),
             }),
-            (Source::Git(git), _) => Some(DirectUrl {
+            (PackageSource::Git(git), _) => Some(DirectUrl {
                 url: git.url.to_string(),
                 info: DirectInfo::Vcs {
                     vcs: "git",
@@ -535,7 +537,7 @@ impl Chooser<'_> {
                 },
                 subdirectory: git.subdirectory.clone(),
             }),
-            (Source::Path(path), _) => Some(DirectUrl {
+            (PackageSource::Path(path), _) => Some(DirectUrl {
                 url: file_url(&self.absolute(path)),
                 info: DirectInfo::Archive {},
                 subdirectory: None,

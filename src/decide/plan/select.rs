@@ -10,7 +10,7 @@ use pep508_rs::{ExtraName, PackageName};
 use super::roots::{Groups, Roots, check_names};
 use super::walk::Walk;
 use crate::decide::lock::pyproject::ProjectSettings;
-use crate::decide::lock::uv::{GroupName, Source, UvLock};
+use crate::decide::lock::uv::{GroupName, PackageSource, UvLock};
 use crate::decide::target::PythonTarget;
 
 /// What is wanted of a lock.
@@ -82,7 +82,7 @@ pub enum Dev {
 
 /// A package that is wanted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SelectedPackage {
     /// Index into the lock's packages.
     pub package: usize,
     /// The shortest path of requirements that leads to it, the root first, itself last:
@@ -166,14 +166,14 @@ pub fn select(
     target: &PythonTarget,
     selection: &Selection,
     settings: &ProjectSettings,
-) -> Result<Vec<Wanted>, SelectError> {
+) -> Result<Vec<SelectedPackage>, SelectError> {
     let roots = Roots::of(lock, selection)?;
     let groups = Groups::new(lock, &roots, selection, &settings.default_groups);
     check_names(lock, &roots, selection)?;
     let walked = Walk::new(lock, target, selection, &roots, &groups).run()?;
     Ok(walked
         .reached()
-        .map(|package| Wanted {
+        .map(|package| SelectedPackage {
             package,
             path: walked.path(package),
             install: walked.is_wanted(package)
@@ -189,7 +189,7 @@ fn is_included(lock: &UvLock, index: usize, project: Option<usize>, selection: &
     };
     let is_project = project == Some(index);
     let in_workspace = is_project || lock.manifest.members.contains(&package.name);
-    if matches!(package.source, Source::Virtual(_)) {
+    if matches!(package.source, PackageSource::Virtual(_)) {
         return false;
     }
     if !selection.only_install_packages.is_empty() {

@@ -7,8 +7,8 @@
 //! what is read is what any other reader sees.
 //!
 //! Read are the formats in use: v7, ustar, pax (POSIX.1-2024, `pax`, "pax Interchange Format") and
-//! GNU's long names. Nothing is decided about where members go: [`Member::path`] is the name as it
-//! stands in the archive, and [`Member::place`] makes of it a path that can be placed, or says why
+//! GNU's long names. Nothing is decided about where members go: [`TarMember::path`] is the name as it
+//! stands in the archive, and [`TarMember::place`] makes of it a path that can be placed, or says why
 //! not. Bodies are slices of the unpacked archive, never copied.
 
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ const LARGEST_SCRATCH: usize = 64 << 20;
 
 /// One member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member<'a> {
+pub struct TarMember<'a> {
     /// Its name as it stands in the archive: unchecked, but for being UTF-8 and not empty.
     pub path: Cow<'a, str>,
     /// What it is.
@@ -57,7 +57,7 @@ pub enum Kind<'a> {
     Device,
 }
 
-impl Member<'_> {
+impl TarMember<'_> {
     /// Where the member goes once the first `strip` parts of its name are left out; `None` when
     /// nothing is left of it.
     ///
@@ -302,7 +302,7 @@ impl<'a> Tar<'a> {
     }
 
     /// The next member.
-    fn member(&mut self) -> Result<Option<Member<'a>>, Reason> {
+    fn member(&mut self) -> Result<Option<TarMember<'a>>, Reason> {
         let mut extension = Extension::default();
         let mut extended = None;
         loop {
@@ -404,7 +404,7 @@ impl<'a> Tar<'a> {
         block: &'a [u8],
         at: usize,
         extension: Extension<'a>,
-    ) -> Result<Member<'a>, Reason> {
+    ) -> Result<TarMember<'a>, Reason> {
         let path = text(extension.path.unwrap_or_else(|| header.path_bytes()), at)?;
         if path.is_empty() {
             return Err(Reason::Nameless(at));
@@ -455,7 +455,7 @@ impl<'a> Tar<'a> {
             _ if size != 0 => return Err(Reason::Body(name())),
             _ => &[],
         };
-        Ok(Member {
+        Ok(TarMember {
             path,
             kind,
             // A mode that is no number is none, as everywhere.
@@ -466,7 +466,7 @@ impl<'a> Tar<'a> {
 }
 
 impl<'a> Iterator for Tar<'a> {
-    type Item = Result<Member<'a>, TarError>;
+    type Item = Result<TarMember<'a>, TarError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let found = match self.left.checked_sub(1) {

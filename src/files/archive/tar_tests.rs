@@ -248,7 +248,7 @@ fn a_small_archive_does_not_become_a_large_one() {
 #[test]
 fn members_are_placed_below_what_is_stripped() {
     let place = |path: &'static str, strip| {
-        let member = Member {
+        let member = TarMember {
             path: path.into(),
             kind: Kind::File,
             mode: 0,

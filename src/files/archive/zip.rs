@@ -27,12 +27,12 @@ pub(crate) const WHOLE: u64 = 16 << 20;
 pub struct Zip<'a> {
     bytes: &'a [u8],
     name: &'a str,
-    members: Vec<Member>,
+    members: Vec<ZipMember>,
 }
 
 /// One member.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct ZipMember {
     /// Where it wants to be.
     pub path: TreePath,
     /// Whether it is a folder.
@@ -134,12 +134,12 @@ impl<'a> Zip<'a> {
     }
 
     /// The members, in the directory's order.
-    pub fn members(&self) -> &[Member] {
+    pub fn members(&self) -> &[ZipMember] {
         &self.members
     }
 
     /// The member of a name.
-    pub fn find(&self, path: &str) -> Option<&Member> {
+    pub fn find(&self, path: &str) -> Option<&ZipMember> {
         self.members
             .iter()
             .find(|member| member.path.as_str() == path)
@@ -152,7 +152,7 @@ impl<'a> Zip<'a> {
     /// When it does not unpack to what its header says, or `take` fails.
     pub fn unpack<E: From<ZipError>>(
         &self,
-        member: &Member,
+        member: &ZipMember,
         take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let damaged = || {
@@ -213,7 +213,7 @@ impl<'a> Zip<'a> {
     ///
     /// # Errors
     /// As [`Self::unpack`].
-    pub fn read(&self, member: &Member) -> Result<Vec<u8>, ZipError> {
+    pub fn read(&self, member: &ZipMember) -> Result<Vec<u8>, ZipError> {
         let mut bytes = Vec::new();
         self.unpack(member, &mut |piece| -> Result<(), ZipError> {
             bytes.extend_from_slice(piece);
@@ -222,7 +222,7 @@ impl<'a> Zip<'a> {
         Ok(bytes)
     }
 
-    fn packed(&self, member: &Member) -> Option<&'a [u8]> {
+    fn packed(&self, member: &ZipMember) -> Option<&'a [u8]> {
         let start = usize::try_from(member.start).ok()?;
         let end = start.checked_add(usize::try_from(member.packed).ok()?)?;
         self.bytes.get(start..end)
@@ -238,7 +238,7 @@ struct Extent {
     streamed: bool,
 }
 
-fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
+fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<ZipMember>, Reason> {
     let packed = bytes.len() as u64;
     let found = Directory::find(bytes)?;
     if found.members > limits.members as u64 {
@@ -280,7 +280,7 @@ fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<Member>, Reason> {
 }
 
 /// One member, its two halves held against each other, and whether it was streamed.
-fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(Member, bool), Reason> {
+fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(ZipMember, bool), Reason> {
     let shown = || shown(entry.name);
     let differs = |what| Err(Reason::Differs(what, shown()));
     let local =
@@ -334,7 +334,7 @@ fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(Member, b
     }
     let path = TreePath::new(name.strip_suffix('/').unwrap_or(name))
         .map_err(|error| Reason::Path(shown(), error))?;
-    let member = Member {
+    let member = ZipMember {
         is_folder,
         path,
         executable: mode & 0o111 != 0,
@@ -353,7 +353,7 @@ fn shown(name: &[u8]) -> String {
 }
 
 /// What a member is called in messages.
-fn called(members: &[Member], index: usize) -> String {
+fn called(members: &[ZipMember], index: usize) -> String {
     let path = members.get(index).map(|member| member.path.as_str());
     shown(path.unwrap_or_default().as_bytes())
 }
@@ -362,7 +362,7 @@ fn called(members: &[Member], index: usize) -> String {
 fn check_extents(
     bytes: &[u8],
     mut extents: Vec<Extent>,
-    members: &[Member],
+    members: &[ZipMember],
     directory: u64,
 ) -> Result<(), Reason> {
     extents.sort_unstable_by_key(|extent| (extent.start, extent.end));

@@ -7,7 +7,7 @@ use ::zip::{DateTime, ZipWriter};
 
 pub use ::zip::CompressionMethod;
 
-use super::zip::{Member, Zip, ZipError};
+use super::zip::{Zip, ZipError, ZipMember};
 
 /// From this size on, a member is marked as one that may not fit in 32 bits.
 const LARGE: u64 = u32::MAX as u64;
@@ -30,7 +30,7 @@ pub enum WriteError {
 /// When a member is damaged, or `out` fails.
 pub fn write<'a>(
     zip: &Zip<'_>,
-    members: impl IntoIterator<Item = &'a Member>,
+    members: impl IntoIterator<Item = &'a ZipMember>,
     method: CompressionMethod,
     out: impl Write + Seek,
 ) -> Result<(), WriteError> {

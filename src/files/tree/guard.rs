@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::stage::resolve;
-use super::{Options, Provenance, Replace, TreeError};
+use super::{Provenance, Replace, TreeError, TreeOptions};
 
 /// The names that version control has for its own.
 const VERSION_CONTROL: [&str; 9] = [
@@ -241,7 +241,7 @@ impl fmt::Display for Replaced {
 fn kind_of_replaceable(
     destination: &Utf8Path,
     resolved: &Utf8Path,
-    options: &Options,
+    options: &TreeOptions,
 ) -> Result<Kind, TreeError> {
     let kind = Kind::of(destination, resolved);
     let is_recorded = || {
@@ -261,7 +261,7 @@ fn kind_of_replaceable(
     }
 }
 
-impl Options {
+impl TreeOptions {
     /// Refuses a destination that may not be replaced, by its name and what that leads to.
     ///
     /// # Errors

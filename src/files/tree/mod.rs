@@ -13,10 +13,10 @@
 //! - **Provenance**: which owner put which file there, with its digest ([`Provenance`]).
 //!
 //! ```
-//! # use lockwright::files::tree::{Options, Tree, TreePath};
+//! # use lockwright::files::tree::{TreeOptions, Tree, TreePath};
 //! # let folder = tempfile::tempdir()?;
 //! # let dest = camino::Utf8Path::from_path(folder.path()).unwrap().join("out");
-//! let tree = Tree::stage(&dest, Options::default())?;
+//! let tree = Tree::stage(&dest, TreeOptions::default())?;
 //! let django = tree.owner("django 5.2.10", 0);
 //! tree.file(django, &TreePath::new("django/__init__.py")?, 0o644, b"VERSION = 5\n")?;
 //! tree.finish().commit()?;
@@ -24,14 +24,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod claims;
+mod dir_writer;
 mod error;
 mod guard;
-mod inside;
 mod provenance;
 mod stage;
 mod staged;
 mod stamp;
-mod table;
 mod write;
 
 use std::sync::atomic::AtomicU64;
@@ -39,24 +39,24 @@ use std::sync::atomic::AtomicU64;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use crate::core::tree_path::{PathError, TreePath, fold};
+pub use claims::{Collision, Content, FileFacts, Owner};
+pub(super) use dir_writer::DirWriter;
 pub use error::TreeError;
 pub use guard::{Precious, Replaced};
-pub(super) use inside::Inside;
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
 pub use stamp::{CACHES, Stamp, module_of_bytecode};
-pub use table::{Collision, Content, Facts, Owner};
 pub use write::Open;
 
+use claims::PathClaims;
 use stage::Stage;
-use table::Table;
 
 /// An output in the making. Any number of threads may write to it at once.
 #[derive(Debug)]
 pub struct Tree {
     stage: Stage,
-    table: Table,
-    options: Options,
+    claims: PathClaims,
+    options: TreeOptions,
     /// The destination as it was named.
     asked: Utf8PathBuf,
     replaced: Option<Replaced>,
@@ -65,7 +65,7 @@ pub struct Tree {
 
 /// How a tree is made.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct TreeOptions {
     /// What may be replaced.
     pub replace: Replace,
     /// Where the provenance record goes.
@@ -138,11 +138,11 @@ impl Tree {
     /// # Errors
     /// When something is at the destination that may not be replaced, or nothing can be made
     /// beside it.
-    pub fn stage(destination: &Utf8Path, options: Options) -> Result<Self, TreeError> {
+    pub fn stage(destination: &Utf8Path, options: TreeOptions) -> Result<Self, TreeError> {
         let replaced = options.survey(destination)?;
         let stage = Stage::new(destination)?;
         let tree = Self {
-            table: Table::new(stage.folds),
+            claims: PathClaims::new(stage.folds),
             stage,
             asked: destination.to_owned(),
             replaced,
@@ -163,7 +163,7 @@ impl Tree {
     /// record name it. Of two who bring the same path the higher rank wins; of equal ranks, the
     /// later name.
     pub fn owner(&self, name: &str, rank: u64) -> Owner {
-        self.table.owner(name, rank)
+        self.claims.owner(name, rank)
     }
 
     /// Where an owner puts files into a folder and those below it, one after another. The folder
@@ -171,13 +171,13 @@ impl Tree {
     ///
     /// # Errors
     /// When a file is there, or it cannot be made.
-    pub(super) fn inside(&self, owner: Owner, folder: &str) -> Result<Inside<'_>, TreeError> {
-        Inside::new(self, owner, folder)
+    pub(super) fn inside(&self, owner: Owner, folder: &str) -> Result<DirWriter<'_>, TreeError> {
+        DirWriter::new(self, owner, folder)
     }
 
     /// The name of an owner.
     pub fn name(&self, owner: Owner) -> String {
-        self.table.name(owner)
+        self.claims.name(owner)
     }
 
     /// Where the tree is while it is being made.
@@ -197,7 +197,7 @@ impl Tree {
 
     /// How many files and bytes are in it.
     pub fn written(&self) -> (u64, u64) {
-        self.table.written()
+        self.claims.written()
     }
 
     /// What collided so far, sorted by path.
@@ -205,7 +205,7 @@ impl Tree {
     /// # Errors
     /// Where it is `strict`, when anything did.
     pub fn settle(&self, strict: bool) -> Result<Vec<Collision>, TreeError> {
-        let collisions = self.table.collisions();
+        let collisions = self.claims.collisions();
         if strict && !collisions.is_empty() {
             return Err(TreeError::Collisions(collisions));
         }

@@ -24,8 +24,8 @@ use data_encoding::BASE64URL_NOPAD;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::table::{Owner, Table};
-use super::{Content, Facts, TreeError, TreePath};
+use super::claims::{Owner, PathClaims};
+use super::{Content, FileFacts, TreeError, TreePath};
 
 // What stands before, between and behind the entries.
 const HEAD_END: &str = "\"entries\": [\n";
@@ -88,13 +88,13 @@ enum RawEntry {
 }
 
 impl Provenance {
-    pub(super) fn of(table: &Table) -> Self {
-        let nodes = table.entries();
+    pub(super) fn of(claims: &PathClaims) -> Self {
+        let nodes = claims.entries();
         let held: BTreeSet<Owner> = nodes.iter().map(|(_, node)| node.owner).collect();
-        let names: BTreeSet<String> = held.iter().map(|owner| table.name(*owner)).collect();
+        let names: BTreeSet<String> = held.iter().map(|owner| claims.name(*owner)).collect();
         let number: HashMap<Owner, usize> = held
             .iter()
-            .map(|owner| (*owner, names.range(..table.name(*owner)).count()))
+            .map(|owner| (*owner, names.range(..claims.name(*owner)).count()))
             .collect();
         let owners = names.into_iter().collect();
         let entries = nodes
@@ -158,7 +158,7 @@ impl Provenance {
     /// When it cannot be read or replaced.
     pub fn amend(
         tree: &Utf8Path,
-        now: &HashMap<&str, Option<Facts>>,
+        now: &HashMap<&str, Option<FileFacts>>,
     ) -> Result<Option<Utf8PathBuf>, TreeError> {
         let Some(place) = Self::place(tree) else {
             return Ok(None);
@@ -213,7 +213,7 @@ impl Provenance {
                     let (Ok(mode), true) = (u16::from_str_radix(&mode, 8), is_right) else {
                         return Err(bad(format!("the mode or digest of {path} is malformed")));
                     };
-                    (path, owner, Content::File(Facts { mode, size, sha256 }))
+                    (path, owner, Content::File(FileFacts { mode, size, sha256 }))
                 }
             };
             if owner >= count {
@@ -238,7 +238,7 @@ impl Provenance {
 }
 
 /// A file's line, without what separates it from the next. The path is JSON already.
-fn line(path: &str, owner: impl Display, facts: &Facts) -> String {
+fn line(path: &str, owner: impl Display, facts: &FileFacts) -> String {
     let digest = facts
         .sha256
         .map_or_else(String::new, |sha256| BASE64URL_NOPAD.encode(&sha256));
@@ -248,8 +248,8 @@ fn line(path: &str, owner: impl Display, facts: &Facts) -> String {
 
 /// The record with the lines of some files as they are now; nothing if no line is another. All other
 /// lines stay as they are: there are tens of thousands, and they need not be understood.
-fn amended(record: &str, now: &HashMap<&str, Option<Facts>>) -> Option<String> {
-    let now: HashMap<String, &Option<Facts>> = now
+fn amended(record: &str, now: &HashMap<&str, Option<FileFacts>>) -> Option<String> {
+    let now: HashMap<String, &Option<FileFacts>> = now
         .iter()
         .filter_map(|(path, facts)| Some((serde_json::to_string(path).ok()?, facts)))
         .collect();
@@ -311,8 +311,8 @@ mod tests {
         }
     }
 
-    fn facts(size: u64) -> Facts {
-        Facts {
+    fn facts(size: u64) -> FileFacts {
+        FileFacts {
             mode: 0o644,
             size,
             sha256: Some([7; 32]),

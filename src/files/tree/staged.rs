@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use sha2::{Digest as _, Sha256};
 
 use super::write::fill;
-use super::{Content, Facts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath};
+use super::{Content, FileFacts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath};
 use crate::core::foreign::{Entry, Folder};
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
@@ -53,7 +53,7 @@ impl Staged {
 
     /// Every file and link with its owner.
     pub fn provenance(&self) -> Provenance {
-        Provenance::of(&self.tree.table)
+        Provenance::of(&self.tree.claims)
     }
 
     /// Someone who changes files from now on.
@@ -67,7 +67,7 @@ impl Staged {
     /// # Errors
     /// When there is no such file, or it cannot be written.
     pub fn edit(&self, path: &TreePath, bytes: &[u8]) -> Result<(), TreeError> {
-        let known = match self.tree.table.get(path) {
+        let known = match self.tree.claims.get(path) {
             Some(node) => match node.content {
                 Content::File(facts) => Some((node.owner, facts.mode)),
                 Content::Link(_) => None,
@@ -89,17 +89,17 @@ impl Staged {
         mode: u32,
         bytes: &[u8],
     ) -> Result<(), TreeError> {
-        let facts = Facts {
+        let facts = FileFacts {
             mode: (mode & 0o777) as u16,
             size: bytes.len() as u64,
             sha256: Some(Sha256::digest(bytes).into()),
         };
-        let folder = self.tree.table.enter(owner, path.folder())?;
+        let folder = self.tree.claims.enter(owner, path.folder())?;
         self.tree.make_again(&folder)?;
         let (temporary, file) = self.tree.temporary(facts.mode)?;
         fill(file, bytes).map_err(|error| self.tree.io("write", path, error))?;
         self.tree.rename(&temporary, path)?;
-        self.tree.table.put(owner, path, &Content::File(facts));
+        self.tree.claims.put(owner, path, &Content::File(facts));
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Staged {
     /// # Errors
     /// When it is not there, or cannot be removed.
     pub fn remove(&self, path: &TreePath) -> Result<(), TreeError> {
-        if !self.tree.table.remove(path) {
+        if !self.tree.claims.remove(path) {
             return Err(TreeError::Absent(path.clone()));
         }
         let folder = self.tree.open_folder(path.folder())?;
@@ -134,12 +134,12 @@ impl Staged {
     /// # Errors
     /// As [`Self::inspect`]; and when a file cannot be read.
     pub fn rescan(&self, owner: Owner) -> Result<(), TreeError> {
-        let table = &self.tree.table;
+        let claims = &self.tree.claims;
         let mut seen = BTreeSet::new();
         let mut touched = Vec::new();
         self.look_through(&mut |folder, path, entry| {
             match entry.kind {
-                FileType::Directory => return table.enter(owner, path).map(drop),
+                FileType::Directory => return claims.enter(owner, path).map(drop),
                 FileType::Symlink => {
                     let reading = |error: std::io::Error| self.tree.io("read", path, error);
                     let target = rustix::fs::readlinkat(folder, path.file_name(), Vec::new());
@@ -161,32 +161,32 @@ impl Staged {
             let reading = |error| self.tree.io("read", path, error);
             let folder = self.tree.open_folder(path.folder())?;
             let file = folder.file(path.file_name()).map_err(reading)?;
-            let facts = Facts::of(file).map_err(reading)?;
+            let facts = FileFacts::of(file).map_err(reading)?;
             self.found(owner, path, &Content::File(facts));
             Ok::<_, TreeError>(())
         })?;
-        let gone: Vec<_> = table
+        let gone: Vec<_> = claims
             .entries()
             .into_iter()
             .map(|(path, _)| path)
             .filter(|path| !seen.contains(path))
             .collect();
         for path in gone {
-            table.remove(&path);
+            claims.remove(&path);
         }
         Ok(())
     }
 
     /// What is at a path is the owner's, unless it is what was known.
     fn found(&self, owner: Owner, path: &TreePath, content: &Content) {
-        let table = &self.tree.table;
-        if table.get(path).is_none_or(|node| node.content != *content) {
-            table.put(owner, path, content);
+        let claims = &self.tree.claims;
+        if claims.get(path).is_none_or(|node| node.content != *content) {
+            claims.put(owner, path, content);
         }
     }
 
     fn is_untouched(&self, path: &TreePath, entry: &Entry) -> bool {
-        let Some(Content::File(facts)) = self.tree.table.get(path).map(|node| node.content) else {
+        let Some(Content::File(facts)) = self.tree.claims.get(path).map(|node| node.content) else {
             return false;
         };
         entry.changed < self.finished
@@ -200,13 +200,17 @@ impl Staged {
     /// # Errors
     /// As [`Self::inspect`].
     pub fn take_modes(&self) -> Result<(), TreeError> {
-        let table = &self.tree.table;
+        let claims = &self.tree.claims;
         self.look_through(&mut |_, path, entry| {
-            if let Some(node) = table.get(path)
+            if let Some(node) = claims.get(path)
                 && let Content::File(facts) = node.content
             {
                 let mode = (entry.mode & 0o777) as u16;
-                table.put(node.owner, path, &Content::File(Facts { mode, ..facts }));
+                claims.put(
+                    node.owner,
+                    path,
+                    &Content::File(FileFacts { mode, ..facts }),
+                );
             }
             Ok(())
         })

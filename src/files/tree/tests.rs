@@ -48,7 +48,7 @@ fn mode(path: &Utf8Path) -> u32 {
 #[test]
 fn nothing_is_at_the_destination_before_it_is_all_there() {
     let place = place();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1", 0);
     tree.file(owner, &path("x/y.py"), 0o644, b"y").unwrap();
     tree.file(owner, &path("bin/run"), 0o4755, b"#!").unwrap();
@@ -79,9 +79,9 @@ fn nothing_is_at_the_destination_before_it_is_all_there() {
 fn the_old_tree_is_replaced_if_it_is_ours_alone() {
     let place = place();
     let make = |replace| {
-        let options = Options {
+        let options = TreeOptions {
             replace,
-            ..Options::default()
+            ..TreeOptions::default()
         };
         let tree = Tree::stage(&place.dest, options)?;
         let owner = tree.owner("a 1", 0);
@@ -113,7 +113,7 @@ fn the_old_tree_is_replaced_if_it_is_ours_alone() {
 fn a_tree_that_is_given_up_leaves_the_old_one_and_nothing_else() {
     let place = place();
     for round in 0..2 {
-        let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+        let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
         let owner = tree.owner("a 1", 0);
         tree.file(owner, &path(&format!("{round}")), 0o644, b"")
             .unwrap();
@@ -130,11 +130,11 @@ fn a_tree_that_is_given_up_leaves_the_old_one_and_nothing_else() {
 #[test]
 fn what_a_dead_run_left_is_swept_and_a_live_one_is_not() {
     let place = place();
-    let live = Tree::stage(&place.dest, Options::default()).unwrap();
+    let live = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let dead = place.dest.with_file_name(".lockwright-staged-out-abcd1234");
     std::fs::create_dir_all(dead.join("tree/deep/er")).unwrap();
     std::fs::write(dead.join("tree/deep/er/file"), "").unwrap();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     assert!(!dead.exists());
     assert!(live.root().exists());
     drop((live, tree));
@@ -147,7 +147,7 @@ fn a_destination_that_is_a_link_stays_one() {
     let real = place.dest.with_file_name("real");
     std::fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink("real", &place.dest).unwrap();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1", 0);
     tree.file(owner, &path("new"), 0o644, b"").unwrap();
     tree.finish().commit().unwrap();
@@ -170,7 +170,7 @@ fn the_higher_rank_wins_whoever_comes_first() {
             order.swap(i, pick);
         }
         let place = place();
-        let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+        let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
         for (name, rank, bytes) in order {
             let owner = tree.owner(name, rank);
             tree.file(owner, &path("docs/Makefile"), 0o644, bytes)
@@ -200,7 +200,7 @@ fn the_higher_rank_wins_whoever_comes_first() {
 #[test]
 fn collisions_are_errors_where_that_is_asked() {
     let place = place();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let (a, b) = (tree.owner("a 1", 0), tree.owner("b 1", 0));
     for (owner, bytes) in [(a, b"1"), (b, b"2")] {
         tree.file(owner, &path("x"), 0o644, bytes).unwrap();
@@ -216,7 +216,7 @@ fn collisions_are_errors_where_that_is_asked() {
 #[test]
 fn what_cannot_stand_at_one_path_is_an_error() {
     let place = place();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let (a, b) = (tree.owner("a 1", 0), tree.owner("b 1", 0));
     tree.file(a, &path("x/file"), 0o644, b"1").unwrap();
     tree.symlink(a, &path("out"), "x").unwrap();
@@ -249,10 +249,10 @@ fn what_cannot_stand_at_one_path_is_an_error() {
 fn the_record_says_whose_everything_is_and_can_be_read_back() {
     let place = place();
     for record in [Record::Inside, Record::Beside] {
-        let options = Options {
+        let options = TreeOptions {
             record,
             replace: Replace::Environments,
-            ..Options::default()
+            ..TreeOptions::default()
         };
         let tree = Tree::stage(&place.dest, options).unwrap();
         let (b, a) = (tree.owner("b 1", 0), tree.owner("a \"1\"", 1));
@@ -298,7 +298,7 @@ fn files_of_this_machine_are_copied_or_shared() {
     let source = place.dest.with_file_name("source");
     std::fs::write(&source, vec![7; 5 << 20]).unwrap();
     std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1", 0);
     let facts = tree.copy(owner, &path("copy"), None, &source).unwrap();
     assert_eq!((facts.mode, facts.size), (0o640, 5 << 20));
@@ -329,7 +329,7 @@ fn files_of_this_machine_are_copied_or_shared() {
 #[test]
 fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
     let place = place();
-    let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1", 0);
     for name in ["edited", "removed", "run/over", "run/gone"] {
         tree.file(owner, &path(name), 0o644, b"old").unwrap();
@@ -411,7 +411,7 @@ proptest! {
         let mut outcomes = Vec::new();
         for (writes, threads) in [(writes, 1), (shuffled, threads)] {
             let place = place();
-            let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+            let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
             std::thread::scope(|scope| {
                 for part in writes.chunks(writes.len().div_ceil(threads)) {
                     let tree = &tree;
@@ -444,7 +444,7 @@ proptest! {
         let place = place();
         let outside = place.dest.with_file_name("a");
         std::fs::write(&outside, "mine").unwrap();
-        let tree = Tree::stage(&place.dest, Options::default()).unwrap();
+        let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
         let owner = tree.owner("stranger", 0);
         for (at, target, kind) in asks {
             let Ok(at) = TreePath::new(&at) else { continue };

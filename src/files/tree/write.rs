@@ -14,11 +14,11 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::claims::{Claim, Folder};
 use super::stage::FOLDER_MODE;
-use super::table::{Claim, Folder};
 use crate::core::foreign;
 
-use super::{Content, Facts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
+use super::{Content, FileFacts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
 
 /// Files of this machine up to this size are read whole.
 const WHOLE: u64 = 4 << 20;
@@ -30,7 +30,7 @@ const CREATE: OFlags = OFlags::WRONLY
     .union(OFlags::CLOEXEC);
 
 /// A name in a folder that was entered.
-pub(super) struct Spot<'a> {
+pub(super) struct Slot<'a> {
     pub(super) folder: &'a Folder,
     pub(super) name: &'a str,
     /// How the system is told of it: a folder, and the path from there.
@@ -38,7 +38,7 @@ pub(super) struct Spot<'a> {
     pub(super) at: &'a str,
 }
 
-impl Spot<'_> {
+impl Slot<'_> {
     fn path(&self) -> TreePath {
         TreePath::within(&self.folder.path, self.name)
     }
@@ -56,37 +56,37 @@ impl Tree {
         path: &TreePath,
         mode: u32,
         bytes: &[u8],
-    ) -> Result<Facts, TreeError> {
-        let facts = Facts {
+    ) -> Result<FileFacts, TreeError> {
+        let facts = FileFacts {
             mode: (mode & 0o777) as u16,
             size: bytes.len() as u64,
             sha256: Some(Sha256::digest(bytes).into()),
         };
-        let folder = self.table.enter(owner, path.folder())?;
-        self.put_file(owner, &self.spot(&folder, path), facts, bytes)?;
+        let folder = self.claims.enter(owner, path.folder())?;
+        self.put_file(owner, &self.slot(&folder, path), facts, bytes)?;
         Ok(facts)
     }
 
     pub(super) fn put_file(
         &self,
         owner: Owner,
-        spot: &Spot<'_>,
-        facts: Facts,
+        slot: &Slot<'_>,
+        facts: FileFacts,
         bytes: &[u8],
     ) -> Result<(), TreeError> {
         let content = Content::File(facts);
-        let writing = |error| self.io("write", &spot.path(), error);
-        match self.claim(owner, spot, &content)? {
+        let writing = |error| self.io("write", &slot.path(), error);
+        match self.claim(owner, slot, &content)? {
             Claim::Nothing => Ok(()),
-            Claim::First => match self.create(spot.dir, spot.at, facts.mode) {
+            Claim::First => match self.create(slot.dir, slot.at, facts.mode) {
                 Ok(file) => fill(file, bytes).map_err(writing),
-                Err(Errno::EXIST) if self.is_contested(spot) => Ok(()),
-                Err(error) => Err(self.io("create", &spot.path(), error.into())),
+                Err(Errno::EXIST) if self.is_contested(slot) => Ok(()),
+                Err(error) => Err(self.io("create", &slot.path(), error.into())),
             },
             Claim::Replace => {
                 let (temporary, file) = self.temporary(facts.mode)?;
                 fill(file, bytes).map_err(writing)?;
-                self.publish(&temporary, spot, owner, &content)
+                self.publish(&temporary, slot, owner, &content)
             }
         }
     }
@@ -131,7 +131,7 @@ impl Tree {
         path: &TreePath,
         mode: u32,
         reader: &mut dyn Read,
-    ) -> Result<Facts, TreeError> {
+    ) -> Result<FileFacts, TreeError> {
         let mut open = self.open(owner, path, mode, None)?;
         let mut buffer = vec![0; 1 << 17];
         loop {
@@ -154,7 +154,7 @@ impl Tree {
         path: &TreePath,
         mode: Option<u32>,
         source: &Utf8Path,
-    ) -> Result<Facts, TreeError> {
+    ) -> Result<FileFacts, TreeError> {
         let reading = |error| TreeError::io("read", source, error);
         let mut file = File::open(source).map_err(reading)?;
         let meta = file.metadata().map_err(reading)?;
@@ -177,20 +177,20 @@ impl Tree {
         &self,
         owner: Owner,
         path: &TreePath,
-        facts: Facts,
+        facts: FileFacts,
         source: &Utf8Path,
         how: LinkMode,
     ) -> Result<(), TreeError> {
-        let folder = self.table.enter(owner, path.folder())?;
-        let spot = self.spot(&folder, path);
-        self.put_shared(owner, &spot, facts, (CWD, source.as_str()), how)
+        let folder = self.claims.enter(owner, path.folder())?;
+        let slot = self.slot(&folder, path);
+        self.put_shared(owner, &slot, facts, (CWD, source.as_str()), how)
     }
 
     pub(super) fn put_shared(
         &self,
         owner: Owner,
-        spot: &Spot<'_>,
-        facts: Facts,
+        slot: &Slot<'_>,
+        facts: FileFacts,
         from: (BorrowedFd<'_>, &str),
         how: LinkMode,
     ) -> Result<(), TreeError> {
@@ -212,13 +212,13 @@ impl Tree {
             }
             std::io::copy(&mut source, &mut file).map(drop)
         };
-        let failed = |error| self.io("share", &spot.path(), error);
-        match self.claim(owner, spot, &content)? {
+        let failed = |error| self.io("share", &slot.path(), error);
+        match self.claim(owner, slot, &content)? {
             Claim::Nothing => Ok(()),
-            Claim::First => match put(spot.dir, spot.at) {
+            Claim::First => match put(slot.dir, slot.at) {
                 Err(error)
                     if error.kind() == std::io::ErrorKind::AlreadyExists
-                        && self.is_contested(spot) =>
+                        && self.is_contested(slot) =>
                 {
                     Ok(())
                 }
@@ -227,7 +227,7 @@ impl Tree {
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 put(self.stage.tmp.as_fd(), &temporary).map_err(failed)?;
-                self.publish(&temporary, spot, owner, &content)
+                self.publish(&temporary, slot, owner, &content)
             }
         }
     }
@@ -243,7 +243,7 @@ impl Tree {
         }
         Err(TreeError::LinkOut {
             path: path.clone(),
-            owner: self.table.name(owner),
+            owner: self.claims.name(owner),
             target: target.to_owned(),
         })
     }
@@ -260,27 +260,27 @@ impl Tree {
         target: &str,
     ) -> Result<(), TreeError> {
         let content = Content::Link(target.into());
-        let folder = self.table.enter(owner, path.folder())?;
+        let folder = self.claims.enter(owner, path.folder())?;
         self.make_again(&folder)?;
         // Programs are linked when scripts have run, too: what was a folder may be a link by now.
         let open = self.open_folder(path.folder())?;
-        let spot = Spot {
+        let slot = Slot {
             folder: &folder,
             name: path.file_name(),
             dir: open.as_fd(),
             at: path.file_name(),
         };
         let failed = |error: Errno| self.io("create the link", path, error.into());
-        match self.claim(owner, &spot, &content)? {
+        match self.claim(owner, &slot, &content)? {
             Claim::Nothing => Ok(()),
-            Claim::First => match rustix::fs::symlinkat(target, spot.dir, spot.at) {
-                Err(Errno::EXIST) if self.is_contested(&spot) => Ok(()),
+            Claim::First => match rustix::fs::symlinkat(target, slot.dir, slot.at) {
+                Err(Errno::EXIST) if self.is_contested(&slot) => Ok(()),
                 other => other.map_err(failed),
             },
             Claim::Replace => {
                 let temporary = self.temporary_name();
                 rustix::fs::symlinkat(target, &self.stage.tmp, &temporary).map_err(failed)?;
-                self.publish(&temporary, &spot, owner, &content)
+                self.publish(&temporary, &slot, owner, &content)
             }
         }
     }
@@ -290,13 +290,13 @@ impl Tree {
     /// # Errors
     /// When a file is there, or it cannot be made.
     pub fn folder(&self, owner: Owner, path: &TreePath) -> Result<(), TreeError> {
-        let folder = self.table.enter(owner, path)?;
+        let folder = self.claims.enter(owner, path)?;
         self.make(&folder)
     }
 
     /// A path whose folder was entered, named from the top.
-    fn spot<'a>(&'a self, folder: &'a Folder, path: &'a TreePath) -> Spot<'a> {
-        Spot {
+    fn slot<'a>(&'a self, folder: &'a Folder, path: &'a TreePath) -> Slot<'a> {
+        Slot {
             folder,
             name: path.file_name(),
             dir: self.stage.tree.as_fd(),
@@ -305,26 +305,26 @@ impl Tree {
     }
 
     /// Claims a name and makes its folders.
-    fn claim(&self, owner: Owner, spot: &Spot<'_>, content: &Content) -> Result<Claim, TreeError> {
+    fn claim(&self, owner: Owner, slot: &Slot<'_>, content: &Content) -> Result<Claim, TreeError> {
         if INSIDE
-            .strip_suffix(spot.name)
+            .strip_suffix(slot.name)
             .and_then(|folder| folder.strip_suffix('/'))
-            == Some(&spot.folder.path)
+            == Some(&slot.folder.path)
         {
             return Err(TreeError::Path(PathError {
-                path: spot.path().to_string(),
+                path: slot.path().to_string(),
                 why: "it is where lockwright's own record goes",
             }));
         }
-        let claim = self.table.claim(owner, spot.folder, spot.name, content)?;
+        let claim = self.claims.claim(owner, slot.folder, slot.name, content)?;
         if claim != Claim::Nothing {
-            self.make(spot.folder)?;
+            self.make(slot.folder)?;
         }
         Ok(claim)
     }
 
-    fn is_contested(&self, spot: &Spot<'_>) -> bool {
-        self.table.is_contested(spot.folder, spot.name)
+    fn is_contested(&self, slot: &Slot<'_>) -> bool {
+        self.claims.is_contested(slot.folder, slot.name)
     }
 
     /// Makes a folder and those above it. Another thread may be making the same ones.
@@ -334,7 +334,7 @@ impl Tree {
         }
         let path = &*folder.path;
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        if let Some(parent) = self.table.folder(parent) {
+        if let Some(parent) = self.claims.folder(parent) {
             self.make(&parent)?;
         }
         let error =
@@ -381,13 +381,13 @@ impl Tree {
     fn publish(
         &self,
         temporary: &str,
-        spot: &Spot<'_>,
+        slot: &Slot<'_>,
         owner: Owner,
         content: &Content,
     ) -> Result<(), TreeError> {
-        let rename = || rustix::fs::renameat(&self.stage.tmp, temporary, spot.dir, spot.at);
-        match spot.folder.while_owned(spot.name, owner, content, rename) {
-            Some(renamed) => renamed.map_err(|error| self.io("write", &spot.path(), error.into())),
+        let rename = || rustix::fs::renameat(&self.stage.tmp, temporary, slot.dir, slot.at);
+        match slot.folder.while_owned(slot.name, owner, content, rename) {
+            Some(renamed) => renamed.map_err(|error| self.io("write", &slot.path(), error.into())),
             None => {
                 self.discard(temporary);
                 Ok(())
@@ -482,8 +482,8 @@ impl Open<'_> {
     ///
     /// # Errors
     /// As [`Tree::file`].
-    pub fn finish(self) -> Result<Facts, TreeError> {
-        let facts = Facts {
+    pub fn finish(self) -> Result<FileFacts, TreeError> {
+        let facts = FileFacts {
             mode: self.mode,
             size: self.size,
             sha256: Some(match self.hashing {
@@ -492,13 +492,13 @@ impl Open<'_> {
             }),
         };
         let content = Content::File(facts);
-        let folder = self.tree.table.enter(self.owner, self.path.folder())?;
-        let spot = self.tree.spot(&folder, &self.path);
-        match self.tree.claim(self.owner, &spot, &content)? {
+        let folder = self.tree.claims.enter(self.owner, self.path.folder())?;
+        let slot = self.tree.slot(&folder, &self.path);
+        match self.tree.claim(self.owner, &slot, &content)? {
             Claim::Nothing => self.tree.discard(&self.temporary),
             Claim::First | Claim::Replace => {
                 self.tree
-                    .publish(&self.temporary, &spot, self.owner, &content)?;
+                    .publish(&self.temporary, &slot, self.owner, &content)?;
             }
         }
         Ok(facts)

@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::facts::{Facts, File, FileKind, Package, without_password};
+use super::facts::{File, FileKind, LockFacts, Package, without_password};
 use super::findings;
 use super::model::{
-    Change, ChangeKind, FileChange, FileFacts, Finding, LockDiff, Locked, Requirement, Setting,
-    Severity, Side, Source, Summary, VERSION,
+    Change, ChangeKind, FileChange, FileFacts, Finding, LockDiff, Locked, PackageOrigin,
+    Requirement, Setting, Severity, Side, Summary, VERSION,
 };
 use super::version::Step;
 
@@ -20,7 +20,7 @@ pub(super) struct Pair<'a> {
 }
 
 /// Compares two locks.
-pub fn compare(old: &Facts, new: &Facts) -> LockDiff {
+pub fn compare(old: &LockFacts, new: &LockFacts) -> LockDiff {
     let pairs = pairs(old, new);
     let findings = findings::find(old, new, &pairs);
     let mut changes: Vec<Change> = pairs.iter().filter_map(|pair| change(pair, new)).collect();
@@ -120,7 +120,7 @@ pub(super) fn label(name: &str, version: Option<&str>) -> String {
     }
 }
 
-fn side(facts: &Facts) -> Side {
+fn side(facts: &LockFacts) -> Side {
     Side {
         label: facts.label.clone(),
         packages: facts.each().count(),
@@ -129,13 +129,13 @@ fn side(facts: &Facts) -> Side {
 }
 
 /// Every package of both locks, in order of name.
-fn pairs<'a>(old: &'a Facts, new: &'a Facts) -> Vec<Pair<'a>> {
+fn pairs<'a>(old: &'a LockFacts, new: &'a LockFacts) -> Vec<Pair<'a>> {
     let names: BTreeSet<&str> = (old.packages.keys().chain(new.packages.keys()))
         .map(String::as_str)
         .collect();
     let mut pairs = Vec::with_capacity(names.len());
     for name in names {
-        let of = |facts: &'a Facts| facts.packages.get(name).map_or(&[][..], Vec::as_slice);
+        let of = |facts: &'a LockFacts| facts.packages.get(name).map_or(&[][..], Vec::as_slice);
         pair(name, of(old), of(new), &mut pairs);
     }
     pairs
@@ -177,7 +177,7 @@ fn pair<'a>(name: &'a str, old: &'a [Package], new: &'a [Package], pairs: &mut V
     }));
 }
 
-fn change(pair: &Pair<'_>, new_lock: &Facts) -> Option<Change> {
+fn change(pair: &Pair<'_>, new_lock: &LockFacts) -> Option<Change> {
     let kind = match (pair.old, pair.new) {
         (None, None) => return None,
         (None, Some(_)) => ChangeKind::Added,
@@ -223,7 +223,7 @@ fn change(pair: &Pair<'_>, new_lock: &Facts) -> Option<Change> {
 }
 
 /// The other versions of a package in the new lock.
-fn others(pair: &Pair<'_>, new_lock: &Facts) -> Vec<String> {
+fn others(pair: &Pair<'_>, new_lock: &LockFacts) -> Vec<String> {
     let all = new_lock.packages.get(pair.name).into_iter().flatten();
     let own = pair.new.map(|new| &new.number);
     all.filter(|other| Some(&other.number) != own)
@@ -339,7 +339,7 @@ fn locked(package: &Package) -> Locked {
         .filter(|file| file.kind == FileKind::Wheel);
     Locked {
         version: package.version.clone(),
-        source: Source {
+        source: PackageOrigin {
             kind: package.origin.kind,
             place: without_password(&package.origin.place),
             commit: package.origin.commit.clone(),
@@ -354,7 +354,7 @@ fn locked(package: &Package) -> Locked {
     }
 }
 
-fn settings(old: &Facts, new: &Facts) -> Vec<Setting> {
+fn settings(old: &LockFacts, new: &LockFacts) -> Vec<Setting> {
     differing(&old.settings, &new.settings)
         .map(|(name, old, new)| Setting {
             name: name.clone(),
@@ -364,7 +364,7 @@ fn settings(old: &Facts, new: &Facts) -> Vec<Setting> {
         .collect()
 }
 
-fn requirements(old: &Facts, new: &Facts) -> Vec<Requirement> {
+fn requirements(old: &LockFacts, new: &LockFacts) -> Vec<Requirement> {
     differing(&old.requirements, &new.requirements)
         .map(|((project, name), old, new)| Requirement {
             project: project.clone(),

@@ -21,7 +21,7 @@ pub enum Ecosystem {
 
 /// A lock, or what a plan chooses of it.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct LockFacts {
     /// Whose.
     pub ecosystem: Ecosystem,
     /// What it is called in reports.
@@ -182,7 +182,7 @@ pub fn without_password(text: &str) -> String {
     }
 }
 
-impl Facts {
+impl LockFacts {
     /// Adds a package, keeping each name's in order of version.
     pub fn insert(&mut self, name: String, package: Package) {
         let all = self.packages.entry(name).or_default();

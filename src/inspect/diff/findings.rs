@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{Pair, label};
-use super::facts::{Doubt, Facts, File, FileKind, Origin, OriginKind, Package, without_password};
+use super::facts::{
+    Doubt, File, FileKind, LockFacts, Origin, OriginKind, Package, without_password,
+};
 use super::lookalike::{Known, is_lookalike};
 use super::model::{Finding, FindingKind, Severity};
 use crate::core::digest::Digest;
 
 /// Looks at every pair.
-pub(super) fn find(old: &Facts, new: &Facts, pairs: &[Pair<'_>]) -> Vec<Finding> {
+pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<Finding> {
     let mut found = Found::default();
     let rules = Rules {
         other_python: old.settings.get("requires-python") != new.settings.get("requires-python"),
@@ -24,7 +26,7 @@ pub(super) fn find(old: &Facts, new: &Facts, pairs: &[Pair<'_>]) -> Vec<Finding>
         names: Known::new(old.packages.keys().map(String::as_str)),
     };
     if rules.other_python {
-        let side = |facts: &Facts| facts.settings.get("requires-python").cloned();
+        let side = |facts: &LockFacts| facts.settings.get("requires-python").cloned();
         found.say(
             "",
             Severity::Note,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! uv.lock ───────────▶ python ─┐                       ┌─▶ report/text
-//!                              ├▶ Facts ×2 ─▶ LockDiff ┼─▶ report/markdown
+//!                              ├▶ LockFacts ×2 ─▶ LockDiff ┼─▶ report/markdown
 //! package-lock.json ─▶ npm ────┘   compare, findings   ├─▶ report/json, with a schema
 //!                                                      └─▶ report/html
 //! ```

@@ -271,7 +271,7 @@ pub struct Locked {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Where it is had from.
-    pub source: Source,
+    pub source: PackageOrigin,
     /// Bytes to fetch: of the file for the target, or else the largest wheel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
@@ -294,7 +294,7 @@ pub struct Locked {
 /// Where a package is had from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Source {
+pub struct PackageOrigin {
     /// What kind of place.
     pub kind: OriginKind,
     /// The index, repository or path.

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use url::Url;
 
-use super::facts::{Doubt, Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package, host};
+use super::facts::{
+    Doubt, Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package, host,
+};
 use super::version::Number;
 use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit};
@@ -14,7 +16,7 @@ use crate::decide::plan::paths::Paths;
 use crate::decide::target::node::NodeTarget;
 
 /// The whole lock.
-pub fn of_lock(lock: &NpmLock, label: &str) -> Facts {
+pub fn of_lock(lock: &NpmLock, label: &str) -> LockFacts {
     of_entries(lock, label, |_| true)
 }
 
@@ -27,13 +29,13 @@ pub fn of_target(
     target: &NodeTarget,
     omit: &BTreeSet<Omit>,
     label: &str,
-) -> Result<Facts, NpmPlanError> {
+) -> Result<LockFacts, NpmPlanError> {
     let places: HashSet<&str> = NpmPlan::places(lock, target, omit)?.into_iter().collect();
     Ok(of_entries(lock, label, |place| places.contains(place)))
 }
 
-fn of_entries(lock: &NpmLock, label: &str, is_wanted: impl Fn(&str) -> bool) -> Facts {
-    let mut facts = Facts {
+fn of_entries(lock: &NpmLock, label: &str, is_wanted: impl Fn(&str) -> bool) -> LockFacts {
+    let mut facts = LockFacts {
         ecosystem: Ecosystem::Npm,
         label: label.to_owned(),
         settings: settings(lock),

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pep508_rs::MarkerEnvironment;
 
-use super::facts::{Ecosystem, Facts, File, FileKind, Origin, OriginKind, Package};
+use super::facts::{Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package};
 use super::version::Number;
 use crate::core::artifact::{Artifact, Location};
 use crate::decide::lock::marker::EFFORT;
-use crate::decide::lock::uv::{self, FileLocation, Requirement, Source, SourceFile, UvLock};
+use crate::decide::lock::uv::{self, FileLocation, PackageSource, Requirement, SourceFile, UvLock};
 use crate::decide::plan::paths::Paths;
 use crate::decide::plan::{Install, PythonPlan};
 
 /// The whole lock: every package with every file.
-pub fn of_lock(lock: &UvLock, label: &str) -> Facts {
+pub fn of_lock(lock: &UvLock, label: &str) -> LockFacts {
     let mut facts = empty(lock, label);
     let paths = paths(lock);
     for (index, package) in lock.packages.iter().enumerate() {
@@ -25,7 +25,7 @@ pub fn of_lock(lock: &UvLock, label: &str) -> Facts {
 }
 
 /// What a plan chooses: its packages, each with the one file that is used.
-pub fn of_plan(lock: &UvLock, plan: &PythonPlan, label: &str) -> Facts {
+pub fn of_plan(lock: &UvLock, plan: &PythonPlan, label: &str) -> LockFacts {
     let mut facts = empty(lock, label);
     for planned in &plan.packages {
         let Some((_, package)) = lock
@@ -57,8 +57,8 @@ fn is_same(file: &File, artifact: &Artifact) -> bool {
         }
 }
 
-fn empty(lock: &UvLock, label: &str) -> Facts {
-    Facts {
+fn empty(lock: &UvLock, label: &str) -> LockFacts {
+    LockFacts {
         ecosystem: Ecosystem::Python,
         label: label.to_owned(),
         settings: settings(lock),
@@ -90,7 +90,7 @@ fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>) -> Pack
     }
 }
 
-fn origin(source: &Source) -> Origin {
+fn origin(source: &PackageSource) -> Origin {
     let plain = |kind, place: String| Origin {
         kind,
         place,
@@ -98,21 +98,21 @@ fn origin(source: &Source) -> Origin {
         reference: None,
     };
     match source {
-        Source::Registry(index) if index.contains("://") => {
+        PackageSource::Registry(index) if index.contains("://") => {
             plain(OriginKind::Registry, index.trim_end_matches('/').to_owned())
         }
-        Source::Registry(folder) => plain(OriginKind::Local, folder.clone()),
-        Source::Url { url, .. } => plain(OriginKind::Url, url.to_string()),
-        Source::Git(git) => Origin {
+        PackageSource::Registry(folder) => plain(OriginKind::Local, folder.clone()),
+        PackageSource::Url { url, .. } => plain(OriginKind::Url, url.to_string()),
+        PackageSource::Git(git) => Origin {
             kind: OriginKind::Git,
             place: git.url.to_string(),
             commit: Some(git.commit.clone()),
             reference: (git.reference.as_ref()).map(|(kind, value)| format!("{kind} {value}")),
         },
-        Source::Path(path)
-        | Source::Directory(path)
-        | Source::Editable(path)
-        | Source::Virtual(path) => plain(OriginKind::Local, path.to_string()),
+        PackageSource::Path(path)
+        | PackageSource::Directory(path)
+        | PackageSource::Editable(path)
+        | PackageSource::Virtual(path) => plain(OriginKind::Local, path.to_string()),
     }
 }
 

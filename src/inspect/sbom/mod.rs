@@ -16,7 +16,7 @@ use crate::core::digest::{Algorithm, Digest};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::uv::UvLock;
 use crate::inspect::diff::facts::{
-    Ecosystem, Facts, FileKind, OriginKind, Package, without_password,
+    Ecosystem, FileKind, LockFacts, OriginKind, Package, without_password,
 };
 use crate::inspect::diff::{npm, python};
 use pep508_rs::MarkerEnvironment;
@@ -88,7 +88,7 @@ fn unnamed(name: &str) -> Key {
 }
 
 /// The bill. `licenses` are those that the lock does not say, by package and version.
-pub fn cyclonedx(facts: &Facts, graph: &Graph, licenses: &BTreeMap<Key, String>) -> Value {
+pub fn cyclonedx(facts: &LockFacts, graph: &Graph, licenses: &BTreeMap<Key, String>) -> Value {
     let reference = |(name, version): &Key| purl(facts.ecosystem, name, version);
     let root_ref = format!("root:{}", reference(&graph.root));
     let mut components = BTreeMap::new();

@@ -4,11 +4,11 @@
 //! assembled (every file with mode, size and digest); the RECORDs of its Python packages, which other
 //! installers write too; and npm's hidden lockfile, which names packages alone. Whatever is there is
 //! held against the disk, and what is on the disk besides is told apart: bytecode beside its source
-//! and caches are known for what they are, everything else is extra. With a lock, [`drift`] says
+//! and caches are known for what they are, everything else is extra. With a lock, [`mismatch`] says
 //! which packages are not the ones it names.
 
-pub mod drift;
 mod known;
+pub mod mismatch;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::walk::Node;
 use crate::files::tree::Provenance;
-use crate::files::tree::{Content, Facts};
+use crate::files::tree::{Content, FileFacts};
 use crate::install::owners::Owners;
 use crate::install::python::installed::{self, Recorded};
 use known::{Known, known};
@@ -44,13 +44,13 @@ pub struct Report {
     /// What is not as it was.
     pub problems: Vec<Problem>,
     /// What is not as a lock has it.
-    pub drift: Vec<drift::Drift>,
+    pub mismatch: Vec<mismatch::Mismatch>,
 }
 
 impl Report {
     /// Whether everything is as it should be.
     pub fn is_fine(&self) -> bool {
-        self.problems.is_empty() && self.drift.is_empty()
+        self.problems.is_empty() && self.mismatch.is_empty()
     }
 
     /// Takes over what was found out about a tree that is in this one, at `place`.
@@ -63,7 +63,7 @@ impl Report {
         self.checked += other.checked;
         self.bytecode += other.bytecode;
         self.caches += other.caches;
-        self.drift.extend(other.drift);
+        self.mismatch.extend(other.mismatch);
         self.problems
             .extend(other.problems.into_iter().map(|problem| Problem {
                 path: shown(&place.join(&problem.path)),
@@ -177,7 +177,7 @@ pub fn verify(
             .recorded
             .push(line);
     }
-    let hidden = drift::hidden(root, &mut report)?;
+    let hidden = mismatch::hidden(root, &mut report)?;
     if report.by.is_empty() {
         return Err(VerifyError::Nothing(root.to_owned()));
     }
@@ -349,7 +349,7 @@ fn check(
     }
 }
 
-fn differs(facts: &Facts, bytes: &[u8], digest: &Digest) -> Option<String> {
+fn differs(facts: &FileFacts, bytes: &[u8], digest: &Digest) -> Option<String> {
     if facts.size != bytes.len() as u64 {
         return Some(format!("it has {} bytes, not {}", bytes.len(), facts.size));
     }

@@ -36,12 +36,12 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
             let _ = writeln!(text, "  … and {more} more (--detail)");
         }
     }
-    for drift in &report.drift {
+    for mismatch in &report.mismatch {
         let _ = writeln!(
             text,
-            "drift    {} {}",
-            clean(&drift.package),
-            clean(&drift.says())
+            "mismatch {} {}",
+            clean(&mismatch.package),
+            clean(&mismatch.says())
         );
     }
     let mut besides = Vec::new();
@@ -57,12 +57,12 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
         true => String::new(),
         false => format!("; besides {}", besides.join(" and ")),
     };
-    let verdict = match (report.problems.len(), report.drift.len()) {
+    let verdict = match (report.problems.len(), report.mismatch.len()) {
         (0, 0) => String::from("as it should be"),
         (problems, 0) => format!("{problems} problems"),
-        (0, drift) => format!("{drift} packages are not the lock's"),
-        (problems, drift) => {
-            format!("{problems} problems, and {drift} packages are not the lock's")
+        (0, mismatch) => format!("{mismatch} packages are not the lock's"),
+        (problems, mismatch) => {
+            format!("{problems} problems, and {mismatch} packages are not the lock's")
         }
     };
     let by = report.by.join(" and ");

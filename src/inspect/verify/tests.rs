@@ -6,13 +6,13 @@ use camino::Utf8Path;
 
 use super::*;
 use crate::core::walk::walk;
-use crate::files::tree::{Options, Tree, TreePath};
+use crate::files::tree::{Tree, TreeOptions, TreePath};
 
 /// A small tree that was made here, and its record.
 fn tree() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("t");
-    let tree = Tree::stage(Utf8Path::from_path(&root).unwrap(), Options::default()).unwrap();
+    let tree = Tree::stage(Utf8Path::from_path(&root).unwrap(), TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1.0", 0);
     let site = "lib/python3.14/site-packages";
     for (path, text) in [

@@ -15,7 +15,7 @@ use crate::files::contents::{Contents, PlaceError, Zipped};
 use crate::files::tree::{Collision, LinkMode, Owner, Tree, TreeError};
 use crate::install::build::{BuildError, Builder, Wheel};
 use crate::install::python::{FORM, Installed, Layout, WheelError, WheelSource, place_wheel};
-use crate::obtain::fetch::{self, FetchError, Want};
+use crate::obtain::fetch::{self, DownloadRequest, FetchError};
 use crate::obtain::store::{Blob, Store};
 
 /// Everything that assembling needs to know.
@@ -27,7 +27,7 @@ pub struct Request<'a> {
     /// Where artifacts are kept.
     pub store: &'a Store,
     /// How they are had.
-    pub fetch: &'a fetch::Options,
+    pub fetch: &'a fetch::FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
     /// How files come from the store.
@@ -100,9 +100,9 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         return Err(AssembleError::Sources(sources));
     }
     // What builds wait for comes first: they take the longest.
-    let mut wants = request.builder.map(Builder::wants).unwrap_or_default();
+    let mut wants = request.builder.map(Builder::downloads).unwrap_or_default();
     let inputs = wants.len();
-    wants.extend(wheels.iter().map(|(_, package, artifact)| Want {
+    wants.extend(wheels.iter().map(|(_, package, artifact)| DownloadRequest {
         package: package.name.to_string(),
         artifact,
     }));

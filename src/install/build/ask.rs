@@ -8,16 +8,16 @@ use camino::Utf8PathBuf;
 use pep508_rs::{PackageName, Requirement, VerbatimUrl};
 
 use super::advice;
+use super::build_dir::BuildDir;
 use super::builder::Builder;
 use super::environment::Wheelhouse;
 use super::error::BuildError;
-use super::kitchen::Kitchen;
-use super::recipe::{Origin, Recipe, Source};
+use super::recipe::{Origin, Recipe, RecipeSource};
 use super::requirements::Scope;
+use super::resolver::RecipeResolver;
 use super::uv_sources::{Ground, SourceEntry, UvSources};
-use super::workshop::Workshop;
 use crate::core::progress::Progress;
-use crate::obtain::fetch::{self, Want};
+use crate::obtain::fetch::{self, DownloadRequest};
 
 /// What one source is built with.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Builder<'_> {
     /// # Errors
     /// When a source cannot be had or is none.
     pub fn ask(&self, carried: &Carried, progress: &Progress) -> Result<Vec<Asked>, BuildError> {
-        let Some(kitchen) = &self.kitchen else {
+        let Some(resolver) = &self.resolver else {
             return Ok(Vec::new());
         };
         let mut all = BTreeMap::new();
@@ -60,10 +60,10 @@ impl Builder<'_> {
             collect(recipe, &mut all);
         }
         let recipes: Vec<&Recipe> = all.into_values().collect();
-        let mut wants: Vec<Want<'_>> = Vec::new();
+        let mut wants: Vec<DownloadRequest<'_>> = Vec::new();
         for recipe in &recipes {
             let own = match &recipe.source {
-                Source::Archive { artifact, .. } => Some((&recipe.package, artifact)),
+                RecipeSource::Archive { artifact, .. } => Some((&recipe.package, artifact)),
                 _ => None,
             };
             let needs = recipe.needs.iter().filter_map(|need| match &need.origin {
@@ -72,7 +72,7 @@ impl Builder<'_> {
             });
             for (package, artifact) in own.into_iter().chain(needs) {
                 if !wants.iter().any(|want| want.artifact == artifact) {
-                    wants.push(Want {
+                    wants.push(DownloadRequest {
                         package: package.name.to_string(),
                         artifact,
                     });
@@ -89,7 +89,7 @@ impl Builder<'_> {
         self.all_arrived(true);
         let asked = recipes
             .par_iter()
-            .map(|recipe| self.ask_one(kitchen, recipe, carried, progress))
+            .map(|recipe| self.ask_one(resolver, recipe, carried, progress))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(asked.into_iter().flatten().collect())
     }
@@ -97,7 +97,7 @@ impl Builder<'_> {
     /// `None` for what is built in the project's own environment.
     fn ask_one(
         &self,
-        kitchen: &Kitchen<'_>,
+        resolver: &RecipeResolver<'_>,
         recipe: &Recipe,
         carried: &Carried,
         progress: &Progress,
@@ -108,16 +108,16 @@ impl Builder<'_> {
         let Some(source) = self.source(recipe, progress)? else {
             return Ok(None);
         };
-        self.warn(kitchen, progress);
-        let workshop = Workshop::open(kitchen, self.request.options, recipe, &source)?;
+        self.warn(resolver, progress);
+        let build_dir = BuildDir::open(resolver, self.request.options, recipe, &source)?;
         let mut asked = Asked {
             name: recipe.package.name.clone(),
             package: recipe.package.label(),
-            requires: workshop.requires().to_vec(),
+            requires: build_dir.requires().to_vec(),
             sources: BTreeMap::new(),
             unasked: None,
         };
-        asked.find_sources(recipe, &workshop, carried)?;
+        asked.find_sources(recipe, &build_dir, carried)?;
         let mut needs = Vec::new();
         for need in &recipe.needs {
             let found = match &need.origin {
@@ -140,7 +140,7 @@ impl Builder<'_> {
             .needs
             .iter()
             .any(|need| matches!(need.origin, Origin::Recipe(_)))
-            && let Err(error) = workshop.check(&asked.requires, &needs)
+            && let Err(error) = build_dir.check(&asked.requires, &needs)
         {
             asked.unasked = Some(match error {
                 BuildError::Requirement { wrong, .. } => format!("it is built with {wrong}"),
@@ -149,14 +149,14 @@ impl Builder<'_> {
             return Ok(Some(asked));
         }
         self.stop.store(false, Ordering::Relaxed);
-        let outcome = workshop.run(&needs, true, &self.stop)?;
+        let outcome = build_dir.run(&needs, true, &self.stop)?;
         if outcome.ended.is_well() {
             for more in outcome.requires {
                 if !asked.requires.contains(&more) {
                     asked.requires.push(more);
                 }
             }
-            asked.find_sources(recipe, &workshop, carried)?;
+            asked.find_sources(recipe, &build_dir, carried)?;
         } else {
             let last = outcome.said.last(1).trim().to_owned();
             let last = Some(last).filter(|last| !last.is_empty());
@@ -173,20 +173,20 @@ impl Asked {
     fn find_sources(
         &mut self,
         recipe: &Recipe,
-        workshop: &Workshop<'_>,
+        build_dir: &BuildDir<'_>,
         carried: &Carried,
     ) -> Result<(), BuildError> {
         let refuse = |reason| BuildError::Project {
             package: self.package.clone(),
             reason,
         };
-        let own = workshop.sources()?;
+        let own = build_dir.sources()?;
         let root = UvSources::read(&carried.root, Ground::Machine).map_err(refuse)?;
         for text in &self.requires {
             let Ok(wanted) = text.parse::<Requirement<VerbatimUrl>>() else {
                 continue;
             };
-            if !workshop.has_sources(&wanted.name) {
+            if !build_dir.has_sources(&wanted.name) {
                 continue;
             }
             let by = match recipe.extra.contains(text) {

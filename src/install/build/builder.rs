@@ -9,22 +9,22 @@ use std::time::Instant;
 
 use pep508_rs::PackageName;
 
+use super::build_dir::{self, BuildDir};
 use super::environment::Wheelhouse;
 use super::error::BuildError;
 use super::folder;
 use super::inputs::{Cores, Inputs, lock};
-use super::kitchen::Kitchen;
-use super::recipe::{Need, Origin, Recipe, Source};
+use super::recipe::{Need, Origin, Recipe, RecipeSource};
+use super::resolver::RecipeResolver;
 use super::sandbox::{Ended, Said};
 use super::source::Ready;
-use super::workshop::{self, Workshop};
-use super::{Options, Wheel};
+use super::{BuildOptions, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::progress::Progress;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 use crate::decide::target::probe::Interpreter;
-use crate::obtain::fetch::{self, Want};
+use crate::obtain::fetch::{self, DownloadRequest};
 use crate::obtain::source::{self, Revision, Shape};
 use crate::obtain::store::{Blob, Origin as Provenance, Store};
 
@@ -43,16 +43,16 @@ pub struct Request<'a> {
     /// Where wheels are kept.
     pub store: &'a Store,
     /// How sources and build requirements are had.
-    pub fetch: &'a fetch::Options,
+    pub fetch: &'a fetch::FetchOptions,
     /// How builds are made.
-    pub options: &'a Options,
+    pub options: &'a BuildOptions,
 }
 
 /// The builds of one environment. Nothing is fetched or built before [`Self::run`].
 pub struct Builder<'a> {
     pub(super) request: Request<'a>,
     /// `None` where nothing is to be built.
-    pub(super) kitchen: Option<Kitchen<'a>>,
+    pub(super) resolver: Option<RecipeResolver<'a>>,
     /// By their index in the plan.
     pub(super) recipes: BTreeMap<usize, Arc<Recipe>>,
     pub(super) inputs: Inputs,
@@ -71,7 +71,7 @@ impl<'a> Builder<'a> {
     pub fn new(request: Request<'a>) -> Result<Self, BuildError> {
         let mut builder = Self {
             request,
-            kitchen: None,
+            resolver: None,
             recipes: BTreeMap::new(),
             inputs: Inputs::default(),
             stop: AtomicBool::new(false),
@@ -84,13 +84,13 @@ impl<'a> Builder<'a> {
             .filter(|(_, package)| !is_wheel(package))
             .peekable();
         if let Some((_, first)) = sources.peek() {
-            let kitchen = Kitchen::new(&request, first)?;
+            let resolver = RecipeResolver::new(&request, first)?;
             let mut known = HashMap::new();
             for (index, package) in sources {
-                let recipe = kitchen.recipe(&request, package, &[], &mut known)?;
+                let recipe = resolver.recipe(&request, package, &[], &mut known)?;
                 builder.recipes.insert(index, recipe);
             }
-            builder.kitchen = Some(kitchen);
+            builder.resolver = Some(resolver);
         }
         Ok(builder)
     }
@@ -124,27 +124,27 @@ impl<'a> Builder<'a> {
 
     /// What has to be fetched for those that are not in the store: hand it to [`fetch::fetch`] with
     /// all else, and each that is there to [`Self::arrived`].
-    pub fn wants(&self) -> Vec<Want<'_>> {
+    pub fn downloads(&self) -> Vec<DownloadRequest<'_>> {
         let mut wants = Vec::new();
         for recipe in self.recipes.values() {
-            self.wants_of(recipe, &mut wants);
+            self.downloads_of(recipe, &mut wants);
         }
         wants
     }
 
-    fn wants_of<'b>(&self, recipe: &'b Recipe, wants: &mut Vec<Want<'b>>) {
+    fn downloads_of<'b>(&self, recipe: &'b Recipe, wants: &mut Vec<DownloadRequest<'b>>) {
         if self.stored(recipe).is_some() {
             return;
         }
         let mut add = |package: &PlannedPackage, artifact: &'b Artifact| {
             if !wants.iter().any(|want| want.artifact == artifact) {
-                wants.push(Want {
+                wants.push(DownloadRequest {
                     package: package.name.to_string(),
                     artifact,
                 });
             }
         };
-        if let Source::Archive { artifact, .. } = &recipe.source {
+        if let RecipeSource::Archive { artifact, .. } = &recipe.source {
             add(&recipe.package, artifact);
         }
         for need in &recipe.needs {
@@ -154,12 +154,12 @@ impl<'a> Builder<'a> {
         }
         for need in &recipe.needs {
             if let Origin::Recipe(recipe) = &need.origin {
-                self.wants_of(recipe, wants);
+                self.downloads_of(recipe, wants);
             }
         }
     }
 
-    /// Something of [`Self::wants`] is there.
+    /// Something of [`Self::downloads`] is there.
     pub fn arrived(&self, artifact: &Artifact, blob: Blob) {
         self.inputs.arrived(artifact, blob);
     }
@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
         on_built: &(dyn Fn(usize, Wheel) + Sync),
     ) -> Result<(), BuildError> {
         if self.recipes.values().any(|one| self.stored(one).is_none()) {
-            workshop::sweep();
+            build_dir::sweep();
         }
         thread::scope(|scope| {
             for (&index, recipe) in &self.recipes {
@@ -213,8 +213,8 @@ impl<'a> Builder<'a> {
     /// wanted any more.
     fn make(&self, recipe: &Recipe, progress: &Progress) -> Option<Wheel> {
         let make = || {
-            let made = self.kitchen.as_ref().map_or(Ok(None), |kitchen| {
-                self.stored_or_built(kitchen, recipe, progress)
+            let made = self.resolver.as_ref().map_or(Ok(None), |resolver| {
+                self.stored_or_built(resolver, recipe, progress)
             });
             made.unwrap_or_else(|error| {
                 self.stop.store(true, Ordering::Relaxed);
@@ -244,7 +244,7 @@ impl<'a> Builder<'a> {
 
     fn stored_or_built(
         &self,
-        kitchen: &Kitchen<'_>,
+        resolver: &RecipeResolver<'_>,
         recipe: &Recipe,
         progress: &Progress,
     ) -> Result<Option<Wheel>, BuildError> {
@@ -276,7 +276,7 @@ impl<'a> Builder<'a> {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        self.build(kitchen, recipe, &source, &needs, progress)
+        self.build(resolver, recipe, &source, &needs, progress)
     }
 
     /// The source, once it is here.
@@ -286,7 +286,7 @@ impl<'a> Builder<'a> {
         progress: &Progress,
     ) -> Result<Option<Ready>, BuildError> {
         Ok(Some(match &recipe.source {
-            Source::Archive {
+            RecipeSource::Archive {
                 artifact,
                 subdirectory,
             } => {
@@ -301,7 +301,7 @@ impl<'a> Builder<'a> {
                     wants_lfs: false,
                 }
             }
-            Source::Git(git) => {
+            RecipeSource::Git(git) => {
                 progress.working_on(format!("{} from git", recipe.package.name));
                 let wanted = Revision {
                     url: git.url.to_string(),
@@ -317,7 +317,7 @@ impl<'a> Builder<'a> {
                     wants_lfs: git.lfs,
                 }
             }
-            Source::Folder {
+            RecipeSource::Folder {
                 path, is_editable, ..
             } => Ready::Folder {
                 path: path.clone(),
@@ -328,7 +328,7 @@ impl<'a> Builder<'a> {
 
     fn build(
         &self,
-        kitchen: &Kitchen<'_>,
+        resolver: &RecipeResolver<'_>,
         recipe: &Recipe,
         source: &Ready,
         needs: &[Wheelhouse<'_>],
@@ -341,27 +341,27 @@ impl<'a> Builder<'a> {
                 progress.say(line);
             }
         };
-        self.warn(kitchen, progress);
+        self.warn(resolver, progress);
         say(&format!("Building {label} …"));
         progress.working_on(recipe.package.name.to_string());
         let start = Instant::now();
-        let mut workshop = Workshop::open(kitchen, options, recipe, source)?;
-        workshop.check(workshop.requires(), needs)?;
-        let outcome = workshop.run(needs, false, &self.stop)?;
+        let mut build_dir = BuildDir::open(resolver, options, recipe, source)?;
+        build_dir.check(build_dir.requires(), needs)?;
+        let outcome = build_dir.run(needs, false, &self.stop)?;
         if outcome.ended == Ended::Stopped {
             return Ok(None);
         }
         // Checked even when the build failed: what is missing is most often why.
-        workshop.check_git()?;
-        workshop.check(&outcome.requires, needs)?;
+        build_dir.check_git()?;
+        build_dir.check(&outcome.requires, needs)?;
         let Some(made) = outcome.wheel else {
             if options.keep_failed {
-                let kept = workshop.keep();
+                let kept = build_dir.keep();
                 say(&format!("The folder of the build is kept: {kept}"));
             }
-            return Err(self.failure(&mut workshop, &label, outcome.ended, &outcome.said));
+            return Err(self.failure(&mut build_dir, &label, outcome.ended, &outcome.said));
         };
-        let wheel = workshop.canonical(&made)?;
+        let wheel = build_dir.canonical(&made)?;
         let made_by = format!("built from {label}");
         let store = self.request.store;
         let (file_name, blob) = match recipe.key.as_ref().filter(|_| is_as_it_was(recipe)) {
@@ -388,8 +388,8 @@ impl<'a> Builder<'a> {
         }))
     }
 
-    pub(super) fn warn(&self, kitchen: &Kitchen<'_>, progress: &Progress) {
-        if let Some(why) = &kitchen.uncontained
+    pub(super) fn warn(&self, resolver: &RecipeResolver<'_>, progress: &Progress) {
+        if let Some(why) = &resolver.uncontained
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
             progress.say(&format!("warning: builds are not contained here: {why}"));
@@ -399,7 +399,7 @@ impl<'a> Builder<'a> {
     /// Why a build failed. Its log is kept beside the store, in the place of the one before.
     fn failure(
         &self,
-        workshop: &mut Workshop<'_>,
+        build_dir: &mut BuildDir<'_>,
         label: &str,
         ended: Ended,
         said: &Said,
@@ -411,7 +411,7 @@ impl<'a> Builder<'a> {
         let kept = match outcome {
             Ok(()) => kept,
             Err(_) => {
-                let kept = workshop.keep().join("log");
+                let kept = build_dir.keep().join("log");
                 let _ = fs::write(&kept, &log);
                 kept
             }
@@ -424,7 +424,7 @@ impl<'a> Builder<'a> {
 /// what was there before, so only one that left everything as it was is kept under that.
 fn is_as_it_was(recipe: &Recipe) -> bool {
     match &recipe.source {
-        Source::Folder {
+        RecipeSource::Folder {
             path,
             is_editable: true,
             digest,

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::error::BuildError;
-use super::recipe::{Recipe, Source};
+use super::recipe::{Recipe, RecipeSource};
 use super::sandbox::INSIDE;
 use crate::decide::plan::PlannedPackage;
 use crate::decide::target::probe::Interpreter;
 use crate::files::archive::Limits;
 use crate::files::archive::zip::Zip;
 use crate::files::contents::{PlaceError, Zipped};
-use crate::files::tree::{LinkMode, Options, Record, Replace, Tree};
+use crate::files::tree::{LinkMode, Record, Replace, Tree, TreeOptions};
 use crate::install::python::venv::{self, Venv};
 use crate::install::python::{Layout, WheelError, WheelSource, place_wheel};
 use crate::obtain::store::Blob;
@@ -49,10 +49,10 @@ pub(super) fn assemble(
     needs: &[Wheelhouse<'_>],
 ) -> Result<(), BuildError> {
     let target = &interpreter.target;
-    let options = Options {
+    let options = TreeOptions {
         replace: Replace::Nothing,
         record: Record::Nowhere,
-        ..Options::default()
+        ..TreeOptions::default()
     };
     let tree = Tree::stage(folder, options)?;
     let layout = Layout::new(target, prefix, false);
@@ -114,7 +114,7 @@ pub(super) fn variables(
             all.insert(name.into(), version.to_string());
         }
     }
-    if matches!(recipe.source, Source::Git(_)) {
+    if matches!(recipe.source, RecipeSource::Git(_)) {
         for name in NO_HISTORY {
             all.insert(name.into(), "1".into());
         }

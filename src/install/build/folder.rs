@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::project::Project;
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::foreign;
-use crate::files::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
+use crate::files::tree::{Record, Replace, Tree, TreeError, TreeOptions, TreePath};
 
 /// Back ends whose editable wheels follow from what is at a project's top and from the names of its
 /// folders, as long as nothing in it is dynamic.
@@ -119,10 +119,10 @@ fn is_aside(folder: &Path) -> bool {
 
 /// Copies what counts of a folder.
 pub(super) fn copy(from: &Utf8Path, into: &Utf8Path) -> Result<(), TreeError> {
-    let options = Options {
+    let options = TreeOptions {
         replace: Replace::Nothing,
         record: Record::Nowhere,
-        ..Options::default()
+        ..TreeOptions::default()
     };
     let failed = |source| TreeError::Io {
         doing: "read",

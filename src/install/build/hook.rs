@@ -65,7 +65,7 @@ impl Hook {
 }
 
 /// One build, all of it ready.
-pub(super) struct Bench<'a> {
+pub(super) struct HookEnvironment<'a> {
     /// What is built.
     pub(super) recipe: &'a Recipe,
     /// By which interpreter.
@@ -111,7 +111,7 @@ struct Answer {
     wheel: Option<String>,
 }
 
-impl Bench<'_> {
+impl HookEnvironment<'_> {
     /// Runs the hook; `only_ask` has the default one ask the back end what it requires, no more.
     pub(super) fn run(&self, hook: &Hook, only_ask: bool) -> io::Result<Outcome> {
         match hook {

@@ -156,7 +156,7 @@ fn name_indexes(asked: &[Asked], settings: &mut Table) -> Result<(), String> {
 /// The sources that cannot agree with some other on the version of a package, or on where it is had
 /// from.
 fn conflicting(asked: &[Asked]) -> Vec<&PackageName> {
-    let wanted: Vec<Vec<Wanted<'_>>> = asked.iter().map(Wanted::all).collect();
+    let wanted: Vec<Vec<AskedRequirement<'_>>> = asked.iter().map(AskedRequirement::all).collect();
     let disagree = |one: usize, other: usize| {
         let (Some(one), Some(other)) = (wanted.get(one), wanted.get(other)) else {
             return false;
@@ -173,13 +173,13 @@ fn conflicting(asked: &[Asked]) -> Vec<&PackageName> {
 }
 
 /// A requirement of a source.
-struct Wanted<'a> {
+struct AskedRequirement<'a> {
     name: PackageName,
     versions: Option<VersionSpecifiers>,
     from: Option<&'a Vec<SourceEntry>>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> AskedRequirement<'a> {
     fn all(asked: &'a Asked) -> Vec<Self> {
         let requirements = asked.requires.iter().filter_map(|text| text.parse().ok());
         let read = |wanted: Requirement<VerbatimUrl>| Self {

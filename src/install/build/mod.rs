@@ -19,23 +19,23 @@
 
 mod advice;
 mod ask;
+mod build_dir;
 mod builder;
 mod environment;
 mod error;
 mod folder;
 mod hook;
 mod inputs;
-mod kitchen;
 pub mod lock_project;
 mod project;
 mod recipe;
 mod requirements;
+mod resolver;
 pub mod sandbox;
 pub mod scripts;
 mod source;
 mod uv_sources;
 mod wheel;
-mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Anew {
 
 /// How sources are built.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct BuildOptions {
     /// The lock with the build requirements.
     pub lock: Option<Utf8PathBuf>,
     /// Environment variables, by package.

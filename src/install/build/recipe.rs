@@ -21,7 +21,7 @@ pub(super) struct Recipe {
     /// What is built.
     pub(super) package: PlannedPackage,
     /// Its files.
-    pub(super) source: Source,
+    pub(super) source: RecipeSource,
     /// Its build requirements, in order of name.
     pub(super) needs: Vec<Need>,
     /// Where they come from.
@@ -42,7 +42,7 @@ pub(super) struct Recipe {
 
 /// Where a build's files come from.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(super) enum RecipeSource {
     /// A source distribution.
     Archive {
         artifact: Artifact,
@@ -78,7 +78,7 @@ impl Recipe {
     /// `wheel` or `editable`, as the hooks of PEP 517 and PEP 660 are named.
     pub(super) fn kind(&self) -> &'static str {
         match self.source {
-            Source::Folder {
+            RecipeSource::Folder {
                 is_editable: true, ..
             } => "editable",
             _ => "wheel",
@@ -117,7 +117,7 @@ impl Recipe {
     }
 }
 
-impl Source {
+impl RecipeSource {
     /// What names its bytes.
     fn id(&self) -> Option<Value> {
         Some(match self {

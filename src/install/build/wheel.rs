@@ -11,7 +11,7 @@ use super::error::BuildError;
 use crate::decide::lock::wheel_name::WheelName;
 use crate::decide::plan::PlannedPackage;
 use crate::files::archive::Limits;
-use crate::files::archive::zip::{Member, Zip};
+use crate::files::archive::zip::{Zip, ZipMember};
 use crate::files::archive::zip_write::{self, CompressionMethod, WriteError};
 
 /// Checks that a wheel is what was to be built, and returns it in its canonical form.
@@ -48,7 +48,7 @@ pub(super) fn canonical(
         source,
     };
     let zip = Zip::new(bytes, file_name, &Limits::default())?;
-    let mut members: Vec<&Member> = zip.members().iter().collect();
+    let mut members: Vec<&ZipMember> = zip.members().iter().collect();
     members.sort_by_key(|member| order(member.path.as_str()));
     let mut out = Cursor::new(Vec::new());
     zip_write::write(&zip, members, CompressionMethod::Deflated, &mut out).map_err(|error| {

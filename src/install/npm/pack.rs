@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::package::package_json;
-use super::packlist::{self, Kind, PackError, Source};
+use super::packlist::{self, Kind, PackError, PackSource};
 use crate::core::foreign::{Folder, TEXT};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::decide::lock::npm::programs;
@@ -69,7 +69,7 @@ pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
         Some(_) => Kind::File,
         None => Kind::Other,
     };
-    let selected = packlist::select(&Source {
+    let selected = packlist::select(&PackSource {
         entries: modes
             .iter()
             .map(|(path, mode)| (path.clone(), kind(mode)))

@@ -356,7 +356,7 @@ fn packed<'a>(
         .as_object()
         .map(crate::decide::lock::npm::programs)
         .unwrap_or_default();
-    let source = packlist::Source {
+    let source = packlist::PackSource {
         entries,
         read: &|path| files.get(path).map(|(_, _, bytes)| *bytes),
         about: &about,

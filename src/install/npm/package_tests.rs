@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use super::*;
 use crate::files::contents;
-use crate::files::tree::{LinkMode, Options, Record, Tree};
+use crate::files::tree::{LinkMode, Record, Tree, TreeOptions};
 
 const OF_A: &[u8] = br#"{"name": "a", "version": "v1.0.0"}"#;
 
@@ -66,9 +66,9 @@ fn a_package_is_placed_as_npm_places_it() {
     let package = read(&bytes).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dest = Utf8Path::from_path(folder.path()).unwrap().join("out");
-    let options = Options {
+    let options = TreeOptions {
         record: Record::Nowhere,
-        ..Options::default()
+        ..TreeOptions::default()
     };
     let tree = Tree::stage(&dest, options).unwrap();
     let owner = tree.owner("a", 0);

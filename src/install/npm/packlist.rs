@@ -65,7 +65,7 @@ pub enum Kind {
 }
 
 /// A tree to be packed.
-pub struct Source<'a> {
+pub struct PackSource<'a> {
     /// Everything in it, by its path; folders need not be told.
     pub entries: BTreeMap<String, Kind>,
     /// A file's bytes.
@@ -107,7 +107,7 @@ struct Walker<'a> {
 ///
 /// # Errors
 /// When a pattern is not understood.
-pub fn select(source: &Source<'_>) -> Result<Vec<String>, PackError> {
+pub fn select(source: &PackSource<'_>) -> Result<Vec<String>, PackError> {
     let mut folders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for path in source.entries.keys() {
         let mut path = path.as_str();
@@ -153,7 +153,7 @@ pub fn is_program(programs: &[String], path: &str) -> bool {
 
 /// The rules of the top folder, and the files that `files` names one by one.
 fn top(
-    source: &Source<'_>,
+    source: &PackSource<'_>,
     folders: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<(Rules, Vec<String>), PackError> {
     let about = source.about;
@@ -227,7 +227,7 @@ fn top(
 
 impl Rules {
     /// A folder's `.npmignore`, or else its `.gitignore`.
-    fn ignore_files(&mut self, source: &Source<'_>, folder: &str) -> Result<(), PackError> {
+    fn ignore_files(&mut self, source: &PackSource<'_>, folder: &str) -> Result<(), PackError> {
         let read = |name: &str| {
             let path = below(folder, name);
             if source.entries.get(&path) != Some(&Kind::File) {
@@ -270,7 +270,7 @@ fn patterns<T: AsRef<str>>(file: &str, lines: &[T]) -> Result<Vec<Pattern>, Pack
 }
 
 fn walk(
-    source: &Source<'_>,
+    source: &PackSource<'_>,
     folders: &BTreeMap<&str, BTreeSet<&str>>,
     folder: &str,
     walker: &Walker<'_>,

@@ -14,7 +14,7 @@ use super::{Layout, metadata, record, scripts};
 use crate::core::digest::Digest;
 use crate::core::foreign;
 use crate::core::walk::Node;
-use crate::files::tree::Facts;
+use crate::files::tree::FileFacts;
 
 /// What becomes of a line of RECORD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Line {
     /// The file was changed: its hash and size are taken anew.
     Rehash,
     /// The file was changed, and is this now.
-    Is(Facts),
+    Is(FileFacts),
     /// The file is no more.
     Drop,
 }
@@ -239,7 +239,7 @@ fn update_one(
                 new.push_str(&line_of(root, &recorded, &file)?);
             }
             (
-                Line::Is(Facts {
+                Line::Is(FileFacts {
                     sha256: Some(sha256),
                     size,
                     ..

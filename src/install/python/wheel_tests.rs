@@ -11,7 +11,7 @@ use crate::core::digest::Algorithm;
 use crate::files::archive::Limits;
 use crate::files::archive::zip::Zip;
 use crate::files::contents::Zipped;
-use crate::files::tree::Options;
+use crate::files::tree::TreeOptions;
 use sha2::Digest as _;
 
 const FILE_NAME: &str = "some_thing-1.0-py3-none-any.whl";
@@ -80,7 +80,7 @@ impl Made {
         let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
         let path = root.join(FILE_NAME);
         std::fs::write(&path, self.bytes()).unwrap();
-        let tree = Tree::stage(&root.join("venv"), Options::default()).unwrap();
+        let tree = Tree::stage(&root.join("venv"), TreeOptions::default()).unwrap();
         let layout = Layout {
             prefix: "/v".into(),
             site: SITE.into(),

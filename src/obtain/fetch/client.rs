@@ -19,7 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_native_certs::CertificateResult;
 
-use super::retry::Patience;
+use super::retry::RetryPolicy;
 use super::{FetchError, Route};
 
 /// A client, and what was wrong with the certificates it was to trust.
@@ -31,7 +31,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Makes the client that all downloads of a run share.
-    pub(super) fn new(patience: &Patience, route: &Route) -> Result<Self, FetchError> {
+    pub(super) fn new(retry: &RetryPolicy, route: &Route) -> Result<Self, FetchError> {
         let (roots, trust_problem) = match &route.authorities {
             Some(text) => trusted(in_text(text), true),
             None => trusted(authorities(), is_named()),
@@ -61,8 +61,8 @@ impl Client {
         let http = builder
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("lockwright/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(patience.timeout)
-            .read_timeout(patience.timeout)
+            .connect_timeout(retry.timeout)
+            .read_timeout(retry.timeout)
             .redirect(Policy::limited(10))
             // A redirect's target has no business knowing a signed URL.
             .referer(false)

@@ -22,7 +22,7 @@ use super::client::Client;
 use super::credentials::{Credential, Credentials};
 use super::error::{Problem, causes, is_reserved};
 use super::mirrors::without_login;
-use super::retry::{Gates, Patience, is_passing, retry_after};
+use super::retry::{Gates, RetryPolicy, is_passing, retry_after};
 use super::sink::Sink;
 use crate::core::artifact::Artifact;
 use crate::core::digest::Algorithm;
@@ -41,7 +41,7 @@ pub(super) struct Downloader<'a> {
     pub(super) client: Client,
     pub(super) store: &'a Store,
     pub(super) credentials: &'a Credentials,
-    pub(super) patience: Patience,
+    pub(super) retry: RetryPolicy,
     pub(super) gates: Gates,
     pub(super) progress: &'a Progress,
 }
@@ -123,10 +123,10 @@ impl Downloader<'_> {
                     } else {
                         attempts + 1
                     };
-                    if attempts > self.patience.retries {
+                    if attempts > self.retry.retries {
                         return Err(Problem::Unreachable { why, attempts });
                     }
-                    let pause = self.patience.pause(attempts).max(after.unwrap_or_default());
+                    let pause = self.retry.pause(attempts).max(after.unwrap_or_default());
                     tracing::info!("{}: {why}; tried again in {pause:.1?}", shown(url));
                     if let Some(after) = after {
                         self.gates.close(url, after);
@@ -287,7 +287,7 @@ impl Downloader<'_> {
         if is_passing(status) {
             let after = retry_after(response.headers(), SystemTime::now());
             return match after {
-                Some(after) if after > self.patience.longest => Ended::ForGood(Problem::Later {
+                Some(after) if after > self.retry.longest => Ended::ForGood(Problem::Later {
                     status,
                     seconds: after.as_secs(),
                 }),

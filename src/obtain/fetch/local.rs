@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
 use super::error::Problem;
-use super::{FetchError, Want, vendor};
+use super::{DownloadRequest, FetchError, vendor};
 use crate::core::artifact::Location;
 use crate::obtain::store::{Blob, Origin, Store, StoreError};
 
@@ -33,14 +33,14 @@ pub(super) fn check_folders(folders: &[Utf8PathBuf]) -> Result<(), FetchError> {
 /// Looks for an artifact; `url` is what would be asked, mirrors applied.
 pub(super) fn find(
     store: &Store,
-    want: &Want<'_>,
+    request: &DownloadRequest<'_>,
     folders: &[Utf8PathBuf],
     url: Option<&Url>,
 ) -> Found {
-    let artifact = want.artifact;
+    let artifact = request.artifact;
     let mut note = String::new();
-    for path in candidates(folders, want) {
-        match take(store, want, &path) {
+    for path in candidates(folders, request) {
+        match take(store, request, &path) {
             Ok(blob) => return Found::Here(blob),
             // Another file of that name is no reason to fail while there are other places.
             Err(StoreError::Mismatch { got, .. }) => {
@@ -72,7 +72,7 @@ pub(super) fn find(
         }
         _ => return Found::Nowhere { note },
     };
-    let problem = match take(store, want, &path) {
+    let problem = match take(store, request, &path) {
         Ok(blob) => return Found::Here(blob),
         Err(StoreError::Mismatch {
             expected,
@@ -96,8 +96,8 @@ pub(super) fn find(
 }
 
 /// Files that may be the artifact. The name comes from a lock: only a plain one is looked for.
-fn candidates(folders: &[Utf8PathBuf], want: &Want<'_>) -> Vec<Utf8PathBuf> {
-    let artifact = want.artifact;
+fn candidates(folders: &[Utf8PathBuf], request: &DownloadRequest<'_>) -> Vec<Utf8PathBuf> {
+    let artifact = request.artifact;
     if !vendor::is_plain(&artifact.file_name) {
         return Vec::new();
     }
@@ -114,12 +114,12 @@ fn candidates(folders: &[Utf8PathBuf], want: &Want<'_>) -> Vec<Utf8PathBuf> {
         .collect()
 }
 
-fn take(store: &Store, want: &Want<'_>, path: &Utf8Path) -> Result<Blob, StoreError> {
+fn take(store: &Store, request: &DownloadRequest<'_>, path: &Utf8Path) -> Result<Blob, StoreError> {
     let origin = Origin {
-        file_name: want.artifact.file_name.clone(),
+        file_name: request.artifact.file_name.clone(),
         source: path.to_string(),
     };
-    match &want.artifact.digest {
+    match &request.artifact.digest {
         Some(digest) => store.take(path, digest, &origin),
         None => store.take_as_is(path, &origin),
     }

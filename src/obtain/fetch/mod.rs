@@ -39,11 +39,11 @@ pub use error::FetchError;
 use error::{Failure, Named, Problem};
 use local::Found;
 use mirrors::Mirrors;
-pub use retry::Patience;
+pub use retry::RetryPolicy;
 
 /// How things are fetched.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct FetchOptions {
     /// Open no socket.
     pub offline: bool,
     /// What is asked instead.
@@ -60,7 +60,7 @@ pub struct Options {
     /// Who we say we are.
     pub credentials: Credentials,
     /// Retry and timeout limits.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
     /// How connections are made.
     pub route: Route,
 }
@@ -78,7 +78,7 @@ pub struct Route {
     pub address: Option<IpAddr>,
 }
 
-impl Default for Options {
+impl Default for FetchOptions {
     fn default() -> Self {
         Self {
             offline: false,
@@ -88,7 +88,7 @@ impl Default for Options {
             allow_unhashed: BTreeSet::new(),
             allow_weak: false,
             credentials: Credentials::default(),
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
             route: Route::default(),
         }
     }
@@ -96,7 +96,7 @@ impl Default for Options {
 
 /// An artifact and whose it is.
 #[derive(Debug, Clone)]
-pub struct Want<'a> {
+pub struct DownloadRequest<'a> {
     /// The package's name, for messages and for `allow_unhashed`.
     pub package: String,
     /// What is wanted.
@@ -116,17 +116,17 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// Wants that one file satisfies.
+/// Requests that one file satisfies.
 struct Job<'a> {
     /// Their indexes in what was asked for.
-    wants: Vec<usize>,
+    requests: Vec<usize>,
     /// The first of them.
-    want: &'a Want<'a>,
+    request: &'a DownloadRequest<'a>,
     /// What would be asked, mirrors applied; `None` for a path.
     url: Option<Url>,
 }
 
-/// Brings everything into the store. `on_ready` hears of each want (by its index) as soon as its
+/// Brings everything into the store. `on_ready` hears of each request (by its index) as soon as its
 /// bytes are there and verified, from whatever thread, in no particular order; it should hand the
 /// work on rather than do it. Wants of one digest are fetched once.
 ///
@@ -134,21 +134,21 @@ struct Job<'a> {
 /// All that went wrong; offline, all that is missing. What has arrived by then stays in the store.
 pub fn fetch(
     store: &Store,
-    wants: &[Want<'_>],
-    options: &Options,
+    requests: &[DownloadRequest<'_>],
+    options: &FetchOptions,
     progress: &Progress,
     on_ready: &(dyn Fn(usize, Blob) + Sync),
 ) -> Result<Summary, FetchError> {
-    check_digests(wants, options)?;
+    check_digests(requests, options)?;
     local::check_folders(&options.find_links)?;
     let mut summary = Summary::default();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut by_digest: HashMap<&Digest, usize> = HashMap::new();
-    for (index, want) in wants.iter().enumerate() {
-        let digest = want.artifact.digest.as_ref();
+    for (index, request) in requests.iter().enumerate() {
+        let digest = request.artifact.digest.as_ref();
         let known = digest.and_then(|digest| by_digest.get(digest));
         if let Some(job) = known.and_then(|&job| jobs.get_mut(job)) {
-            job.wants.push(index);
+            job.requests.push(index);
         } else if let Some(blob) = digest.and_then(|digest| store.get(digest)) {
             summary.from_store += 1;
             on_ready(index, blob);
@@ -157,9 +157,9 @@ pub fn fetch(
                 by_digest.insert(digest, jobs.len());
             }
             jobs.push(Job {
-                wants: vec![index],
-                want,
-                url: match &want.artifact.location {
+                requests: vec![index],
+                request,
+                url: match &request.artifact.location {
                     Location::Path(_) => None,
                     Location::Url(url) => Some(options.mirrors.apply(url)?),
                 },
@@ -167,7 +167,7 @@ pub fn fetch(
         }
     }
     let ready = |job: &Job<'_>, blob: &Blob| {
-        for &index in &job.wants {
+        for &index in &job.requests {
             on_ready(index, blob.clone());
         }
     };
@@ -176,7 +176,7 @@ pub fn fetch(
     let found: Vec<(Job<'_>, Found)> = jobs
         .into_par_iter()
         .map(|job| {
-            let found = local::find(store, job.want, &options.find_links, job.url.as_ref());
+            let found = local::find(store, job.request, &options.find_links, job.url.as_ref());
             if let Found::Here(blob) = &found {
                 ready(&job, blob);
             }
@@ -186,14 +186,14 @@ pub fn fetch(
     let (mut failed, mut missing, mut remote) = (Vec::new(), Vec::new(), Vec::new());
     for (job, found) in found {
         match (found, &job.url) {
-            (Found::Here(_), _) => summary.from_disk += job.wants.len(),
+            (Found::Here(_), _) => summary.from_disk += job.requests.len(),
             (Found::Failed { source, problem }, _) => {
                 failed.push(failure(&job, source, problem));
             }
             (Found::Nowhere { note }, Some(url)) if options.offline => {
                 missing.push(Named {
-                    package: job.want.package.clone(),
-                    file_name: job.want.artifact.file_name.clone(),
+                    package: job.request.package.clone(),
+                    file_name: job.request.artifact.file_name.clone(),
                     note: match note.as_str() {
                         "" => format!("from {}", download::shown(url)),
                         note => note.to_owned(),
@@ -220,21 +220,24 @@ pub fn fetch(
 
 fn failure(job: &Job<'_>, source: String, problem: Problem) -> Failure {
     Failure {
-        package: job.want.package.clone(),
+        package: job.request.package.clone(),
         source,
         problem,
     }
 }
 
 /// What the lock must give for every artifact, unless the user allows otherwise.
-fn check_digests(wants: &[Want<'_>], options: &Options) -> Result<(), FetchError> {
+fn check_digests(
+    requests: &[DownloadRequest<'_>],
+    options: &FetchOptions,
+) -> Result<(), FetchError> {
     let allowed: BTreeSet<String> = options
         .allow_unhashed
         .iter()
         .map(|name| normalised(name))
         .collect();
     let (mut unhashed, mut weak) = (Vec::new(), Vec::new());
-    for Want { package, artifact } in wants {
+    for DownloadRequest { package, artifact } in requests {
         let algorithm = artifact.digest.as_ref().map(Digest::algorithm);
         let named = || Named::algorithm(package, &artifact.file_name, algorithm);
         match algorithm {
@@ -263,7 +266,7 @@ fn normalised(name: &str) -> String {
 fn from_network(
     store: &Store,
     jobs: &[Job<'_>],
-    options: &Options,
+    options: &FetchOptions,
     progress: &Progress,
     ready: &dyn Fn(&Job<'_>, &Blob),
     summary: &mut Summary,
@@ -272,12 +275,16 @@ fn from_network(
         .enable_all()
         .build()
         .map_err(|error| FetchError::Client(error.to_string()))?;
-    progress.grow(jobs.iter().filter_map(|job| job.want.artifact.size).sum());
+    progress.grow(
+        jobs.iter()
+            .filter_map(|job| job.request.artifact.size)
+            .sum(),
+    );
     let downloader = download::Downloader {
-        client: client::Client::new(&options.patience, &options.route)?,
+        client: client::Client::new(&options.retry, &options.route)?,
         store,
         credentials: &options.credentials,
-        patience: options.patience,
+        retry: options.retry,
         gates: retry::Gates::default(),
         progress,
     };
@@ -290,8 +297,8 @@ fn from_network(
             if is_over.get() {
                 return (job, None);
             }
-            progress.working_on(job.want.artifact.file_name.clone());
-            let outcome = downloader.download(job.want.artifact, url).await;
+            progress.working_on(job.request.artifact.file_name.clone());
+            let outcome = downloader.download(job.request.artifact, url).await;
             if let Err(Problem::Unreachable { .. } | Problem::Store(_)) = &outcome {
                 is_over.set(true);
             }
@@ -306,7 +313,7 @@ fn from_network(
             match outcome {
                 None => untried += 1,
                 Some(Ok(blob)) => {
-                    summary.from_network += job.wants.len();
+                    summary.from_network += job.requests.len();
                     summary.bytes += blob.size;
                     ready(job, &blob);
                 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 
 use super::credentials::{Credential, Login};
-use super::{FetchError, Options};
+use super::{FetchError, FetchOptions};
 use crate::decide::lock::npmrc::{Auth, Npmrc};
 
-impl Options {
+impl FetchOptions {
     /// These, and what `.npmrc` and npm's variables say besides.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use url::Url;
 
 /// Retry and timeout limits.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// How often a download is tried again without having got any further.
     pub retries: u32,
     /// The pause before the first retry; it doubles with each.
@@ -27,7 +27,7 @@ pub struct Patience {
     pub timeout: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             retries: 5,
@@ -38,7 +38,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// The pause before the `attempt`th retry (from 1): between half of it and the whole.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
         let doubled = self
@@ -106,13 +106,13 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_and_are_spread() {
-        let patience = Patience {
+        let retry = RetryPolicy {
             first_pause: Duration::from_secs(1),
             longest: Duration::from_secs(10),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         for (attempt, whole) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (4000, 10)] {
-            let pause = patience.pause(attempt);
+            let pause = retry.pause(attempt);
             assert!(
                 pause >= Duration::from_secs(whole) / 2 && pause <= Duration::from_secs(whole),
                 "{attempt}: {pause:?}"

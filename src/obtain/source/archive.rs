@@ -11,9 +11,9 @@ use camino::Utf8Path;
 
 use super::view::About;
 use crate::files::archive::Limits;
-use crate::files::archive::tar::{Kind, Member, Tar, TarError, unpack as unpack_gzip};
+use crate::files::archive::tar::{Kind, Tar, TarError, TarMember, unpack as unpack_gzip};
 use crate::files::archive::zip::{Zip, ZipError};
-use crate::files::tree::{Options, Owner, Record, Replace, Tree, TreeError, TreePath};
+use crate::files::tree::{Owner, Record, Replace, Tree, TreeError, TreeOptions, TreePath};
 use crate::obtain::store::{Blob, StoreError};
 
 /// What a file is that was left in Git LFS.
@@ -88,10 +88,10 @@ pub fn unpack(
     limits: &Limits,
 ) -> Result<Unpacked, ArchiveError> {
     let bytes = archive.map()?;
-    let options = Options {
+    let options = TreeOptions {
         replace: Replace::Nothing,
         record: Record::Nowhere,
-        ..Options::default()
+        ..TreeOptions::default()
     };
     let tree = Tree::stage(into, options)?;
     let mut unpacking = Unpacking {
@@ -209,7 +209,7 @@ impl Unpacking<'_> {
     }
 
     /// Where a member goes; nothing for the top folder itself.
-    fn place(&mut self, member: &Member<'_>) -> Result<Option<TreePath>, ArchiveError> {
+    fn place(&mut self, member: &TarMember<'_>) -> Result<Option<TreePath>, ArchiveError> {
         let refuse = |why: String| TarError::member(self.name, &member.path, why);
         if self.shape == Shape::Packed {
             return Ok(member.place(0).map_err(|error| refuse(error.why.into()))?);

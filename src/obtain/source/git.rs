@@ -16,7 +16,7 @@ use super::view::About;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::tree_path::TreePath;
-use crate::obtain::fetch::Options;
+use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::mirrors::Mirrors;
 use crate::obtain::store::{Blob, Store, StoreError};
 
@@ -134,7 +134,11 @@ pub enum GitError {
 ///
 /// # Errors
 /// When they cannot be had.
-pub fn fetch(store: &Store, wanted: &Revision, options: &Options) -> Result<GitTree, GitError> {
+pub fn fetch(
+    store: &Store,
+    wanted: &Revision,
+    options: &FetchOptions,
+) -> Result<GitTree, GitError> {
     let commit = full_commit(&wanted.rev);
     if let Some(commit) = &commit
         && let Some(tree) = stored(store, commit, wanted.submodules)
@@ -189,7 +193,7 @@ fn vendored(
     store: &Store,
     commit: &str,
     submodules: bool,
-    options: &Options,
+    options: &FetchOptions,
 ) -> Result<Option<GitTree>, GitError> {
     let name = vendored_name(commit, submodules);
     let places = options.find_links.iter().map(|folder| folder.join(&name));
@@ -218,7 +222,7 @@ fn full_commit(rev: &str) -> Option<String> {
 }
 
 struct Checkout<'a> {
-    options: &'a Options,
+    options: &'a FetchOptions,
     folder: &'a Utf8Path,
 }
 

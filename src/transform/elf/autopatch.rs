@@ -5,14 +5,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::ElfError;
-use super::facts::{Facts, Kind};
+use super::facts::{ElfFacts, Kind};
 use super::files::{self, ElfFile, Files};
 use super::glob::Glob;
 use super::libraries::Libraries;
 use super::machine::Abi;
 use super::paths::expand;
 use super::report::{Action, Missing, Outcome, Report};
-use super::resolve::{self, Source};
+use super::resolve::{self, FoundLibrary};
 use super::write::{Edit, How, Rpath, patch};
 
 /// An entry that files are given whatever their NEEDED ask for, because they open libraries by name.
@@ -26,7 +26,7 @@ pub struct AddRpath {
 
 /// What [`autopatch`] goes by.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct AutopatchOptions {
     /// Folders with the libraries that the tree does not bundle. Not searched recursively.
     pub search: Vec<Utf8PathBuf>,
     /// Libraries that may be missing.
@@ -78,7 +78,7 @@ pub struct ByHand {
 /// # Errors
 /// [`ElfError::Unsatisfied`] when a NEEDED entry is met by nothing; or what is wrong with a file that
 /// was named, or had to be changed. Nothing was written then.
-pub fn autopatch(roots: &[Utf8PathBuf], options: &Options) -> Result<Report, ElfError> {
+pub fn autopatch(roots: &[Utf8PathBuf], options: &AutopatchOptions) -> Result<Report, ElfError> {
     let search = options.search.iter().map(|folder| files::absolute(folder));
     let search = search.collect::<Result<Vec<_>, _>>()?;
     let tree = Files::open(roots)?;
@@ -97,7 +97,7 @@ pub fn autopatch(roots: &[Utf8PathBuf], options: &Options) -> Result<Report, Elf
         let needed = renamed(&facts.needed, &options.replace_needed);
         let found = resolve::resolve(&tree, &mut libraries, index, file, facts, &needed);
         for entry in &found.needed {
-            if let Source::Nothing { reason } = &entry.source {
+            if let FoundLibrary::Nothing { reason } = &entry.source {
                 missing.push(Missing {
                     file: file.path.clone(),
                     package: libraries.owner(index),
@@ -194,7 +194,12 @@ impl<'t> Planned<'t> {
         }
     }
 
-    fn new(file: &'t ElfFile, facts: &Facts, edit: Edit, needed: Vec<resolve::Resolved>) -> Self {
+    fn new(
+        file: &'t ElfFile,
+        facts: &ElfFacts,
+        edit: Edit,
+        needed: Vec<resolve::Resolved>,
+    ) -> Self {
         let mut outcome = Outcome::new(file, Action::Unchanged);
         outcome.path_after = match &edit.rpath {
             Rpath::Keep => outcome.path_before.clone(),
@@ -245,7 +250,7 @@ fn carry_out(planned: Vec<Planned>, dry_run: bool) -> Result<Vec<Outcome>, ElfEr
 }
 
 /// The facts of a file that can be worked on, or why it is left alone.
-fn workable<'t>(file: &'t ElfFile, targets: &[Abi]) -> Result<&'t Facts, Action> {
+fn workable<'t>(file: &'t ElfFile, targets: &[Abi]) -> Result<&'t ElfFacts, Action> {
     let facts = file.facts.as_ref().map_err(|error| Action::Refused {
         reason: error.to_string(),
     })?;
@@ -305,7 +310,7 @@ fn add_entries(
 
 /// The edit that makes `path` the search path. A path that is right already is not touched, be it an
 /// RPATH or a RUNPATH.
-fn rpath_edit(facts: &Facts, path: &[String]) -> Rpath {
+fn rpath_edit(facts: &ElfFacts, path: &[String]) -> Rpath {
     let current = facts.runpath.as_ref().or(facts.rpath.as_ref());
     let wanted = path.join(":");
     match current {
@@ -317,7 +322,11 @@ fn rpath_edit(facts: &Facts, path: &[String]) -> Rpath {
 }
 
 /// The interpreter that a program is to have, if it is another.
-fn interpreter(facts: &Facts, chosen: Option<&str>, libraries: &mut Libraries) -> Option<String> {
+fn interpreter(
+    facts: &ElfFacts,
+    chosen: Option<&str>,
+    libraries: &mut Libraries,
+) -> Option<String> {
     let current = Utf8Path::new(facts.interpreter.as_deref()?);
     if let Some(chosen) = chosen {
         return Some(chosen.to_owned());
@@ -335,7 +344,7 @@ fn interpreter(facts: &Facts, chosen: Option<&str>, libraries: &mut Libraries) -
 }
 
 /// The entries of the search path in which a needed library is found first.
-fn shrunk(file: &ElfFile, facts: &Facts, libraries: &mut Libraries) -> Vec<String> {
+fn shrunk(file: &ElfFile, facts: &ElfFacts, libraries: &mut Libraries) -> Vec<String> {
     let origin = file.path.parent().unwrap_or(&file.path);
     let mut wanted: Vec<&String> = facts.needed.iter().collect();
     let mut kept = Vec::new();

@@ -61,7 +61,7 @@ pub struct VersionNeed {
 
 /// The facts of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub struct ElfFacts {
     /// Class, byte order, machine and OS ABI.
     pub abi: Abi,
     /// What it is.
@@ -84,7 +84,7 @@ pub struct Facts {
     pub no_default_folders: bool,
 }
 
-impl Facts {
+impl ElfFacts {
     /// Reads what is known of the file whose bytes these are.
     ///
     /// # Errors

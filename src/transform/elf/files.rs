@@ -11,7 +11,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 
 use super::ElfError;
-use super::facts::Facts;
+use super::facts::ElfFacts;
 use super::walk::{self, Id};
 use super::write::{How, Patched};
 
@@ -25,7 +25,7 @@ pub struct ElfFile {
     /// Which of the roots it was found under, as an index.
     pub root: usize,
     /// What it is, or why that could not be read.
-    pub facts: Result<Facts, ElfError>,
+    pub facts: Result<ElfFacts, ElfError>,
 }
 
 /// The ELF files below some roots.
@@ -130,8 +130,8 @@ impl Files {
 }
 
 /// Reads the facts of one file.
-pub(super) fn read_facts(path: &Utf8Path) -> Result<Facts, ElfError> {
-    Facts::read(&map(path)?)
+pub(super) fn read_facts(path: &Utf8Path) -> Result<ElfFacts, ElfError> {
+    ElfFacts::read(&map(path)?)
 }
 
 /// The bytes of a file, without reading those that are not looked at.

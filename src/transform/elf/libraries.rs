@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::facts::Facts;
+use super::facts::ElfFacts;
 use super::files::{Files, read_facts};
 use super::machine::Abi;
 use super::paths::{distance, expand, origin_tail};
@@ -55,7 +55,7 @@ pub(super) struct Libraries<'t> {
     search: Vec<Utf8PathBuf>,
     /// Folders that the RPATHs of libraries in `search` lead to; found when they are needed.
     beyond: Option<Vec<Utf8PathBuf>>,
-    outside: HashMap<Utf8PathBuf, Option<Facts>>,
+    outside: HashMap<Utf8PathBuf, Option<ElfFacts>>,
     /// By root.
     owners: HashMap<usize, Owners>,
 }
@@ -153,7 +153,12 @@ impl<'t> Libraries<'t> {
     }
 
     /// The facts of a library in a folder outside the tree, if it can be loaded.
-    pub(super) fn outside(&mut self, folder: &Utf8Path, name: &str, abi: &Abi) -> Option<&Facts> {
+    pub(super) fn outside(
+        &mut self,
+        folder: &Utf8Path,
+        name: &str,
+        abi: &Abi,
+    ) -> Option<&ElfFacts> {
         let path = folder.join(name);
         let facts = self
             .outside
@@ -165,7 +170,7 @@ impl<'t> Libraries<'t> {
     }
 
     /// The facts of a library outside the tree that was looked at before.
-    pub(super) fn known_outside(&self, path: &Utf8Path) -> Option<&Facts> {
+    pub(super) fn known_outside(&self, path: &Utf8Path) -> Option<&ElfFacts> {
         self.outside.get(path)?.as_ref()
     }
 
@@ -198,7 +203,7 @@ impl<'t> Libraries<'t> {
                     let facts = outside
                         .entry(path)
                         .or_insert_with_key(|path| read_facts(path).ok());
-                    let entries = facts.iter().flat_map(Facts::search_path);
+                    let entries = facts.iter().flat_map(ElfFacts::search_path);
                     for entry in entries.filter_map(|entry| expand(entry, &folder)) {
                         if !folders.contains(&entry) {
                             folders.push(entry);

@@ -4,7 +4,7 @@
 //! [`autopatch()`] gives every file of a tree the RUNPATH that its NEEDED entries ask for, [`edit`] the
 //! same edit to each, and [`show()`] tells what they are. Below that, on bytes alone:
 //!
-//! [`Facts::read`] tells what a file is and what it needs. [`patch`] takes a file's bytes and an
+//! [`ElfFacts::read`] tells what a file is and what it needs. [`patch`] takes a file's bytes and an
 //! [`Edit`] (another RUNPATH, another interpreter, NEEDED entries under other names) and returns the
 //! file's differences, or an [`ElfError`] that names the offset of what is wrong with it.
 //!
@@ -51,16 +51,16 @@ mod write;
 #[cfg(test)]
 mod write_tests;
 
-pub use autopatch::{AddRpath, ByHand, Options, PathEdit, autopatch, edit};
+pub use autopatch::{AddRpath, AutopatchOptions, ByHand, PathEdit, autopatch, edit};
 pub use codec::{Class, Endian};
 pub use contents::{exported, sections};
 pub use error::ElfError;
-pub use facts::{Facts, Kind, VersionNeed};
+pub use facts::{ElfFacts, Kind, VersionNeed};
 pub use files::{ElfFile, Files};
 pub use glob::Glob;
 pub use machine::{Abi, Machine};
 pub use read::MAGIC;
 pub use report::{Action, Missing, Outcome, Report};
-pub use resolve::{Resolved, Source};
+pub use resolve::{FoundLibrary, Resolved};
 pub use show::{Lookup, Need, Shown, What, show};
 pub use write::{Edit, How, Patched, Rpath, patch};

@@ -17,7 +17,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::facts::Facts;
+use super::facts::ElfFacts;
 use super::files::{ElfFile, Files};
 use super::libraries::{Libraries, is_libc};
 use super::machine::Abi;
@@ -26,7 +26,7 @@ use super::paths::{expand, from_origin, origin_tail};
 /// How a NEEDED entry is met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "from")]
-pub enum Source {
+pub enum FoundLibrary {
     /// By ld.so itself.
     Libc,
     /// By a library of the tree.
@@ -60,7 +60,7 @@ pub struct Resolved {
     pub library: String,
     /// How it is met.
     #[serde(flatten)]
-    pub source: Source,
+    pub source: FoundLibrary,
 }
 
 /// What was found for one file.
@@ -77,7 +77,7 @@ pub(super) fn resolve(
     libraries: &mut Libraries,
     index: usize,
     file: &ElfFile,
-    facts: &Facts,
+    facts: &ElfFacts,
     needed: &[String],
 ) -> Resolution {
     let origin = file.path.parent().unwrap_or(&file.path).to_owned();
@@ -139,14 +139,14 @@ struct Finder<'f, 't> {
     libraries: &'f mut Libraries<'t>,
     index: usize,
     file: &'f ElfFile,
-    facts: &'f Facts,
+    facts: &'f ElfFacts,
     old: &'f [(&'f str, Option<Utf8PathBuf>)],
     used: &'f mut [Option<String>],
     added: &'f mut Vec<String>,
 }
 
 impl Finder<'_, '_> {
-    fn find(&mut self, library: &str) -> Source {
+    fn find(&mut self, library: &str) -> FoundLibrary {
         let abi = self.facts.abi;
         if library.contains('/') {
             return self.by_path(library);
@@ -157,8 +157,8 @@ impl Finder<'_, '_> {
                 .iter()
                 .find(|folder| self.libraries.outside(folder, library, &abi).is_some());
             return match folder.and_then(|folder| self.lacks(folder, library)) {
-                Some(reason) => Source::Nothing { reason },
-                None => Source::Libc,
+                Some(reason) => FoundLibrary::Nothing { reason },
+                None => FoundLibrary::Libc,
             };
         }
         let origin = self
@@ -182,8 +182,8 @@ impl Finder<'_, '_> {
                 let (path, entry) = (folder.join(library), (*entry).to_owned());
                 self.used[position] = Some(entry.clone());
                 return match self.lacks(folder, library) {
-                    Some(reason) => Source::Nothing { reason },
-                    None => Source::Tree { path, entry },
+                    Some(reason) => FoundLibrary::Nothing { reason },
+                    None => FoundLibrary::Tree { path, entry },
                 };
             }
         }
@@ -198,15 +198,15 @@ impl Finder<'_, '_> {
             return self.taken_from_tree(found.file, found.folder.join(library), entry);
         }
         let Some(folder) = outside else {
-            return Source::Nothing {
+            return FoundLibrary::Nothing {
                 reason: self.why_not(library),
             };
         };
         if let Some(reason) = self.lacks(&folder, library) {
-            return Source::Nothing { reason };
+            return FoundLibrary::Nothing { reason };
         }
         self.add(folder.as_str());
-        Source::Search {
+        FoundLibrary::Search {
             path: folder.join(library),
         }
     }
@@ -219,7 +219,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    fn taken_from_tree(&self, file: usize, path: Utf8PathBuf, entry: String) -> Source {
+    fn taken_from_tree(&self, file: usize, path: Utf8PathBuf, entry: String) -> FoundLibrary {
         let facts = self
             .tree
             .files
@@ -227,22 +227,22 @@ impl Finder<'_, '_> {
             .and_then(|file| file.facts.as_ref().ok());
         let library = path.file_name().unwrap_or_default();
         match facts.and_then(|facts| missing_versions(self.facts, library, facts)) {
-            Some(versions) => Source::Nothing {
+            Some(versions) => FoundLibrary::Nothing {
                 reason: format!("{path} lacks {versions}"),
             },
-            None => Source::Tree { path, entry },
+            None => FoundLibrary::Tree { path, entry },
         }
     }
 
     /// An entry with a slash is a path, and not looked up anywhere.
-    fn by_path(&self, library: &str) -> Source {
+    fn by_path(&self, library: &str) -> FoundLibrary {
         let origin = self.file.path.parent().unwrap_or(&self.file.path);
         match expand(library, origin) {
-            Some(path) if path.is_file() => Source::Path { path },
-            Some(path) => Source::Nothing {
+            Some(path) if path.is_file() => FoundLibrary::Path { path },
+            Some(path) => FoundLibrary::Nothing {
                 reason: format!("{path} does not exist; give it a name with --replace-needed"),
             },
-            None => Source::Nothing {
+            None => FoundLibrary::Nothing {
                 reason: "a relative path depends on the folder a program is started in; give it a \
                          name with --replace-needed"
                     .to_owned(),
@@ -282,7 +282,7 @@ impl Finder<'_, '_> {
 
 /// The versions that `own` needs of a library and the library does not define. A library without
 /// versions meets every need, as it does for ld.so.
-fn missing_versions(own: &Facts, name: &str, library: &Facts) -> Option<String> {
+fn missing_versions(own: &ElfFacts, name: &str, library: &ElfFacts) -> Option<String> {
     if library.version_definitions.is_empty() {
         return None;
     }
@@ -341,7 +341,7 @@ pub(super) fn unreachable<'r>(
 ) -> Vec<String> {
     let mut paths: Vec<Utf8PathBuf> = resolved
         .filter_map(|entry| match &entry.source {
-            Source::Search { path } => Some(path.clone()),
+            FoundLibrary::Search { path } => Some(path.clone()),
             _ => None,
         })
         .collect();

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::ElfError;
-use super::facts::{Facts, Kind};
+use super::facts::{ElfFacts, Kind};
 use super::files::{ElfFile, Files, absolute};
 use super::libraries::{Libraries, is_libc};
 use super::paths::expand;
@@ -64,7 +64,7 @@ pub enum What {
         endian: super::Endian,
         /// Its headers.
         #[serde(flatten)]
-        facts: Box<Facts>,
+        facts: Box<ElfFacts>,
         /// The lowest glibc that has every version it needs.
         glibc_floor: Option<String>,
         /// Where its NEEDED entries lead.
@@ -105,7 +105,7 @@ pub fn show(roots: &[Utf8PathBuf], search: &[Utf8PathBuf]) -> Result<Vec<Shown>,
     Ok(shown.collect())
 }
 
-fn lookups(tree: &Files, libraries: &mut Libraries, file: &ElfFile, facts: &Facts) -> Vec<Need> {
+fn lookups(tree: &Files, libraries: &mut Libraries, file: &ElfFile, facts: &ElfFacts) -> Vec<Need> {
     if !matches!(facts.kind, Kind::Executable | Kind::Library) {
         return Vec::new();
     }

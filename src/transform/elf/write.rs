@@ -9,7 +9,7 @@ use goblin::elf::sym::STT_TLS;
 use super::ElfError;
 use super::codec::{align_up, c_string, slice};
 use super::draft::Draft;
-use super::facts::Facts;
+use super::facts::ElfFacts;
 use super::layout;
 use super::parts::{self, Part, What};
 use super::read::{Elf, STRING_TAGS};
@@ -86,7 +86,7 @@ impl Patched {
 pub fn patch(bytes: &[u8], edit: &Edit) -> Result<Patched, ElfError> {
     let elf = Elf::parse(bytes)?;
     // A file whose strings lie is refused, and not only when the edit comes to them.
-    Facts::of(&elf)?;
+    ElfFacts::of(&elf)?;
     let mut work = Work {
         draft: Draft::new(bytes),
         growth: Vec::new(),

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::ElfError;
 use super::codec::{Class, Endian};
-use super::facts::Facts;
+use super::facts::ElfFacts;
 use super::read::Elf;
 use super::sample::{Sample, X86_64, essence, faults, machines};
 use super::write::{Edit, How, Patched, Rpath, patch};
@@ -35,7 +35,7 @@ fn patched(bytes: &[u8], edit: &Edit) -> (Vec<u8>, Patched) {
 }
 
 fn runpath(bytes: &[u8]) -> Option<String> {
-    let facts = Facts::read(bytes).unwrap();
+    let facts = ElfFacts::read(bytes).unwrap();
     assert_eq!(facts.rpath, None);
     facts.runpath
 }
@@ -45,7 +45,7 @@ fn samples_are_sound() {
     for sample in machines() {
         let bytes = sample.build();
         assert_eq!(faults(&bytes), [""; 0], "{sample:?}");
-        let facts = Facts::read(&bytes).unwrap();
+        let facts = ElfFacts::read(&bytes).unwrap();
         assert_eq!(facts.needed, ["libm.so.6", "libc.so.6"]);
         assert_eq!(facts.soname.as_deref(), Some("libsample.so.1"));
         assert_eq!(facts.glibc_floor().as_deref(), Some("2.17"));
@@ -91,7 +91,10 @@ fn a_string_that_is_there_is_used_again() {
     assert_eq!(runpath(&out).as_deref(), Some("/opt/lib"));
     // It is not given up with the RUNPATH: NEEDED still has it.
     let (out, _) = patched(&out, &rpath("/x"));
-    assert_eq!(Facts::read(&out).unwrap().needed, ["/opt/lib", "libc.so.6"]);
+    assert_eq!(
+        ElfFacts::read(&out).unwrap().needed,
+        ["/opt/lib", "libc.so.6"]
+    );
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_renamed_library_is_renamed_in_version_needs_too() {
                 ..Edit::default()
             };
             let (out, _) = patched(&bytes, &edit);
-            let facts = Facts::read(&out).unwrap();
+            let facts = ElfFacts::read(&out).unwrap();
             assert_eq!(facts.needed, ["libm.so.6", name]);
             assert_eq!(facts.version_needs[0].library, name);
             assert_eq!(facts.version_needs[0].versions, ["GLIBC_2.17"]);
@@ -164,7 +167,7 @@ fn a_file_does_not_grow_with_each_edit() {
 fn tables_in_the_headers_or_elsewhere_and_strings_past_their_end_are_refused() {
     use goblin::elf::dynamic::{DT_STRTAB, DT_VERNEED};
     use goblin::elf::section_header::{SHT_GNU_VERNEED, SectionHeader};
-    let has_needs = |bytes: &Vec<u8>| !Facts::read(bytes).unwrap().version_needs.is_empty();
+    let has_needs = |bytes: &Vec<u8>| !ElfFacts::read(bytes).unwrap().version_needs.is_empty();
     let mut samples = machines()
         .into_iter()
         .filter(|sample| sample.machine == X86_64.machine);
@@ -338,7 +341,7 @@ fn issue_583_everything_may_grow_at_once() {
             };
             let (out, made) = patched(&sample.build(), &edit);
             assert_eq!(made.how, How::Moved);
-            let facts = Facts::read(&out).unwrap();
+            let facts = ElfFacts::read(&out).unwrap();
             assert_eq!(facts.interpreter, edit.interpreter);
             assert_eq!(facts.runpath, Some(long()));
         }
@@ -442,12 +445,12 @@ proptest! {
     ) {
         let mut bytes = sample.build();
         for mut edit in edits {
-            let before = Facts::read(&bytes).unwrap();
+            let before = ElfFacts::read(&bytes).unwrap();
             if before.interpreter.is_none() {
                 edit.interpreter = None;
             }
             let (out, _) = patched(&bytes, &edit);
-            let after = Facts::read(&out).unwrap();
+            let after = ElfFacts::read(&out).unwrap();
             match &edit.rpath {
                 Rpath::Keep => prop_assert_eq!((&before.rpath, &before.runpath), (&after.rpath, &after.runpath)),
                 Rpath::Set(path) => prop_assert_eq!((&None, &Some(path.clone())), (&after.rpath, &after.runpath)),
@@ -487,10 +490,10 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        let _ = Facts::read(&bytes);
+        let _ = ElfFacts::read(&bytes);
         if let Ok(made) = patch(&bytes, &edit) {
             let out = made.apply(&bytes);
-            let _ = Facts::read(&out);
+            let _ = ElfFacts::read(&out);
         }
     }
 
@@ -506,7 +509,7 @@ proptest! {
         let value = if sample.endian == Endian::Little { value.to_le_bytes() } else { value.to_be_bytes() };
         let width = if sample.class == Class::Bits64 { 8 } else { 4 };
         bytes[at..at + width].copy_from_slice(&value[..width]);
-        let _ = Facts::read(&bytes);
+        let _ = ElfFacts::read(&bytes);
         let _ = patch(&bytes, &edit).map(|made| made.apply(&bytes));
     }
 }

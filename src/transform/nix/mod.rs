@@ -10,6 +10,6 @@ pub mod nar;
 pub mod reference;
 pub mod refs;
 pub mod restore;
+mod scan;
 pub mod seal;
 pub mod strip;
-mod sweep;

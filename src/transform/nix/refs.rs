@@ -1,7 +1,7 @@
 //! Which files of a tree refer to the Nix store.
 //!
 //! One pass on every core lists folders and reads their files as it comes to them, with as few system
-//! calls as that takes; see [`sweep`](super::sweep). Links' targets and the paths themselves are
+//! calls as that takes; see [`scan`](super::scan). Links' targets and the paths themselves are
 //! looked at too. What is compressed may hide references and is named instead of being passed over
 //! in silence.
 
@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::reference::{Reference, Search};
-use super::sweep::{Seen, sweep};
+use super::scan::{Seen, scan_tree};
 use crate::core::walk::WalkError;
 
 /// Why references could not be looked for, or not be stripped.
@@ -100,7 +100,7 @@ pub fn scan(root: &Path, search: &Search) -> Result<Scan, RefsError> {
         opaque,
         files,
         bytes,
-    } = sweep(root, search)?;
+    } = scan_tree(root, search)?;
     let mut scan = Scan {
         hits,
         opaque,
@@ -160,7 +160,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::transform::nix::sweep::{HUGE, WINDOW};
+    use crate::transform::nix::scan::{HUGE, WINDOW};
 
     const BASH: &str = "/nix/store/0c0dznr1wkzbnyz8nhx1bmnlxxq93fh4-bash-5.2";
 

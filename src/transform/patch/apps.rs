@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::migration::{Migration, MigrationError, Relations, relations};
 use super::migration_graph::{Graph, Squashed};
-use super::python_source::Source;
+use super::python_source::PythonSource;
 use crate::core::walk::{Node, WalkError, walk};
 
 /// The migrations of a tree's apps.
@@ -162,7 +162,7 @@ impl Apps {
 fn labels(app: &Path) -> Vec<String> {
     let text = fs::read_to_string(app.join("apps.py")).unwrap_or_default();
     let mut labels = Vec::new();
-    if let Ok(source) = Source::parse(&text) {
+    if let Ok(source) = PythonSource::parse(&text) {
         for class in source.classes() {
             let read = |name| {
                 let value = source.attribute(class.body, name).into_iter().next();

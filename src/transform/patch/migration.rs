@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tree_sitter::Node;
 
-use super::python_source::{Class, Source, Use, children, elements, unwrapped};
+use super::python_source::{Class, PythonSource, Use, children, elements, unwrapped};
 
 /// The class that all migrations inherit from, by its names.
 const DJANGO_S_OWN: [&str; 2] = [
@@ -132,7 +132,7 @@ pub fn add_dependency(text: &str, on: &Migration) -> Result<Added, MigrationErro
             return Err(MigrationError::Name(name.clone()));
         }
     }
-    let source = Source::parse(text).map_err(|line| MigrationError::Syntax { line })?;
+    let source = PythonSource::parse(text).map_err(|line| MigrationError::Syntax { line })?;
     let class = migration_class(&source).ok_or(MigrationError::NoClass)?;
     let known = pairs(&source, &class, "dependencies");
     if let Some((line, _)) = known.into_iter().find(|(_, known)| known == on) {
@@ -192,7 +192,7 @@ pub struct Relations {
 /// # Errors
 /// When it is no migration.
 pub fn relations(text: &str) -> Result<Relations, MigrationError> {
-    let source = Source::parse(text).map_err(|line| MigrationError::Syntax { line })?;
+    let source = PythonSource::parse(text).map_err(|line| MigrationError::Syntax { line })?;
     let class = migration_class(&source).ok_or(MigrationError::NoClass)?;
     let read = |name| {
         let pairs = pairs(&source, &class, name).into_iter();
@@ -205,14 +205,14 @@ pub fn relations(text: &str) -> Result<Relations, MigrationError> {
     })
 }
 
-fn migration_class<'a, 't>(source: &'t Source<'a>) -> Option<Class<'a, 't>> {
+fn migration_class<'a, 't>(source: &'t PythonSource<'a>) -> Option<Class<'a, 't>> {
     let classes = source.classes().into_iter().rev();
     let mut found = classes.filter(|class| class.name == "Migration");
     found.next()
 }
 
 /// The migrations that an attribute is sure to name, each with its line.
-fn pairs(source: &Source<'_>, class: &Class<'_, '_>, name: &str) -> Vec<(usize, Migration)> {
+fn pairs(source: &PythonSource<'_>, class: &Class<'_, '_>, name: &str) -> Vec<(usize, Migration)> {
     let mut found = Vec::new();
     for one in source.uses(class.body, name) {
         match one {
@@ -230,7 +230,7 @@ fn pairs(source: &Source<'_>, class: &Class<'_, '_>, name: &str) -> Vec<(usize, 
     found
 }
 
-fn each_pair(source: &Source<'_>, value: Node<'_>, found: &mut Vec<(usize, Migration)>) {
+fn each_pair(source: &PythonSource<'_>, value: Node<'_>, found: &mut Vec<(usize, Migration)>) {
     let mut values = vec![value];
     while let Some(value) = values.pop() {
         for element in lists(value).into_iter().flat_map(elements) {
@@ -242,7 +242,7 @@ fn each_pair(source: &Source<'_>, value: Node<'_>, found: &mut Vec<(usize, Migra
     }
 }
 
-fn pair(source: &Source<'_>, element: Node<'_>) -> Option<(usize, Migration)> {
+fn pair(source: &PythonSource<'_>, element: Node<'_>) -> Option<(usize, Migration)> {
     let (app, name) = source.pair(element)?;
     Some((element.start_position().row + 1, Migration { app, name }))
 }
@@ -265,7 +265,7 @@ fn lists(value: Node<'_>) -> Vec<Node<'_>> {
     lists
 }
 
-fn extended(source: &Source<'_>, list: Node<'_>, on: &Migration) -> String {
+fn extended(source: &PythonSource<'_>, list: Node<'_>, on: &Migration) -> String {
     let text = source.text;
     let all = elements(list);
     let quote = all.last().map_or('"', |last| quote_of(source.of(*last)));
@@ -317,7 +317,7 @@ fn extended(source: &Source<'_>, list: Node<'_>, on: &Migration) -> String {
 
 /// Adds the attribute itself, which has to hide none that is inherited.
 fn without_any(
-    source: &Source<'_>,
+    source: &PythonSource<'_>,
     class: &Class<'_, '_>,
     on: &Migration,
 ) -> Result<Added, MigrationError> {

@@ -3,13 +3,13 @@
 use tree_sitter::{Node, Parser, Tree};
 
 /// A Python file, parsed.
-pub struct Source<'a> {
+pub struct PythonSource<'a> {
     /// Its text.
     pub text: &'a str,
     tree: Tree,
 }
 
-impl<'a> Source<'a> {
+impl<'a> PythonSource<'a> {
     /// Parses a file.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub struct UvLock {
     /// Sets of extras and groups of which only one may be chosen.
     pub conflicts: Vec<Vec<ConflictItem>>,
     /// How it was resolved, as uv words it.
-    pub options: Options,
+    pub options: ResolverOptions,
     /// What was locked: the workspace.
     pub manifest: Manifest,
     /// Every package, in the lock's order (by name, then version).
@@ -100,7 +100,7 @@ impl fmt::Display for ConflictItem {
 
 /// `[options]`: how the lock was resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ResolverOptions {
     /// `highest` where absent.
     pub resolution_mode: Option<String>,
     /// `if-necessary-or-explicit` where absent.
@@ -136,14 +136,14 @@ pub struct Requirement {
     /// With which extras.
     pub extras: Vec<ExtraName>,
     /// Which versions, or where from.
-    pub what: Wanted,
+    pub what: Constraint,
     /// Where it applies.
     pub marker: Marker,
 }
 
 /// What a requirement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Constraint {
     /// Any version.
     Any,
     /// One of these versions.
@@ -157,7 +157,7 @@ pub enum Wanted {
     },
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => Ok(()),
@@ -175,7 +175,7 @@ pub struct Package {
     /// Absent for source trees whose version is only known once built.
     pub version: Option<Version>,
     /// Where it is had from.
-    pub source: Source,
+    pub source: PackageSource,
     /// Where this one of several versions applies; anywhere where empty.
     pub resolution_markers: Vec<Marker>,
     /// What it needs.
@@ -219,7 +219,7 @@ pub struct Dependency {
 /// Where a package is had from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum PackageSource {
     /// An index (its URL), or a folder of files (a path).
     Registry(String),
     /// One archive.
@@ -258,7 +258,7 @@ pub struct GitSource {
     pub lfs: bool,
 }
 
-impl Source {
+impl PackageSource {
     /// Whether it is a source tree on this machine: the project, a member or a path dependency.
     pub fn is_local(&self) -> bool {
         matches!(
@@ -268,7 +268,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for PackageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(index) => write!(f, "registry {index}"),
@@ -407,7 +407,9 @@ impl UvLock {
         self.packages
             .iter()
             .position(|package| match &package.source {
-                Source::Editable(path) | Source::Virtual(path) => path == "." || path == "",
+                PackageSource::Editable(path) | PackageSource::Virtual(path) => {
+                    path == "." || path == ""
+                }
                 _ => false,
             })
     }

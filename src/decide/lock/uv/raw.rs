@@ -32,7 +32,7 @@ pub(super) struct Lock {
     #[serde(default)]
     pub(super) conflicts: Vec<Vec<Conflict>>,
     #[serde(default)]
-    pub(super) options: Options,
+    pub(super) options: RawOptions,
     #[serde(default)]
     pub(super) manifest: Manifest,
     #[serde(default, rename = "package", alias = "distribution")]
@@ -48,7 +48,7 @@ pub(super) struct Conflict {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Options {
+pub(super) struct RawOptions {
     pub(super) resolution_mode: Option<String>,
     pub(super) prerelease_mode: Option<String>,
     pub(super) fork_strategy: Option<String>,
@@ -108,7 +108,7 @@ pub(super) struct Requirement {
 pub(super) struct Package {
     pub(super) name: Spanned<PackageName>,
     pub(super) version: Option<Version>,
-    pub(super) source: Source,
+    pub(super) source: RawSource,
     #[serde(default)]
     pub(super) resolution_markers: Vec<Marker>,
     #[serde(default)]
@@ -125,7 +125,7 @@ pub(super) struct Package {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Source {
+pub(super) struct RawSource {
     pub(super) registry: Option<String>,
     pub(super) url: Option<String>,
     pub(super) git: Option<String>,
@@ -140,7 +140,7 @@ pub(super) struct Source {
 pub(super) struct Dependency {
     pub(super) name: Spanned<PackageName>,
     pub(super) version: Option<Version>,
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<RawSource>,
     #[serde(default)]
     pub(super) extra: Vec<ExtraName>,
     #[serde(default)]

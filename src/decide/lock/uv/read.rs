@@ -11,8 +11,9 @@ use url::Url;
 use super::super::{LockError, is_file_name};
 use super::raw;
 use super::{
-    ConflictItem, ConflictKind, Dependency, FileLocation, GitSource, GroupName, Manifest, Metadata,
-    Options, Package, Requirement, Source, SourceFile, UvLock, Wanted, WheelFile,
+    ConflictItem, ConflictKind, Constraint, Dependency, FileLocation, GitSource, GroupName,
+    Manifest, Metadata, Package, PackageSource, Requirement, ResolverOptions, SourceFile, UvLock,
+    WheelFile,
 };
 use crate::core::place::Place;
 
@@ -93,7 +94,7 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|set| set.into_iter().map(conflict).collect())
                 .collect(),
-            options: Options {
+            options: ResolverOptions {
                 resolution_mode: lock.options.resolution_mode,
                 prerelease_mode: lock.options.prerelease_mode,
                 fork_strategy: lock.options.fork_strategy,
@@ -119,7 +120,7 @@ impl Reader<'_> {
             return Err(self.refuse(offset, String::from("a package without a name")));
         }
         let source = self.source(package.source, &name, offset)?;
-        if package.version.is_none() && matches!(source, Source::Registry(_)) {
+        if package.version.is_none() && matches!(source, PackageSource::Registry(_)) {
             return Err(self.refuse(
                 offset,
                 format!("package {name} is from a registry and has no version"),
@@ -189,10 +190,10 @@ impl Reader<'_> {
 
     fn source(
         &self,
-        source: raw::Source,
+        source: raw::RawSource,
         name: &PackageName,
         offset: usize,
-    ) -> Result<Source, LockError> {
+    ) -> Result<PackageSource, LockError> {
         let url = |text: &str| {
             Url::parse(text).map_err(|error| {
                 self.refuse(
@@ -209,19 +210,19 @@ impl Reader<'_> {
             sub => Ok(sub),
         };
         match source {
-            raw::Source {
+            raw::RawSource {
                 registry: Some(registry),
                 ..
-            } => Ok(Source::Registry(registry)),
-            raw::Source {
+            } => Ok(PackageSource::Registry(registry)),
+            raw::RawSource {
                 url: Some(text),
                 subdirectory: sub,
                 ..
-            } => Ok(Source::Url {
+            } => Ok(PackageSource::Url {
                 url: url(&text)?,
                 subdirectory: subdirectory(sub)?,
             }),
-            raw::Source {
+            raw::RawSource {
                 git: Some(text), ..
             } => {
                 let mut git = url(&text)?;
@@ -264,7 +265,7 @@ impl Reader<'_> {
                 git.set_query(None);
                 let path = subdirectory(inner)?;
                 let subdirectory = subdirectory(sub)?;
-                Ok(Source::Git(GitSource {
+                Ok(PackageSource::Git(GitSource {
                     url: git,
                     commit,
                     reference,
@@ -273,21 +274,21 @@ impl Reader<'_> {
                     lfs,
                 }))
             }
-            raw::Source {
+            raw::RawSource {
                 path: Some(path), ..
-            } => Ok(Source::Path(path.into())),
-            raw::Source {
+            } => Ok(PackageSource::Path(path.into())),
+            raw::RawSource {
                 directory: Some(path),
                 ..
-            } => Ok(Source::Directory(path.into())),
-            raw::Source {
+            } => Ok(PackageSource::Directory(path.into())),
+            raw::RawSource {
                 editable: Some(path),
                 ..
-            } => Ok(Source::Editable(path.into())),
-            raw::Source {
+            } => Ok(PackageSource::Editable(path.into())),
+            raw::RawSource {
                 r#virtual: Some(path),
                 ..
-            } => Ok(Source::Virtual(path.into())),
+            } => Ok(PackageSource::Virtual(path.into())),
             _ => Err(self.refuse(
                 offset,
                 format!(
@@ -301,13 +302,15 @@ impl Reader<'_> {
     fn source_file(
         &self,
         file: raw::File,
-        source: &Source,
+        source: &PackageSource,
         name: &PackageName,
         what: &str,
         offset: usize,
     ) -> Result<SourceFile, LockError> {
         let in_registry = |path: &str| match source {
-            Source::Registry(folder) if !folder.contains("://") => Utf8Path::new(folder).join(path),
+            PackageSource::Registry(folder) if !folder.contains("://") => {
+                Utf8Path::new(folder).join(path)
+            }
             _ => Utf8PathBuf::from(path),
         };
         let from_path = |path: Utf8PathBuf| {
@@ -326,12 +329,12 @@ impl Reader<'_> {
                 )
             })?),
             (None, Some(path), _) => from_path(in_registry(path)),
-            (None, None, Source::Url { url, .. }) => from_url(url.clone()),
-            (None, None, Source::Path(path)) => from_path(path.clone()),
+            (None, None, PackageSource::Url { url, .. }) => from_url(url.clone()),
+            (None, None, PackageSource::Path(path)) => from_path(path.clone()),
             (
                 None,
                 None,
-                Source::Git(GitSource {
+                PackageSource::Git(GitSource {
                     path: Some(path), ..
                 }),
             ) => from_path(path.clone().into()),
@@ -443,9 +446,9 @@ fn requirements(raw: Vec<raw::Requirement>) -> Vec<Requirement> {
                 name: requirement.name,
                 extras: requirement.extras,
                 what: match (place, requirement.specifier) {
-                    (Some((kind, place)), _) => Wanted::From { kind, place },
-                    (None, Some(versions)) => Wanted::Versions(versions),
-                    (None, None) => Wanted::Any,
+                    (Some((kind, place)), _) => Constraint::From { kind, place },
+                    (None, Some(versions)) => Constraint::Versions(versions),
+                    (None, None) => Constraint::Any,
                 },
                 marker: requirement.marker,
             }

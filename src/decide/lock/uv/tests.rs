@@ -61,7 +61,7 @@ fn a_git_source_keeps_what_was_asked_for() {
         "source = { git = \"ssh://git@x.example/a?branch=main&subdirectory=b&lfs=true#ceb4fcc090851717a3069d78e85ceb1e86c2740c\" }\n",
     ))
     .unwrap();
-    let Source::Git(git) = &lock.packages[0].source else {
+    let PackageSource::Git(git) = &lock.packages[0].source else {
         panic!()
     };
     assert_eq!(git.reference, Some(("branch".into(), "main".into())));

@@ -24,7 +24,7 @@ impl Graph<'_> {
             self.compare(node, &mut differences, &mut conflicts, &mut warnings);
         }
         if !differences.is_empty() {
-            return Err(NpmPlanError::Drift {
+            return Err(NpmPlanError::Mismatch {
                 lock: self.lock.file.clone(),
                 differences,
             });

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::graph::{Graph, Kind, ROOT};
 use super::location::{above, is_package, is_top};
-use super::{NpmPlanError, Omit, Wanted};
+use super::{NpmPlanError, NpmSelection, Omit};
 
 impl Graph<'_> {
     /// What is neither left out nor inside of what is.
@@ -34,7 +34,10 @@ impl Graph<'_> {
     }
 
     /// What the wanted workspaces reach; `None` where all is wanted.
-    pub(super) fn choose(&self, wanted: &Wanted) -> Result<Option<HashSet<usize>>, NpmPlanError> {
+    pub(super) fn choose(
+        &self,
+        wanted: &NpmSelection,
+    ) -> Result<Option<HashSet<usize>>, NpmPlanError> {
         if wanted.workspaces.is_empty() {
             return Ok(None);
         }

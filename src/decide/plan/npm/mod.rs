@@ -6,7 +6,7 @@
 //! and an optional package that the machine rules out goes with everything that is there only
 //! because of it.
 //!
-//! `graph` is the lock as nodes and edges; `flags`, `check`, `rule_out` and `choose` are those steps;
+//! `graph` is the lock as nodes and edges; `flags`, `check`, `incompatible` and `choose` are those steps;
 //! `allow` is what npm's settings permit; `source`, `bins` and `record` say of what stays where it comes from, which programs it has and
 //! what npm writes of it.
 
@@ -16,9 +16,9 @@ mod check;
 mod choose;
 mod flags;
 mod graph;
+mod incompatible;
 mod location;
 mod record;
-mod rule_out;
 mod source;
 
 use std::collections::{BTreeSet, HashMap};
@@ -123,7 +123,7 @@ pub enum NpmPlanError {
         "{lock} is not in step with the package.json files: {}; let npm make it again with `npm install --package-lock-only`",
         listed(.differences)
     )]
-    Drift {
+    Mismatch {
         /// The lock.
         lock: camino::Utf8PathBuf,
         /// All differences.
@@ -219,7 +219,7 @@ fn listed(all: &[String]) -> String {
 
 /// Which part of a lock is wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct NpmSelection {
     /// What is left out.
     pub omit: BTreeSet<Omit>,
     /// The workspaces, by name or folder, that alone are wanted; none: all of it.
@@ -240,7 +240,7 @@ impl NpmPlan {
     pub fn new(
         lock: &NpmLock,
         target: &NodeTarget,
-        wanted: &Wanted,
+        wanted: &NpmSelection,
         npmrc: &Npmrc,
     ) -> Result<Self, NpmPlanError> {
         let mut graph = Graph::new(lock, true, npmrc)?;
@@ -260,7 +260,7 @@ impl NpmPlan {
                 forbidden.insert(index, why);
             }
         }
-        graph.rule_out(target, &failed);
+        graph.incompatible(target, &failed);
         let chosen = graph.choose(wanted)?;
         let kept = graph.kept(&wanted.omit, chosen.as_ref());
         match kept.iter().find_map(|index| forbidden.remove(index)) {
@@ -281,7 +281,7 @@ impl NpmPlan {
     ) -> Result<Vec<&'a str>, NpmPlanError> {
         let mut graph = Graph::new(lock, false, &Npmrc::default())?;
         graph.find_flags();
-        graph.rule_out(target, &BTreeSet::new());
+        graph.incompatible(target, &BTreeSet::new());
         let kept = graph.kept(omit, None);
         Ok(kept
             .iter()

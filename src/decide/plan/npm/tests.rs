@@ -30,9 +30,9 @@ fn plan_for(
     }
     let text = format!("{{\"lockfileVersion\": 3, \"packages\": {{\"\": {root}{packages}}}}}");
     let lock = NpmLock::parse(&folder.join("package-lock.json"), &text).unwrap();
-    let wanted = Wanted {
+    let wanted = NpmSelection {
         omit: omit.iter().copied().collect(),
-        ..Wanted::default()
+        ..NpmSelection::default()
     };
     NpmPlan::new(&lock, target, &wanted, &Npmrc::default())
 }

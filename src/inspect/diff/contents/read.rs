@@ -274,11 +274,11 @@ fn without_version(path: &str) -> String {
 }
 
 fn library(bytes: &[u8]) -> Option<Library> {
-    if !elf::Facts::applies_to(bytes) {
+    if !elf::ElfFacts::applies_to(bytes) {
         return None;
     }
     // One that is damaged is a file like any other.
-    let facts = elf::Facts::read(bytes).ok()?;
+    let facts = elf::ElfFacts::read(bytes).ok()?;
     Some(Library {
         glibc: facts.glibc_floor(),
         needed: facts.needed.into_iter().collect(),

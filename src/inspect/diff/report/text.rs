@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{SECTIONS, Section, clean, gravity, growth, headline, short, some, versions, why};
 use crate::core::digest::{Algorithm, Digest};
 use crate::inspect::diff::contents::ContentsDiff;
-use crate::inspect::diff::facts::{Facts, without_password};
+use crate::inspect::diff::facts::{LockFacts, without_password};
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
 use crate::inspect::diff::version::Step;
 
@@ -80,7 +80,7 @@ pub fn render(diff: &LockDiff, detail: bool) -> String {
 
 /// One lock as lines, a package each, in which a line-by-line comparison shows what matters: the
 /// version, where it is had from, and a digest over the digests of its files.
-pub fn lines(facts: &Facts) -> String {
+pub fn lines(facts: &LockFacts) -> String {
     let mut text = String::new();
     for (name, value) in &facts.settings {
         let _ = writeln!(text, "{} = {}", clean(name), clean(value));
@@ -286,7 +286,7 @@ fn write_detail(text: &mut String, change: &Change) {
     let sides = change.old.as_ref().zip(change.new.as_ref());
     if let Some((old, new)) = sides {
         if old.source != new.source {
-            let place = |source: &crate::inspect::diff::model::Source| match &source.commit {
+            let place = |source: &crate::inspect::diff::model::PackageOrigin| match &source.commit {
                 Some(commit) => clean(&format!("{}#{commit}", source.place)),
                 None => clean(&source.place),
             };

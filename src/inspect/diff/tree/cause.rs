@@ -63,7 +63,7 @@ pub(super) fn find(sides: &Sides<'_>, old: &[u8], new: &[u8]) -> Vec<Cause> {
         name if name.ends_with(".pyc") => pyc(old, new),
         _ if old.starts_with(b"PK") && new.starts_with(b"PK") => zip(old, new),
         _ if old.starts_with(b"\x1f\x8b") && new.starts_with(b"\x1f\x8b") => gzip(old, new),
-        _ if elf::Facts::applies_to(old) && elf::Facts::applies_to(new) => sections(old, new),
+        _ if elf::ElfFacts::applies_to(old) && elf::ElfFacts::applies_to(new) => sections(old, new),
         _ => None,
     };
     found
@@ -186,18 +186,18 @@ fn pyc(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
 }
 
 fn zip(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
-    struct Member {
+    struct ArchivePart {
         name: String,
         crc: u32,
         size: u64,
         time: Option<String>,
     }
-    let read = |bytes: &[u8]| -> Option<Vec<Member>> {
+    let read = |bytes: &[u8]| -> Option<Vec<ArchivePart>> {
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).ok()?;
         (0..archive.len())
             .map(|index| {
                 let member = archive.by_index_raw(index).ok()?;
-                Some(Member {
+                Some(ArchivePart {
                     name: member.name().ok()?.into_owned(),
                     crc: member.crc32(),
                     size: member.size(),
@@ -207,8 +207,8 @@ fn zip(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
             .collect()
     };
     let (before, after) = (read(old)?, read(new)?);
-    let named = |members: &'_ [Member]| -> BTreeMap<String, (u32, u64, Option<String>)> {
-        let entry = |member: &Member| {
+    let named = |members: &'_ [ArchivePart]| -> BTreeMap<String, (u32, u64, Option<String>)> {
+        let entry = |member: &ArchivePart| {
             (
                 member.name.clone(),
                 (member.crc, member.size, member.time.clone()),
@@ -245,7 +245,8 @@ fn zip(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
         let says = format!("{} members have other times, as {first}", times.len());
         causes.push(Cause::new(CauseKind::ZipTime, says));
     }
-    let order = |members: &[Member]| members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    let order =
+        |members: &[ArchivePart]| members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
     if causes.iter().all(|cause| cause.kind == CauseKind::ZipTime)
         && order(&before) != order(&after)
     {

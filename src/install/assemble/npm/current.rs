@@ -10,7 +10,7 @@ use super::trees::{MODULES, prefixes};
 use crate::core::digest::{Algorithm, Digest};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
-use crate::install::npm::hidden;
+use crate::install::npm::hidden_lockfile;
 use crate::obtain::store::{Look, Store};
 
 /// A digest of all that decides about a tree.
@@ -18,7 +18,7 @@ pub fn made_from(lock: &NpmLock, plan: &NpmPlan, hidden_lockfile: bool) -> Diges
     let all = serde_json::json!({
         "lockwright": env!("CARGO_PKG_VERSION"),
         "plan": plan,
-        "record": hidden_lockfile.then(|| hidden::lockfile(lock, plan)),
+        "record": hidden_lockfile.then(|| hidden_lockfile::lockfile(lock, plan)),
     });
     Digest::of(Algorithm::Sha256, all.to_string().as_bytes())
 }

@@ -17,7 +17,10 @@ use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::install::npm::package::without_cr;
 
 /// Links to workspaces and other folders of the project.
-pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+pub(super) fn link_folders(
+    request: &Request<'_>,
+    trees: &Trees<'_>,
+) -> Result<(), NpmAssembleError> {
     for package in &request.plan.packages {
         if let NpmSource::Link(target) = &package.source {
             let (tree, path) = trees.find(package.location.as_str())?;
@@ -29,7 +32,10 @@ pub(super) fn link_folders(request: &Request<'_>, trees: &Trees) -> Result<(), N
 }
 
 /// Links to the programs whose files are there.
-pub(super) fn link_programs(request: &Request<'_>, trees: &Trees) -> Result<(), NpmAssembleError> {
+pub(super) fn link_programs(
+    request: &Request<'_>,
+    trees: &Trees<'_>,
+) -> Result<(), NpmAssembleError> {
     let linked = Linked::new(request.lock, request.plan);
     for bin in &request.plan.bins {
         let (tree, path) = trees.find(bin.link.as_str())?;

@@ -28,14 +28,25 @@ use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::Limits;
-use crate::files::tree::{LinkMode, PathError, Precious, Replaced, TreeError};
+use crate::files::tree::{LinkMode, PathError, Precious, Replaced, Tree, TreeError, TreePath};
 use crate::install::build::Anew;
 use crate::install::build::scripts::ScriptError;
-use crate::install::npm::hidden;
+use crate::install::npm::hidden_lockfile;
 use crate::install::npm::package::{Form, PackageError};
-use crate::obtain::fetch::{self, FetchError, Want};
+use crate::obtain::fetch::{self, DownloadRequest, FetchError};
 use crate::obtain::source::git::GitError;
 use crate::obtain::store::{Blob, Store};
+
+/// Where packages are placed.
+#[derive(Clone, Copy)]
+pub enum Destination<'a> {
+    /// Beside the package.json files, one tree for each `node_modules` of the project.
+    InPlace,
+    /// All of them in one tree, at this path.
+    Folder(&'a Utf8Path),
+    /// In a tree that somebody else is making, below this folder of it.
+    Tree(&'a Tree, Option<&'a TreePath>),
+}
 
 /// Everything that assembling needs to know.
 pub struct Request<'a> {
@@ -46,11 +57,11 @@ pub struct Request<'a> {
     /// Where artifacts are kept.
     pub store: &'a Store,
     /// How they are had.
-    pub fetch: &'a fetch::Options,
+    pub fetch: &'a fetch::FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
-    /// Where everything is collected; `None`: in place, beside the package.json files.
-    pub out: Option<&'a Utf8Path>,
+    /// Where everything is placed.
+    pub to: Destination<'a>,
     /// Whether an environment that is there may be replaced, whoever made it.
     pub clear: bool,
     /// What no tree may replace.
@@ -187,7 +198,7 @@ impl NpmAssembleError {
 /// The first, in the plan's order, of what went wrong; nothing is changed then.
 pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let plan = request.plan;
-    if request.out.is_none() {
+    if matches!(request.to, Destination::InPlace) {
         // What is not the project's is told before anything is done.
         unstartable(request.lock, plan)?;
     }
@@ -202,7 +213,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     }
     // One tarball may go to several places; it is fetched and unpacked once.
     let mut groups: Vec<Vec<&PlannedNpm>> = Vec::new();
-    let mut wants: Vec<Want<'_>> = Vec::new();
+    let mut wants: Vec<DownloadRequest<'_>> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for (_, package, artifact) in plan.tarballs() {
         let key = match &artifact.digest {
@@ -211,7 +222,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         };
         let group = *known.entry(key).or_insert_with(|| {
             groups.push(Vec::new());
-            wants.push(Want {
+            wants.push(DownloadRequest {
                 package: package.name.clone(),
                 artifact,
             });
@@ -287,7 +298,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     link_programs(request, &trees)?;
     if request.hidden_lockfile && !plan.packages.is_empty() {
         let (tree, path) = trees.find(&format!("{MODULES}{HIDDEN}"))?;
-        let text = hidden::lockfile(request.lock, plan);
+        let text = hidden_lockfile::lockfile(request.lock, plan);
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
@@ -311,7 +322,7 @@ fn fix_programs(request: &Request<'_>) -> Result<(), NpmAssembleError> {
 
 fn commit(
     request: &Request<'_>,
-    trees: Trees,
+    trees: Trees<'_>,
     fetched: fetch::Summary,
     changed: bool,
 ) -> Result<Assembled, NpmAssembleError> {

@@ -23,7 +23,7 @@ use crate::obtain::store::{Blob, Store};
 
 /// Places packages, from whatever thread.
 pub(super) struct Placer<'a> {
-    pub(super) trees: &'a Trees,
+    pub(super) trees: &'a Trees<'a>,
     pub(super) programs: &'a BTreeSet<&'a str>,
     pub(super) bundles: &'a HashMap<&'a str, Vec<&'a PlannedNpm>>,
     pub(super) limits: Limits,
@@ -178,7 +178,7 @@ pub fn fetch_commit(
     store: &Store,
     package: &str,
     commit: &GitPackage,
-    options: &fetch::Options,
+    options: &fetch::FetchOptions,
 ) -> Result<GitTree, NpmAssembleError> {
     let revision = revision(commit);
     git::fetch(store, &revision, options).map_err(|why| NpmAssembleError::Git {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::place::{fetch_commit, of_commits};
 use super::scripts::OWN;
-use super::{LeftOut, NpmAssembleError, Request, assemble};
+use super::{Destination, LeftOut, NpmAssembleError, Request, assemble};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::progress::Progress;
@@ -21,7 +21,7 @@ use crate::decide::lock::LockError;
 use crate::decide::lock::npm::scripts::is_made;
 use crate::decide::lock::npm::{Manifest, NpmLock};
 use crate::decide::lock::npmrc::Npmrc;
-use crate::decide::plan::npm::{GitPackage, NpmPlan, NpmPlanError, NpmSource, Wanted};
+use crate::decide::plan::npm::{GitPackage, NpmPlan, NpmPlanError, NpmSelection, NpmSource};
 use crate::decide::target::node::NodeTarget;
 use crate::files::archive::Limits;
 use crate::files::tree::LinkMode;
@@ -170,7 +170,7 @@ pub fn needs(
     npmrc: &Npmrc,
 ) -> Result<Option<NpmPlan>, NpmAssembleError> {
     let plan = |checkout: &Checkout| {
-        let (lock, wanted) = (checkout.lock()?, Wanted::default());
+        let (lock, wanted) = (checkout.lock()?, NpmSelection::default());
         Ok(NpmPlan::new(&lock, &NodeTarget::host(), &wanted, npmrc)?)
     };
     let checkout = Checkout::new(commit, tree);
@@ -276,7 +276,7 @@ fn assemble_in(
 ) -> Result<(), PrepareError> {
     let lock = checkout.lock()?;
     // Its .npmrc is a stranger's: it might send our passwords to its own registry.
-    let mut wanted = Wanted::default();
+    let mut wanted = NpmSelection::default();
     let mut plan = NpmPlan::new(&lock, host, &wanted, request.npmrc)?;
     let mut scripts = vec![OWN.to_owned()];
     let folders = plan.packages.iter();
@@ -287,7 +287,7 @@ fn assemble_in(
         let done = assemble(&Request {
             plan: &plan,
             lock: &lock,
-            out: None,
+            to: Destination::InPlace,
             clear: false,
             hidden_lockfile: true,
             link: LinkMode::Copy,

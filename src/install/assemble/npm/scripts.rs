@@ -30,7 +30,7 @@ pub const OWN: &str = ".";
 /// With the first that fails, or with all optional packages whose scripts did.
 pub(super) fn run(
     request: &Request<'_>,
-    trees: &Trees,
+    trees: &Trees<'_>,
     link_programs: &dyn Fn() -> Result<(), NpmAssembleError>,
 ) -> Result<Vec<String>, NpmAssembleError> {
     let order = request.plan.needed_first();
@@ -74,11 +74,11 @@ pub(super) fn run(
 }
 
 /// The trees, where scripts find them.
-fn shown(trees: &Trees) -> Vec<Shown> {
-    let trees = trees.trees.iter();
-    trees
-        .map(|(prefix, tree)| Shown {
-            from: tree.root(),
+fn shown(trees: &Trees<'_>) -> Vec<Shown> {
+    let staged = trees.staged().into_iter();
+    staged
+        .map(|(prefix, from)| Shown {
+            from,
             to: inside(prefix),
             writable: true,
         })
@@ -87,7 +87,7 @@ fn shown(trees: &Trees) -> Vec<Shown> {
 
 fn of_packages(
     request: &Request<'_>,
-    trees: &Trees,
+    trees: &Trees<'_>,
     packages: &[&PlannedNpm],
     running: &Progress,
 ) -> Result<Vec<String>, NpmAssembleError> {
@@ -154,7 +154,7 @@ struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    fn new(request: &'a Request<'_>, trees: &Trees) -> Result<Self, NpmAssembleError> {
+    fn new(request: &'a Request<'_>, trees: &Trees<'_>) -> Result<Self, NpmAssembleError> {
         let folder = request.lock.folder();
         let mut all = shown(trees);
         all.push(Shown {

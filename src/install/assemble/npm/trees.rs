@@ -3,27 +3,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::{NpmAssembleError, Request};
+use camino::Utf8PathBuf;
+
+use super::{Destination, NpmAssembleError, Request};
 pub(super) use crate::decide::lock::npm::MODULES;
 use crate::decide::lock::npm::modules;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
-use crate::files::tree::{Options, Record, Replace, Tree, TreeError, TreePath};
+use crate::files::tree::{Record, Replace, Tree, TreeError, TreeOptions, TreePath};
 use crate::install::npm::package::PackageError;
 
 /// The name of npm's own record.
 pub(super) const HIDDEN: &str = ".package-lock.json";
 
 /// The trees that are being made, by what their paths lack of the project's.
-pub(super) struct Trees {
+pub(super) struct Trees<'a> {
+    /// Those of our own. None where all goes into a tree that was given.
     pub(super) trees: BTreeMap<String, Tree>,
+    /// That one, and the folder in it.
+    given: Option<(&'a Tree, Option<&'a TreePath>)>,
+    /// Whether all is in one tree, whatever `node_modules` it is of.
     pub(super) collected: bool,
 }
 
-impl Trees {
-    pub(super) fn stage(request: &Request<'_>) -> Result<Self, NpmAssembleError> {
+impl<'a> Trees<'a> {
+    pub(super) fn stage(request: &Request<'a>) -> Result<Self, NpmAssembleError> {
         let mut trees = BTreeMap::new();
-        if let Some(out) = request.out {
-            let options = Options {
+        let out = match request.to {
+            Destination::InPlace => None,
+            Destination::Folder(out) => Some(out),
+            Destination::Tree(tree, below) => {
+                return Ok(Self {
+                    trees,
+                    given: Some((tree, below)),
+                    collected: true,
+                });
+            }
+        };
+        if let Some(out) = out {
+            let options = TreeOptions {
                 replace: Replace::cleared(request.clear),
                 record: Record::Beside,
                 precious: request.precious.clone(),
@@ -31,6 +48,7 @@ impl Trees {
             trees.insert(String::new(), Tree::stage(out, options)?);
             return Ok(Self {
                 trees,
+                given: None,
                 collected: true,
             });
         }
@@ -50,7 +68,7 @@ impl Trees {
                 return Err(NpmAssembleError::Linked(dest));
             }
             // A node_modules is npm's to replace, and so ours.
-            let options = Options {
+            let options = TreeOptions {
                 replace: Replace::Environments,
                 record: Record::Nowhere,
                 precious: request.precious.clone(),
@@ -59,8 +77,20 @@ impl Trees {
         }
         Ok(Self {
             trees,
+            given: None,
             collected: false,
         })
+    }
+
+    /// Where each is being made, by what its paths lack of the project's.
+    pub(super) fn staged(&self) -> Vec<(&str, Utf8PathBuf)> {
+        let own = self.trees.iter();
+        let own = own.map(|(prefix, tree)| (&**prefix, tree.root()));
+        let given = self.given.map(|(tree, below)| match below {
+            Some(below) => ("", tree.root().join(below.as_str())),
+            None => ("", tree.root()),
+        });
+        own.chain(given).collect()
     }
 
     /// The tree that a place of the project is in, and the place there.
@@ -68,6 +98,13 @@ impl Trees {
     /// # Errors
     /// When no such tree is made.
     pub(super) fn find(&self, place: &str) -> Result<(&Tree, TreePath), PackageError> {
+        if let Some((tree, below)) = self.given {
+            let path = match below {
+                Some(below) => TreePath::new(format!("{below}/{place}")),
+                None => TreePath::new(place),
+            };
+            return Ok((tree, path.map_err(TreeError::from)?));
+        }
         let prefix = match self.collected {
             true => Some(""),
             false => modules_of(place),

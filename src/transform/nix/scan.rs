@@ -82,22 +82,22 @@ thread_local! {
 }
 
 /// Reads the tree at `root`.
-pub(super) fn sweep(root: &Path, search: &Search) -> Result<Seen, RefsError> {
-    let sweep = Sweep { root, search };
-    let meta = std::fs::symlink_metadata(root).map_err(sweep.failed(Path::new("")))?;
+pub(super) fn scan_tree(root: &Path, search: &Search) -> Result<Seen, RefsError> {
+    let scan = Scan { root, search };
+    let meta = std::fs::symlink_metadata(root).map_err(scan.failed(Path::new("")))?;
     if meta.is_dir() {
-        return sweep.folder(Path::new(""));
+        return scan.folder(Path::new(""));
     }
     let mut seen = Seen::default();
     let kind = FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&meta));
-    if sweep.other(Path::new(""), kind, &mut seen)? {
+    if scan.other(Path::new(""), kind, &mut seen)? {
         return Ok(seen);
     }
     let top = || PathBuf::new();
     let file = rustix::fs::open(root, FILE, Mode::empty());
-    let file = file.map_err(|error| sweep.failed(&top())(error.into()))?;
-    Ok(match sweep.file(&file, b"", &top, &mut seen)? {
-        Some(length) => seen.and(sweep.huge(&file, &top(), length)?),
+    let file = file.map_err(|error| scan.failed(&top())(error.into()))?;
+    Ok(match scan.file(&file, b"", &top, &mut seen)? {
+        Some(length) => seen.and(scan.huge(&file, &top(), length)?),
         None => seen,
     })
 }
@@ -113,12 +113,12 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-struct Sweep<'a> {
+struct Scan<'a> {
     root: &'a Path,
     search: &'a Search,
 }
 
-impl Sweep<'_> {
+impl Scan<'_> {
     fn failed(&self, path: &Path) -> impl FnOnce(io::Error) -> RefsError + use<> {
         let path = join(self.root, path);
         move |source| RefsError::Read { path, source }

@@ -8,7 +8,7 @@ use crate::decide::target::node::NodeTarget;
 impl Graph<'_> {
     /// Optional packages that the machine rules out go, or that failed here, each with its whole
     /// optional set.
-    pub(super) fn rule_out(&mut self, target: &NodeTarget, failed: &BTreeSet<String>) {
+    pub(super) fn incompatible(&mut self, target: &NodeTarget, failed: &BTreeSet<String>) {
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
             let about = &node.about;

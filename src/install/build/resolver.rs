@@ -9,14 +9,14 @@ use super::builder::Request;
 use super::error::BuildError;
 use super::folder;
 use super::hook::Hook;
-use super::recipe::{Need, Origin, Recipe, Source};
+use super::recipe::{Need, Origin, Recipe, RecipeSource};
 use super::requirements::Requirements;
 use super::sandbox::{self, Mode};
 use crate::decide::plan::{Install, PlannedPackage};
 use crate::decide::target::probe::Interpreter;
 
 /// What all recipes have in common.
-pub(super) struct Kitchen<'a> {
+pub(super) struct RecipeResolver<'a> {
     pub(super) interpreter: &'a Interpreter,
     pub(super) requirements: Requirements<'a>,
     pub(super) hook: Hook,
@@ -25,7 +25,7 @@ pub(super) struct Kitchen<'a> {
     pub(super) is_contained: bool,
 }
 
-impl<'a> Kitchen<'a> {
+impl<'a> RecipeResolver<'a> {
     /// Reads the build lock, and tries whether builds can be contained. `first` is a package that is
     /// built.
     pub(super) fn new(request: &Request<'a>, first: &PlannedPackage) -> Result<Self, BuildError> {
@@ -130,9 +130,9 @@ impl<'a> Kitchen<'a> {
 }
 
 /// Where a package's files come from.
-fn source_of(package: &PlannedPackage) -> Result<Source, BuildError> {
+fn source_of(package: &PlannedPackage) -> Result<RecipeSource, BuildError> {
     Ok(match &package.install {
-        Install::Wheel { artifact } => Source::Archive {
+        Install::Wheel { artifact } => RecipeSource::Archive {
             artifact: artifact.clone(),
             subdirectory: None,
         },
@@ -140,7 +140,7 @@ fn source_of(package: &PlannedPackage) -> Result<Source, BuildError> {
             artifact,
             subdirectory,
             ..
-        } => Source::Archive {
+        } => RecipeSource::Archive {
             artifact: artifact.clone(),
             subdirectory: subdirectory.clone(),
         },
@@ -153,9 +153,9 @@ fn source_of(package: &PlannedPackage) -> Result<Source, BuildError> {
                 let package = package.label();
                 return Err(BuildError::Project { package, reason });
             }
-            Source::Git(source.clone())
+            RecipeSource::Git(source.clone())
         }
-        Install::Directory { path, editable } => Source::Folder {
+        Install::Directory { path, editable } => RecipeSource::Folder {
             digest: folder::digest(path, *editable).map_err(|error| BuildError::Project {
                 package: package.label(),
                 reason: format!("its folder {path} cannot be read: {error}"),

@@ -12,14 +12,14 @@ use toml::Value;
 
 use super::environment::{self, Wheelhouse};
 use super::error::BuildError;
-use super::hook::{Bench, Hook, Outcome};
-use super::kitchen::Kitchen;
+use super::hook::{Hook, HookEnvironment, Outcome};
 use super::project::Project;
-use super::recipe::{Recipe, Source};
+use super::recipe::{Recipe, RecipeSource};
+use super::resolver::RecipeResolver;
 use super::sandbox;
 use super::source::{Place, Ready};
 use super::uv_sources::{Ground, SourceEntry, UvSources};
-use super::{Options, wheel};
+use super::{BuildOptions, wheel};
 use crate::core::foreign;
 use crate::decide::plan::PlannedPackage;
 
@@ -66,9 +66,9 @@ fn claim(folder: &Utf8Path) -> std::io::Result<File> {
 
 /// The folder, removed when dropped. What the build sees of it is `folder`, below it; what it does
 /// not see, so that it cannot be led elsewhere by links, is beside that.
-pub(super) struct Workshop<'a> {
-    kitchen: &'a Kitchen<'a>,
-    options: &'a Options,
+pub(super) struct BuildDir<'a> {
+    resolver: &'a RecipeResolver<'a>,
+    options: &'a BuildOptions,
     recipe: &'a Recipe,
     held: tempfile::TempDir,
     /// Tells other runs that somebody is at work here.
@@ -82,11 +82,11 @@ pub(super) struct Workshop<'a> {
     requires: Vec<String>,
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> BuildDir<'a> {
     /// Makes it, and puts the source there.
     pub(super) fn open(
-        kitchen: &'a Kitchen<'a>,
-        options: &'a Options,
+        resolver: &'a RecipeResolver<'a>,
+        options: &'a BuildOptions,
         recipe: &'a Recipe,
         source: &Ready,
     ) -> Result<Self, BuildError> {
@@ -108,7 +108,7 @@ impl<'a> Workshop<'a> {
         for name in ["root", "tmp", "home", "out"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
-        let seen = match kitchen.is_contained {
+        let seen = match resolver.is_contained {
             true => Utf8PathBuf::from(sandbox::INSIDE),
             false => folder.clone(),
         };
@@ -125,7 +125,7 @@ impl<'a> Workshop<'a> {
         let mut requires = project.requires.clone();
         requires.extend(recipe.extra.iter().cloned());
         Ok(Self {
-            kitchen,
+            resolver,
             options,
             recipe,
             held,
@@ -146,16 +146,16 @@ impl<'a> Workshop<'a> {
 
     /// Whether it counts where the source says that a build requirement is had from.
     pub(super) fn has_sources(&self, name: &PackageName) -> bool {
-        self.kitchen.requirements.settings().has_sources(name)
+        self.resolver.requirements.settings().has_sources(name)
     }
 
     /// Where the source says that its build requirements are had from.
     pub(super) fn sources(&self) -> Result<UvSources<'_>, BuildError> {
         let top = self.folder.join("source");
         let said = match &self.recipe.source {
-            Source::Folder { path, .. } => UvSources::read(path, Ground::Machine),
-            Source::Git(git) => UvSources::read(&self.place.real, Ground::Commit(top, git)),
-            Source::Archive { .. } => UvSources::read(&self.place.real, Ground::Archive(top)),
+            RecipeSource::Folder { path, .. } => UvSources::read(path, Ground::Machine),
+            RecipeSource::Git(git) => UvSources::read(&self.place.real, Ground::Commit(top, git)),
+            RecipeSource::Archive { .. } => UvSources::read(&self.place.real, Ground::Archive(top)),
         };
         said.map_err(|reason| BuildError::Project {
             package: self.recipe.package.label(),
@@ -171,7 +171,7 @@ impl<'a> Workshop<'a> {
     ) -> Result<(), BuildError> {
         let there: Vec<&PlannedPackage> = needs.iter().map(|need| need.package).collect();
         let Recipe { package, scope, .. } = self.recipe;
-        let requirements = &self.kitchen.requirements;
+        let requirements = &self.resolver.requirements;
         requirements.check(package, scope, requires, &there)?;
         match self.stranger(requires, &there)? {
             None => Ok(()),
@@ -193,7 +193,7 @@ impl<'a> Workshop<'a> {
         there: &[&'p PlannedPackage],
     ) -> Result<Option<(&'p PlannedPackage, String)>, BuildError> {
         let said = self.sources()?;
-        let markers = &self.kitchen.interpreter.target.markers;
+        let markers = &self.resolver.interpreter.target.markers;
         let wanted = requires.iter().filter_map(|text| text.parse().ok());
         let wanted: BTreeSet<PackageName> = wanted
             .map(|wanted: Requirement<VerbatimUrl>| wanted.name)
@@ -225,14 +225,14 @@ impl<'a> Workshop<'a> {
         only_ask: bool,
         stop: &AtomicBool,
     ) -> Result<Outcome, BuildError> {
-        let Kitchen {
+        let RecipeResolver {
             interpreter,
             is_contained,
             ..
-        } = *self.kitchen;
+        } = *self.resolver;
         let prefix = self.seen.join("env");
         environment::assemble(interpreter, &self.folder.join("env"), &prefix, needs)?;
-        let bench = Bench {
+        let environment = HookEnvironment {
             recipe: self.recipe,
             interpreter,
             folder: &self.folder,
@@ -248,9 +248,9 @@ impl<'a> Workshop<'a> {
         };
         let hook = match only_ask {
             true => &Hook::Pep517,
-            false => &self.kitchen.hook,
+            false => &self.resolver.hook,
         };
-        let outcome = bench.run(hook, only_ask);
+        let outcome = environment.run(hook, only_ask);
         outcome.map_err(|source| self.disk(source))
     }
 
@@ -287,7 +287,7 @@ impl<'a> Workshop<'a> {
     }
 
     fn is_commit(&self) -> bool {
-        matches!(self.recipe.source, Source::Git(_))
+        matches!(self.recipe.source, RecipeSource::Git(_))
     }
 
     /// Says no where the build asked git for something and did not get it: files may be missing in its

@@ -14,7 +14,7 @@ use pep508_rs::{ExtraName, MarkerTree, PackageName, VerbatimUrl, VersionOrUrl};
 
 use super::marker::EFFORT;
 use super::pyproject::{GroupEntry, Pyproject, Stated};
-use super::uv::{GroupName, Requirement, UvLock, Wanted};
+use super::uv::{Constraint, GroupName, Requirement, UvLock};
 
 /// One statement, in a form in which those of the project and those of the lock compare.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,9 +126,9 @@ impl Reader<'_> {
             .iter()
             .map(|requirement| {
                 let versions = match &requirement.what {
-                    Wanted::From { .. } => None,
-                    Wanted::Any => Some(String::new()),
-                    Wanted::Versions(versions) => Some(sorted(versions)),
+                    Constraint::From { .. } => None,
+                    Constraint::Any => Some(String::new()),
+                    Constraint::Versions(versions) => Some(sorted(versions)),
                 };
                 self.fact(
                     requirement.name.clone(),

@@ -1,7 +1,7 @@
 //! A folder of a tree, as one owner fills it.
 //!
 //! A package's files come folder by folder. What is in the folder that is open is put there by its
-//! name alone: no look at the folders above it, neither in the table nor by the system.
+//! name alone: no look at the folders above it, neither in the claims nor by the system.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::table::Folder;
-use super::write::Spot;
-use super::{Facts, LinkMode, Owner, Record, Tree, TreeError, TreePath};
+use super::claims::Folder;
+use super::write::Slot;
+use super::{FileFacts, LinkMode, Owner, Record, Tree, TreeError, TreePath};
 use crate::core::tree_path::check_name;
 
 /// Where one owner puts files, in any order; fast when those of a folder follow each other.
 #[derive(Debug)]
-pub struct Inside<'a> {
+pub struct DirWriter<'a> {
     tree: &'a Tree,
     owner: Owner,
     top: Box<str>,
@@ -34,7 +34,7 @@ struct Open {
 
 impl Open {
     fn new(tree: &Tree, owner: Owner, path: &str, below: &str) -> Result<Self, TreeError> {
-        let folder = tree.table.enter(owner, path)?;
+        let folder = tree.claims.enter(owner, path)?;
         tree.make(&folder)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let at = if path.is_empty() { "." } else { path };
@@ -50,7 +50,7 @@ impl Open {
     }
 }
 
-impl<'a> Inside<'a> {
+impl<'a> DirWriter<'a> {
     pub(super) fn new(tree: &'a Tree, owner: Owner, top: &str) -> Result<Self, TreeError> {
         let open = Open::new(tree, owner, top, "")?;
         Ok(Self {
@@ -73,15 +73,15 @@ impl<'a> Inside<'a> {
         mode: u16,
         bytes: &[u8],
         sha256: Option<[u8; 32]>,
-    ) -> Result<Facts, TreeError> {
+    ) -> Result<FileFacts, TreeError> {
         let (tree, owner) = (self.tree, self.owner);
         let is_needed = sha256.is_none() && tree.options.record != Record::Nowhere;
-        let facts = Facts {
+        let facts = FileFacts {
             mode: mode & 0o777,
             size: bytes.len() as u64,
             sha256: sha256.or_else(|| is_needed.then(|| Sha256::digest(bytes).into())),
         };
-        tree.put_file(owner, &self.spot(path)?, facts, bytes)?;
+        tree.put_file(owner, &self.slot(path)?, facts, bytes)?;
         Ok(facts)
     }
 
@@ -93,15 +93,15 @@ impl<'a> Inside<'a> {
     pub fn share(
         &mut self,
         path: &str,
-        facts: Facts,
+        facts: FileFacts,
         from: (BorrowedFd<'_>, &str),
         how: LinkMode,
     ) -> Result<(), TreeError> {
         let (tree, owner) = (self.tree, self.owner);
-        tree.put_shared(owner, &self.spot(path)?, facts, from, how)
+        tree.put_shared(owner, &self.slot(path)?, facts, from, how)
     }
 
-    fn spot<'s>(&'s mut self, path: &'s str) -> Result<Spot<'s>, TreeError> {
+    fn slot<'s>(&'s mut self, path: &'s str) -> Result<Slot<'s>, TreeError> {
         let (below, name) = path.rsplit_once('/').unwrap_or(("", path));
         if below != self.open.below {
             let folder = match (&*self.top, below) {
@@ -112,7 +112,7 @@ impl<'a> Inside<'a> {
             self.open = Open::new(self.tree, self.owner, &folder, below)?;
         }
         check_name(&self.open.folder.path, name)?;
-        Ok(Spot {
+        Ok(Slot {
             folder: &self.open.folder,
             name,
             dir: self.open.dir.as_fd(),

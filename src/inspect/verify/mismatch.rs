@@ -15,7 +15,7 @@ use crate::core::walk::Node;
 /// A package that is not as it is named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Drift {
+pub struct Mismatch {
     /// Its name, or its place in `node_modules`.
     pub package: String,
     /// The version that the lock names; nothing where it names none of it.
@@ -24,7 +24,7 @@ pub struct Drift {
     pub found: Option<String>,
 }
 
-impl Drift {
+impl Mismatch {
     /// In words.
     pub fn says(&self) -> String {
         match (&self.locked, &self.found) {
@@ -36,13 +36,16 @@ impl Drift {
     }
 }
 
-/// What is named and what is there, by name, as drift.
-pub fn between(locked: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Vec<Drift> {
+/// What is named and what is there, by name, as mismatch.
+pub fn between(
+    locked: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Vec<Mismatch> {
     let names: BTreeSet<&String> = locked.keys().chain(found.keys()).collect();
     names
         .into_iter()
         .filter(|name| locked.get(*name) != found.get(*name))
-        .map(|name| Drift {
+        .map(|name| Mismatch {
             package: name.clone(),
             locked: locked.get(name).cloned(),
             found: found.get(name).cloned(),

@@ -28,7 +28,7 @@ pub struct Owner(pub(super) u32);
 
 /// What a file is, besides its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts {
+pub struct FileFacts {
     /// Permission bits, `0o777` at most.
     pub mode: u16,
     /// Length in bytes.
@@ -37,7 +37,7 @@ pub struct Facts {
     pub sha256: Option<[u8; 32]>,
 }
 
-impl Facts {
+impl FileFacts {
     /// Reads a file for what it is.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A file.
-    File(Facts),
+    File(FileFacts),
     /// A symbolic link, and where it leads.
     Link(Box<str>),
 }
@@ -143,7 +143,7 @@ pub(super) struct Node {
 #[derive(Debug)]
 enum Entry {
     Node(Node),
-    /// A folder, which has an entry of its own in the table; who needed it first.
+    /// A folder, which has an entry of its own in the claims; who needed it first.
     Folder(Owner),
 }
 
@@ -193,7 +193,7 @@ impl Folder {
 ///
 /// Locks are taken in this order: a folder's entries, then any one of the others.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct PathClaims {
     owners: RwLock<IndexSet<Named>>,
     folders: RwLock<HashMap<Box<str>, Arc<Folder>>>,
     /// Everyone who brought a path that more than one brought.
@@ -202,7 +202,7 @@ pub(super) struct Table {
     folded: Option<Mutex<HashMap<String, Box<str>>>>,
 }
 
-impl Table {
+impl PathClaims {
     pub(super) fn new(disk_folds: bool) -> Self {
         Self {
             owners: RwLock::default(),
@@ -458,7 +458,7 @@ impl Table {
     }
 }
 
-/// A lock's contents: a thread that panicked did so outside of the table's own code.
+/// A lock's contents: a thread that panicked did so outside of the claims's own code.
 fn held_by<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -471,11 +471,11 @@ mod tests {
     #[test]
     fn a_disk_that_folds_names_gets_no_two_spellings_of_one() {
         let link = Content::Link("x".into());
-        let claim = |table: &Table, path: &str| {
-            let owner = table.owner("a 1.0.0 (node_modules/a)", 0);
+        let claim = |claims: &PathClaims, path: &str| {
+            let owner = claims.owner("a 1.0.0 (node_modules/a)", 0);
             let path = TreePath::new(path).unwrap();
-            let folder = table.enter(owner, path.folder())?;
-            table
+            let folder = claims.enter(owner, path.folder())?;
+            claims
                 .claim(owner, &folder, path.file_name(), &link)
                 .map(drop)
         };
@@ -484,11 +484,11 @@ mod tests {
             ("a/README", "a/readme"),
             ("a/caf\u{e9}", "a/cafe\u{301}"),
         ] {
-            let folding = Table::new(true);
+            let folding = PathClaims::new(true);
             claim(&folding, first).unwrap();
             let said = claim(&folding, second).unwrap_err();
             assert!(matches!(said, TreeError::SameOnDisk { .. }), "{said}");
-            let plain = Table::new(false);
+            let plain = PathClaims::new(false);
             claim(&plain, first).unwrap();
             claim(&plain, second).unwrap();
         }
