@@ -141,7 +141,7 @@ fn an_environment_is_as_it_was_made_until_someone_touches_it() {
     ]
     .map(str::to_owned);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mismatch = verify(&temp, &venv, &args).exit(1).json()["mismatch"].clone();
+    let mismatch = verify(&temp, &venv, &args).exit(1).json()["mismatches"].clone();
     let expected =
         serde_json::json!([{"package": "greeting-words", "locked": "2.0.2", "found": "2.0.1"}]);
     assert_eq!(mismatch, expected);
@@ -210,11 +210,11 @@ fn a_node_modules_is_held_against_its_hidden_lockfile() {
         .exit(1)
         .stdout;
     assert!(
-        said.contains("mismatch    node_modules/a is 1.0.0, and the lock has 1.1.0"),
+        said.contains("mismatch node_modules/a is 1.0.0, and the lock has 1.1.0"),
         "{said}"
     );
     assert!(
-        said.contains("mismatch    node_modules/@s/b is 2.0.0, and is not of the lock"),
+        said.contains("mismatch node_modules/@s/b is 2.0.0, and is not of the lock"),
         "{said}"
     );
     temp.write("node_modules/.package-lock.json", hidden(&entry("1.0.1")));

@@ -63,7 +63,7 @@ pub fn run(args: &VerifyArgs) -> Outcome {
         let is_modules = at.file_name() == Some("node_modules");
         let is_its = |lock: &&What| matches!(lock, What::Npm(_)) == is_modules;
         if let Some(lock) = lock.as_ref().filter(|lock| inside == "" || is_its(lock)) {
-            found.mismatch = mismatches_from(args, lock, at.as_std_path(), &tree)?;
+            found.mismatches = mismatches_from(args, lock, at.as_std_path(), &tree)?;
         }
         report.absorb(inside.as_std_path(), found);
     }

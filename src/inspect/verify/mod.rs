@@ -44,13 +44,13 @@ pub struct Report {
     /// What is not as it was.
     pub problems: Vec<Problem>,
     /// What is not as a lock has it.
-    pub mismatch: Vec<mismatch::Mismatch>,
+    pub mismatches: Vec<mismatch::Mismatch>,
 }
 
 impl Report {
     /// Whether everything is as it should be.
     pub fn is_fine(&self) -> bool {
-        self.problems.is_empty() && self.mismatch.is_empty()
+        self.problems.is_empty() && self.mismatches.is_empty()
     }
 
     /// Takes over what was found out about a tree that is in this one, at `place`.
@@ -63,7 +63,7 @@ impl Report {
         self.checked += other.checked;
         self.bytecode += other.bytecode;
         self.caches += other.caches;
-        self.mismatch.extend(other.mismatch);
+        self.mismatches.extend(other.mismatches);
         self.problems
             .extend(other.problems.into_iter().map(|problem| Problem {
                 path: shown(&place.join(&problem.path)),

@@ -36,7 +36,7 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
             let _ = writeln!(text, "  … and {more} more (--detail)");
         }
     }
-    for mismatch in &report.mismatch {
+    for mismatch in &report.mismatches {
         let _ = writeln!(
             text,
             "mismatch {} {}",
@@ -57,7 +57,7 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
         true => String::new(),
         false => format!("; besides {}", besides.join(" and ")),
     };
-    let verdict = match (report.problems.len(), report.mismatch.len()) {
+    let verdict = match (report.problems.len(), report.mismatches.len()) {
         (0, 0) => String::from("as it should be"),
         (problems, 0) => format!("{problems} problems"),
         (0, mismatch) => format!("{mismatch} packages are not the lock's"),
