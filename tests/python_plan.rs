@@ -8,6 +8,7 @@ mod oracle;
 use std::fmt::Write as _;
 use std::process::Command;
 
+use common::{Run, Temp};
 use oracle::{Project, Python};
 
 /// What cannot be had as a wheel, or is not one by the project's wish.
@@ -223,4 +224,84 @@ fn what_is_written_at_length_or_deep_is_shown_or_refused() {
         "{code:?} {}",
         said.get(..300).unwrap_or(&said)
     );
+}
+
+/// Folders of this machine with `no-build`: the project and its members are built all the same, path
+/// dependencies are not. uv is asked the same.
+#[test]
+fn what_may_not_be_built_is_what_uv_does_not_build() {
+    let temp = Temp::new();
+    let project = |folder: &str, name: &str, more: &str| {
+        temp.write(&format!("{folder}/src/{name}/__init__.py"), "");
+        temp.write(
+            &format!("{folder}/pyproject.toml"),
+            format!(
+                "[project]\nname = '{name}'\nversion = '1'\nrequires-python = '>=3.11'\n{more}\n\
+                 [build-system]\nrequires = ['uv_build']\nbuild-backend = 'uv_build'\n"
+            ),
+        );
+    };
+    project(
+        "app",
+        "app",
+        "dependencies = ['member', 'copied', 'path', 'folder']\n[tool.uv.workspace]\n\
+         members = ['member', 'copied']\n[tool.uv.sources]\nmember = { workspace = true }\n\
+         copied = { workspace = true, editable = false }\nfolder = { path = '../folder' }\n\
+         path = { path = '../path', editable = true }",
+    );
+    project("app/member", "member", "");
+    project("app/copied", "copied", "");
+    project("path", "path", "");
+    project("folder", "folder", "");
+    let uv = |args: &[&str]| {
+        Command::new(common::uv())
+            .args(args)
+            .args(["--offline", "--quiet", "--cache-dir"])
+            .arg(temp.join("uv-cache"))
+            .env("UV_PYTHON", common::python())
+            .current_dir(temp.join("app"))
+            .run()
+    };
+    uv(&["lock"]).ok();
+    let without = ["--no-install-package=path", "--no-install-package=folder"];
+    for (flags, works) in [
+        (&["--no-build"][..], false),
+        (&["--no-build", without[0]], false),
+        (&["--no-build", without[0], without[1]], true),
+        (
+            &["--no-build", "--no-editable", without[0], without[1]],
+            true,
+        ),
+        (
+            &["--no-build-package=app", "--no-build-package=member"],
+            true,
+        ),
+        (&["--no-build-package=copied", "--no-editable"], true),
+        (&["--no-build-package=path"], false),
+        (&["--no-build-package=folder"], false),
+        (&["--no-build", "--no-binary-package=folder"], false),
+        (
+            &["--no-build", "--no-binary-package=folder", without[0]],
+            true,
+        ),
+    ] {
+        let theirs = uv(&[&["sync", "--dry-run"], flags].concat());
+        let ours = common::lockwright(&temp)
+            .args(["plan", "app", "--python"])
+            .arg(common::python())
+            .args(flags)
+            .run();
+        assert_eq!(theirs.code == 0, works, "{theirs}");
+        assert_eq!(ours.code == 0, works, "{ours}");
+        if !works {
+            assert!(
+                ours.stderr.contains("--build and --no-build-package NAME"),
+                "{ours}"
+            );
+            assert!(
+                !ours.stderr.contains("another Python or platform"),
+                "{ours}"
+            );
+        }
+    }
 }

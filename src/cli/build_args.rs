@@ -11,14 +11,17 @@ use super::Failure;
 use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::decide::manifest::Manifest;
 use crate::install::build::sandbox::Mode;
-use crate::install::build::{Anew, BuildOptions};
+use crate::install::build::{Anew, BuildOptions, lock_project};
+
+/// The folder of a project's build lock, beside its lock, where nothing else is said.
+pub const FOLDER: &str = "build";
 
 /// How sources are built.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "How sources are built")]
 pub struct BuildArgs {
     /// The uv.lock with the build requirements, a dependency group for each package [default:
-    /// `lock` in `[build]` of the lockwright.toml beside the lock]
+    /// `lock` in `[build]` of the lockwright.toml beside the lock, or else build/uv.lock there]
     #[arg(long, value_name = "FILE")]
     build_lock: Option<Utf8PathBuf>,
     /// An environment variable for the build of a package (repeatable)
@@ -123,6 +126,7 @@ impl BuildArgs {
             crate::decide::manifest::BuildDefaults::default()
         };
         let mut options = self.own()?;
+        options.root = beside.with_file_name("");
         for (name, build) in said.packages {
             let name: PackageName = name
                 .parse()
@@ -134,6 +138,10 @@ impl BuildArgs {
         }
         if options.lock.is_none() {
             options.lock = said.lock.map(|file| beside.with_file_name("").join(file));
+        }
+        let folder = beside.with_file_name(FOLDER);
+        if options.lock.is_none() && lock_project::is_ours(&folder) {
+            options.lock = Some(folder.join("uv.lock")).filter(|lock| lock.is_file());
         }
         options.hook = options.hook.or(said.hook);
         Ok(options)
@@ -165,6 +173,7 @@ impl BuildArgs {
             own.add(&variable.name, ConfigValue::One(variable.value.clone()));
         }
         Ok(BuildOptions {
+            root: Utf8PathBuf::new(),
             lock: lock.transpose()?,
             environment,
             settings,

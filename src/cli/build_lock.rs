@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::build_args::BuildArgs;
+use super::build_args::{BuildArgs, FOLDER};
 use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
+use super::sync::SyncArgs;
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
 use crate::core::progress::Progress;
@@ -42,6 +43,21 @@ pub struct BuildLockArgs {
     pub(super) network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
+}
+
+impl BuildLockArgs {
+    /// The build lock that a project without one is given, in the folder `build` beside its lock.
+    pub fn of(args: &SyncArgs, lock: &Utf8Path) -> Self {
+        Self {
+            path: args.path.clone(),
+            out: lock.with_file_name(FOLDER),
+            no_lock: false,
+            selection: args.selection.clone(),
+            target: args.target.clone(),
+            network: args.network.clone(),
+            build: args.build.clone(),
+        }
+    }
 }
 
 /// Runs the command.
@@ -130,10 +146,7 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
 /// A project that somebody wrote by hand is left alone, and so is a lock without a project.
 fn check_ours(file: &Utf8Path, lock: &Utf8Path) -> Result<(), Failure> {
     let is_there = |file: &Utf8Path| file.symlink_metadata().is_ok();
-    let is_ours = || {
-        let text = std::fs::read_to_string(file);
-        text.is_ok_and(|text| text.starts_with(lock_project::FIRST_LINE))
-    };
+    let is_ours = || file.parent().is_some_and(lock_project::is_ours);
     let foreign = [file, lock].into_iter().find(|file| is_there(file));
     match foreign {
         Some(there) if !is_ours() => Err(format!(
@@ -159,8 +172,11 @@ fn write(file: &Utf8Path, text: &str) -> Result<(), Failure> {
 fn report(args: &BuildLockArgs, file: &Utf8Path, asked: &[Asked], is_locked: bool) {
     let locked = if is_locked { ", locked by uv" } else { "" };
     eprintln!(
-        "Wrote {file}: what {} sources are built with{locked}",
-        asked.len()
+        "Wrote {file}: what {} built with{locked}",
+        match asked.len() {
+            1 => "1 source is".to_owned(),
+            several => format!("{several} sources are"),
+        }
     );
     let unasked: Vec<&Asked> = asked.iter().filter(|one| one.unasked.is_some()).collect();
     for one in &unasked {

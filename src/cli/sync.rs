@@ -8,7 +8,8 @@ use clap::Args;
 use pep508_rs::PackageName;
 use serde::{Deserialize, Serialize};
 
-use super::build_args::BuildArgs;
+use super::build_args::{BuildArgs, FOLDER};
+use super::build_lock::{self, BuildLockArgs};
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
@@ -24,8 +25,8 @@ use crate::decide::target::Os;
 use crate::files::tree::{Precious, Provenance, Replace, Tree, TreeOptions, TreePath};
 use crate::inspect::diff::report::clean;
 use crate::inspect::verify::verify;
-use crate::install::assemble::python::{Assembled, Request, assemble};
-use crate::install::build::{self, Anew, Builder};
+use crate::install::assemble::python::{AssembleError, Assembled, Request, assemble};
+use crate::install::build::{self, Anew, BuildError, Builder, lock_project};
 use crate::install::python::bytecode::Compiler;
 use crate::install::python::venv::Venv;
 use crate::install::python::{Layout, venv};
@@ -42,7 +43,7 @@ pub struct SyncArgs {
     /// A project's folder, or its lock; of a folder that has both a uv.lock and a package-lock.json,
     /// the former
     #[arg(default_value = ".")]
-    path: Utf8PathBuf,
+    pub(super) path: Utf8PathBuf,
     /// Where the environment goes [default: .venv beside the lock]
     #[arg(long, short, value_name = "DIR", env = "UV_PROJECT_ENVIRONMENT")]
     out: Option<Utf8PathBuf>,
@@ -78,9 +79,9 @@ pub struct SyncArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    selection: SelectionArgs,
+    pub(super) selection: SelectionArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -88,7 +89,7 @@ pub struct SyncArgs {
     #[command(flatten)]
     pub(super) network: NetworkArgs,
     #[command(flatten)]
-    build: BuildArgs,
+    pub(super) build: BuildArgs,
 }
 
 /// The file that says what an environment was made from, beside its provenance record.
@@ -138,6 +139,30 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         return sync_node::run(&args, global);
     }
     args.node.refuse(&args.path)?;
+    match python(args, global) {
+        Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {
+            let lock = lock_of(&args.path)?;
+            build_lock::run(&BuildLockArgs::of(args, &lock), global)?;
+            if !global.quiet {
+                eprintln!("Commit what is in {}", lock.with_file_name(FOLDER));
+            }
+            python(args, global)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whether nothing says what a source is built with.
+fn lacks_build_lock(error: &(dyn std::error::Error + 'static)) -> bool {
+    let found = match error.downcast_ref() {
+        Some(AssembleError::Build(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    matches!(found, Some(BuildError::NoBuildLock { .. }))
+}
+
+/// Makes the environment of a `uv.lock`.
+fn python(args: &SyncArgs, global: &Global) -> Outcome {
     let start = Instant::now();
     let store = args.network.store()?;
     let dest = match &args.out {

@@ -62,7 +62,8 @@ pub fn prepare(
     }
     let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)
         .map_err(context.failed(said, PHASE))?;
-    let building = building(context)?;
+    let mut building = building(context)?;
+    building.root = lock.folder().to_owned();
     for package in &plan.packages {
         let value = match &package.install {
             Install::Wheel { artifact } | Install::Sdist { artifact, .. } => {

@@ -10,6 +10,7 @@ mod common;
 mod folders;
 mod hostile;
 mod lock;
+mod plain;
 mod scm;
 
 use std::fs;

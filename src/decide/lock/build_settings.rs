@@ -148,6 +148,15 @@ impl BuildSettings {
         all
     }
 
+    /// Whether anything is said of how a package is built.
+    pub fn says_of(&self, package: &PackageName) -> bool {
+        let needs = self.extra_build_dependencies.get(package);
+        let variables = self.extra_build_variables.get(package);
+        needs.is_some_and(|needs| !needs.is_empty())
+            || variables.is_some_and(|variables| !variables.is_empty())
+            || !self.config_settings(package).0.is_empty()
+    }
+
     /// Whether a package is had from where `[tool.uv.sources]` says, where it says so.
     pub fn has_sources(&self, package: &PackageName) -> bool {
         self.no_sources != Some(true) && !self.no_sources_package.contains(package)

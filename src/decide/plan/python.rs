@@ -224,11 +224,25 @@ impl std::fmt::Display for NoArtifact {
             write!(f, "\n  the lock has: {}", self.has.join(", "))?;
         }
         write!(f, "\n  the target takes: {}", self.takes)?;
-        write!(
-            f,
-            "\n  choose another Python or platform, or lock a version of {} that has a wheel for it",
-            self.package.split(' ').next().unwrap_or_default()
-        )
+        let name = self.package.split(' ').next().unwrap_or_default();
+        // Another platform helps only where its wheels are what is missing.
+        let allow = |what: &str| {
+            format!(
+                "allow it again: --{what} and --no-{what}-package NAME are the command line's, \
+                 no-{what} and no-{what}-package stand in [tool.uv]"
+            )
+        };
+        if self.no_binary && !self.has.is_empty() && (self.no_build || !self.has_source) {
+            write!(f, "\n  {}", allow("binary"))
+        } else if self.no_build && self.has_source && self.has.is_empty() {
+            write!(f, "\n  {}", allow("build"))
+        } else {
+            write!(
+                f,
+                "\n  choose another Python or platform, or lock a version of {name} that has a \
+                 wheel for it"
+            )
+        }
     }
 }
 
@@ -265,6 +279,7 @@ impl PythonPlan {
                 selection,
                 settings,
                 package,
+                is_member: lock.is_member(wanted.package),
             };
             let (install, reason) = chooser.choose(&wanted.path)?;
             packages.push(PlannedPackage {
@@ -355,6 +370,8 @@ struct Chooser<'a> {
     selection: &'a Selection,
     settings: &'a ProjectSettings,
     package: &'a Package,
+    /// Whether it is the project or of its workspace: those are built whatever `no-build` says.
+    is_member: bool,
 }
 
 impl Chooser<'_> {
@@ -439,7 +456,8 @@ impl Chooser<'_> {
             (Ban::Everything, _) => true,
             (Ban::These(names), _) => names.contains(&name),
         };
-        (bans(&no_binary, &no_build), bans(&no_build, &no_binary))
+        let is_banned = !self.is_member && bans(&no_build, &no_binary);
+        (bans(&no_binary, &no_build), is_banned)
     }
 
     fn rank(&self, wheel: &WheelFile) -> Option<crate::decide::target::tags::Rank> {

@@ -1,4 +1,5 @@
-//! Members of one zip archive, written into another: as a built wheel's canonical form, or loose.
+//! Members of one zip archive, written into another: as a built wheel's canonical form, or loose; and
+//! an archive of a few files in memory.
 
 use std::io::{Error, Seek, Write};
 
@@ -56,4 +57,21 @@ pub fn write<'a>(
     }
     out.finish().map_err(failed)?.flush()?;
     Ok(())
+}
+
+/// Writes an archive of files in memory, by their paths.
+///
+/// # Errors
+/// When `out` fails.
+pub fn pack(files: &[(&str, &[u8])], out: impl Write + Seek) -> Result<(), Error> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644);
+    let mut out = ZipWriter::new(out);
+    for (path, bytes) in files {
+        out.start_file(*path, options)?;
+        out.write_all(bytes)?;
+    }
+    out.finish()?.flush()
 }

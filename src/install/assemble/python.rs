@@ -13,7 +13,7 @@ use crate::files::archive::Limits;
 use crate::files::archive::zip::Zip;
 use crate::files::contents::{Contents, PlaceError, Zipped};
 use crate::files::tree::{Collision, LinkMode, Owner, Tree, TreeError};
-use crate::install::build::{BuildError, Builder, Wheel};
+use crate::install::build::{BuildError, Builder, Made, Wheel};
 use crate::install::python::{FORM, Installed, Layout, WheelError, WheelSource, place_wheel};
 use crate::obtain::fetch::{self, DownloadRequest, FetchError};
 use crate::obtain::store::{Blob, Store};
@@ -186,11 +186,11 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         .collect::<Result<Vec<_>, WheelError>>()?;
     let collisions = tree.settle(request.strict)?;
     let built = lock(&built);
-    let new = built.iter().filter(|wheel| wheel.is_new).count();
+    let made = |how: Made| built.iter().filter(|wheel| wheel.made == how).count();
     Ok(Assembled {
         fetched,
-        built: new,
-        built_before: built.len() - new,
+        built: made(Made::Now),
+        built_before: made(Made::Before),
         installed,
         collisions,
         fetching: fetched_after,

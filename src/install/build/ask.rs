@@ -143,7 +143,9 @@ impl Builder<'_> {
             && let Err(error) = build_dir.check(&asked.requires, &needs)
         {
             asked.unasked = Some(match error {
-                BuildError::Requirement { wrong, .. } => format!("it is built with {wrong}"),
+                BuildError::Requirement { wrong, .. } | BuildError::NoBuildLock { wrong, .. } => {
+                    format!("it is built with {wrong}")
+                }
                 other => other.to_string(),
             });
             return Ok(Some(asked));

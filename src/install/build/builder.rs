@@ -14,11 +14,12 @@ use super::environment::Wheelhouse;
 use super::error::BuildError;
 use super::folder;
 use super::inputs::{Cores, Inputs, lock};
+use super::plain::Plain;
 use super::recipe::{Need, Origin, Recipe, RecipeSource};
 use super::resolver::RecipeResolver;
 use super::sandbox::{Ended, Said};
 use super::source::Ready;
-use super::{BuildOptions, Wheel};
+use super::{BuildOptions, Made, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::progress::Progress;
 use crate::decide::lock::pyproject::ProjectSettings;
@@ -51,6 +52,8 @@ pub struct Request<'a> {
 /// The builds of one environment. Nothing is fetched or built before [`Self::run`].
 pub struct Builder<'a> {
     pub(super) request: Request<'a>,
+    /// Wheels that need no build, by their index in the plan.
+    plain: BTreeMap<usize, Plain>,
     /// `None` where nothing is to be built.
     pub(super) resolver: Option<RecipeResolver<'a>>,
     /// By their index in the plan.
@@ -62,6 +65,31 @@ pub struct Builder<'a> {
     has_warned: AtomicBool,
 }
 
+impl Request<'_> {
+    /// The wheel of a folder that is used in place and leaves nothing to a build, where the user has
+    /// nothing to say of how it is built.
+    fn plain(&self, package: &PlannedPackage) -> Result<Option<Plain>, BuildError> {
+        let Install::Directory {
+            path,
+            editable: true,
+        } = &package.install
+        else {
+            return Ok(None);
+        };
+        let BuildOptions {
+            hook, environment, ..
+        } = self.options;
+        let settings = self.settings.build.clone().under(&self.options.settings);
+        let is_told = hook.is_some()
+            || environment.contains_key(&package.name)
+            || settings.says_of(&package.name);
+        match is_told {
+            true => Ok(None),
+            false => Plain::of(package, path, &self.options.root),
+        }
+    }
+}
+
 impl<'a> Builder<'a> {
     /// Works out what every wheel that is to be built is made of.
     ///
@@ -71,6 +99,7 @@ impl<'a> Builder<'a> {
     pub fn new(request: Request<'a>) -> Result<Self, BuildError> {
         let mut builder = Self {
             request,
+            plain: BTreeMap::new(),
             resolver: None,
             recipes: BTreeMap::new(),
             inputs: Inputs::default(),
@@ -79,11 +108,17 @@ impl<'a> Builder<'a> {
             cores: Cores::new(thread::available_parallelism().map_or(1, usize::from)),
             has_warned: AtomicBool::new(false),
         };
-        let packages = request.plan.packages.iter().enumerate();
-        let mut sources = packages
-            .filter(|(_, package)| !is_wheel(package))
-            .peekable();
-        if let Some((_, first)) = sources.peek() {
+        let mut sources = Vec::new();
+        for (index, package) in request.plan.packages.iter().enumerate() {
+            match request.plain(package)? {
+                _ if is_wheel(package) => {}
+                Some(plain) => {
+                    builder.plain.insert(index, plain);
+                }
+                None => sources.push((index, package)),
+            }
+        }
+        if let Some((_, first)) = sources.first() {
             let resolver = RecipeResolver::new(&request, first)?;
             let mut known = HashMap::new();
             for (index, package) in sources {
@@ -97,29 +132,31 @@ impl<'a> Builder<'a> {
 
     /// Whether a package of the plan, by its index, is built.
     pub fn builds(&self, index: usize) -> bool {
-        self.recipes.contains_key(&index)
+        self.recipes.contains_key(&index) || self.plain.contains_key(&index)
     }
 
     /// How many wheels are to be had, built or stored.
     pub fn len(&self) -> usize {
-        self.recipes.len()
+        self.recipes.len() + self.plain.len()
     }
 
     /// Whether there is nothing to build.
     pub fn is_empty(&self) -> bool {
-        self.recipes.is_empty()
+        self.recipes.is_empty() && self.plain.is_empty()
     }
 
     /// What all the wheels are made of, by package: when it is the same, so are they. None where a
     /// lock gives no digest.
     pub fn keys(&self) -> BTreeMap<String, Option<String>> {
-        let recipes = self.recipes.values();
-        recipes
-            .map(|recipe| {
-                let key = recipe.key.as_ref().map(ToString::to_string);
-                (recipe.package.label(), key)
-            })
-            .collect()
+        let built = self.recipes.values().map(|recipe| {
+            let key = recipe.key.as_ref().map(ToString::to_string);
+            (recipe.package.label(), key)
+        });
+        let plain = self.plain.values().map(|plain| {
+            let key = Some(plain.digest().to_string());
+            (plain.file_name.clone(), key)
+        });
+        built.chain(plain).collect()
     }
 
     /// What has to be fetched for those that are not in the store: hand it to [`fetch::fetch`] with
@@ -186,6 +223,10 @@ impl<'a> Builder<'a> {
         if self.recipes.values().any(|one| self.stored(one).is_none()) {
             build_dir::sweep();
         }
+        for (&index, plain) in &self.plain {
+            progress.advance(1);
+            on_built(index, plain.store(self.request.store)?);
+        }
         thread::scope(|scope| {
             for (&index, recipe) in &self.recipes {
                 let made = move || {
@@ -233,7 +274,7 @@ impl<'a> Builder<'a> {
         Some(Wheel {
             file_name,
             blob,
-            is_new: false,
+            made: Made::Before,
         })
     }
 
@@ -384,7 +425,7 @@ impl<'a> Builder<'a> {
         Ok(Some(Wheel {
             file_name,
             blob,
-            is_new: true,
+            made: Made::Now,
         }))
     }
 

@@ -38,6 +38,19 @@ pub enum BuildError {
         wrong: String,
         remedy: String,
     },
+    /// Nothing says what it is built with.
+    #[error(
+        "{package} is built with {wrong}. What sources are built with is locked too, once, with uv on \
+         the PATH:\n  lockwright build-lock{from} --out {out}\n  uv lock --project {out}\nA lock in \
+         another place is named with --build-lock FILE, or as `lock` in [build] of the \
+         lockwright.toml beside the lock"
+    )]
+    NoBuildLock {
+        package: String,
+        wrong: String,
+        from: String,
+        out: Utf8PathBuf,
+    },
     #[error("{0}: a build requirement needs itself; lock a version of one that has a wheel")]
     Circle(String),
     #[error("{package} cannot be built: {reason}")]

@@ -301,7 +301,7 @@ pub fn lock_with_uv(
     interpreter: &Utf8Path,
     offline: bool,
 ) -> Result<Option<()>, String> {
-    let mut uv = Command::new(std::env::var_os("UV").unwrap_or_else(|| "uv".into()));
+    let mut uv = uv();
     uv.args(["lock", "--quiet", "--python", interpreter.as_str()])
         .current_dir(folder);
     // The project is the one in this folder, and what it says of sources counts.
@@ -325,6 +325,22 @@ pub fn lock_with_uv(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Whether there is a uv that can lock.
+pub fn has_uv() -> bool {
+    let version = uv().arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
+fn uv() -> Command {
+    Command::new(std::env::var_os("UV").unwrap_or_else(|| "uv".into()))
+}
+
+/// Whether a project's folder was written by `build-lock`.
+pub fn is_ours(folder: &Utf8Path) -> bool {
+    let text = std::fs::read_to_string(folder.join("pyproject.toml"));
+    text.is_ok_and(|text| text.starts_with(FIRST_LINE))
 }
 
 #[cfg(test)]

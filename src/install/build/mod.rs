@@ -15,6 +15,7 @@
 //!   the target's interpreter. Its wheel (MIT, <https://github.com/pypa/pyproject-hooks>) is part of
 //!   this program, so that every build is driven by the same bytes and none needs it locked. It is
 //!   contained ([`sandbox`]) and knows neither clock nor machine. Another hook is any command.
+//! - The project's own folders that are used in place need no build, where they are [`plain`].
 //! - [`Builder`] runs builds beside each other and beside the downloads, within the cores there are.
 
 mod advice;
@@ -27,6 +28,7 @@ mod folder;
 mod hook;
 mod inputs;
 pub mod lock_project;
+mod plain;
 mod project;
 mod recipe;
 mod requirements;
@@ -77,6 +79,8 @@ impl Anew {
 /// How sources are built.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
+    /// The folder of the environment's lock: its members may read what lies in it.
+    pub root: Utf8PathBuf,
     /// The lock with the build requirements.
     pub lock: Option<Utf8PathBuf>,
     /// Environment variables, by package.
@@ -99,6 +103,17 @@ pub struct BuildOptions {
     pub this: Utf8PathBuf,
 }
 
+/// How a wheel was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was built just now.
+    Now,
+    /// It was built before, and the store had it.
+    Before,
+    /// It needed no build.
+    Written,
+}
+
 /// A wheel that was built, in the store.
 #[derive(Debug, Clone)]
 pub struct Wheel {
@@ -106,6 +121,6 @@ pub struct Wheel {
     pub file_name: String,
     /// Its bytes.
     pub blob: Blob,
-    /// Whether it was built just now.
-    pub is_new: bool,
+    /// How it was come by.
+    pub made: Made,
 }

@@ -7,6 +7,7 @@
 use camino::Utf8PathBuf;
 use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
 
+use super::BuildOptions;
 use super::error::BuildError;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::ProjectSettings;
@@ -30,6 +31,8 @@ pub(super) enum Scope {
 /// The build lock, and what uv's settings add to it.
 pub(super) struct Requirements<'a> {
     lock: Option<(UvLock, ProjectSettings)>,
+    /// The folder of the environment's lock.
+    root: Utf8PathBuf,
     target: &'a PythonTarget,
     plan: &'a PythonPlan,
     selection: Selection,
@@ -39,18 +42,19 @@ pub(super) struct Requirements<'a> {
 impl<'a> Requirements<'a> {
     /// Reads the build lock. `no_binary` are packages that are built here as well.
     pub(super) fn new(
-        lock: Option<&Utf8PathBuf>,
+        options: &BuildOptions,
         target: &'a PythonTarget,
         plan: &'a PythonPlan,
         settings: BuildSettings,
         no_binary: Vec<PackageName>,
     ) -> Result<Self, BuildError> {
-        let lock = match lock {
+        let lock = match &options.lock {
             Some(file) => Some((UvLock::load(file)?, ProjectSettings::beside(file)?)),
             None => None,
         };
         Ok(Self {
             lock,
+            root: options.root.components().collect(),
             target,
             plan,
             selection: Selection {
@@ -160,9 +164,27 @@ impl<'a> Requirements<'a> {
         if wrong.is_empty() {
             return Ok(());
         }
+        let (package, wrong) = (package.label(), wrong.join(", "));
+        if *scope == Scope::Nothing {
+            // As short as it is where the command was given.
+            let here = std::env::current_dir().ok();
+            let is_here = here.is_some_and(|here| here == self.root);
+            return Err(BuildError::NoBuildLock {
+                package,
+                wrong,
+                from: match is_here {
+                    true => String::new(),
+                    false => format!(" {}", self.root),
+                },
+                out: match is_here {
+                    true => "build".into(),
+                    false => self.root.join("build"),
+                },
+            });
+        }
         Err(BuildError::Requirement {
-            package: package.label(),
-            wrong: wrong.join(", "),
+            package,
+            wrong,
             remedy: scope.remedy(),
         })
     }
@@ -184,11 +206,7 @@ impl Scope {
             Self::Environment => "it is built without isolation, so add that to what the project \
                                   depends on and run `uv lock`"
                 .into(),
-            Self::Nothing => "name a lock that has it with --build-lock FILE, or as `lock` in \
-                              [build] of the lockwright.toml beside the lock; `lockwright \
-                              build-lock --out build` writes the project and `uv lock --project \
-                              build` locks it"
-                .into(),
+            Self::Nothing => "name a lock that has it with --build-lock FILE".into(),
         }
     }
 }

@@ -36,7 +36,7 @@ impl<'a> RecipeResolver<'a> {
         let no_binary = request.no_binary.iter();
         let no_binary = no_binary.chain(&request.settings.no_binary_package);
         let requirements = Requirements::new(
-            options.lock.as_ref(),
+            options,
             &interpreter.target,
             request.plan,
             request.settings.build.clone().under(&options.settings),
