@@ -16,7 +16,7 @@ const ORDER: &[(&str, &[&str])] = &[
     ("decide", &["lock", "target", "plan", "manifest"]),
     ("obtain", &["store", "fetch", "source"]),
     ("install", &["python", "owners", "npm", "build", "assemble"]),
-    ("transform", &["patch", "elf", "nix", "records"]),
+    ("transform", &["patch", "elf", "nix", "oci", "records"]),
     ("inspect", &["diff", "sbom", "verify"]),
     ("component", &[]),
     ("cli", &[]),

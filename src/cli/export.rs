@@ -81,8 +81,10 @@ pub fn run(command: &ExportCommand) -> Outcome {
             (facts, Graph::npm(lock))
         }
     };
-    let bill = cyclonedx(&facts, &graph, &licenses(&facts));
-    let text = format!("{}\n", serde_json::to_string_pretty(&bill)?);
+    // Without a store no licences are known.
+    let store = Store::default_root().ok().filter(|root| root.is_dir());
+    let store = store.and_then(|root| Store::open(&root).ok());
+    let text = bill(&facts, &graph, store.as_ref())?;
     match &args.out {
         None => print(&text)?,
         Some(out) => {
@@ -94,13 +96,23 @@ pub fn run(command: &ExportCommand) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The licences that wheels in the store state. Without a store there are none.
-fn licenses(facts: &LockFacts) -> BTreeMap<(String, String), String> {
+/// The bill of facts, as it is written.
+///
+/// # Errors
+/// None that can be thought of.
+pub(super) fn bill(
+    facts: &LockFacts,
+    graph: &Graph,
+    store: Option<&Store>,
+) -> Result<String, serde_json::Error> {
+    let licenses = store.map(|store| licenses(facts, store));
+    let bill = cyclonedx(facts, graph, &licenses.unwrap_or_default());
+    Ok(format!("{}\n", serde_json::to_string_pretty(&bill)?))
+}
+
+/// The licences that wheels in a store state.
+fn licenses(facts: &LockFacts, store: &Store) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
-    let store = Store::default_root().ok().filter(|root| root.is_dir());
-    let Some(store) = store.and_then(|root| Store::open(&root).ok()) else {
-        return all;
-    };
     for (name, package) in facts.each() {
         let mut blobs = package.files.iter().filter_map(|file| {
             let blob = store.get(file.digest.as_ref()?)?;

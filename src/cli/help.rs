@@ -5,14 +5,19 @@ use clap::{Arg, Command, CommandFactory as _};
 use super::Cli;
 
 /// The commands whose options are more than a screen holds.
-const LONG: [&str; 5] = ["sync", "plan", "fetch", "build", "build-lock"];
+const LONG: [&str; 6] = ["sync", "image", "plan", "fetch", "build", "build-lock"];
 
 /// Of their options, those that `-h` shows.
-const SHORT: [&str; 27] = [
+const SHORT: [&str; 36] = [
     "allow_scripts",
+    "base",
     "clear",
+    "cmd",
     "compile_bytecode",
+    "entrypoint",
+    "env",
     "explain",
+    "expose",
     "extra",
     "file",
     "find_links",
@@ -21,6 +26,7 @@ const SHORT: [&str; 27] = [
     "link_mode",
     "locked",
     "mirror",
+    "name",
     "no_binary_package",
     "no_dev",
     "no_install_project",
@@ -34,8 +40,11 @@ const SHORT: [&str; 27] = [
     "python_version",
     "quiet",
     "store",
+    "tree",
+    "user",
     "vendor",
     "verbose",
+    "workdir",
 ];
 
 /// The command line as it is parsed, completed and documented.

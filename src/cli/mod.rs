@@ -14,6 +14,9 @@ mod fetch;
 mod hash;
 mod healing;
 mod help;
+mod image;
+mod image_args;
+mod image_lock;
 mod init;
 mod limit_args;
 mod man;
@@ -80,6 +83,7 @@ enum Command {
     Build(build::ComponentArgs),
     Fetch(fetch::FetchArgs),
     Hash(hash::HashArgs),
+    Image(Box<image::ImageArgs>),
     Init(init::InitArgs),
     Plan(plan::PlanArgs),
     Diff(Box<diff::DiffArgs>),
@@ -126,6 +130,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Build(args) => build::run(args, &cli.global),
         Command::Fetch(args) => fetch::run(args, &cli.global),
         Command::Hash(args) => hash::run(args),
+        Command::Image(args) => image::run(args, &cli.global),
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Diff(args) => diff::run(args),
@@ -152,6 +157,7 @@ impl Command {
             Self::BuildLock(args) => &args.network,
             Self::Build(args) => &args.network,
             Self::Fetch(args) => &args.network,
+            Self::Image(args) => &args.lock.network,
             Self::Diff(args) => &args.network,
             _ => return None,
         };

@@ -132,6 +132,16 @@ impl NodeProject {
         options.with_npmrc(&self.npmrc)
     }
 
+    /// The machine that it is planned for.
+    pub fn target(&self) -> &NodeTarget {
+        &self.target
+    }
+
+    /// What is left out.
+    pub fn omit(&self) -> &BTreeSet<Omit> {
+        &self.wanted.omit
+    }
+
     /// Packages that the lock has no digest of, or but one that can be forged.
     pub fn weak(&self) -> Vec<String> {
         let tarballs = self.plan.tarballs();

@@ -448,7 +448,11 @@ fn is_current(
     false
 }
 
-fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {
+/// Compiles the bytecode of an environment that has all its files.
+///
+/// # Errors
+/// When there is no interpreter of the target here.
+pub(super) fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {
     let Some(interpreter) = &chosen.interpreter else {
         return Err(
             "bytecode is made by the target's interpreter, and there is none here: leave \

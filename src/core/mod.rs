@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod digest;
 pub mod foreign;
 pub mod paths;
+pub mod pieces;
 pub mod place;
 pub mod progress;
 pub mod tree_path;

@@ -83,7 +83,8 @@ impl Arch {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// By any of the names that systems and wheels give it.
+    pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "x86_64" | "amd64" | "AMD64" => Self::X86_64,
             "aarch64" | "arm64" | "ARM64" => Self::Aarch64,

@@ -59,6 +59,7 @@ pub use facts::{ElfFacts, Kind, VersionNeed};
 pub use files::{ElfFile, Files};
 pub use glob::Glob;
 pub use machine::{Abi, Machine};
+pub(crate) use paths::expand;
 pub use read::MAGIC;
 pub use report::{Action, Missing, Outcome, Report};
 pub use resolve::{FoundLibrary, Resolved};

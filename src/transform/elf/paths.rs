@@ -6,7 +6,7 @@ use crate::core::paths::{normal, way};
 
 /// The folder that an entry of a search path means for a file in `origin`. `None` for entries that
 /// depend on something else: relative ones, and those with `$LIB` or `$PLATFORM` (see ld.so(8)).
-pub(super) fn expand(entry: &str, origin: &Utf8Path) -> Option<Utf8PathBuf> {
+pub(crate) fn expand(entry: &str, origin: &Utf8Path) -> Option<Utf8PathBuf> {
     let path = match origin_tail(entry) {
         Some(tail) => format!("{origin}{tail}"),
         None => entry.to_owned(),

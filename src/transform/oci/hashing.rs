@@ -1,0 +1,48 @@
+//! A reader that hashes what passes.
+
+use std::io::{self, Read};
+
+use crate::core::digest::{Algorithm, Digest, Hasher};
+
+/// A reader that hashes what it reads.
+pub struct Hashing<R> {
+    from: R,
+    hasher: Hasher,
+    length: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    /// Nothing has been read yet.
+    pub fn new(from: R, algorithm: Algorithm) -> Self {
+        Self {
+            from,
+            hasher: Hasher::new(algorithm),
+            length: 0,
+        }
+    }
+
+    /// Reads what is left: the digest of all, and its length.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn rest(mut self) -> io::Result<(Digest, u64)> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok((self.hasher.finish(), self.length))
+    }
+}
+
+impl<R> Hashing<io::Take<R>> {
+    /// The digest of what was read, and what it was read from.
+    pub fn finish(self) -> (Digest, R) {
+        (self.hasher.finish(), self.from.into_inner())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(to)?;
+        self.hasher.update(to.get(..read).unwrap_or_default());
+        self.length += read as u64;
+        Ok(read)
+    }
+}

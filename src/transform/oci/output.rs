@@ -1,0 +1,293 @@
+//! An image on its way to its place: a layout's folder, or one tar archive of it. Digests are taken
+//! while blobs are written, so a blob gets its name when it is whole.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tar::EntryType;
+
+use super::base::{blob_name, is_image};
+use super::tar::header;
+use super::{Image, OciError};
+use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::files::tree::Precious;
+
+const BLOCK: u64 = 512;
+
+/// What is in a layout's folder, and nothing else.
+const LAYOUT: [&str; 3] = ["blobs", "index.json", "oci-layout"];
+
+/// An image in the making. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Output {
+    path: Utf8PathBuf,
+    form: Form,
+    known: HashSet<String>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Folder(tempfile::TempDir),
+    /// The archive, and how long it is.
+    Tar(tempfile::NamedTempFile, u64),
+}
+
+/// A blob in the making.
+pub struct Blob {
+    hasher: Hasher,
+    size: u64,
+    /// In a folder: its file.
+    file: Option<File>,
+}
+
+/// Whether an image goes into one file; else it is a folder.
+pub fn is_archive(path: &Utf8Path) -> bool {
+    path.extension() == Some("tar")
+}
+
+impl Output {
+    /// Begins an image at `path`, where only another image may be.
+    ///
+    /// # Errors
+    /// When something else is there, or nothing can be written beside it.
+    pub fn begin(path: &Utf8Path, precious: &Precious) -> Result<Self, OciError> {
+        precious.check(path)?;
+        if let Ok(meta) = fs::symlink_metadata(path) {
+            let may_go = match meta.is_dir() {
+                true => !is_archive(path) && is_layout(path),
+                false => {
+                    is_archive(path) && meta.is_file() && Image::open(path, None, None).is_ok()
+                }
+            };
+            if !may_go {
+                return Err(OciError::Occupied(path.to_owned()));
+            }
+        }
+        let failed = |source| OciError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_str().is_empty() => parent,
+            _ => Utf8Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(failed)?;
+        let name = path.file_name().unwrap_or_default();
+        let prefix = format!(".lockwright-staged-{name}-");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        let form = if is_archive(path) {
+            builder.permissions(fs::Permissions::from_mode(0o666));
+            Form::Tar(builder.tempfile_in(parent).map_err(failed)?, 0)
+        } else {
+            let folder = builder.tempdir_in(parent).map_err(failed)?;
+            fs::create_dir_all(folder.path().join("blobs/sha256")).map_err(failed)?;
+            Form::Folder(folder)
+        };
+        let mut output = Self {
+            path: path.to_owned(),
+            form,
+            known: HashSet::new(),
+        };
+        if let Form::Tar(..) = output.form {
+            for folder in ["blobs/", "blobs/sha256/"] {
+                let header = header(("", folder), EntryType::Directory, 0o755, 0, "");
+                output.append(header.as_bytes())?;
+            }
+        }
+        Ok(output)
+    }
+
+    /// Begins a blob.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn blob(&mut self) -> Result<Blob, OciError> {
+        let file = match &mut self.form {
+            Form::Folder(folder) => {
+                let path = folder.path().join("blobs/.partial");
+                Some(File::create(path).map_err(|error| self.failed(error))?)
+            }
+            // Its header is written last, when its name is known.
+            Form::Tar(_, end) => {
+                *end += BLOCK;
+                None
+            }
+        };
+        Ok(Blob {
+            hasher: Hasher::new(Algorithm::Sha256),
+            size: 0,
+            file,
+        })
+    }
+
+    /// More of a blob.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, blob: &mut Blob, bytes: &[u8]) -> Result<(), OciError> {
+        blob.hasher.update(bytes);
+        match &blob.file {
+            Some(file) => {
+                let written = file.write_all_at(bytes, blob.size);
+                written.map_err(|error| self.failed(error))?;
+            }
+            None => self.append(bytes)?,
+        }
+        blob.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends a blob: its digest and size. One that is there already is not kept twice.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end(&mut self, blob: Blob) -> Result<(Digest, u64), OciError> {
+        let (digest, size) = (blob.hasher.finish(), blob.size);
+        let name = blob_name(&digest);
+        let is_new = self.known.insert(name.clone());
+        let failed = |error| OciError::Write {
+            path: self.path.clone(),
+            source: error,
+        };
+        match &mut self.form {
+            Form::Folder(folder) => {
+                let partial = folder.path().join("blobs/.partial");
+                fs::rename(partial, folder.path().join(name)).map_err(failed)?;
+            }
+            Form::Tar(file, end) => {
+                let start = *end - size - BLOCK;
+                if is_new {
+                    let header = header(("", &name), EntryType::Regular, 0o644, size, "");
+                    let written = file.as_file().write_all_at(header.as_bytes(), start);
+                    written.map_err(failed)?;
+                    let zeros = vec![0; (size.wrapping_neg() % BLOCK) as usize];
+                    self.append(&zeros)?;
+                } else {
+                    *end = start;
+                    file.as_file().set_len(start).map_err(failed)?;
+                }
+            }
+        }
+        Ok((digest, size))
+    }
+
+    /// A blob whose bytes are at hand.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn small_blob(&mut self, bytes: &[u8]) -> Result<(Digest, u64), OciError> {
+        let mut blob = self.blob()?;
+        self.write(&mut blob, bytes)?;
+        self.end(blob)
+    }
+
+    /// A file of the layout's own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), OciError> {
+        let size = bytes.len() as u64;
+        match &self.form {
+            Form::Folder(folder) => {
+                let written = fs::write(folder.path().join(name), bytes);
+                written.map_err(|error| self.failed(error))
+            }
+            Form::Tar(..) => {
+                let header = header(("", name), EntryType::Regular, 0o644, size, "");
+                self.append(header.as_bytes())?;
+                self.append(bytes)?;
+                self.append(&vec![0; (size.wrapping_neg() % BLOCK) as usize])
+            }
+        }
+    }
+
+    /// Whether it is one file.
+    pub fn is_archive(&self) -> bool {
+        matches!(self.form, Form::Tar(..))
+    }
+
+    /// Puts it into its place.
+    ///
+    /// # Errors
+    /// When it cannot be; what was there is there then.
+    pub fn commit(mut self) -> Result<(), OciError> {
+        if self.is_archive() {
+            self.append(&[0; 2 * BLOCK as usize])?;
+        }
+        let path = self.path;
+        let failed = |source| OciError::Write {
+            path: path.clone(),
+            source,
+        };
+        match self.form {
+            Form::Tar(file, _) => {
+                file.persist(&path).map_err(|error| failed(error.error))?;
+            }
+            Form::Folder(folder) => {
+                let open = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(folder.path(), open).map_err(failed)?;
+                if fs::symlink_metadata(&path).is_err() {
+                    return fs::rename(folder.keep(), &path).map_err(failed);
+                }
+                let staged = folder.path();
+                let place = path.as_std_path();
+                match renameat_with(CWD, staged, CWD, place, RenameFlags::EXCHANGE) {
+                    // What was there goes with the staging folder.
+                    Ok(()) => {}
+                    // Not every file system exchanges.
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                        let old = staged.with_extension("old");
+                        fs::rename(place, &old).map_err(failed)?;
+                        if let Err(error) = fs::rename(staged, place) {
+                            let _ = fs::rename(&old, place);
+                            return Err(failed(error));
+                        }
+                        fs::rename(&old, staged).map_err(failed)?;
+                    }
+                    Err(error) => return Err(failed(error.into())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), OciError> {
+        let written = match &mut self.form {
+            Form::Tar(file, end) => {
+                let written = file.as_file().write_all_at(bytes, *end);
+                *end += bytes.len() as u64;
+                written
+            }
+            Form::Folder(_) => Ok(()),
+        };
+        written.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> OciError {
+        OciError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// Whether a folder is a layout and nothing else, or empty.
+fn is_layout(path: &Utf8Path) -> bool {
+    let Ok(entries) = path.read_dir_utf8() else {
+        return false;
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => names.push(entry.file_name().to_owned()),
+            Err(_) => return false,
+        }
+    }
+    names.is_empty() || (is_image(path) && names.iter().all(|name| LAYOUT.contains(&name.as_str())))
+}

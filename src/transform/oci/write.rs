@@ -1,0 +1,184 @@
+//! The blobs and the words of an image, written.
+
+use std::io::Read as _;
+
+use serde_json::json;
+
+use super::OciError;
+use super::base::blob_name;
+use super::compress::Packed;
+use super::hashing::Hashing;
+use super::image::Request;
+use super::output::Output;
+use super::settings::platform;
+use super::spec::{
+    BASE_DIGEST, CONFIG, CYCLONEDX, Config, Descriptor, EMPTY, FULL_NAME, INDEX, Index, LAYER,
+    MANIFEST, Manifest, Names, REF_NAME,
+};
+use super::tar::{Items, lay_out};
+use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::progress::Progress;
+
+/// How much is copied at once, in bytes.
+const COPY: usize = 1 << 20;
+
+impl Request<'_> {
+    /// The base's layers, as they are.
+    pub(super) fn copy_base(
+        &self,
+        output: &mut Output,
+        layers: &mut Vec<Descriptor>,
+    ) -> Result<usize, OciError> {
+        let Some(base) = self.base else {
+            return Ok(0);
+        };
+        for layer in &base.manifest.layers {
+            let mut from = Hashing::new(base.blob(&layer.digest)?, layer.digest.algorithm());
+            let mut blob = output.blob()?;
+            let mut bytes = vec![0; COPY];
+            loop {
+                let read = from.read(&mut bytes).map_err(|source| OciError::Write {
+                    path: self.out.to_owned(),
+                    source,
+                })?;
+                match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
+                    Some(bytes) => output.write(&mut blob, bytes)?,
+                    None => break,
+                }
+            }
+            let (digest, size) = output.end(blob)?;
+            if layer.digest.algorithm() == Algorithm::Sha256 {
+                base.hold(&layer.digest, &digest)?;
+            }
+            layers.push(Descriptor {
+                digest,
+                size,
+                ..layer.clone()
+            });
+        }
+        Ok(base.manifest.layers.len())
+    }
+
+    /// A layer, read, compressed and hashed on every core.
+    pub(super) fn write_layer(
+        &self,
+        output: &mut Output,
+        items: &Items,
+        progress: &Progress,
+    ) -> Result<(Descriptor, Digest), OciError> {
+        let pieces = lay_out(items);
+        let mut diff_id = Hasher::new(Algorithm::Sha256);
+        let mut blob = output.blob()?;
+        let how = self.compression;
+        let failed = |source| OciError::Write {
+            path: self.out.to_owned(),
+            source,
+        };
+        pieces.in_order(
+            |at, packed: &mut Packed| {
+                pieces.fill(at, &mut packed.plain)?;
+                packed.pack(how).map_err(failed)
+            },
+            |packed| {
+                diff_id.update(&packed.plain);
+                progress.advance(packed.plain.len() as u64);
+                output.write(&mut blob, packed.written(how))
+            },
+        )?;
+        let (digest, size) = output.end(blob)?;
+        let media_type = format!("{LAYER}{}", how.suffix());
+        Ok((Descriptor::new(media_type, digest, size), diff_id.finish()))
+    }
+
+    /// The configuration, and the manifest that names all.
+    pub(super) fn write_manifest(
+        &self,
+        output: &mut Output,
+        config: &Config,
+        layers: Vec<Descriptor>,
+    ) -> Result<Descriptor, OciError> {
+        let (digest, size) = output.small_blob(&serde_json::to_vec(config)?)?;
+        let mut annotations = self.settings.annotations.clone();
+        if let Some(base) = self.base {
+            annotations.insert(BASE_DIGEST.to_owned(), base.digest.to_string());
+        }
+        if output.is_archive() {
+            // What Docker's and podman's own archives have.
+            let names: Vec<String> = layers
+                .iter()
+                .map(|layer| blob_name(&layer.digest))
+                .collect();
+            let docker = json!([{
+                "Config": blob_name(&digest),
+                "RepoTags": [self.name.full()],
+                "Layers": names,
+            }]);
+            output.file("manifest.json", &serde_json::to_vec(&docker)?)?;
+        }
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST.to_owned()),
+            artifact_type: None,
+            config: Descriptor::new(CONFIG, digest, size),
+            layers,
+            subject: None,
+            annotations,
+        };
+        let (digest, size) = output.small_blob(&serde_json::to_vec(&manifest)?)?;
+        Ok(Descriptor::new(MANIFEST, digest, size))
+    }
+
+    /// The bill of materials, as a manifest that refers to the image's (`manifest.md`, “Guidelines for
+    /// Artifact Usage”).
+    pub(super) fn write_sbom(
+        &self,
+        output: &mut Output,
+        image: &Descriptor,
+    ) -> Result<Option<Descriptor>, OciError> {
+        let Some(sbom) = self.sbom else {
+            return Ok(None);
+        };
+        let (digest, size) = output.small_blob(sbom)?;
+        let bill = Descriptor::new(CYCLONEDX, digest, size);
+        let (digest, size) = output.small_blob(b"{}")?;
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST.to_owned()),
+            artifact_type: Some(CYCLONEDX.to_owned()),
+            config: Descriptor::new(EMPTY, digest, size),
+            layers: vec![bill],
+            subject: Some(image.clone()),
+            annotations: Names::new(),
+        };
+        let (digest, size) = output.small_blob(&serde_json::to_vec(&manifest)?)?;
+        Ok(Some(Descriptor {
+            artifact_type: Some(CYCLONEDX.to_owned()),
+            ..Descriptor::new(MANIFEST, digest, size)
+        }))
+    }
+
+    /// What a layout begins with.
+    pub(super) fn write_index(
+        &self,
+        output: &mut Output,
+        manifest: Descriptor,
+        sbom: Option<Descriptor>,
+    ) -> Result<(), OciError> {
+        let annotations = Names::from([
+            (REF_NAME.to_owned(), self.name.tag.clone()),
+            (FULL_NAME.to_owned(), self.name.full()),
+        ]);
+        let image = Descriptor {
+            platform: Some(platform(self.arch)),
+            annotations,
+            ..manifest
+        };
+        let index = Index {
+            schema_version: 2,
+            media_type: Some(INDEX.to_owned()),
+            manifests: std::iter::once(image).chain(sbom).collect(),
+        };
+        output.file("index.json", &serde_json::to_vec(&index)?)?;
+        output.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
+}
