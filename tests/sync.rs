@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -474,4 +476,199 @@ fn store_list_counts_what_is_kept_beside_artifacts() {
         text.contains("of what is in them, ready to be placed in"),
         "{text}"
     );
+}
+
+/// Arguments in a help text: their names, and whether they take a value.
+fn words_of(help: &str) -> Vec<(String, bool)> {
+    let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+    let mut found = Vec::new();
+    for line in help.lines() {
+        // uv describes what is behind the name, npm what it is called alone.
+        let line = line.split("  ").find(|part| !part.trim().is_empty());
+        for part in line.unwrap_or_default().split(['[', ']', '|', ' ', ',']) {
+            let name = part.trim_end_matches("...");
+            let is_long = name.starts_with("--") && name.len() > 3;
+            let is_short = name.len() == 2 && name.starts_with('-');
+            if (is_long || is_short) && !name[2..].contains(is_end) {
+                let takes = line.is_some_and(|line| line.contains(&format!("{name} <")));
+                found.push((name.to_owned(), takes));
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|one, other| one.0 == other.0);
+    found
+}
+
+#[test]
+fn every_word_of_uv_sync_and_npm_ci_is_taken_or_answered() {
+    let temp = common::Temp::new();
+    let help = |program: camino::Utf8PathBuf, args: [&str; 2]| {
+        let output = Command::new(program)
+            .args(args)
+            .env("HOME", temp.path())
+            .output();
+        text(&output.unwrap().stdout)
+    };
+    let uv = help(common::uv(), ["sync", "--help"]);
+    let npm = help(common::npm(), ["ci", "--help"]);
+    let docs = std::fs::read_to_string(common::project().join("docs/words.md")).unwrap();
+    for (help, at_least) in [(&uv, 90), (&npm, 20)] {
+        let words = words_of(help);
+        assert!(words.len() >= at_least, "{words:?}");
+        for (word, takes_a_value) in words {
+            if ["--help", "-h", "--version", "-V"].contains(&word.as_str()) {
+                continue;
+            }
+            let mut ours = common::lockwright(&temp);
+            ours.args(["sync", &word]);
+            if takes_a_value {
+                ours.arg("1");
+            }
+            let said = text(&ours.output().unwrap().stderr);
+            assert!(
+                said.starts_with("error: ") && !said.contains("unexpected argument"),
+                "{word}: {said}"
+            );
+            assert!(!said.contains("tip: "), "{word}: {said}");
+        }
+    }
+    let variables = uv.split("[env: ").skip(1);
+    let variables: Vec<&str> = variables
+        .map(|rest| rest.split('=').next().unwrap())
+        .collect();
+    assert!(variables.len() > 20, "{variables:?}");
+    for variable in variables {
+        assert!(docs.contains(&format!("`{variable}`")), "{variable}");
+    }
+}
+
+#[test]
+fn what_would_be_done_is_said_and_not_done() {
+    let scratch = Scratch::new();
+    let (_, said) = scratch.ok(&["sync", "--dry-run"]);
+    assert!(said.contains("Would place"), "{said}");
+    let said = scratch.fails(&["sync", "--check"]);
+    assert!(said.contains("sync would place"), "{said}");
+    assert!(!scratch.venv().exists());
+    scratch.ok(&["sync", "--no-cache"]);
+    let store = scratch.folder.path().join("store");
+    assert!(!store.join("v1/files").exists());
+    for again in ["--dry-run", "--check"] {
+        let (_, said) = scratch.ok(&["sync", again]);
+        assert!(said.contains("is as the lock has it"), "{said}");
+    }
+}
+
+#[test]
+fn a_script_has_an_environment_of_its_own() {
+    let scratch = Scratch::new();
+    let project = scratch.project();
+    let lock = std::fs::read_to_string(project.join("uv.lock")).unwrap();
+    let package = |name: &str| {
+        let start = lock
+            .find(&format!("[[package]]\nname = \"{name}\""))
+            .unwrap();
+        let text = &lock[start..];
+        let end = text[1..]
+            .find("[[package]]")
+            .map_or(text.len(), |end| end + 1);
+        text[..end].to_owned()
+    };
+    let name = lock
+        .split("[[package]]\nname = \"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .find(|name| {
+            let text = package(name);
+            text.contains("wheels = [") && !text.contains("dependencies = [")
+        })
+        .unwrap();
+    let text = format!(
+        "version = 1\nrevision = 3\nrequires-python = \">=3.9\"\n\n[manifest]\nrequirements = \
+         [{{ name = \"{name}\" }}]\n\n{}",
+        package(name)
+    );
+    std::fs::write(project.join("s.py.lock"), text).unwrap();
+    let script = |settings: &str| {
+        let text = format!(
+            "#!/usr/bin/env python\n# /// script\n# dependencies = [\"{name}\"]\n{settings}# ///\nprint()\n"
+        );
+        std::fs::write(project.join("s.py"), text).unwrap();
+    };
+    script("");
+    scratch.ok(&["sync", "s.py"]);
+    assert!(project.join("s.venv/bin/python").exists());
+    assert!(!scratch.venv().exists());
+    let (_, said) = scratch.ok(&["sync", "--script", "s.py"]);
+    assert!(said.contains("is as the lock has it"), "{said}");
+    script(&format!(
+        "# [tool.uv]\n# no-binary-package = [\"{name}\"]\n"
+    ));
+    let said = scratch.fails(&["sync", "s.py"]);
+    assert!(said.contains("no-binary"), "{said}");
+    script("# [tool.uv]\n# no-binary = \n");
+    let said = scratch.fails(&["plan", "s.py"]);
+    assert!(said.contains("s.py:5"), "{said}");
+    std::fs::remove_file(project.join("s.py.lock")).unwrap();
+    let said = scratch.fails(&["sync", "s.py"]);
+    assert!(said.contains("uv lock --script"), "{said}");
+}
+
+#[test]
+fn where_the_environment_goes_is_said_from_the_lock_on() {
+    let scratch = Scratch::new();
+    let project = scratch.project();
+    std::fs::create_dir(project.join("below")).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_lockwright"))
+        .args(["sync", "--project", ".."])
+        .current_dir(project.join("below"))
+        .env("LOCKWRIGHT_STORE", scratch.folder.path().join("store"))
+        .env("UV_PROJECT_ENVIRONMENT", "rel")
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert!(project.join("rel/bin/python").exists());
+    scratch.ok(&["--directory", "below", "sync", "..", "--out", "here"]);
+    assert!(project.join("below/here/bin/python").exists());
+}
+
+#[test]
+fn other_tools_locks_are_told_what_they_are() {
+    let scratch = Scratch::new();
+    let folder = scratch.folder.path().join("empty");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, what, remedy) in [
+        ("poetry.lock", "Poetry's", "migrate-to-uv"),
+        ("pylock.toml", "PEP 751", "uv lock"),
+        ("pylock.dev.toml", "PEP 751", "uv lock"),
+        (
+            "requirements.txt",
+            "a list of requirements",
+            "uv add --requirements",
+        ),
+        (
+            "dev-requirements.txt",
+            "a list of requirements",
+            "uv add --requirements",
+        ),
+        ("pnpm-lock.yaml", "pnpm's", "--package-lock-only"),
+        ("yarn.lock", "Yarn's", "--package-lock-only"),
+    ] {
+        let file = folder.join(name);
+        std::fs::write(&file, "x").unwrap();
+        for given in [&file, &folder] {
+            let said = scratch.fails(&["sync", given.to_str().unwrap()]);
+            if given == &file || !name.starts_with("dev") && !name.starts_with("pylock.d") {
+                assert!(
+                    said.contains(what) && said.contains(remedy),
+                    "{name}: {said}"
+                );
+            }
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+    std::fs::write(scratch.project().join("package-lock.json"), "{}").unwrap();
+    let (_, said) = scratch.ok(&["sync"]);
+    assert!(said.contains("Of two locks this takes uv.lock"), "{said}");
 }

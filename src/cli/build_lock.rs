@@ -49,7 +49,7 @@ impl BuildLockArgs {
     /// The build lock that a project without one is given, in the folder `build` beside its lock.
     pub fn of(args: &SyncArgs, lock: &Utf8Path) -> Self {
         Self {
-            path: args.path.clone(),
+            path: args.path().to_owned(),
             out: lock.with_file_name(FOLDER),
             no_lock: false,
             selection: args.selection.clone(),

@@ -22,6 +22,7 @@ mod limit_args;
 mod man;
 mod network_args;
 mod node_args;
+mod npm_flags;
 mod outputs;
 mod patch;
 mod plan;
@@ -36,6 +37,7 @@ mod sync;
 mod sync_node;
 mod table;
 mod verify;
+mod words;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -74,6 +76,41 @@ pub struct Global {
     /// Say nothing but errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// Go to this folder first
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "UV_WORKING_DIR",
+        hide_env_values = true
+    )]
+    directory: Option<Utf8PathBuf>,
+    /// Draw no progress bars
+    #[arg(long, global = true, hide = true, env = "UV_NO_PROGRESS",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    no_progress: bool,
+    /// Colours: auto, always or never
+    #[arg(long, global = true, hide = true, value_name = "WHEN")]
+    color: Option<clap::ColorChoice>,
+}
+
+impl Global {
+    /// Sets what the whole run goes by.
+    fn begin(&self) -> Result<(), Failure> {
+        if let Some(folder) = &self.directory {
+            let moved = std::env::set_current_dir(folder);
+            moved.map_err(|error| format!("cannot go to {folder} (--directory): {error}"))?;
+        }
+        if self.no_progress {
+            crate::core::progress::be_quiet();
+        }
+        match self.color {
+            Some(clap::ColorChoice::Always) => anstream::ColorChoice::Always.write_global(),
+            Some(clap::ColorChoice::Never) => anstream::ColorChoice::Never.write_global(),
+            Some(clap::ColorChoice::Auto) | None => {}
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,8 +147,15 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(help::command)
         .var(completions::VARIABLE)
         .complete();
-    let matches = help::command().get_matches();
+    let matches = match help::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return words::refuse(&error),
+    };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Err(error) = cli.global.begin() {
+        anstream::eprintln!("{}", sentences(error.as_ref()));
+        return ExitCode::from(1);
+    }
     start_log(&cli.global);
     let outcome = healing::healing(|| run(&cli), || cli.command.store());
     match outcome {
@@ -191,42 +235,113 @@ fn absolute(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
     })
 }
 
-/// Locks of other tools, which people have in the place of npm's.
-const OTHERS: [&str; 4] = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
+/// Locks of other tools: what they are, and how what they lock is had here.
+const OTHERS: [(&str, &str, &str); 9] = [
+    ("yarn.lock", "is Yarn's", NPM),
+    ("pnpm-lock.yaml", "is pnpm's", NPM),
+    ("bun.lock", "is Bun's", NPM),
+    ("bun.lockb", "is Bun's", NPM),
+    (
+        "poetry.lock",
+        "is Poetry's",
+        "uv.lock is: `uvx migrate-to-uv` takes a project over, and `uv lock` makes it where \
+         [project] has the dependencies",
+    ),
+    ("pdm.lock", "is PDM's", UV),
+    (
+        "Pipfile.lock",
+        "is Pipenv's",
+        "uv.lock is: `uvx migrate-to-uv` takes a project over",
+    ),
+    ("pylock.toml", "is a lock by PEP 751", UV),
+    (
+        "requirements.txt",
+        "is a list of requirements",
+        "uv.lock is: `uv init --bare` and `uv add --requirements requirements.txt` make it",
+    ),
+];
+
+const NPM: &str = "npm's package-lock.json is: make it with `npm install --package-lock-only`";
+const UV: &str = "uv.lock is: make it with `uv lock`, in the project's folder";
+
+/// What is said of another tool's lock.
+fn other_lock(file: &Utf8Path) -> Option<String> {
+    let name = file.file_name().unwrap_or_default();
+    let is_pylock = name.starts_with("pylock.") && name.ends_with(".toml");
+    let is_list = name.ends_with(".txt") && name.contains("requirements");
+    let known = match name {
+        _ if is_pylock => "pylock.toml",
+        _ if is_list => "requirements.txt",
+        name => name,
+    };
+    let found = OTHERS.iter().find(|(other, ..)| *other == known);
+    found.map(|(_, what, remedy)| format!("{file} {what} and is not read; {remedy}"))
+}
 
 /// The lock that is meant by a folder or a lock's own path.
 fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let absolute = absolute(path)?;
-    let remedy = "make it with `npm install --package-lock-only`";
     if absolute.is_file() {
-        let name = absolute.file_name().unwrap_or_default();
-        if OTHERS.contains(&name) {
-            let why = format!("{absolute} is not read, but npm's package-lock.json is: {remedy}");
-            return Err(why.into());
+        if let Some(other) = other_lock(&absolute) {
+            return Err(other.into());
         }
-        return Ok(absolute);
+        return match absolute.extension() {
+            Some("py") => lock_of_script(absolute),
+            _ => Ok(absolute),
+        };
     }
     let lock = absolute.join("uv.lock");
     if lock.is_file() {
         return Ok(lock);
     }
     let project = absolute.join("pyproject.toml").is_file();
+    let others = OTHERS.iter().map(|(name, ..)| absolute.join(name));
+    let other = others
+        .filter(|file| file.is_file())
+        .find_map(|file| other_lock(&file));
+    let other = other.map_or_else(String::new, |other| format!(" ({other})"));
     Err(if !absolute.exists() {
         format!("there is no {path}: give a project's folder, its uv.lock or its package-lock.json")
             .into()
     } else if project {
-        format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`").into()
+        format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`{other}")
+            .into()
     } else if absolute.join("package.json").is_file() {
-        let other = OTHERS.iter().find(|name| absolute.join(name).is_file());
-        let other = other.map_or_else(String::new, |name| format!(" ({name} is not read)"));
-        format!("{absolute} has a package.json and no package-lock.json{other}: {remedy}").into()
+        format!(
+            "{absolute} has a package.json and no package-lock.json: make it with `npm install \
+             --package-lock-only`{other}"
+        )
+        .into()
     } else {
         format!(
             "{absolute} has neither a uv.lock nor a package-lock.json: give a project's folder, or \
-             its lock"
+             its lock{other}"
         )
         .into()
     })
+}
+
+/// The lock of a script that says itself what it needs (PEP 723), as uv has it beside the script.
+fn lock_of_script(script: Utf8PathBuf) -> Result<Utf8PathBuf, Failure> {
+    let lock = Utf8PathBuf::from(format!("{script}.lock"));
+    match lock.is_file() {
+        true => Ok(lock),
+        false => {
+            Err(format!("{script} has no lock: make it with `uv lock --script {script}`").into())
+        }
+    }
+}
+
+/// Says which of two locks of one folder is taken, and how the other is.
+fn say_of_both(path: &Utf8Path) -> std::io::Result<()> {
+    let folder = absolute(path)?;
+    let other = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| folder.join(name));
+    if let Some(other) = other.iter().find(|lock| lock.is_file())
+        && folder.join("uv.lock").is_file()
+    {
+        eprintln!("Of two locks this takes uv.lock; the other is taken by its name: {other}");
+    }
+    Ok(())
 }
 
 /// An npm lock that is meant by its own path, or by a folder that has no uv.lock.

@@ -1,14 +1,16 @@
 //! Arguments that say where artifacts come from and are kept.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use tempfile::TempDir;
 use url::Url;
 
 use super::Failure;
+use super::python_args::is_true;
 use crate::obtain::fetch::credentials::Credentials;
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
 use crate::obtain::fetch::{FetchOptions, RetryPolicy, Route};
@@ -34,6 +36,9 @@ pub struct StoreArgs {
     /// The store, once it is open: one for the whole run.
     #[arg(skip)]
     opened: OnceLock<Store>,
+    /// The folder of a store that is for this run alone.
+    #[arg(skip)]
+    held: OnceLock<Arc<TempDir>>,
 }
 
 impl StoreArgs {
@@ -56,6 +61,23 @@ impl StoreArgs {
         };
         Ok(self.opened.get_or_init(|| store).clone())
     }
+
+    /// A store that is gone when the run ends.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    fn open_for_now(&self) -> Result<Store, Failure> {
+        if let Some(store) = self.opened.get() {
+            return Ok(store.clone());
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("lockwright-store-")
+            .tempdir()?;
+        let root = Utf8PathBuf::try_from(folder.path().to_path_buf())?;
+        let store = Store::open(&root)?.packed();
+        let _ = self.held.set(Arc::new(folder));
+        Ok(self.opened.get_or_init(|| store).clone())
+    }
 }
 
 /// Where from.
@@ -64,6 +86,10 @@ impl StoreArgs {
 pub struct NetworkArgs {
     #[command(flatten)]
     store: StoreArgs,
+    /// Keep nothing: everything is fetched anew, and forgotten in the end [env: UV_NO_CACHE, where
+    /// no store is named]
+    #[arg(long, short = 'n')]
+    no_cache: bool,
     /// Open no socket: what is not in the store or a --find-links folder is an error
     #[arg(long, env = "UV_OFFLINE", value_parser = FalseyValueParser::new())]
     offline: bool,
@@ -107,8 +133,9 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     retries: u32,
-    /// Take this package's artifacts although the lock gives no digest for them (repeatable)
-    #[arg(long, value_name = "NAME")]
+    /// Take this package's artifacts although the lock gives no digest for them: `all` stands for
+    /// every package (repeatable, or separated by commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     allow_unhashed: Vec<String>,
     /// Take md5 and sha1 for digests
     #[arg(long)]
@@ -121,7 +148,12 @@ impl NetworkArgs {
     /// # Errors
     /// When its folder cannot be told or made.
     pub fn store(&self) -> Result<Store, Failure> {
-        self.store.open()
+        // A store that is named is meant, whatever a variable says to uv.
+        let said = || std::env::var("UV_NO_CACHE").is_ok_and(|value| is_true(&value));
+        match self.no_cache || (self.store.store.is_none() && said()) {
+            true => self.store.open_for_now(),
+            false => self.store.open(),
+        }
     }
 
     /// The store, if it was opened.

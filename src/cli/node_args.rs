@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use super::npm_flags::NpmFlags;
 use super::{Failure, completions};
 use crate::core::digest::Digest;
 use crate::decide::lock::npm::NpmLock;
@@ -63,6 +64,8 @@ pub struct NodeArgs {
     /// Do not write node_modules/.package-lock.json, npm's own record
     #[arg(long)]
     pub no_hidden_lockfile: bool,
+    #[command(flatten)]
+    flags: NpmFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -184,8 +187,13 @@ impl NodeArgs {
             (self.registry.is_some(), "--registry"),
             (self.no_hidden_lockfile, "--no-hidden-lockfile"),
         ];
-        match options.iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(format!(
+        let given = options.iter().find(|(given, _)| *given);
+        let setting = || (self.flags.settings().first()).map(|(key, _)| format!("--{key}"));
+        match given
+            .map(|(_, option)| (*option).to_owned())
+            .or_else(setting)
+        {
+            Some(option) => Err(format!(
                 "{option} says something of a package-lock.json, and {lock} is none: leave it out"
             )
             .into()),
@@ -199,7 +207,9 @@ impl NodeArgs {
     /// When it cannot be read or planned.
     pub fn open(&self, file: &Utf8Path) -> Result<NodeProject, Failure> {
         let lock = NpmLock::load(file)?;
-        let npmrc = Npmrc::read(lock.folder())?.with_registry(self.registry.as_ref());
+        let npmrc = Npmrc::read(lock.folder())?
+            .with(self.flags.settings())
+            .with_registry(self.registry.as_ref());
         if npmrc.is_set("ignore-scripts") && !self.allow_scripts.is_empty() {
             return Err(
                 "ignore-scripts=true is set, in .npmrc or npm_config_ignore_scripts, and \

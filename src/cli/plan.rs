@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::node_args::NodeArgs;
-use super::python_args::{SelectionArgs, TargetArgs};
+use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 use super::table::columns;
 use super::{Outcome, print};
 use crate::core::progress::count;
@@ -19,6 +19,8 @@ pub struct PlanArgs {
     /// A project's folder, or its lock
     #[arg(default_value = ".")]
     path: Utf8PathBuf,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,11 +34,12 @@ pub struct PlanArgs {
 
 /// Runs the command.
 pub fn run(args: &PlanArgs) -> Outcome {
-    if let Some(lock) = super::find_npm_lock(&args.path)? {
+    let path = args.elsewhere.path(&args.path);
+    if let Some(lock) = super::find_npm_lock(path)? {
         return super::plan_node::run(&lock, &args.node, args.json);
     }
-    args.node.refuse(&args.path)?;
-    let project = args.selection.open(&args.path)?;
+    args.node.refuse(path)?;
+    let project = args.selection.open(path)?;
     let cache = crate::obtain::store::Store::default_root()
         .map(|root| root.join("interpreters"))
         .ok();

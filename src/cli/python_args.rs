@@ -131,6 +131,28 @@ pub struct SelectionArgs {
     frozen: bool,
 }
 
+/// Where the project is, in uv's words.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ElsewhereArgs {
+    /// The project's folder, as it is said to uv
+    #[arg(long, value_name = "DIR", env = "UV_PROJECT", hide = true)]
+    project: Option<Utf8PathBuf>,
+    /// A script that has a lock, as it is said to uv
+    #[arg(long, value_name = "SCRIPT", hide = true)]
+    script: Option<Utf8PathBuf>,
+}
+
+impl ElsewhereArgs {
+    /// What is meant, where the command's own argument says `path`.
+    pub fn path<'a>(&'a self, path: &'a Utf8Path) -> &'a Utf8Path {
+        let said = self.script.as_deref().or(self.project.as_deref());
+        match path.as_str() {
+            "." => said.unwrap_or(path),
+            _ => path,
+        }
+    }
+}
+
 /// A project as the command line means it.
 #[derive(Debug)]
 pub struct Project {
@@ -282,7 +304,7 @@ fn member_at(lock: &UvLock, folder: &Utf8Path) -> Option<PackageName> {
 }
 
 /// As clap reads a flag's environment variable.
-fn is_true(value: &str) -> bool {
+pub fn is_true(value: &str) -> bool {
     !matches!(
         value.to_lowercase().as_str(),
         "" | "0" | "n" | "no" | "f" | "false" | "off"
@@ -297,7 +319,8 @@ pub struct TargetArgs {
     /// then the first on the PATH that fits the lock
     #[arg(short, long, value_name = "PYTHON", env = "UV_PYTHON")]
     python: Option<String>,
-    /// Install for this Python, with no interpreter of it here: 3.14, 3.14.2, 3.14t
+    /// Install for this Python, with no interpreter of it here: 3.14 (the first release of it that
+    /// the lock takes), 3.14.2, 3.14t
     #[arg(long, value_name = "VERSION")]
     python_version: Option<String>,
     /// Install for this platform: linux, macos, windows, a triple such as
@@ -348,8 +371,9 @@ impl TargetArgs {
                     .map(|arch| format!("{arch}-unknown-linux-gnu"))?
                     .parse()?,
             };
+            let wanted = lock.requires_python.as_ref();
             return Ok(Chosen {
-                target: PythonTarget::named(version, platform)?,
+                target: PythonTarget::named_for(version, platform, wanted)?,
                 interpreter: None,
             });
         }

@@ -13,11 +13,12 @@ use super::build_lock::{self, BuildLockArgs};
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
-use super::python_args::{Chosen, Project, SelectionArgs, TargetArgs, lock_of};
+use super::python_args::{Chosen, ElsewhereArgs, Project, SelectionArgs, TargetArgs, lock_of};
 use super::sync_node::{self, NodeSync};
 use super::{Failure, Global, Outcome, outputs, print};
 
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::paths;
 use crate::core::progress::{Progress, bytes, count};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
@@ -40,21 +41,35 @@ use crate::obtain::store::{Look, Store};
 /// file that is a hard link of others and has kept its size and time.
 #[derive(Debug, Args)]
 pub struct SyncArgs {
-    /// A project's folder, or its lock; of a folder that has both a uv.lock and a package-lock.json,
-    /// the former
+    /// A project's folder, its lock, or a script that has one (SCRIPT.py, with SCRIPT.py.lock beside
+    /// it); of a folder that has both a uv.lock and a package-lock.json, the former
     #[arg(default_value = ".")]
-    pub(super) path: Utf8PathBuf,
-    /// Where the environment goes [default: .venv beside the lock]
-    #[arg(long, short, value_name = "DIR", env = "UV_PROJECT_ENVIRONMENT")]
+    path: Utf8PathBuf,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
+    /// Where the environment goes [default: .venv beside the lock, SCRIPT.venv beside a script; env:
+    /// UV_PROJECT_ENVIRONMENT, relative to the lock's folder]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do nothing, and fail where something would have to be done
+    #[arg(long)]
+    check: bool,
     /// Replace an environment that is there, whoever made it, and say what it was
     #[arg(long)]
     clear: bool,
     /// Make it anew, builds included, though nothing has changed
-    #[arg(long, alias = "force-reinstall")]
+    #[arg(long, aliases = ["force-reinstall", "refresh"])]
     reinstall: bool,
     /// Make it anew, and build this package again (repeatable, several at once with commas)
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        alias = "refresh-package"
+    )]
     reinstall_package: Vec<String>,
     /// Refuse packages that bring different bytes for one path
     #[arg(long)]
@@ -125,11 +140,16 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
-    if let Some(lock) = super::find_npm_lock(&args.path)? {
+    let path = args.path();
+    if !global.quiet {
+        super::say_of_both(path)?;
+    }
+    if let Some(lock) = super::find_npm_lock(path)? {
         let args = NodeSync {
             lock: &lock,
             out: args.out.as_deref(),
             clear: args.clear,
+            look: args.look(),
             anew: anew(args, str::to_owned),
             json: args.json,
             node: &args.node,
@@ -138,10 +158,10 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         };
         return sync_node::run(&args, global);
     }
-    args.node.refuse(&args.path)?;
+    args.node.refuse(path)?;
     match python(args, global) {
         Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {
-            let lock = lock_of(&args.path)?;
+            let lock = lock_of(path)?;
             build_lock::run(&BuildLockArgs::of(args, &lock), global)?;
             if !global.quiet {
                 eprintln!("Commit what is in {}", lock.with_file_name(FOLDER));
@@ -150,6 +170,59 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         }
         outcome => outcome,
     }
+}
+
+/// What a run does that changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DryRun {
+    /// It says what would be done.
+    Say,
+    /// It fails besides.
+    Check,
+}
+
+impl DryRun {
+    /// Says what would be done.
+    ///
+    /// # Errors
+    /// When nothing should have to be done.
+    pub(super) fn say(self, what: &str) -> Outcome {
+        match self {
+            Self::Say => {
+                eprintln!("Would {what}");
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Check => Err(format!("it is not as the lock has it: sync would {what}").into()),
+        }
+    }
+}
+
+impl SyncArgs {
+    /// What is meant: a project's folder, a lock or a script.
+    pub(super) fn path(&self) -> &Utf8Path {
+        self.elsewhere.path(&self.path)
+    }
+
+    fn look(&self) -> Option<DryRun> {
+        let said = self.dry_run.then_some(DryRun::Say);
+        self.check.then_some(DryRun::Check).or(said)
+    }
+}
+
+/// Where the environment goes.
+fn place_of(args: &SyncArgs) -> Result<Utf8PathBuf, Failure> {
+    if let Some(out) = &args.out {
+        return Ok(super::absolute(out)?);
+    }
+    let lock = lock_of(args.path())?;
+    if lock.file_name() != Some("uv.lock") {
+        return Ok(lock.with_extension("").with_extension("venv"));
+    }
+    let variable = std::env::var("UV_PROJECT_ENVIRONMENT").unwrap_or_default();
+    Ok(match variable.as_str() {
+        "" => lock.with_file_name(".venv"),
+        said => paths::normal(&lock.with_file_name(said)),
+    })
 }
 
 /// Whether nothing says what a source is built with.
@@ -165,10 +238,7 @@ fn lacks_build_lock(error: &(dyn std::error::Error + 'static)) -> bool {
 fn python(args: &SyncArgs, global: &Global) -> Outcome {
     let start = Instant::now();
     let store = args.network.store()?;
-    let dest = match &args.out {
-        Some(out) => super::absolute(out)?,
-        None => lock_of(&args.path)?.with_file_name(".venv"),
-    };
+    let dest = place_of(args)?;
     let anew = anew(args, |name| match name.parse::<PackageName>() {
         Ok(name) => name.to_string(),
         Err(_) => name.to_owned(),
@@ -179,7 +249,7 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
         lock,
         settings,
         selection,
-    } = args.selection.open(&args.path)?;
+    } = args.selection.open(args.path())?;
     let chosen = args
         .target
         .choose(&lock, Some(&store.root().join("interpreters")))?;
@@ -234,6 +304,11 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
             let packages = count(packages.len(), "package");
             format!("{dest} is as the lock has it: {packages}")
         });
+    }
+
+    if let Some(look) = args.look() {
+        let packages = count(packages.len(), "package");
+        return look.say(&format!("place {packages} in {dest}"));
     }
 
     let tree = Tree::stage(

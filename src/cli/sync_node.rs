@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
+use super::sync::DryRun;
 use super::{Global, Outcome, outputs, print};
 use crate::core::progress::{bytes, count};
 use crate::files::tree::Precious;
@@ -24,6 +25,7 @@ pub struct NodeSync<'a> {
     pub lock: &'a Utf8Path,
     pub out: Option<&'a Utf8Path>,
     pub clear: bool,
+    pub look: Option<DryRun>,
     pub anew: Anew,
     pub json: bool,
     pub node: &'a NodeArgs,
@@ -96,6 +98,10 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
                 count(project.plan.packages.len(), "package")
             )
         });
+    }
+    if let Some(look) = args.look {
+        let packages = count(project.plan.packages.len(), "package");
+        return look.say(&format!("place {packages} in {root}/node_modules"));
     }
     let mut precious = Precious::default();
     outputs::of_npm(&mut precious, &project.lock);

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// `(back end's module, requires, where the package is, more of the pyproject.toml)`
-const PLAIN: [(&str, &str, &str, &str); 10] = [
+const PLAIN: [(&str, &str, &str, &str); 7] = [
     ("uv_build", "uv_build>=0.13", "src/", ""),
     (
         "uv_build",
@@ -14,7 +14,6 @@ const PLAIN: [(&str, &str, &str, &str); 10] = [
         "[tool.uv.build-backend]\nmodule-root = ''\n",
     ),
     ("hatchling.build", "hatchling", "src/", ""),
-    ("hatchling.build", "hatchling", "", ""),
     (
         "hatchling.build",
         "hatchling>=1.5",
@@ -22,8 +21,6 @@ const PLAIN: [(&str, &str, &str, &str); 10] = [
         "[tool.hatch.build.targets.wheel]\npackages = ['lib/my_app']\n",
     ),
     ("flit_core.buildapi", "flit_core>=3.2", "", ""),
-    ("flit_core.buildapi", "flit_core", "src/", ""),
-    ("poetry.core.masonry.api", "poetry-core", "src/", ""),
     (
         "poetry.core.masonry.api",
         "poetry-core>=2",

@@ -131,6 +131,15 @@ impl Npmrc {
         self
     }
 
+    /// Settings of the command line, which stand above all.
+    #[must_use]
+    pub fn with(mut self, settings: Vec<(&str, String)>) -> Self {
+        let settings = settings.into_iter();
+        self.values
+            .extend(settings.map(|(key, value)| (key.to_owned(), value)));
+        self
+    }
+
     pub(crate) fn add(&mut self, text: &str, variable: impl Fn(&str) -> Option<String>) {
         // `omit[]=dev` and `omit[]=optional`, one below the other, are a list.
         let mut lists = BTreeSet::new();

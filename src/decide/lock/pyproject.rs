@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use pep508_rs::{ExtraName, PackageName};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -194,6 +194,12 @@ impl Pyproject {
     /// # Errors
     /// When one is there and cannot be read.
     pub fn beside(lock: &Utf8Path) -> Result<Option<Self>, LockError> {
+        if let Some(script) = script_of(lock) {
+            return match read(&script)? {
+                Some(text) => Self::parse(&inline(&text), &script).map(Some),
+                None => Ok(None),
+            };
+        }
         let file = lock.with_file_name("pyproject.toml");
         let mut project = match read(&file)? {
             Some(text) => Some(Self::parse(&text, &file)?),
@@ -265,6 +271,32 @@ impl ProjectSettings {
             .collect();
         self.build = settings.build;
     }
+}
+
+/// The script that a lock is of (uv calls it `SCRIPT.py.lock`).
+fn script_of(lock: &Utf8Path) -> Option<Utf8PathBuf> {
+    let script = lock.file_name()?.strip_suffix(".lock")?;
+    script.ends_with(".py").then(|| lock.with_file_name(script))
+}
+
+/// What a script says of itself (PEP 723): the comments of its block `script`, as TOML. Lines before it
+/// are empty, so that errors have the right place.
+fn inline(text: &str) -> String {
+    let mut is_inside = false;
+    let mut is_over = false;
+    let mut found = String::new();
+    for line in text.lines() {
+        match line.strip_prefix('#') {
+            _ if is_over => break,
+            Some(" /// script") if !is_inside => is_inside = true,
+            Some(" ///") if is_inside => is_over = true,
+            Some(rest) if is_inside => found.push_str(rest.strip_prefix(' ').unwrap_or(rest)),
+            None if is_inside => break,
+            _ => {}
+        }
+        found.push('\n');
+    }
+    found
 }
 
 fn read(file: &Utf8Path) -> Result<Option<String>, LockError> {

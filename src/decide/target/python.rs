@@ -1,8 +1,10 @@
 //! A Python to install for: its version, its implementation, its platform.
 
+use pep440_rs::VersionSpecifiers;
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::find::satisfies;
 use super::platform::Platform;
 use super::tags::Tags;
 
@@ -111,6 +113,35 @@ impl PythonTarget {
         let implementation = Implementation::CPython { free_threaded };
         let full = format!("{major}.{minor}.{patch}");
         Self::from_parts(implementation, &full, &full, platform, ("", "")).map_err(|_| error())
+    }
+
+    /// The same; a version without its third number stands for the first of its releases that
+    /// `requires_python` takes.
+    ///
+    /// # Errors
+    /// When it is no version.
+    pub fn named_for(
+        version: &str,
+        platform: Platform,
+        requires_python: Option<&VersionSpecifiers>,
+    ) -> Result<Self, VersionError> {
+        let first = Self::named(version, platform)?;
+        let Some(wanted) = requires_python.filter(|_| version.matches('.').count() == 1) else {
+            return Ok(first);
+        };
+        let takes =
+            |target: &Self| satisfies(wanted, &target.markers.python_full_version().version);
+        if takes(&first) {
+            return Ok(first);
+        }
+        let (numbers, end) = match version.strip_suffix('t') {
+            Some(numbers) => (numbers, "t"),
+            None => (version, ""),
+        };
+        let others = (1..64).map(|patch| Self::named(&format!("{numbers}.{patch}{end}"), platform));
+        let found = others.flatten().find(takes);
+        // The plan says why none fits.
+        Ok(found.unwrap_or(first))
     }
 
     /// A target from what an interpreter says of itself. `release` is `platform.release()` and

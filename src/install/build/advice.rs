@@ -68,8 +68,16 @@ const LIBRARIES: [(&str, &str); 14] = [
     ("openssl", "libssl-dev"),
 ];
 
-/// What the log of a failed build says is missing, and where it may be had; the first of it.
-pub(super) fn missing(log: &str) -> Option<String> {
+/// What the log of a failed build of a package says is missing, and where it may be had; the first of it.
+pub(super) fn missing(package: &str, log: &str) -> Option<String> {
+    // setuptools-scm cannot tell a version without version control.
+    if log.contains("unable to detect version") {
+        let name = package.split(' ').next().unwrap_or(package);
+        return Some(format!(
+            "it has its version from version control, which has none for it here; give it with \
+             --build-env {name}:SETUPTOOLS_SCM_PRETEND_VERSION=VERSION"
+        ));
+    }
     log.lines().find_map(|line| {
         let (what, package) = in_line(line)?;
         Some(match package {
@@ -117,12 +125,6 @@ fn in_line(line: &str) -> Option<(String, Option<&'static str>)> {
             "libxml2 or libxslt".into(),
             Some("libxml2-dev and libxslt1-dev"),
         ));
-    }
-    // setuptools-scm cannot tell a version without version control.
-    if line.contains("was unable to detect version") {
-        let what = "the version, which version control would know; give it in the build's \
-                    environment as SETUPTOOLS_SCM_PRETEND_VERSION: it";
-        return Some((what.into(), None));
     }
     let not_there = [
         "not found",
@@ -192,11 +194,11 @@ mod tests {
                 "libxslt1-dev",
             ),
         ] {
-            let said = missing(&format!("running build_ext\n{line}\nother")).unwrap();
+            let said = missing("x 1", &format!("running build_ext\n{line}\nother")).unwrap();
             assert!(said.contains(expected), "{line}: {said}");
         }
         assert_eq!(
-            missing("error: expected ';' before '}'\nmodule not found"),
+            missing("x 1", "error: expected ';' before '}'\nmodule not found"),
             None
         );
     }

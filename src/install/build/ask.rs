@@ -162,7 +162,7 @@ impl Builder<'_> {
         } else {
             let last = outcome.said.last(1).trim().to_owned();
             let last = Some(last).filter(|last| !last.is_empty());
-            let why = advice::missing(&outcome.said.text()).or(last);
+            let why = advice::missing(&asked.package, &outcome.said.text()).or(last);
             asked.unasked = Some(why.unwrap_or_else(|| "it failed".to_owned()));
         }
         Ok(Some(asked))

@@ -113,7 +113,7 @@ impl BuildError {
             }),
             log: kept.to_owned(),
             last: said.last(LAST),
-            hint: advice::missing(&said.text())
+            hint: advice::missing(package, &said.text())
                 .map_or_else(String::new, |hint| format!("\n{hint}")),
         }
     }

@@ -241,7 +241,9 @@ fn check_digests(
         let algorithm = artifact.digest.as_ref().map(Digest::algorithm);
         let named = || Named::algorithm(package, &artifact.file_name, algorithm);
         match algorithm {
-            None if !allowed.contains(&normalised(package)) => unhashed.push(named()),
+            None if !allowed.contains("all") && !allowed.contains(&normalised(package)) => {
+                unhashed.push(named())
+            }
             Some(algorithm) if algorithm.is_weak() && !options.allow_weak => weak.push(named()),
             _ => {}
         }
