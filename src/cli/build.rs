@@ -182,6 +182,14 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<RequestedComp
                 None => own.join(&name),
             };
             let prefix = prefix.as_ref().map(|prefix| place(prefix, &name));
+            // What an image has lives there.
+            let in_image = || {
+                document
+                    .manifest
+                    .place_in_image(&name)
+                    .map(Utf8PathBuf::from)
+            };
+            let prefix = prefix.or_else(in_image);
             RequestedComponent {
                 prefix: prefix.unwrap_or_else(|| out.clone()),
                 out,

@@ -14,7 +14,7 @@ use crate::core::progress::{bytes, count};
 use crate::decide::target::Arch;
 use crate::files::tree::Precious;
 use crate::transform::elf::Glob;
-use crate::transform::oci::{self, Built, Image, Name, Request, Root, Tree, is_image};
+use crate::transform::oci::{self, Built, Image, Name, Output, Request, Root, Tree, is_image};
 
 /// Make a container image of what a lock names, or of finished trees: no daemon, no Dockerfile
 ///
@@ -151,10 +151,8 @@ pub fn run(args: &ImageArgs, global: &Global) -> Outcome {
         max_layers: image.max_layers.into(),
         allow_missing: &allow,
         sbom: sbom.as_deref(),
-        out: &out,
-        precious: &precious,
     }
-    .build()?;
+    .build(Output::begin(&out, &precious)?)?;
     report(args, global, &built)
 }
 

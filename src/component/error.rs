@@ -20,6 +20,7 @@ use crate::obtain::store::StoreError;
 use crate::transform::elf::ElfError;
 use crate::transform::nix::nar::NarError;
 use crate::transform::nix::seal::SealError;
+use crate::transform::oci::OciError;
 use crate::transform::patch::migration::MigrationError;
 use crate::transform::patch::substitute::SubstituteError;
 use crate::transform::patch::unified::UnifiedError;
@@ -146,6 +147,8 @@ pub enum Cause {
     Migration(#[from] MigrationError),
     #[error(transparent)]
     Nar(#[from] NarError),
+    #[error(transparent)]
+    Image(#[from] OciError),
     #[error(transparent)]
     NpmPlan(#[from] NpmPlanError),
     #[error(transparent)]

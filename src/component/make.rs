@@ -10,7 +10,9 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::prepare::{Prepared, nix_store};
 use super::record::{self, Record};
-use super::{base, copy, elf, keep, links, node, patch, python, run, smoke, workspace, wrap};
+use super::{
+    base, copy, elf, image, keep, links, node, patch, python, run, smoke, workspace, wrap,
+};
 use crate::core::walk::walk;
 use crate::decide::manifest;
 use crate::files::tree::Tree;
@@ -58,6 +60,7 @@ pub fn make(
     let root = staged.root();
     changed.extend(patch::make(context, &staged, prefix)?);
     run::make(context, &root, prefix)?;
+    image::make(context, &root, staged.destination())?;
     if !component.run.is_empty() {
         staged.inspect().map_err(context.failed("run", "run"))?;
     }
@@ -66,7 +69,10 @@ pub fn make(
     changed.extend(elf::make(context, &root, prefix)?);
     links::check(context, &root)?;
     keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
-    let is_touched = !changed.is_empty() || !component.run.is_empty() || !component.keep.is_empty();
+    let is_touched = !changed.is_empty()
+        || component.image.is_some()
+        || !component.run.is_empty()
+        || !component.keep.is_empty();
     let owner = staged.owner(&format!("component {}", context.name));
     if component.seal == manifest::Seal::FixedOutput {
         sealed(context, &root)?;

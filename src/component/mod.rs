@@ -21,6 +21,7 @@ mod copy;
 mod draft;
 mod elf;
 mod error;
+mod image;
 mod ingredients;
 mod keep;
 mod links;

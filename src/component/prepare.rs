@@ -11,7 +11,7 @@ use super::ingredients::Ingredients;
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::WorkspaceMember;
-use super::{node, places, python, workspace};
+use super::{image, node, places, python, workspace};
 use crate::core::digest::{Algorithm, Digest};
 use crate::decide::manifest::{Parsed, Patch, PathTemplate, Placeholder, Seal};
 
@@ -46,6 +46,7 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     let python = python::prepare(context, &mut all)?;
     let node = node::prepare(context, &mut all)?;
     let workspace = workspace::prepare(context, &mut all)?;
+    image::prepare(context, &mut all)?;
     if uses_python(context)? {
         let chosen = context.python()?;
         all.add("target", chosen.target.to_string());
@@ -226,7 +227,7 @@ pub(super) fn parts<'t>(
 }
 
 /// What a phase says, and the digests of what it reads.
-fn with_digests(
+pub(super) fn with_digests(
     context: &Context<'_>,
     phase: &impl Serialize,
     read: &[&Parsed],

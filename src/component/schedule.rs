@@ -187,8 +187,11 @@ impl<'a> Shared<'a> {
         let kept = self.settings.kept();
         let place = match wanted {
             Some(wanted) => wanted.prefix.clone(),
-            None if self.led_to.contains(name) => kept.clone(),
-            None => places::nowhere(name),
+            None => match self.settings.document.manifest.place_in_image(name) {
+                Some(place) => place.into(),
+                None if self.led_to.contains(name) => kept.clone(),
+                None => places::nowhere(name),
+            },
         };
         let prepared = prepare(&context, &place)?;
         let key = prepared.ingredients.key();

@@ -6,6 +6,7 @@
 
 mod document;
 mod graph;
+mod image;
 mod model;
 mod template;
 
@@ -15,6 +16,7 @@ use crate::core::place::Place;
 
 pub use document::Document;
 pub use graph::{GraphError, Needs};
+pub use image::{Compression, Image};
 pub use model::{
     BuildDefaults, Component, Copy, Diff, Elf, Install, Manifest, Migration, Node, Origin,
     PackageBuild, Patch, Python, Run, Seal, Smoke, Source, Substitute, Target, Wrap,

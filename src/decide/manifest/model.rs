@@ -2,7 +2,7 @@
 //!
 //! Phases are data in a fixed order, whatever their order in the file: inputs (`python`, `node`,
 //! `base`) → `workspace` → `copy` → `link` → `patch` → `run` → `keep` → `wrap` → `elf` → `seal` →
-//! `smoke`. There are no conditionals and no loops.
+//! `smoke`; or `image` alone. There are no conditionals and no loops.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::image::Image;
 use super::template::{PathTemplate, TextTemplate};
 use crate::core::digest::Digest;
 
@@ -201,6 +202,8 @@ pub struct Component {
     pub python: Option<Python>,
     /// A `node_modules` from a `package-lock.json`.
     pub node: Option<Node>,
+    /// A container image, and nothing else.
+    pub image: Option<Image>,
     /// Workspace members of `python.lock` (or of `base`'s) whose packages are copied into
     /// `{site}`, as their own build configuration maps them.
     #[serde(default)]

@@ -5,7 +5,8 @@
 //! of each kind.
 
 use libdeflater::{CompressionLvl, Compressor};
-use serde::{Deserialize, Serialize};
+
+pub use crate::decide::manifest::Compression;
 
 /// How long a piece is before it is compressed, in bytes.
 pub const PIECE: usize = 1 << 20;
@@ -13,21 +14,6 @@ pub const PIECE: usize = 1 << 20;
 /// As gzip's and zstd's own default.
 const GZIP_LEVEL: i32 = 6;
 const ZSTD_LEVEL: i32 = 3;
-
-/// How layers are compressed.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// What every runtime takes.
-    #[default]
-    Gzip,
-    /// Smaller and faster; Docker 23, podman 3 and containerd 1.5 take it.
-    Zstd,
-    /// Not at all.
-    None,
-}
 
 impl Compression {
     /// What a layer's media type ends with.

@@ -1,10 +1,9 @@
 //! An image made: trees on a base, checked, divided into layers, written.
 
-use std::collections::HashSet;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::OciError;
 use super::base::Image;
 use super::closure::{Closure, ident, ident_of};
 use super::compress::Compression;
@@ -15,11 +14,9 @@ use super::root::{Node, Root};
 use super::settings::{Name, Settings, history, machine, variables};
 use super::spec::Config;
 use super::tar::{Item, Items};
-use super::{OciError, is_image};
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
 use crate::decide::target::Arch;
-use crate::files::tree::Precious;
 use crate::transform::elf::Glob;
 
 /// What is wanted.
@@ -47,10 +44,6 @@ pub struct Request<'a> {
     pub allow_missing: &'a [Glob],
     /// A bill of materials, to be attached.
     pub sbom: Option<&'a [u8]>,
-    /// Where it goes: a folder, or a file whose name ends in `.tar`.
-    pub out: &'a Utf8Path,
-    /// What it must not replace.
-    pub precious: &'a Precious,
 }
 
 /// What was made.
@@ -105,9 +98,7 @@ impl Request<'_> {
     /// # Errors
     /// When something is missing or not what it should be; nothing is at the destination then but what
     /// was there.
-    pub fn build(mut self) -> Result<Built, OciError> {
-        let mut output = Output::begin(self.out, self.precious)?;
-        let earlier = self.earlier();
+    pub fn build(mut self, mut output: Output) -> Result<Built, OciError> {
         let mut root = std::mem::take(&mut self.root);
         let mut placing = Placing::on(&mut root);
         let base_tree = self.base_tree.map(|tree| placing.place(&on_root(tree)));
@@ -148,8 +139,8 @@ impl Request<'_> {
             config.rootfs.diff_ids.push(diff_id);
             config.history.push(history(&layer.contents));
             built.push(BuiltLayer {
-                kept: earlier
-                    .as_ref()
+                kept: output
+                    .earlier()
                     .is_some_and(|known| known.contains(&descriptor.digest)),
                 digest: descriptor.digest.clone(),
                 size: descriptor.size,
@@ -167,9 +158,10 @@ impl Request<'_> {
         let sbom = self.write_sbom(&mut output, &manifest)?;
         let digest = manifest.digest.clone();
         self.write_index(&mut output, manifest, sbom.clone())?;
+        let (path, replaced) = (output.path().to_owned(), output.earlier().is_some());
         output.commit()?;
         Ok(Built {
-            path: self.out.to_owned(),
+            path,
             name: self.name.full(),
             digest,
             architecture: machine(self.arch).0,
@@ -177,24 +169,8 @@ impl Request<'_> {
             base_layers,
             layers: built,
             sbom: sbom.map(|sbom| sbom.digest),
-            replaced: earlier.is_some(),
+            replaced,
         })
-    }
-
-    /// The layers of the image that is there.
-    fn earlier(&self) -> Option<HashSet<Digest>> {
-        if !self.out.exists() || !is_image(self.out) {
-            return None;
-        }
-        let image = Image::open(self.out, None, None).ok()?;
-        Some(
-            image
-                .manifest
-                .layers
-                .into_iter()
-                .map(|layer| layer.digest)
-                .collect(),
-        )
     }
 
     fn plan(

@@ -25,7 +25,7 @@ pub use closure::Missing;
 pub use compress::Compression;
 pub use error::OciError;
 pub use image::{Built, BuiltLayer, Request};
-pub use output::is_archive;
+pub use output::{Output, is_archive};
 pub use place::Tree;
 pub use root::Root;
 pub use settings::{Name, Settings, arch_of, machine};

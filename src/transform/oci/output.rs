@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -22,17 +23,25 @@ const BLOCK: u64 = 512;
 /// What is in a layout's folder, and nothing else.
 const LAYOUT: [&str; 3] = ["blobs", "index.json", "oci-layout"];
 
+/// A blob of a folder that is not whole yet.
+const PARTIAL: &str = "blobs/.partial";
+
 /// An image in the making. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Output {
     path: Utf8PathBuf,
     form: Form,
     known: HashSet<String>,
+    /// The layers of the image that is in its place.
+    earlier: Option<HashSet<Digest>>,
 }
 
 #[derive(Debug)]
 enum Form {
-    Folder(tempfile::TempDir),
+    /// A folder that becomes the layout.
+    Staged(tempfile::TempDir),
+    /// The layout's own.
+    Folder(PathBuf),
     /// The archive, and how long it is.
     Tar(tempfile::NamedTempFile, u64),
 }
@@ -57,12 +66,11 @@ impl Output {
     /// When something else is there, or nothing can be written beside it.
     pub fn begin(path: &Utf8Path, precious: &Precious) -> Result<Self, OciError> {
         precious.check(path)?;
+        let earlier = earlier(path);
         if let Ok(meta) = fs::symlink_metadata(path) {
             let may_go = match meta.is_dir() {
                 true => !is_archive(path) && is_layout(path),
-                false => {
-                    is_archive(path) && meta.is_file() && Image::open(path, None, None).is_ok()
-                }
+                false => is_archive(path) && meta.is_file() && earlier.is_some(),
             };
             if !may_go {
                 return Err(OciError::Occupied(path.to_owned()));
@@ -85,15 +93,17 @@ impl Output {
             builder.permissions(fs::Permissions::from_mode(0o666));
             Form::Tar(builder.tempfile_in(parent).map_err(failed)?, 0)
         } else {
-            let folder = builder.tempdir_in(parent).map_err(failed)?;
-            fs::create_dir_all(folder.path().join("blobs/sha256")).map_err(failed)?;
-            Form::Folder(folder)
+            Form::Staged(builder.tempdir_in(parent).map_err(failed)?)
         };
         let mut output = Self {
             path: path.to_owned(),
             form,
             known: HashSet::new(),
+            earlier,
         };
+        if let Some(folder) = output.folder() {
+            fs::create_dir_all(folder.join("blobs/sha256")).map_err(failed)?;
+        }
         if let Form::Tar(..) = output.form {
             for folder in ["blobs/", "blobs/sha256/"] {
                 let header = header(("", folder), EntryType::Directory, 0o755, 0, "");
@@ -103,22 +113,60 @@ impl Output {
         Ok(output)
     }
 
+    /// Begins a layout in a folder that is there and empty, whose own place is elsewhere: whoever
+    /// made the folder puts it there.
+    ///
+    /// # Errors
+    /// When nothing can be written to it.
+    pub fn inside(folder: &Utf8Path, place: &Utf8Path) -> Result<Self, OciError> {
+        let output = Self {
+            path: folder.to_owned(),
+            form: Form::Folder(folder.as_std_path().to_owned()),
+            known: HashSet::new(),
+            earlier: earlier(place),
+        };
+        let made = fs::create_dir_all(folder.join("blobs/sha256"));
+        made.map_err(|error| output.failed(error))?;
+        Ok(output)
+    }
+
+    /// The same with the layers of an image that is elsewhere.
+    #[must_use]
+    pub fn after(mut self, image: &Utf8Path) -> Self {
+        self.earlier = earlier(image);
+        self
+    }
+
+    /// Where it goes.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The layers of the image in its place, if there is one.
+    pub fn earlier(&self) -> Option<&HashSet<Digest>> {
+        self.earlier.as_ref()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match &self.form {
+            Form::Staged(folder) => Some(folder.path()),
+            Form::Folder(folder) => Some(folder),
+            Form::Tar(..) => None,
+        }
+    }
+
     /// Begins a blob.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn blob(&mut self) -> Result<Blob, OciError> {
-        let file = match &mut self.form {
-            Form::Folder(folder) => {
-                let path = folder.path().join("blobs/.partial");
-                Some(File::create(path).map_err(|error| self.failed(error))?)
-            }
+        let partial = self.folder().map(|folder| folder.join(PARTIAL));
+        let file = partial.map(File::create).transpose();
+        let file = file.map_err(|error| self.failed(error))?;
+        if let Form::Tar(_, end) = &mut self.form {
             // Its header is written last, when its name is known.
-            Form::Tar(_, end) => {
-                *end += BLOCK;
-                None
-            }
-        };
+            *end += BLOCK;
+        }
         Ok(Blob {
             hasher: Hasher::new(Algorithm::Sha256),
             size: 0,
@@ -156,9 +204,10 @@ impl Output {
             source: error,
         };
         match &mut self.form {
-            Form::Folder(folder) => {
-                let partial = folder.path().join("blobs/.partial");
-                fs::rename(partial, folder.path().join(name)).map_err(failed)?;
+            Form::Staged(_) | Form::Folder(_) => {
+                if let Some(folder) = self.folder() {
+                    fs::rename(folder.join(PARTIAL), folder.join(name)).map_err(failed)?;
+                }
             }
             Form::Tar(file, end) => {
                 let start = *end - size - BLOCK;
@@ -193,12 +242,12 @@ impl Output {
     /// When it cannot be written.
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), OciError> {
         let size = bytes.len() as u64;
-        match &self.form {
-            Form::Folder(folder) => {
-                let written = fs::write(folder.path().join(name), bytes);
+        match self.folder() {
+            Some(folder) => {
+                let written = fs::write(folder.join(name), bytes);
                 written.map_err(|error| self.failed(error))
             }
-            Form::Tar(..) => {
+            None => {
                 let header = header(("", name), EntryType::Regular, 0o644, size, "");
                 self.append(header.as_bytes())?;
                 self.append(bytes)?;
@@ -229,7 +278,8 @@ impl Output {
             Form::Tar(file, _) => {
                 file.persist(&path).map_err(|error| failed(error.error))?;
             }
-            Form::Folder(folder) => {
+            Form::Folder(_) => {}
+            Form::Staged(folder) => {
                 let open = fs::Permissions::from_mode(0o755);
                 fs::set_permissions(folder.path(), open).map_err(failed)?;
                 if fs::symlink_metadata(&path).is_err() {
@@ -264,7 +314,7 @@ impl Output {
                 *end += bytes.len() as u64;
                 written
             }
-            Form::Folder(_) => Ok(()),
+            Form::Staged(_) | Form::Folder(_) => Ok(()),
         };
         written.map_err(|error| self.failed(error))
     }
@@ -275,6 +325,16 @@ impl Output {
             source,
         }
     }
+}
+
+/// The layers of an image, if there is one.
+fn earlier(path: &Utf8Path) -> Option<HashSet<Digest>> {
+    if !path.exists() || !is_image(path) {
+        return None;
+    }
+    let image = Image::open(path, None, None).ok()?;
+    let layers = image.manifest.layers.into_iter();
+    Some(layers.map(|layer| layer.digest).collect())
 }
 
 /// Whether a folder is a layout and nothing else, or empty.

@@ -111,6 +111,11 @@ impl Name {
         }
     }
 
+    /// What stands before the tag.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// Repository and tag.
     pub fn full(&self) -> String {
         format!("{}:{}", self.repository, self.tag)

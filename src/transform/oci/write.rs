@@ -38,7 +38,7 @@ impl Request<'_> {
             let mut bytes = vec![0; COPY];
             loop {
                 let read = from.read(&mut bytes).map_err(|source| OciError::Write {
-                    path: self.out.to_owned(),
+                    path: output.path().to_owned(),
                     source,
                 })?;
                 match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
@@ -70,8 +70,9 @@ impl Request<'_> {
         let mut diff_id = Hasher::new(Algorithm::Sha256);
         let mut blob = output.blob()?;
         let how = self.compression;
+        let path = output.path().to_owned();
         let failed = |source| OciError::Write {
-            path: self.out.to_owned(),
+            path: path.clone(),
             source,
         };
         pieces.in_order(
