@@ -17,7 +17,7 @@ const ORDER: &[(&str, &[&str])] = &[
     ("obtain", &["store", "fetch", "source"]),
     ("install", &["python", "owners", "npm", "build", "assemble"]),
     ("transform", &["patch", "elf", "nix", "oci", "records"]),
-    ("inspect", &["diff", "sbom", "verify"]),
+    ("inspect", &["licence", "diff", "sbom", "verify"]),
     ("component", &[]),
     ("cli", &[]),
 ];

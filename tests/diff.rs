@@ -382,12 +382,11 @@ fn locks_are_taken_from_revisions_and_shown_by_git() {
     assert!(shown.lines().count() < 400, "{shown}");
     let settings = ["-c", "diff.lockwright.command=lockwright diff --git"];
     let shown = git(&[&settings[..], &["diff", "v1", "v2", "--ext-diff"]].concat());
-    assert!(
-        shown.contains("Up, major")
-            && shown.contains("uv.lock")
-            && shown.contains("web/package-lock.json"),
-        "{shown}"
-    );
+    assert!(shown.contains("Up, major"), "{shown}");
+    // Each file's name comes before what was found in it.
+    let (first, rest) = shown.split_once("\nweb/package-lock.json\n\n").unwrap();
+    assert!(first.contains("\nuv.lock\n\nwarning ruff"), "{shown}");
+    assert!(rest.starts_with("warning sharp"), "{shown}");
 }
 
 #[test]
@@ -516,5 +515,110 @@ fn what_is_in_the_files_is_compared_without_a_network() {
         ran.stdout
             .contains("greeting-words 2.0.2: could not be looked into"),
         "{ran}"
+    );
+}
+
+/// An npm tarball of one package.
+fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut tar = tar::Builder::new(gzip);
+    for (path, text) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("package/{path}"), text.as_bytes())
+            .unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_lock_that_names_no_registry_is_looked_into_through_the_one_that_npm_would_ask() {
+    let temp = Temp::new();
+    let server = common::Server::new();
+    let side = |side: &str, version: &str, text: &str| {
+        let about = format!("{{\"name\": \"a\", \"version\": \"{version}\"}}");
+        let bytes = tarball(&[("package.json", &about), ("index.js", text)]);
+        let digest = lockwright::core::digest::Digest::of(
+            lockwright::core::digest::Algorithm::Sha512,
+            &bytes,
+        );
+        server.put(&format!("/registry/a/-/a-{version}.tgz"), bytes);
+        temp.write(
+            &format!("{side}/package-lock.json"),
+            format!(
+                "{{\"lockfileVersion\": 3, \"packages\": {{\"\": {{\"dependencies\": {{\"a\": \"*\"}}}}, \
+                 \"node_modules/a\": {{\"version\": \"{version}\", \"integrity\": \"{}\"}}}}}}",
+                digest.sri()
+            ),
+        )
+    };
+    let (old, new) = (
+        side("old", "1.0.0", "1"),
+        side("new", "1.1.0", &"2".repeat(9000)),
+    );
+    let registry = server.url("/registry/");
+    let ran = diff(
+        &temp,
+        &old,
+        &new,
+        &["--contents", "--json", "--registry", &registry],
+    )
+    .ok();
+    let json = ran.json();
+    let change = &json["changes"][0];
+    let changed = &change["contents"]["files-changed"];
+    assert_eq!(
+        *changed,
+        serde_json::json!(["index.js", "package.json"]),
+        "{ran}"
+    );
+    // The lock gives no sizes, but now they are known.
+    assert!(change["new"]["size"].as_u64().unwrap() > 0, "{ran}");
+    let page = [
+        "--contents",
+        "--format",
+        "html",
+        "--offline",
+        "--registry",
+        &registry,
+    ];
+    let page = diff(&temp, &old, &new, &page).ok().stdout;
+    assert!(!page.contains("gives no sizes"), "{page}");
+    // Without one it is said what to do, and nothing else is taken for the tarball.
+    let ran = diff(&temp, &old, &new, &["--contents"]).ok();
+    assert!(ran.stderr.contains("name one with --registry"), "{ran}");
+    assert!(
+        ran.stdout
+            .contains("warning a 1.1.0: could not be looked into"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn names_that_only_linkers_know_are_no_symbols() {
+    let temp = Temp::new();
+    let read = |source: &str| -> Vec<u8> {
+        let (c, so) = (temp.write("x.c", source), temp.join("x.so"));
+        let args = ["-shared", "-nostartfiles", "-o", so.as_str(), c.as_str()];
+        common::run(common::on_path("cc"), args);
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("x.so", zip::write::SimpleFileOptions::default())
+            .unwrap();
+        std::io::Write::write_all(&mut zip, &std::fs::read(so).unwrap()).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    let contents = |bytes: &[u8]| {
+        use lockwright::inspect::diff::{contents, facts::FileKind};
+        contents::read("x.whl", FileKind::Wheel, bytes).unwrap()
+    };
+    let old = contents(&read(
+        "void _init(void) {} void _fini(void) {} int kept, gone;",
+    ));
+    let new = contents(&read("int kept;"));
+    let lines = lockwright::inspect::diff::contents::compare(Some(&old), Some(&new)).lines();
+    assert!(
+        lines.contains(&"library changed x.so: −1 symbol: gone".to_owned()),
+        "{lines:?}"
     );
 }

@@ -26,10 +26,13 @@ fn every_bill_is_valid_and_the_same_each_time() {
     // The validator takes a second for a hundred files.
     let locks = ["default", "sources", "npm-v2", "npm-workspaces"].map(common::fixture);
     let mut args = vec!["-c".to_owned(), VALIDATOR.to_owned()];
-    for (at, lock) in locks.iter().enumerate() {
+    for (at, (lock, all)) in (locks.iter())
+        .flat_map(|lock| [(lock, "--all"), (lock, "--format=cyclonedx")])
+        .enumerate()
+    {
         let bill = || {
             common::lockwright(&temp)
-                .args(["export", "sbom", lock.as_str()])
+                .args(["export", "sbom", lock.as_str(), all])
                 .run()
                 .ok()
                 .stdout
@@ -136,4 +139,96 @@ fn a_bill_has_digests_licences_and_edges() {
         .json();
     let count = |bill: &Value| bill["components"].as_array().unwrap().len();
     assert!(count(&production) < count(&before));
+}
+
+#[test]
+fn a_bill_for_a_target_needs_no_interpreter() {
+    let temp = Temp::new();
+    let lock = common::fixture("bump/new");
+    let bill = |more: &[&str]| {
+        common::lockwright(&temp)
+            .args(["export", "sbom", lock.as_str()])
+            .args(more)
+            .env("PATH", "")
+            .run()
+    };
+    let has = |bill: &Value, name: &str| {
+        let all = bill["components"].as_array().unwrap();
+        all.iter().any(|component| component["name"] == name)
+    };
+    let linux = bill(&["--target", "3.13@x86_64-manylinux_2_28"])
+        .ok()
+        .json();
+    let windows = bill(&["--target", "3.13@windows", "--no-dev"]).ok().json();
+    assert!(has(&linux, "uvloop") && has(&linux, "pytest"));
+    assert!(!has(&windows, "uvloop") && !has(&windows, "pytest"));
+    // Neither does a selection alone.
+    assert!(!has(&bill(&["--no-dev"]).ok().json(), "pytest"));
+    let said = bill(&["--target", "windows,linux"]).exit(1).stderr;
+    assert!(said.contains("for one target"), "{said}");
+}
+
+#[test]
+fn a_component_lists_the_file_that_is_chosen_and_who_has_it() {
+    let temp = Temp::new();
+    let bill = |lock: &str, more: &[&str]| {
+        common::lockwright(&temp)
+            .args(["export", "sbom", common::fixture(lock).as_str()])
+            .args(more)
+            .run()
+            .ok()
+    };
+    let component = |bill: &Value, name: &str| {
+        let all = bill["components"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    let files = |component: &Value| component["externalReferences"].as_array().unwrap().len();
+    let target = ["--target", "3.13@x86_64-manylinux_2_28"];
+    let (one, all) = (bill("bump/new", &target), bill("bump/new", &["--all"]));
+    assert!(one.stdout.len() * 3 < all.stdout.len());
+    let (one, all) = (one.json(), all.json());
+    assert_eq!(files(&component(&one, "cryptography")), 1);
+    assert!(files(&component(&all, "cryptography")) > 10);
+    assert_eq!(
+        component(&one, "cryptography")["hashes"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(component(&one, "pytest")["scope"], "excluded");
+    assert_eq!(component(&one, "cryptography")["scope"], "required");
+    assert_eq!(one["metadata"]["properties"][0]["value"], target[1]);
+    let npm = bill("bump-npm/new", &["--target", "linux-x64"]).json();
+    assert_eq!(component(&npm, "eslint")["scope"], "excluded");
+    assert_eq!(component(&npm, "express")["scope"], "required");
+    assert_eq!(component(&npm, "linux-x64")["scope"], "optional");
+
+    let spdx = bill(
+        "bump-npm/new",
+        &["--format", "spdx", "--target", "linux-x64"],
+    )
+    .json();
+    assert_eq!(spdx["spdxVersion"], "SPDX-2.3");
+    assert_eq!(spdx["creationInfo"]["created"], "1970-01-01T00:00:00Z");
+    let packages = spdx["packages"].as_array().unwrap();
+    let express = packages
+        .iter()
+        .find(|one| one["name"] == "express")
+        .unwrap();
+    assert_eq!(express["licenseDeclared"], "MIT");
+    assert_eq!(express["checksums"][0]["algorithm"], "SHA512");
+    let ids: BTreeSet<&str> = packages
+        .iter()
+        .map(|one| one["SPDXID"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), packages.len());
+    let relationships = spdx["relationships"].as_array().unwrap();
+    assert!(relationships.len() >= packages.len(), "{relationships:?}");
+    for one in relationships {
+        for side in ["spdxElementId", "relatedSpdxElement"] {
+            let id = one[side].as_str().unwrap();
+            assert!(ids.contains(id) || id == "SPDXRef-DOCUMENT", "{id}");
+        }
+    }
 }

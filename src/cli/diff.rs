@@ -4,26 +4,18 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
-use pep440_rs::Version;
 
-use super::diff_contents::{self, Side};
+use super::diff_contents::{self, How, Side};
 use super::diff_input::{Given, Lock, What};
+use super::lock_targets::{LockTargetArgs, NODE_GLIBC, Targets, whole};
 use super::network_args::NetworkArgs;
-use super::node_args::NodeArgs;
-use super::python_args::{SelectionArgs, TargetArgs};
 use super::{Failure, Outcome, outputs, print};
 use crate::core::progress::count;
-use crate::decide::lock::pyproject::ProjectSettings;
-use crate::decide::lock::uv::UvLock;
-use crate::decide::plan::{PythonPlan, Selection};
-use crate::decide::target::find::satisfies;
-use crate::decide::target::node::NodeTarget;
-use crate::decide::target::{Platform, PythonTarget};
 use crate::inspect::diff::compare::compare;
-use crate::inspect::diff::facts::LockFacts;
+use crate::inspect::diff::facts::{Ecosystem, LockFacts};
 use crate::inspect::diff::model::{LockDiff, Severity};
-use crate::inspect::diff::report::{html, json, markdown, text};
-use crate::inspect::diff::{npm, python, targets, tree};
+use crate::inspect::diff::report::{clean, html, json, markdown, text};
+use crate::inspect::diff::{npm, targets, tree};
 
 /// Say what a lock bump changed: versions, sources, files, and what should not have changed
 ///
@@ -50,13 +42,9 @@ pub struct DiffArgs {
     /// Exit with 1 when there is an alarm; a warning or an alarm; any change
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<FailOn>,
-    /// What changes on this target: a platform as for --python-platform, before it a Python if
-    /// wanted, as 3.14@aarch64-manylinux_2_28; of an npm lock, linux-x64, darwin-arm64 or
-    /// linux-x64-musl. Repeatable: each change then says where it applies
-    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
-    target: Vec<String>,
     /// Fetch what is behind the changes, and look into it: files, modules, entry points, compiled
-    /// code, install hooks, METADATA. Of a uv.lock for one target, this machine's by default
+    /// code, install hooks, METADATA. Of a uv.lock for one target; by default the lowest Python that
+    /// it asks for, on this machine's kind of Linux
     #[arg(long)]
     contents: bool,
     /// Compare two trees, even where they hold locks
@@ -72,11 +60,7 @@ pub struct DiffArgs {
     #[arg(long)]
     git: bool,
     #[command(flatten)]
-    selection: SelectionArgs,
-    #[command(flatten)]
-    python: TargetArgs,
-    #[command(flatten)]
-    node: NodeArgs,
+    target: LockTargetArgs,
     #[command(flatten)]
     pub(super) network: NetworkArgs,
 }
@@ -120,6 +104,10 @@ pub fn run(args: &DiffArgs) -> Outcome {
             let Some(both) = of_git(path, old, new)? else {
                 return Ok(ExitCode::SUCCESS);
             };
+            // git shows several files one after another, and says nothing itself.
+            if args.out.is_none() && args.format == Format::Text && !args.json {
+                print(&format!("{}\n\n", clean(path)))?;
+            }
             both
         }
         [old, new] if !args.textconv && !args.git => {
@@ -244,222 +232,59 @@ fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Fa
         )
         .into());
     }
-    let targets = Targets::meant(args, old, new)?;
-    let one = |target: &Target| -> Result<LockDiff, Failure> {
-        let (old, new) = rayon::join(|| facts(old, target), || facts(new, target));
-        Ok(compare(&old?, &new?))
-    };
-    match &targets {
+    // Of a package of npm's there is one file, whatever the target.
+    let one_each = args.contents && new.what.ecosystem() == Ecosystem::Python;
+    let targets = match args.target.meant(new, one_each)? {
         Targets::All => {
             let (before, after) = rayon::join(|| whole(old), || whole(new));
-            look_into(args, old, new, &before, &after)
+            let glibc = (new.what.ecosystem() == Ecosystem::Npm).then_some(NODE_GLIBC);
+            return look_into(args, [old, new], [before, after], glibc);
         }
-        Targets::These(targets) => match &targets[..] {
-            [target] if args.contents => {
-                let (before, after) = (facts(old, target)?, facts(new, target)?);
-                let diff = look_into(args, old, new, &before, &after)?;
-                targets::merge(vec![(target.label.clone(), diff)])
-            }
-            _ if args.contents => {
-                return Err("--contents looks into one file a package: name one target".into());
-            }
-            targets => {
-                let diffs = (targets.iter())
-                    .map(|target| Ok((target.label.clone(), one(target)?)))
-                    .collect::<Result<Vec<_>, Failure>>()?;
-                targets::merge(diffs)
-            }
+        Targets::These(targets) if args.contents && targets.len() > 1 => {
+            return Err("--contents looks into one file a package: name one target".into());
         }
-        .ok_or_else(|| "no target is named".into()),
-    }
+        Targets::These(targets) => targets,
+    };
+    let diffs = targets.iter().map(|target| {
+        let (before, after) = rayon::join(|| target.facts(old), || target.facts(new));
+        let diff = look_into(args, [old, new], [before?, after?], target.glibc())?;
+        Ok((target.label.clone(), diff))
+    });
+    targets::merge(diffs.collect::<Result<Vec<_>, Failure>>()?)
+        .ok_or_else(|| "no target is named".into())
 }
 
 /// The diff of two locks' facts, and of the files behind it if that is wanted.
 fn look_into(
     args: &DiffArgs,
-    old: &Lock,
-    new: &Lock,
-    before: &LockFacts,
-    after: &LockFacts,
+    locks: [&Lock; 2],
+    mut facts: [LockFacts; 2],
+    glibc: Option<(u16, u16)>,
 ) -> Result<LockDiff, Failure> {
+    let [old, new] = locks;
+    let [before, after] = &mut facts;
     let mut diff = compare(before, after);
-    if args.contents {
-        let indexes = match &new.what {
-            What::Python(_, settings) => &settings.indexes[..],
-            What::Npm(_) => &[],
-        };
-        let sides = [(before, old), (after, new)].map(|(facts, lock)| Side {
-            facts,
-            folder: lock.what.folder(),
-        });
-        let [old, new] = &sides;
-        diff_contents::add(&mut diff, old, new, &args.network, indexes)?;
+    if !args.contents {
+        return Ok(diff);
     }
+    let options = match &new.what {
+        What::Python(_, settings) => args.network.options(&settings.indexes),
+        What::Npm(_) => {
+            let npmrc = args.target.npmrc(new)?;
+            npm::locate(before, &args.target.npmrc(old)?);
+            npm::locate(after, &npmrc);
+            args.network.options(&[]).with_npmrc(&npmrc)?
+        }
+    };
+    let side = |facts, lock: &'_ Lock| Side {
+        facts,
+        folder: lock.what.folder().to_owned(),
+    };
+    let how = How {
+        store: &args.network.store()?,
+        options: &options,
+        glibc,
+    };
+    diff_contents::add(&mut diff, &side(before, old), &side(after, new), &how)?;
     Ok(diff)
-}
-
-fn whole(lock: &Lock) -> LockFacts {
-    match &lock.what {
-        What::Python(uv, _) => python::of_lock(uv, &lock.label),
-        What::Npm(npm) => npm::of_lock(npm, &lock.label),
-    }
-}
-
-fn facts(lock: &Lock, target: &Target) -> Result<LockFacts, Failure> {
-    match (&lock.what, &target.machine) {
-        (What::Python(uv, settings), Machine::Python(python, selection)) => {
-            of_plan(uv, settings, python, selection, &lock.label)
-        }
-        (What::Npm(npm), Machine::Node(node, omit)) => {
-            Ok(npm::of_target(npm, node, omit, &lock.label)?)
-        }
-        _ => Err(format!("{} cannot be compared for {}", lock.label, target.label).into()),
-    }
-}
-
-fn of_plan(
-    lock: &UvLock,
-    settings: &ProjectSettings,
-    target: &PythonOf,
-    selection: &Selection,
-    label: &str,
-) -> Result<LockFacts, Failure> {
-    let target = match target {
-        PythonOf::This(target) => target.as_ref().clone(),
-        PythonOf::Named(version, platform) => {
-            let version = match version {
-                Some(version) => version.clone(),
-                None => lowest_python(lock).ok_or_else(|| {
-                    format!("{label} asks for no Python that is known here: name one with --target 3.14@PLATFORM")
-                })?,
-            };
-            PythonTarget::named(&version, *platform)?
-        }
-    };
-    let plan = PythonPlan::new(lock, &target, selection, settings)?;
-    Ok(python::of_plan(lock, &plan, label))
-}
-
-/// The lowest Python that a lock was made for.
-fn lowest_python(lock: &UvLock) -> Option<String> {
-    let fits = |minor: u64| {
-        let version = Version::new([3, minor, 0]);
-        (lock.requires_python.as_ref()).is_none_or(|wanted| satisfies(wanted, &version))
-    };
-    (8..=20)
-        .find(|&minor| fits(minor))
-        .map(|minor| format!("3.{minor}"))
-}
-
-/// What is compared.
-enum Targets {
-    /// The whole locks.
-    All,
-    /// What is chosen for these.
-    These(Vec<Target>),
-}
-
-struct Target {
-    label: String,
-    machine: Machine,
-}
-
-enum Machine {
-    Python(PythonOf, Selection),
-    Node(
-        NodeTarget,
-        std::collections::BTreeSet<crate::decide::plan::npm::Omit>,
-    ),
-}
-
-enum PythonOf {
-    This(Box<PythonTarget>),
-    /// A version, or the lowest of each lock.
-    Named(Option<String>, Platform),
-}
-
-impl Targets {
-    /// What the command line means: the whole locks where it names neither target nor selection.
-    fn meant(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<Self, Failure> {
-        let target = |label: &str, machine| Target {
-            label: label.to_owned(),
-            machine,
-        };
-        match (&old.what, &new.what) {
-            (What::Npm(_), _) => {
-                let omit = args.node.omit();
-                if args.target.is_empty() && !args.node.is_given() {
-                    return Ok(Self::All);
-                }
-                if args.target.is_empty() {
-                    let node = args.node.target();
-                    let label = node.to_string();
-                    return Ok(Self::These(vec![target(&label, Machine::Node(node, omit))]));
-                }
-                let all = args.target.iter().map(|spec| {
-                    let node = node_target(spec, &args.node)?;
-                    Ok(target(spec, Machine::Node(node, omit.clone())))
-                });
-                all.collect::<Result<_, Failure>>().map(Self::These)
-            }
-            (What::Python(..), what) => {
-                let selection = args.selection.selection();
-                if !args.target.is_empty() {
-                    let all = args.target.iter().map(|spec| {
-                        let python = python_target(spec, args.python.version())?;
-                        Ok(target(spec, Machine::Python(python, selection.clone())))
-                    });
-                    return all.collect::<Result<_, Failure>>().map(Self::These);
-                }
-                if !args.python.is_given() && selection == Selection::default() && !args.contents {
-                    return Ok(Self::All);
-                }
-                let What::Python(lock, _) = what else {
-                    return Ok(Self::All);
-                };
-                let cache = crate::obtain::store::Store::default_root().ok();
-                let cache = cache.map(|root| root.join("interpreters"));
-                let chosen = args.python.choose(lock, cache.as_deref())?;
-                let label = chosen.target.to_string();
-                let python = PythonOf::This(Box::new(chosen.target));
-                Ok(Self::These(vec![target(
-                    &label,
-                    Machine::Python(python, selection),
-                )]))
-            }
-        }
-    }
-}
-
-fn python_target(spec: &str, version: Option<&str>) -> Result<PythonOf, Failure> {
-    let (version, platform) = match spec.split_once('@') {
-        Some((version, platform)) => (Some(version), platform),
-        None => (version, spec),
-    };
-    Ok(PythonOf::Named(
-        version.map(str::to_owned),
-        platform.parse()?,
-    ))
-}
-
-fn node_target(spec: &str, node: &NodeArgs) -> Result<NodeTarget, Failure> {
-    let parts: Vec<&str> = spec.split('-').collect();
-    let (os, cpu, libc) = match parts[..] {
-        [os, cpu] => (os, cpu, (os == "linux").then_some("glibc")),
-        [os, cpu, libc @ ("glibc" | "musl")] => (os, cpu, Some(libc)),
-        _ => {
-            return Err(format!(
-                "`{spec}` is no target of an npm lock: give os and cpu as npm names them, as in \
-                 linux-x64, darwin-arm64, win32-x64 or linux-x64-musl"
-            )
-            .into());
-        }
-    };
-    Ok(NodeTarget {
-        os: os.to_owned(),
-        cpu: cpu.to_owned(),
-        libc: libc.map(str::to_owned),
-        // Not the Node on PATH: a report must not depend on it.
-        node: node.is_given().then(|| node.target().node).flatten(),
-    })
 }

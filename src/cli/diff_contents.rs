@@ -2,25 +2,32 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use url::Url;
 
 use super::Failure;
 use super::healing::put_aside;
-use super::network_args::NetworkArgs;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::progress::Progress;
-use crate::inspect::diff::contents::{Contents, compare, findings, read};
+use crate::inspect::diff::contents::{Contents, Seen, compare, findings, read};
 use crate::inspect::diff::facts::{File, FileKind, LockFacts, OriginKind, Package};
 use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
-use crate::obtain::fetch::{DownloadRequest, fetch};
+use crate::obtain::fetch::{DownloadRequest, FetchOptions, fetch};
 use crate::obtain::store::{Blob, Store};
 
 /// One lock: what it says, and the folder that paths in it are relative to.
 pub struct Side<'a> {
     pub facts: &'a LockFacts,
-    pub folder: &'a Utf8Path,
+    pub folder: Utf8PathBuf,
+}
+
+/// How artifacts are had.
+pub struct How<'a> {
+    pub store: &'a Store,
+    pub options: &'a FetchOptions,
+    /// The glibc that there is wherever the packages are used.
+    pub glibc: Option<(u16, u16)>,
 }
 
 /// An artifact that is looked into.
@@ -42,25 +49,38 @@ pub fn add(
     diff: &mut LockDiff,
     old: &Side<'_>,
     new: &Side<'_>,
-    network: &NetworkArgs,
-    indexes: &[(String, Url)],
+    how: &How<'_>,
 ) -> Result<(), Failure> {
     let looked = wanted(diff, old, new);
-    let store = network.store()?;
-    let mut contents = look(&looked, &store, network, indexes);
-    if contents.iter().any(Result::is_err) && !put_aside(&store)?.is_empty() {
-        contents = look(&looked, &store, network, indexes);
+    let mut contents = look(&looked, how);
+    if contents.iter().any(Result::is_err) && !put_aside(how.store)?.is_empty() {
+        contents = look(&looked, how);
     }
     let mut sides: Vec<[Option<Contents>; 2]> = vec![[None, None]; diff.changes.len()];
     for (one, contents) in looked.iter().zip(contents) {
+        let found = contents.unwrap_or_else(|error| {
+            eprintln!("warning: {} is not looked into: {error}", one.package);
+            None
+        });
+        let Some((contents, size)) = found else {
+            continue;
+        };
+        if let Some(change) = diff.changes.get_mut(one.change) {
+            let side = if one.is_new {
+                &mut change.new
+            } else {
+                &mut change.old
+            };
+            // npm's locks do not say it.
+            if let Some(locked) = side {
+                locked.size.get_or_insert(size);
+            }
+        }
         if let Some(place) = sides
             .get_mut(one.change)
             .and_then(|s| s.get_mut(usize::from(one.is_new)))
         {
-            *place = contents.unwrap_or_else(|error| {
-                eprintln!("warning: {} is not looked into: {error}", one.package);
-                None
-            });
+            *place = Some(contents);
         }
     }
     let mut unknown = Vec::new();
@@ -79,10 +99,13 @@ pub fn add(
         }
         let inside = compare(before.as_ref(), after.as_ref());
         if change.new.is_some() {
-            let same_version = change.kind == ChangeKind::Altered;
-            let (label, is_new) = (change.label(), change.old.is_none());
+            let seen = Seen {
+                is_new: before.is_none(),
+                same_version: change.kind == ChangeKind::Altered,
+                glibc: how.glibc,
+            };
             diff.findings
-                .extend(findings(&label, &inside, is_new, same_version));
+                .extend(findings(&change.label(), &inside, seen));
         }
         change.contents = Some(inside);
     }
@@ -116,29 +139,41 @@ fn not_looked_into(packages: Vec<String>) -> Finding {
 
 /// The artifacts of every change that has one file on each side where it has a side.
 fn wanted(diff: &LockDiff, old: &Side<'_>, new: &Side<'_>) -> Vec<Looked> {
-    let mut all = Vec::new();
+    let mut all_wanted = Vec::new();
     for (index, change) in diff.changes.iter().enumerate() {
         if change.kind == ChangeKind::Relocated {
             continue;
         }
-        let sides = [(old, &change.old, false), (new, &change.new, true)];
-        for (side, locked, is_new) in sides {
-            let Some(locked) = locked else { continue };
-            let package = (side.facts.packages.get(&change.name).into_iter().flatten())
-                .find(|package| package.version == locked.version);
+        for (side, is_new) in [(old, false), (new, true)] {
+            let all = side.facts.packages.get(&change.name).into_iter().flatten();
+            let locked = if is_new { &change.new } else { &change.old };
+            let package = match locked {
+                Some(locked) => all.rev().find(|package| package.version == locked.version),
+                // One more version of what is there is held against the highest of them.
+                None if !is_new => all.last(),
+                None => None,
+            };
             let Some(file) = package.and_then(only_file) else {
                 continue;
             };
-            all.push(Looked {
+            let Some(artifact) = artifact(file, &side.folder) else {
+                eprintln!(
+                    "warning: {} is not looked into: neither the lock nor .npmrc says which \
+                     registry has it; name one with --registry",
+                    change.label()
+                );
+                continue;
+            };
+            all_wanted.push(Looked {
                 change: index,
                 is_new,
                 package: change.name.clone(),
                 kind: file.kind,
-                artifact: artifact(file, side.folder),
+                artifact,
             });
         }
     }
-    all
+    all_wanted
 }
 
 fn only_file(package: &Package) -> Option<&File> {
@@ -150,26 +185,24 @@ fn only_file(package: &Package) -> Option<&File> {
     }
 }
 
-fn artifact(file: &File, folder: &Utf8Path) -> Artifact {
-    Artifact {
+/// Where it is had from; nothing where nobody says that.
+fn artifact(file: &File, folder: &Utf8Path) -> Option<Artifact> {
+    let location = match Url::parse(&file.location) {
+        Ok(url) => Location::Url(url),
+        Err(_) if file.location.is_empty() => return None,
+        Err(_) => Location::Path(folder.join(&file.location)),
+    };
+    Some(Artifact {
         file_name: file.name.clone(),
-        location: match Url::parse(&file.location) {
-            Ok(url) => Location::Url(url),
-            Err(_) => Location::Path(folder.join(&file.location)),
-        },
+        location,
         digest: file.digest.clone(),
         size: file.size,
-    }
+    })
 }
 
 /// Fetches artifacts and looks into them. An old release may be gone; what is there is looked into all
 /// the same, and what is not is told.
-fn look(
-    looked: &[Looked],
-    store: &Store,
-    network: &NetworkArgs,
-    indexes: &[(String, Url)],
-) -> Vec<Result<Option<Contents>, String>> {
+fn look(looked: &[Looked], how: &How<'_>) -> Vec<Result<Option<(Contents, u64)>, String>> {
     let wants = looked.iter().map(|one| DownloadRequest {
         package: one.package.clone(),
         artifact: &one.artifact,
@@ -177,8 +210,7 @@ fn look(
     let wants: Vec<DownloadRequest<'_>> = wants.collect();
     let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
     let progress = Progress::bytes("Fetching", 0);
-    let options = network.options(indexes);
-    let fetched = fetch(store, &wants, &options, &progress, &|index, blob| {
+    let fetched = fetch(how.store, &wants, how.options, &progress, &|index, blob| {
         let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = blobs.get_mut(index) {
             *place = Some(blob);
@@ -193,7 +225,10 @@ fn look(
         let Some(blob) = blob else { return Ok(None) };
         let bytes = blob.map().map_err(|error| error.to_string())?;
         let found = read(&one.artifact.file_name, one.kind, &bytes);
-        found.map(Some).map_err(|error| error.to_string())
+        let size = blob.size;
+        found
+            .map(|contents| Some((contents, size)))
+            .map_err(|error| error.to_string())
     };
     looked.par_iter().zip(blobs).map(contents).collect()
 }

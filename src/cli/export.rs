@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::diff_input::{Given, What};
-use super::node_args::NodeArgs;
-use super::python_args::{SelectionArgs, TargetArgs};
-use super::{Outcome, outputs, print};
-use crate::decide::plan::{PythonPlan, Selection};
+use super::lock_targets::{LockTargetArgs, Targets, whole};
+use super::{Failure, Outcome, outputs, print};
 use crate::inspect::diff::facts::LockFacts;
-use crate::inspect::diff::{npm, python};
-use crate::inspect::sbom::{Graph, cyclonedx};
+use crate::inspect::sbom::{Bill, Graph, cyclonedx, spdx};
 use crate::install::python::wheel_license;
 use crate::obtain::store::Store;
 
@@ -29,24 +26,36 @@ enum Export {
     Sbom(SbomArgs),
 }
 
-/// Print a bill of materials: CycloneDX 1.6 JSON, with digests, licences and dependencies
+/// Print a bill of materials, with digests, licences and dependencies
 ///
-/// Of the whole lock, or of what a selection or a target chooses of it. Licences are those that the
-/// lock says (npm) or that the wheels in the store do. The same lock gives the same bytes.
+/// Of what is chosen for one target: of a uv.lock the lowest Python that it asks for, on this
+/// machine's kind of Linux, or --target; of an npm lock this machine. With --all, of the whole lock,
+/// with every platform's files. Licences are those that the lock says (npm) or that the wheels in the
+/// store do. The same lock gives the same bytes.
 #[derive(Debug, Args)]
 struct SbomArgs {
     /// A lock, a folder that has one, or a git revision's as REV:path
     #[arg(default_value = ".")]
     lock: String,
+    /// In which form
+    #[arg(long, value_enum, default_value_t = Form::Cyclonedx)]
+    format: Form,
+    /// Everything that the lock names, for whatever platform
+    #[arg(long, conflicts_with = "target")]
+    all: bool,
     /// Write it to a file
     #[arg(long, short, value_name = "FILE")]
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
-    selection: SelectionArgs,
-    #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    node: NodeArgs,
+    target: LockTargetArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// CycloneDX 1.6, as JSON
+    Cyclonedx,
+    /// SPDX 2.3, as JSON
+    Spdx,
 }
 
 /// Runs the command.
@@ -55,36 +64,34 @@ pub fn run(command: &ExportCommand) -> Outcome {
     let Given::Lock(given) = Given::open(&args.lock, false)? else {
         return Err(format!("{} has no lock", args.lock).into());
     };
-    let (facts, graph) = match &given.what {
-        What::Python(lock, settings) => {
-            let selection = args.selection.selection();
-            if args.target.is_given() || selection != Selection::default() {
-                let cache = Store::default_root()
-                    .ok()
-                    .map(|root| root.join("interpreters"));
-                let chosen = args.target.choose(lock, cache.as_deref())?;
-                let plan = PythonPlan::new(lock, &chosen.target, &selection, settings)?;
-                let graph = Graph::python(lock, Some(&chosen.target.markers));
-                (python::of_plan(lock, &plan, &given.label), graph)
-            } else {
-                (
-                    python::of_lock(lock, &given.label),
-                    Graph::python(lock, None),
-                )
-            }
-        }
-        What::Npm(lock) => {
-            let facts = match args.node.is_given() {
-                true => npm::of_target(lock, &args.node.target(), &args.node.omit(), &given.label)?,
-                false => npm::of_lock(lock, &given.label),
-            };
-            (facts, Graph::npm(lock))
-        }
+    let target = match args.target.meant(&given, !args.all)? {
+        Targets::All => None,
+        Targets::These(mut targets) if targets.len() == 1 => targets.pop(),
+        Targets::These(_) => return Err("a bill is for one target: name one".into()),
     };
-    // Without a store no licences are known.
-    let store = Store::default_root().ok().filter(|root| root.is_dir());
-    let store = store.and_then(|root| Store::open(&root).ok());
-    let text = bill(&facts, &graph, store.as_ref())?;
+    let facts = match &target {
+        None => whole(&given),
+        Some(target) => target.facts(&given)?,
+    };
+    let graph = match &given.what {
+        What::Python(lock, _) => {
+            let python = target
+                .as_ref()
+                .map(|target| target.python(lock))
+                .transpose()?;
+            Graph::python(lock, python.flatten().map(|python| python.markers).as_ref())
+        }
+        What::Npm(lock) => Graph::npm(lock),
+    };
+    let known = default_store().map(|store| licenses(&facts, &store));
+    let label = target.as_ref().map(|target| target.label.as_str());
+    let known = known.unwrap_or_default();
+    let bill = Bill::new(&facts, &graph, &known, label);
+    let bill = match args.format {
+        Form::Cyclonedx => cyclonedx::render(&bill),
+        Form::Spdx => spdx::render(&bill, &moment()?),
+    };
+    let text = written(&bill)?;
     match &args.out {
         None => print(&text)?,
         Some(out) => {
@@ -96,7 +103,29 @@ pub fn run(command: &ExportCommand) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bill of facts, as it is written.
+/// When it was made, as SPDX asks for: what `SOURCE_DATE_EPOCH` says, or else the beginning of 1970, as
+/// the clock must not get into it (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn moment() -> Result<String, Failure> {
+    let said = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| "0".to_owned());
+    let moment = said.parse().ok();
+    let moment = moment.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let moment = moment.ok_or_else(|| {
+        format!("SOURCE_DATE_EPOCH is `{said}`, which is no number of seconds since 1970")
+    })?;
+    Ok(moment.to_string())
+}
+
+/// The store, if there is one: without it no licences are known.
+pub(super) fn default_store() -> Option<Store> {
+    let root = Store::default_root().ok().filter(|root| root.is_dir());
+    root.and_then(|root| Store::open(&root).ok())
+}
+
+fn written(bill: &serde_json::Value) -> serde_json::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(bill)?))
+}
+
+/// The bill of facts, as CycloneDX has it.
 ///
 /// # Errors
 /// None that can be thought of.
@@ -104,14 +133,14 @@ pub(super) fn bill(
     facts: &LockFacts,
     graph: &Graph,
     store: Option<&Store>,
-) -> Result<String, serde_json::Error> {
-    let licenses = store.map(|store| licenses(facts, store));
-    let bill = cyclonedx(facts, graph, &licenses.unwrap_or_default());
-    Ok(format!("{}\n", serde_json::to_string_pretty(&bill)?))
+) -> serde_json::Result<String> {
+    let known = store.map(|store| licenses(facts, store));
+    let known = known.unwrap_or_default();
+    written(&cyclonedx::render(&Bill::new(facts, graph, &known, None)))
 }
 
 /// The licences that wheels in a store state.
-fn licenses(facts: &LockFacts, store: &Store) -> BTreeMap<(String, String), String> {
+pub(super) fn licenses(facts: &LockFacts, store: &Store) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
     for (name, package) in facts.each() {
         let mut blobs = package.files.iter().filter_map(|file| {

@@ -19,6 +19,7 @@ mod image_args;
 mod image_lock;
 mod init;
 mod limit_args;
+mod lock_targets;
 mod man;
 mod network_args;
 mod node_args;

@@ -244,6 +244,11 @@ impl NodeArgs {
         })
     }
 
+    /// The registry that was named.
+    pub fn registry(&self) -> Option<&Url> {
+        self.registry.as_ref()
+    }
+
     /// How files come from the store.
     pub fn link(&self) -> LinkMode {
         self.link_mode.unwrap_or_default().into()

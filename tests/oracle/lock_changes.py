@@ -104,7 +104,8 @@ def step(one, other):
     numbers = [v.release + (0,) * (longest - len(v.release)) for v in (one, other)]
     for at, (a, b) in enumerate(zip(*numbers)):
         if a != b:
-            return ("major", "minor", "patch")[min(at, 2)]
+            # Before 1.0 the first number that is not zero counts as the major one, as for npm's and Cargo's caret.
+            return ("major", "minor", "patch")[min(at, 2) if any(numbers[0][:at]) else 0]
     return "label"
 
 

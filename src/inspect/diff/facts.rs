@@ -57,10 +57,25 @@ pub struct Package {
     pub deprecated: Option<String>,
     /// What it needs of the interpreter (npm's `engines.node`).
     pub engines: Option<String>,
+    /// Who has it.
+    pub scope: Scope,
     /// Where it is in `node_modules`.
     pub places: BTreeSet<String>,
     /// What stands in the way of relying on what the lock says of it.
     pub doubts: BTreeSet<Doubt>,
+}
+
+/// Who has a package: whoever installs the project, or fewer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everybody.
+    #[default]
+    Required,
+    /// Who asks for an extra; or whose machine can use it (npm).
+    Optional,
+    /// Who develops the project.
+    Development,
 }
 
 /// Why what a lock says of a package cannot be relied on.

@@ -13,6 +13,7 @@ use super::facts::{
 use super::lookalike::{Known, is_lookalike};
 use super::model::{Finding, FindingKind, Severity};
 use crate::core::digest::Digest;
+use crate::inspect::licence::Licence;
 
 /// Looks at every pair.
 pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<Finding> {
@@ -38,15 +39,17 @@ pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<
     for pair in pairs {
         let Some(new) = pair.new else { continue };
         let label = label(pair.name, new.version.as_deref());
-        match pair.old {
-            Some(old) => rules.both(&mut found, &label, old, new),
+        // Another version beside one that is there already is held against that one: it is not new.
+        let beside = || old.packages.get(pair.name)?.last();
+        match pair.old.or_else(beside) {
+            Some(old) => rules.both(&mut found, &label, old, new, pair.old.is_some()),
             None => rules.added(&mut found, &label, pair.name, new),
         }
     }
     found.into_findings()
 }
 
-type FromTo = (Option<String>, Option<String>);
+pub(super) type FromTo = (Option<String>, Option<String>);
 
 /// Findings in the making, those of the same words together.
 #[derive(Default)]
@@ -99,7 +102,8 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn both(&self, found: &mut Found, label: &str, old: &Package, new: &Package) {
+    /// `replaces`: the old one is not there any more.
+    fn both(&self, found: &mut Found, label: &str, old: &Package, new: &Package, replaces: bool) {
         let same_version = old.number == new.number;
         if same_version {
             digests(found, label, old, new);
@@ -128,7 +132,7 @@ impl Rules<'_> {
                 NOTHING,
             );
         }
-        if old.number > new.number && old.number.step_to(&new.number).is_some() {
+        if replaces && old.number > new.number && old.number.step_to(&new.number).is_some() {
             let from_to = (old.version.clone(), new.version.clone());
             let says = "moved to a lower version";
             found.say(
@@ -152,16 +156,11 @@ impl Rules<'_> {
             let says = "newly brings compiled code";
             found.say(label, Severity::Warning, FindingKind::Native, says, NOTHING);
         }
-        if old.license != new.license && (old.license.is_some() || same_version) {
-            let from_to = (old.license.clone(), new.license.clone());
-            let says = "has another licence";
-            found.say(
-                label,
-                Severity::Warning,
-                FindingKind::LicenseChanged,
-                says,
-                from_to,
-            );
+        if let (Some(before), after) = (&old.license, &new.license)
+            && let Some((says, from_to)) = license(before, after.as_deref())
+        {
+            let kind = FindingKind::LicenseChanged;
+            found.say(label, Severity::Warning, kind, says, from_to);
         }
         if let Some(said) = new.deprecated.as_ref().filter(|_| old.deprecated.is_none()) {
             let says = format!("is now deprecated: {said}");
@@ -465,6 +464,16 @@ fn digests(found: &mut Found, label: &str, old: &Package, new: &Package) {
             &says,
             from_to,
         );
+    }
+}
+
+/// How a licence differs; nothing where other words state the same one.
+pub(super) fn license(old: &str, new: Option<&str>) -> Option<(&'static str, FromTo)> {
+    let old = Licence::read(old);
+    match new.map(Licence::read) {
+        None => Some(("states no licence any more", (Some(old.text()), None))),
+        Some(new) if old.is_same(&new) => None,
+        Some(new) => Some(("has another licence", (Some(old.text()), Some(new.text())))),
     }
 }
 

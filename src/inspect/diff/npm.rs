@@ -7,10 +7,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::facts::{
-    Doubt, Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package, host,
+    Doubt, Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package, Scope, host,
 };
 use super::version::Number;
 use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of};
+use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, Omit};
 use crate::decide::plan::paths::Paths;
 use crate::decide::target::node::NodeTarget;
@@ -32,6 +33,27 @@ pub fn of_target(
 ) -> Result<LockFacts, NpmPlanError> {
     let places: HashSet<&str> = NpmPlan::places(lock, target, omit)?.into_iter().collect();
     Ok(of_entries(lock, label, |place| places.contains(place)))
+}
+
+/// Puts the registry that npm's settings name where the lock names none, as npm does.
+pub fn locate(facts: &mut LockFacts, npmrc: &Npmrc) {
+    for (name, packages) in &mut facts.packages {
+        for package in packages {
+            if package.origin.kind != OriginKind::Registry || !package.origin.place.is_empty() {
+                continue;
+            }
+            let version = package.version.as_deref().unwrap_or_default();
+            let Some(url) = npmrc.tarball(name, version) else {
+                continue;
+            };
+            package.origin.place = npmrc.registry(name).unwrap_or_default().to_owned();
+            for file in &mut package.files {
+                if file.location.is_empty() {
+                    file.location = url.to_string();
+                }
+            }
+        }
+    }
 }
 
 fn of_entries(lock: &NpmLock, label: &str, is_wanted: impl Fn(&str) -> bool) -> LockFacts {
@@ -101,6 +123,7 @@ fn merge(package: &mut Package, other: Package, place: &str) {
     }
     package.places.extend(other.places);
     package.install_script |= other.install_script;
+    package.scope = package.scope.min(other.scope);
     package.doubts.extend(other.doubts);
 }
 
@@ -143,8 +166,19 @@ fn of_entry(place: &str, entry: &Entry, name: &str) -> Package {
             _ => text("deprecated"),
         },
         engines: about.node.clone(),
+        scope: scope(entry),
         places: BTreeSet::from([place.to_owned()]),
         doubts: mismatch.map(Doubt::AnotherName).into_iter().collect(),
+    }
+}
+
+/// npm's own marks: `devOptional` is what development has, and what else may be left out.
+fn scope(entry: &Entry) -> Scope {
+    let is = |key: &str| entry.raw.get(key).and_then(Value::as_bool) == Some(true);
+    match () {
+        () if is("dev") => Scope::Development,
+        () if is("optional") || is("devOptional") => Scope::Optional,
+        () => Scope::Required,
     }
 }
 

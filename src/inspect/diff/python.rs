@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pep508_rs::MarkerEnvironment;
 
-use super::facts::{Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package};
+use super::facts::{Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Package, Scope};
 use super::version::Number;
 use crate::core::artifact::{Artifact, Location};
 use crate::decide::lock::marker::EFFORT;
@@ -16,10 +16,15 @@ use crate::decide::plan::{Install, PythonPlan};
 pub fn of_lock(lock: &UvLock, label: &str) -> LockFacts {
     let mut facts = empty(lock, label);
     let paths = paths(lock);
+    let scopes = scopes(lock);
     for (index, package) in lock.packages.iter().enumerate() {
         let files = files(package);
         let why = paths.to(index);
-        facts.insert(package.name.to_string(), of_package(package, files, why));
+        let scope = scopes.get(index).copied().unwrap_or_default();
+        facts.insert(
+            package.name.to_string(),
+            of_package(package, files, why, scope),
+        );
     }
     facts
 }
@@ -27,8 +32,9 @@ pub fn of_lock(lock: &UvLock, label: &str) -> LockFacts {
 /// What a plan chooses: its packages, each with the one file that is used.
 pub fn of_plan(lock: &UvLock, plan: &PythonPlan, label: &str) -> LockFacts {
     let mut facts = empty(lock, label);
+    let scopes = scopes(lock);
     for planned in &plan.packages {
-        let Some((_, package)) = lock
+        let Some((index, package)) = lock
             .named(&planned.name)
             .find(|(_, package)| package.version == planned.version)
         else {
@@ -42,7 +48,11 @@ pub fn of_plan(lock: &UvLock, plan: &PythonPlan, label: &str) -> LockFacts {
             .filter(|file| used.is_some_and(|used| is_same(file, used)))
             .collect();
         let why = planned.required_by.clone();
-        facts.insert(planned.name.to_string(), of_package(package, files, why));
+        let scope = scopes.get(index).copied().unwrap_or_default();
+        facts.insert(
+            planned.name.to_string(),
+            of_package(package, files, why, scope),
+        );
     }
     facts
 }
@@ -67,7 +77,7 @@ fn empty(lock: &UvLock, label: &str) -> LockFacts {
     }
 }
 
-fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>) -> Package {
+fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>, scope: Scope) -> Package {
     let version = package.version.as_ref().map(ToString::to_string);
     Package {
         number: Number::python(version.as_deref()),
@@ -85,6 +95,7 @@ fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>) -> Pack
         install_script: false,
         deprecated: None,
         engines: None,
+        scope,
         places: BTreeSet::new(),
         doubts: BTreeSet::new(),
     }
@@ -234,6 +245,38 @@ pub fn edges(lock: &UvLock, markers: Option<&MarkerEnvironment>) -> BTreeSet<(us
         }
     }
     all
+}
+
+/// Who has each package: what only groups lead to is for development, what only extras of the project
+/// lead to is for those who ask for one.
+fn scopes(lock: &UvLock) -> Vec<Scope> {
+    let mut scopes = vec![Scope::Development; lock.packages.len()];
+    let is_root = |index: usize| lock.is_member(index) || lock.root() == Some(index);
+    let asked = lock.manifest.requirements.iter();
+    let asked = asked.flat_map(|one| lock.named(&one.name).map(|(index, _)| index));
+    let asked: Vec<usize> = asked.collect();
+    for scope in [Scope::Optional, Scope::Required] {
+        let mut seen = BTreeSet::new();
+        let roots = (0..lock.packages.len()).filter(|&index| is_root(index));
+        let mut queue: Vec<usize> = roots.chain(asked.iter().copied()).collect();
+        while let Some(at) = queue.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            if let Some(place) = scopes.get_mut(at) {
+                *place = scope;
+            }
+            let Some(package) = lock.packages.get(at) else {
+                continue;
+            };
+            // Of another package the lock has the extras that somebody asks for.
+            let with_extras = scope == Scope::Optional || !is_root(at);
+            let extras = package.extras.values().flatten().filter(|_| with_extras);
+            let edges = package.dependencies.iter().chain(extras);
+            queue.extend(edges.map(|edge| edge.package));
+        }
+    }
+    scopes
 }
 
 /// The shortest path of requirements that leads to each package, whatever the target.

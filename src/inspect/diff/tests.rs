@@ -372,3 +372,118 @@ fn two_thousand_changes_fit_into_a_comment_with_their_alarms() {
     assert!(text::render(&diff, false).lines().count() < 200);
     assert!(html::render(&diff).len() < 4_000_000);
 }
+
+#[test]
+fn other_words_for_a_licence_are_no_finding() {
+    let entry = |license: &str| {
+        format!(
+            "\"node_modules/a\": {{\"version\": \"1.0.0\", \"license\": \"{license}\", \
+             \"resolved\": \"https://registry.npm.example/a/-/a-1.0.0.tgz\"}}"
+        )
+    };
+    let found = |old, new| loud(&of_npm(&entry(old), &entry(new)));
+    assert_eq!(found("MIT License", "MIT"), []);
+    assert_eq!(found("BSD", "BSD-3-Clause"), []);
+    assert_eq!(found("(MIT OR Apache-2.0)", "Apache-2.0 OR MIT"), []);
+    assert_eq!(found("MIT", "BUSL-1.1").len(), 1);
+    let gone = entry("MIT").replace("\"license\": \"MIT\", ", "");
+    let diff = of_npm(&entry("MIT"), &gone);
+    assert_eq!(diff.findings[0].says, "states no licence any more");
+}
+
+/// An entry of a lock of npm's, at a place of the tree.
+fn place(at: &str, version: &str, more: &str) -> String {
+    let name = at.rsplit("node_modules/").next().unwrap();
+    let last = name.rsplit('/').next().unwrap();
+    format!(
+        "\"{at}\": {{\"version\": \"{version}\"{more}, \
+         \"resolved\": \"https://registry.npm.example/{name}/-/{last}-{version}.tgz\"}}"
+    )
+}
+
+#[test]
+fn another_version_of_what_is_there_is_not_new() {
+    let native = ", \"hasInstallScript\": true, \"os\": [\"linux\"]";
+    let old = place("node_modules/a", "1.0.0", native);
+    let beside = place("node_modules/b/node_modules/a", "2.0.0", native);
+    let diff = of_npm(&old, &format!("{old}, {beside}"));
+    assert_eq!(diff.summary.added, 1);
+    assert_eq!(diff.findings, []);
+    // What it brings that was not there is told all the same.
+    let plain = place("node_modules/a", "1.0.0", "");
+    let diff = of_npm(&plain, &format!("{plain}, {beside}"));
+    let said: Vec<&str> = diff.findings.iter().map(|one| one.says.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "newly has a script that runs when it is installed",
+            "newly brings compiled code"
+        ]
+    );
+    // And a lower one beside it is no step down.
+    let lower = place("node_modules/b/node_modules/a", "0.9.0", native);
+    assert_eq!(of_npm(&old, &format!("{old}, {lower}")).findings, []);
+}
+
+#[test]
+fn packages_that_differ_in_the_platform_alone_are_one_line() {
+    let all = |version: &str| {
+        let platforms = ["aix-ppc64", "darwin-arm64", "linux-arm64", "linux-x64"];
+        let mut entries: Vec<String> = platforms
+            .iter()
+            .map(|platform| {
+                let os = format!(", \"os\": [\"{}\"]", platform.split('-').next().unwrap());
+                place(&format!("node_modules/@esbuild/{platform}"), version, &os)
+            })
+            .collect();
+        let needs = platforms.map(|platform| format!("\"@esbuild/{platform}\": \"{version}\""));
+        let needs = format!(", \"optionalDependencies\": {{{}}}", needs.join(", "));
+        entries.push(place("node_modules/esbuild", version, &needs));
+        entries.push("\"\": {\"dependencies\": {\"esbuild\": \"*\"}}".to_owned());
+        entries.join(", ")
+    };
+    let diff = of_npm(&all("0.25.0"), &all("0.28.0"));
+    assert_eq!(diff.changes.len(), 5);
+    let text = text::render(&diff, false);
+    assert_eq!(text.matches("@esbuild/").count(), 1, "{text}");
+    assert!(text.contains("Up, major (5)"), "{text}");
+    assert!(
+        text.contains("@esbuild/* (4 packages)") && text.contains("0.25.0 → 0.28.0 (0.x)"),
+        "{text}"
+    );
+    let detail = text::render(&diff, true);
+    assert!(detail.contains("@esbuild/linux-x64"), "{detail}");
+    assert!(markdown::render(&diff).contains("`@esbuild/* (4 packages)`"));
+    assert!(html::render(&diff).contains("data-name=\"@esbuild/* (4 packages)\""));
+    // One that was tampered with stands alone.
+    let forged = all("0.28.0").replace("example/@esbuild/linux-x64/-/", "example/evil/-/");
+    let text = text::render(&of_npm(&all("0.25.0"), &forged), false);
+    assert!(
+        text.contains("!! @esbuild/linux-x64") && text.contains("@esbuild/* (3 packages)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_was_found_comes_first_and_then_what_changed_most() {
+    let sized = |packages: &[(&str, &str, u32)]| {
+        let plain: Vec<(&str, &str)> = packages.iter().map(|(name, v, _)| (*name, *v)).collect();
+        let mut text = uv(&plain);
+        for (name, version, size) in packages {
+            let file =
+                format!("{name}-{version}-py3-none-any.whl\", hash = \"sha256:{A}\", size = ");
+            text = text.replace(&format!("{file}7"), &format!("{file}{size}"));
+        }
+        text
+    };
+    let old = sized(&[("a", "1.0", 10), ("b", "1.0", 10), ("c", "1.0", 10)]);
+    let new = sized(&[("a", "2.0", 11), ("b", "2.0", 999), ("c", "2.0", 10)]);
+    let new = new.replace("files.pypi.example/c", "files.evil.example/c");
+    let text = text::render(&of_uv(&old, &new), false);
+    let at = |name: &str| {
+        text.find(&format!(" {name}  "))
+            .unwrap_or_else(|| panic!("{name}: {text}"))
+    };
+    assert!(at("c") < at("b") && at("b") < at("a"), "{text}");
+    assert!(!text.contains("0 notes"), "{text}");
+}

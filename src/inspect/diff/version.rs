@@ -6,11 +6,12 @@ use std::str::FromStr as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The first part of a version that differs.
+/// How far a version moved: the first part that differs, counted from the first that is not zero. So
+/// `0.3 → 0.17` is a major step, as it is for the caret of npm and Cargo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// The first number, or the epoch.
+    /// The first number, or the epoch; before 1.0, the first that is not zero.
     Major,
     /// The second.
     Minor,
@@ -71,14 +72,18 @@ impl Number {
         }
     }
 
-    /// The first part that differs; nothing where one of them is no version, or both are equal.
+    /// How far it is to another one; nothing where one of them is no version, or both are equal.
     pub fn step_to(&self, other: &Self) -> Option<Step> {
         if self == other {
             return None;
         }
         let at = |one: &[u64], other: &[u64]| {
             let part = |parts: &[u64], at: usize| parts.get(at).copied().unwrap_or(0);
-            (0..one.len().max(other.len())).find(|&i| part(one, i) != part(other, i))
+            let first =
+                (0..one.len().max(other.len())).find(|&i| part(one, i) != part(other, i))?;
+            // What stands before is the same in both.
+            let all_zero = one.iter().take(first).all(|&number| number == 0);
+            Some(if all_zero { 0 } else { first })
         };
         let first = match (self, other) {
             (Self::Python(one), Self::Python(other)) if one.epoch() != other.epoch() => Some(0),
@@ -120,11 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_the_first_part_that_differs() {
+    fn a_step_is_the_first_part_that_differs_from_the_first_that_is_not_zero() {
         let python = |one, other| Number::python(Some(one)).step_to(&Number::python(Some(other)));
         let npm = |one, other| Number::npm(Some(one)).step_to(&Number::npm(Some(other)));
         for (one, other, step) in [
             ("1.9", "2.0", Some(Step::Major)),
+            ("0.3", "0.17", Some(Step::Major)),
+            ("0.3.1", "0.3.2", Some(Step::Patch)),
+            ("0.0.1", "0.0.2", Some(Step::Major)),
             ("1!1.0", "2.0", Some(Step::Major)),
             ("2025.12.4", "2026.2.0", Some(Step::Major)),
             ("1.2", "1.3.0", Some(Step::Minor)),
@@ -139,7 +147,8 @@ mod tests {
         }
         for (one, other, step) in [
             ("1.9.0", "2.0.0", Some(Step::Major)),
-            ("0.27.3", "0.28.0", Some(Step::Minor)),
+            ("0.27.3", "0.28.0", Some(Step::Major)),
+            ("1.27.3", "1.28.0", Some(Step::Minor)),
             ("1.0.0-rc.1", "1.0.0", Some(Step::Label)),
             ("1.0.1", "1.0.0", Some(Step::Patch)),
         ] {

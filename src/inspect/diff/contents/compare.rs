@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Contents, ContentsDiff, FieldDiff, HookDiff, Library, LibraryDiff};
+use crate::inspect::diff::findings::license;
 use crate::inspect::diff::model::{Finding, FindingKind, Severity};
 
 /// Compares the artifacts of two versions; one of them may be missing.
@@ -15,6 +16,8 @@ pub fn compare(old: Option<&Contents>, new: Option<&Contents>) -> ContentsDiff {
     };
     let names = |contents: &Contents| contents.files.keys().cloned().collect::<BTreeSet<_>>();
     let (before, after) = (names(old), names(new));
+    // What a package that is gone says of itself is no loss.
+    let is_gone = new.files.is_empty();
     ContentsDiff {
         files_added: without(&after, &before),
         files_removed: without(&before, &after),
@@ -23,13 +26,29 @@ pub fn compare(old: Option<&Contents>, new: Option<&Contents>) -> ContentsDiff {
             .map(|(path, _)| path.clone())
             .collect(),
         growth: size(new) - size(old),
+        glibc_old: old.glibc(),
+        glibc_new: new.glibc(),
         modules_added: without(&new.modules, &old.modules),
         modules_removed: without(&old.modules, &new.modules),
         entry_points_added: without(&new.entry_points, &old.entry_points),
         entry_points_removed: without(&old.entry_points, &new.entry_points),
         libraries: libraries(&old.libraries, &new.libraries),
-        metadata: metadata(&old.metadata, &new.metadata),
+        metadata: match is_gone {
+            true => Vec::new(),
+            false => metadata(&old.metadata, &new.metadata),
+        },
         hooks: hooks(old, new),
+    }
+}
+
+impl Contents {
+    /// The lowest glibc that all of its libraries can be loaded with.
+    fn glibc(&self) -> Option<String> {
+        let all = self.libraries.values();
+        let highest = all
+            .filter_map(|library| library.glibc.as_deref())
+            .max_by_key(|version| numbers(version));
+        highest.map(str::to_owned)
     }
 }
 
@@ -128,11 +147,16 @@ fn metadata(
             old.get(field).unwrap_or(&nothing),
             new.get(field).unwrap_or(&nothing),
         );
-        (one != other).then(|| FieldDiff {
+        let difference = FieldDiff {
             field: field.clone(),
             removed: without(one, other),
             added: without(other, one),
-        })
+        };
+        let same_license = match (&difference.removed[..], &difference.added[..]) {
+            ([old], [new]) if is_license(field) => license(old, Some(new)).is_none(),
+            _ => false,
+        };
+        (one != other && !same_license).then_some(difference)
     };
     fields.into_iter().filter_map(field).collect()
 }
@@ -158,26 +182,26 @@ fn hooks(old: &Contents, new: &Contents) -> Vec<HookDiff> {
     all
 }
 
-/// What of it a reviewer must see. `is_new`: the package was not there before, `same_version`: it has
-/// the version that it had.
-pub fn findings(
-    label: &str,
-    diff: &ContentsDiff,
-    is_new: bool,
-    same_version: bool,
-) -> Vec<Finding> {
+/// What is known of a package besides what is in its files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// It was not there before, in no version.
+    pub is_new: bool,
+    /// It has the version that it had.
+    pub same_version: bool,
+    /// The glibc that there is wherever it is used.
+    pub glibc: Option<(u16, u16)>,
+}
+
+/// What of it a reviewer must see.
+pub fn findings(label: &str, diff: &ContentsDiff, seen: Seen) -> Vec<Finding> {
+    let Seen {
+        is_new,
+        same_version,
+        glibc,
+    } = seen;
     let mut all = Vec::new();
-    let mut say = |severity, kind, says: String| {
-        all.push(Finding {
-            severity,
-            kind,
-            packages: vec![label.to_owned()],
-            says,
-            old: None,
-            new: None,
-            targets: Vec::new(),
-        });
-    };
+    let mut say = |severity, kind, says| all.push(finding(label, severity, kind, says));
     for hook in diff.hooks.iter().filter(|hook| hook.new.is_some()) {
         let name = &hook.hook;
         let at_start = name.ends_with(".pth");
@@ -220,33 +244,35 @@ pub fn findings(
             format!("brings {native} more compiled files"),
         );
     }
-    let floors = diff
-        .libraries
-        .iter()
-        .filter(|library| library.change == "changed");
-    let newer = floors.filter_map(|library| {
-        let (old, new) = (library.glibc_old.as_deref()?, library.glibc_new.as_deref()?);
-        (numbers(new) > numbers(old)).then_some((old.to_owned(), new.to_owned()))
-    });
-    if let Some((old, new)) = newer.max_by_key(|(_, new)| numbers(new)) {
-        say(
-            Severity::Warning,
-            FindingKind::GlibcFloor,
-            format!("needs a newer glibc: {old} → {new}"),
-        );
+    if let (Some(old), Some(new)) = (&diff.glibc_old, &diff.glibc_new)
+        && numbers(new) > numbers(old)
+    {
+        let there = glibc.map(|(major, minor)| vec![u32::from(major), u32::from(minor)]);
+        let severity = match there.is_some_and(|there| there >= numbers(new)) {
+            true => Severity::Note,
+            false => Severity::Warning,
+        };
+        let says = format!("needs a newer glibc: {old} → {new}");
+        say(severity, FindingKind::GlibcFloor, says);
     }
-    let license = diff
-        .metadata
-        .iter()
-        .find(|field| field.field.eq_ignore_ascii_case("license"));
-    if let Some(field) = license.filter(|_| !is_new) {
-        let (old, new) = (field.removed.join(", "), field.added.join(", "));
-        say(
-            Severity::Warning,
-            FindingKind::LicenseChanged,
-            format!("has another licence: {old} → {new}"),
-        );
+    let mut fields = diff.metadata.iter();
+    if let Some(field) = fields.find(|field| is_license(&field.field))
+        && !is_new
+        && let ([old, ..], new) = (&field.removed[..], field.added.first())
+        && let Some((says, (old, new))) = license(old, new.map(String::as_str))
+    {
+        all.push(Finding {
+            old,
+            new,
+            ..finding(
+                label,
+                Severity::Warning,
+                FindingKind::LicenseChanged,
+                says.to_owned(),
+            )
+        });
     }
+    let mut say = |severity, kind, says| all.push(finding(label, severity, kind, says));
     if same_version {
         let changed = diff.files_changed.len() + diff.files_added.len() + diff.files_removed.len();
         if changed > 0 {
@@ -258,6 +284,22 @@ pub fn findings(
         }
     }
     all
+}
+
+fn finding(label: &str, severity: Severity, kind: FindingKind, says: String) -> Finding {
+    Finding {
+        severity,
+        kind,
+        packages: vec![label.to_owned()],
+        says,
+        old: None,
+        new: None,
+        targets: Vec::new(),
+    }
+}
+
+fn is_license(field: &str) -> bool {
+    field.eq_ignore_ascii_case("license")
 }
 
 fn numbers(version: &str) -> Vec<u32> {

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use compare::{compare, findings};
+use crate::core::progress::count;
+pub use compare::{Seen, compare, findings};
 pub use read::{ContentsError, read};
 
 /// What is in an artifact.
@@ -68,6 +69,10 @@ pub struct ContentsDiff {
     pub files_changed: Vec<String>,
     /// By how many bytes it grew, unpacked.
     pub growth: i64,
+    /// The lowest glibc that has what all of its libraries need, before.
+    pub glibc_old: Option<String>,
+    /// The lowest glibc that has what all of its libraries need, after.
+    pub glibc_new: Option<String>,
     /// Modules that can newly be imported.
     pub modules_added: Vec<String>,
     /// Modules that cannot any more.
@@ -162,9 +167,12 @@ impl ContentsDiff {
         list("modules gone:", &self.modules_removed);
         list("new entry points:", &self.entry_points_added);
         list("entry points gone:", &self.entry_points_removed);
-        for library in &self.libraries {
-            lines.push(library.line());
+        if self.glibc_old != self.glibc_new {
+            let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
+            let (old, new) = (side(&self.glibc_old), side(&self.glibc_new));
+            lines.push(format!("needs glibc: {old} → {new}"));
         }
+        lines.extend(self.libraries.iter().filter_map(LibraryDiff::line));
         for field in &self.metadata {
             let (removed, added) = (few(&field.removed), few(&field.added));
             lines.push(match (removed.is_empty(), added.is_empty()) {
@@ -183,38 +191,67 @@ impl ContentsDiff {
 }
 
 impl LibraryDiff {
-    fn line(&self) -> String {
+    /// What differs; nothing where that is only how new a glibc it needs, which is told of the package.
+    fn line(&self) -> Option<String> {
         let mut parts = Vec::new();
         for (sign, all) in [("+", &self.needed_added), ("−", &self.needed_removed)] {
             if !all.is_empty() {
                 parts.push(format!("NEEDED {sign} {}", few(all)));
             }
         }
-        if self.glibc_old != self.glibc_new {
-            let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
-            parts.push(format!(
-                "glibc {} → {}",
-                side(&self.glibc_old),
-                side(&self.glibc_new)
-            ));
-        }
         for (sign, all) in [("+", &self.exported_added), ("−", &self.exported_removed)] {
             if !all.is_empty() {
-                parts.push(format!("{sign}{} symbols: {}", all.len(), few(all)));
+                parts.push(format!(
+                    "{sign}{}: {}",
+                    count(all.len(), "symbol"),
+                    symbols(all)
+                ));
             }
         }
-        let parts = match parts.is_empty() {
-            true => String::new(),
-            false => format!(": {}", parts.join("; ")),
-        };
-        format!("library {} {}{parts}", self.change, self.path)
+        match parts.is_empty() {
+            true if self.change == "changed" => None,
+            true => Some(format!("library {} {}", self.change, self.path)),
+            false => {
+                let parts = parts.join("; ");
+                Some(format!("library {} {}: {parts}", self.change, self.path))
+            }
+        }
     }
 }
 
+/// A list of symbols, C++ names as C++ writes them.
+fn symbols(all: &[String]) -> String {
+    // A name that is longer says little, and could be made to unfold without end.
+    const LONGEST: usize = 300;
+    let shown = all.iter().take(SHOWN).map(|name| {
+        let plain = (name.len() <= LONGEST)
+            .then(|| {
+                cpp_demangle::Symbol::new(name.as_bytes())
+                    .ok()?
+                    .demangle()
+                    .ok()
+            })
+            .flatten();
+        let plain = plain.filter(|plain| plain.len() <= LONGEST);
+        plain.unwrap_or_else(|| name.chars().take(LONGEST).collect())
+    });
+    let mut shown: Vec<String> = shown.collect();
+    // Constructors have several names, and are written as one.
+    shown.dedup();
+    listed(&shown, all.len().saturating_sub(SHOWN))
+}
+
+/// How many things of a list are shown.
+const SHOWN: usize = 6;
+
 /// The first few of a list.
 fn few(all: &[String]) -> String {
-    let shown = all.get(..6).unwrap_or(all);
-    let more = match all.len() - shown.len() {
+    let shown = all.get(..SHOWN).unwrap_or(all);
+    listed(shown, all.len() - shown.len())
+}
+
+fn listed(shown: &[String], more: usize) -> String {
+    let more = match more {
         0 => String::new(),
         more => format!(" and {more} more"),
     };

@@ -273,15 +273,29 @@ fn without_version(path: &str) -> String {
     path.to_owned()
 }
 
+/// Names that a linker puts into every library, or leaves out, and nobody links to.
+const LINKERS: [&str; 8] = [
+    "_init",
+    "_fini",
+    "__bss_start",
+    "_edata",
+    "_end",
+    "_bss_end__",
+    "__bss_end__",
+    "__end__",
+];
+
 fn library(bytes: &[u8]) -> Option<Library> {
     if !elf::ElfFacts::applies_to(bytes) {
         return None;
     }
     // One that is damaged is a file like any other.
     let facts = elf::ElfFacts::read(bytes).ok()?;
+    let mut exported = elf::exported(bytes).unwrap_or_default();
+    exported.retain(|name| !LINKERS.contains(&name.as_str()));
     Some(Library {
         glibc: facts.glibc_floor(),
         needed: facts.needed.into_iter().collect(),
-        exported: elf::exported(bytes).unwrap_or_default(),
+        exported,
     })
 }

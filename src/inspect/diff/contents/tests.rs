@@ -71,7 +71,7 @@ fn a_wheel_is_compared_by_what_it_brings() {
         fields,
         [("License", "AGPL-3.0-only"), ("Requires-Dist", "baz")]
     );
-    let found: Vec<_> = findings("foo 1.1", &diff, false, false)
+    let found: Vec<_> = findings("foo 1.1", &diff, Seen::default())
         .into_iter()
         .map(|f| (f.severity, f.kind))
         .collect();
@@ -107,7 +107,7 @@ fn a_hook_that_newly_reaches_out_is_an_alarm() {
     let none = tarball(&[("package.json", &package(""))]);
     let kinds = |old: &Contents, new: &Contents| -> Vec<_> {
         let diff = compare(Some(old), Some(new));
-        findings("x 1", &diff, false, false)
+        findings("x 1", &diff, Seen::default())
             .into_iter()
             .map(|f| (f.severity, f.kind))
             .collect()
@@ -151,7 +151,84 @@ fn libraries_are_known_under_other_tags_and_compared_by_what_they_link() {
     assert_eq!(diff.libraries.len(), 1);
     assert_eq!(diff.libraries[0].change, "changed");
     assert_eq!(diff.libraries[0].needed_added, ["libssl.so.3"]);
-    let found = findings("x 1", &diff, false, false);
-    assert_eq!(found[0].kind, FindingKind::GlibcFloor);
+    let severity = |glibc| {
+        let seen = Seen {
+            glibc,
+            ..Seen::default()
+        };
+        let found = findings("x 1", &diff, seen);
+        assert_eq!(found[0].kind, FindingKind::GlibcFloor);
+        found[0].severity
+    };
+    // Nobody whose glibc is new enough need be warned.
+    assert_eq!(severity(None), Severity::Warning);
+    assert_eq!(severity(Some((2, 17))), Severity::Warning);
+    assert_eq!(severity(Some((2, 28))), Severity::Note);
     assert_eq!(compare(Some(&new), Some(&new)), ContentsDiff::default());
+}
+
+#[test]
+fn the_glibc_that_counts_is_the_package_s() {
+    let library = |glibc: &str, exported: &[&str]| Library {
+        needed: BTreeSet::new(),
+        glibc: Some(glibc.to_owned()),
+        exported: exported.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let of = |all: [(&str, Library); 2]| Contents {
+        libraries: all.map(|(path, one)| (path.to_owned(), one)).into(),
+        ..Contents::default()
+    };
+    let old = of([
+        ("a.so", library("2.2.5", &["a"])),
+        ("b.so", library("2.28", &[])),
+    ]);
+    let new = of([
+        ("a.so", library("2.14", &["a", "_ZN3foo3barEi"])),
+        ("b.so", library("2.25", &[])),
+    ]);
+    let diff = compare(Some(&old), Some(&new));
+    assert_eq!(findings("x 1", &diff, Seen::default()), []);
+    let lines = diff.lines();
+    assert_eq!(
+        lines,
+        [
+            "needs glibc: 2.28 → 2.25",
+            "library changed a.so: +1 symbol: foo::bar(int)",
+            "files: +0 −0 ~0"
+        ]
+    );
+}
+
+#[test]
+fn a_package_that_is_gone_loses_no_licence() {
+    let old = wheel(&[
+        ("foo.py", ""),
+        ("foo-1.0.dist-info/METADATA", "Name: foo\nLicense: MIT\n"),
+    ]);
+    let diff = compare(Some(&old), None);
+    assert_eq!(diff.metadata, []);
+    assert_eq!(diff.modules_removed, ["foo"]);
+}
+
+#[test]
+fn a_licence_in_other_words_is_no_change() {
+    let with = |license: &str| {
+        wheel(&[(
+            "foo-1.0.dist-info/METADATA",
+            &format!("Name: foo\n{license}\n"),
+        )])
+    };
+    let old = with("License: MIT License");
+    let same = compare(Some(&old), Some(&with("License-Expression: MIT")));
+    assert_eq!(
+        (
+            same.metadata.len(),
+            findings("foo 1", &same, Seen::default())
+        ),
+        (0, vec![])
+    );
+    let other = compare(Some(&old), Some(&with("License-Expression: AGPL-3.0-only")));
+    let found = findings("foo 1", &other, Seen::default());
+    assert_eq!(found[0].kind, FindingKind::LicenseChanged);
+    assert_eq!(found[0].old.as_deref(), Some("MIT"));
 }

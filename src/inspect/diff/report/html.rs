@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use super::picture::{Item, svg};
-use super::{clean, gravity, growth, headline, some, versions, why};
+use super::rows::{Row, rows};
+use super::{clean, gravity, headline, some, versions, why};
 use crate::core::digest::{Algorithm, Digest};
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, ChangeKind, Finding, LockDiff, Locked, Severity};
@@ -218,22 +219,25 @@ fn write_picture(body: &mut String, diff: &LockDiff) {
         return;
     }
     let known = drawn().filter_map(size).any(|size| size > 0);
-    let mut items: Vec<Item> = drawn()
-        .map(|change| {
-            let about = match size(change) {
+    let mut items: Vec<Item> = rows(drawn())
+        .iter()
+        .map(|row| {
+            let change = row.change;
+            let size: Option<u64> = row.all().map(size).sum();
+            let about = match size {
                 Some(size) => format!(
                     ", {} {}",
                     crate::core::progress::bytes(size),
-                    growth(change)
+                    row.growth_text()
                 ),
                 None => String::new(),
             };
             Item {
-                name: change.name.clone(),
-                title: format!("{} {}{about}", change.name, versions(change)),
+                name: row.name.clone(),
+                title: format!("{} {}{about}", row.name, versions(change)),
                 class: class(change),
                 weight: if known {
-                    weight(size(change).unwrap_or(0))
+                    weight(size.unwrap_or(0))
                 } else {
                     1.0
                 },
@@ -280,30 +284,36 @@ fn write_table(body: &mut String, diff: &LockDiff) {
         "<h2>Packages</h2>\n<table><thead><tr><th>package</th><th>change</th><th>version</th>\
          <th>size</th><th>pulled in by</th></tr></thead><tbody>\n",
     );
-    let mut changes: Vec<&Change> = diff.changes.iter().collect();
-    changes.sort_by_key(|change| change.worst.unwrap_or(Severity::Note));
-    for change in changes {
-        write_row(body, change);
+    for row in rows(&diff.changes) {
+        write_row(body, &row);
     }
     body.push_str("</tbody></table>\n");
 }
 
-fn write_row(body: &mut String, change: &Change) {
+fn write_row(body: &mut String, row: &Row<'_>) {
+    let change = row.change;
     let class = class(change);
-    let name = escape(&change.name);
+    let name = escape(&row.name);
     let worst = match change.worst {
         Some(Severity::Note) | None => "",
         Some(severity) => severity.word(),
     };
     let (versions, why) = (escape(&versions(change)), escape(&why(change)));
     let targets = escape(&change.targets.join("\n")).replace("\\u{a}", "\n");
-    let text = format!("{name} {versions} {why}").to_lowercase();
+    let names: Vec<&str> = row.all().map(|change| change.name.as_str()).collect();
+    let text = format!("{} {versions} {why}", escape(&names.join(" "))).to_lowercase();
     let _ = write!(
         body,
         "<tr class=\"{worst}\" data-name=\"{name}\" data-kind=\"{class}\" data-worst=\"{worst}\" \
          data-targets=\"{targets}\" data-text=\"{text}\"><td>"
     );
-    let detail = detail(change);
+    let mut detail = String::new();
+    for change in row.all() {
+        if !row.others.is_empty() {
+            let _ = write!(detail, "<dt><b>{}</b></dt><dd></dd>", escape(&change.name));
+        }
+        write_detail(&mut detail, change);
+    }
     let _ = if detail.is_empty() {
         write!(body, "<span class=\"mono\">{name}</span>")
     } else {
@@ -320,14 +330,13 @@ fn write_row(body: &mut String, change: &Change) {
         body,
         "</td><td><span class=\"tag {class}\">{class}</span></td><td>{versions}</td>\
          <td data-n=\"{}\">{}</td><td class=\"quiet\">{why}{only}</td></tr>",
-        change.growth().unwrap_or(0),
-        growth(change)
+        row.growth().unwrap_or(0),
+        row.growth_text()
     );
 }
 
 /// What is folded away: pairs of `<dt>` and `<dd>`.
-fn detail(change: &Change) -> String {
-    let mut text = String::new();
+fn write_detail(text: &mut String, change: &Change) {
     let mut put = |name: &str, value: String| {
         if !value.is_empty() {
             let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
@@ -381,5 +390,4 @@ fn detail(change: &Change) -> String {
             }
         }
     }
-    text
 }

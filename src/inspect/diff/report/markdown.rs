@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::{SECTIONS, clean, gravity, growth, headline, short, some, versions, why};
+use super::rows::Row;
+use super::{SECTIONS, clean, gravity, headline, only_moved, short, some, versions, why};
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
 
@@ -45,18 +46,14 @@ pub fn render(diff: &LockDiff) -> String {
     }
     write_requirements(&mut text, diff);
     for (title, section) in SECTIONS {
-        let changes = section.changes(diff);
-        if !changes.is_empty() {
-            write_section(&mut text, title, &changes);
+        let rows = section.rows(diff);
+        if !rows.is_empty() {
+            write_section(&mut text, title, &rows);
         }
     }
     write_contents(&mut text, diff);
     if diff.summary.relocated > 0 {
-        let count = diff.summary.relocated;
-        let _ = writeln!(
-            text,
-            "{count} packages only stand at other places of `node_modules`.\n"
-        );
+        let _ = writeln!(text, "{}.\n", escape(&only_moved(diff.summary.relocated)));
     }
     write_notes(&mut text, diff);
     text
@@ -138,22 +135,22 @@ fn write_requirements(text: &mut String, diff: &LockDiff) {
     let _ = writeln!(text, "\n</details>\n");
 }
 
-fn write_section(text: &mut String, title: &str, changes: &[&Change]) {
-    let count = changes.len();
+fn write_section(text: &mut String, title: &str, rows: &[Row<'_>]) {
+    let count = rows.iter().flat_map(Row::all).count();
     let _ = writeln!(text, "<details><summary>{title} ({count})</summary>\n");
     let _ = writeln!(
         text,
         "| package | version | size | pulled in by |\n| --- | --- | ---: | --- |"
     );
     let mut left = count;
-    for change in changes {
-        let row = row(change);
+    for row in rows {
+        let line = row_line(row);
         // Each section keeps room for the ones behind it to say at least their title.
-        if text.len() + row.len() > ROOM - 500 {
+        if text.len() + line.len() > ROOM - 500 {
             break;
         }
-        text.push_str(&row);
-        left -= 1;
+        text.push_str(&line);
+        left -= row.all().count();
     }
     write_more(text, left);
     let _ = writeln!(text, "\n</details>\n");
@@ -191,7 +188,8 @@ fn write_contents(text: &mut String, diff: &LockDiff) {
     let _ = writeln!(text, "\n</details>\n");
 }
 
-fn row(change: &Change) -> String {
+fn row_line(row: &Row<'_>) -> String {
+    let change = row.change;
     let sign = match change.worst {
         Some(Severity::Alarm) => "🚨 ",
         Some(Severity::Warning) => "⚠️ ",
@@ -203,9 +201,9 @@ fn row(change: &Change) -> String {
     };
     format!(
         "| {sign}{} | {} | {} | {}{only} |\n",
-        code(&change.name),
+        code(&row.name),
         escape(&versions(change)),
-        growth(change),
+        row.growth_text(),
         escape(&why(change)),
     )
 }

@@ -7,12 +7,14 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod picture;
+mod rows;
 pub mod text;
 
 use crate::core::progress::count;
 
 use super::model::{Change, ChangeKind, LockDiff};
 use super::version::Step;
+use rows::{Row, rows};
 
 /// A text in which nothing can steer a terminal or turn the direction of reading.
 pub(crate) fn clean(text: &str) -> String {
@@ -48,6 +50,9 @@ pub(crate) fn short(text: &str) -> String {
 pub(crate) fn versions(change: &Change) -> String {
     let shown = match (change.versions(), &change.old, &change.new) {
         ((Some(old), Some(new)), ..) if old == new => old.to_owned(),
+        ((Some(old), Some(new)), ..) if counts_as_major(change) => {
+            format!("{old} → {new} (0.x)")
+        }
         ((Some(old), Some(new)), ..) => format!("{old} → {new}"),
         ((old, new), Some(_), Some(_)) => {
             let word = |version: Option<&str>| version.unwrap_or("(no version)").to_owned();
@@ -64,9 +69,16 @@ pub(crate) fn versions(change: &Change) -> String {
     clean(&shown)
 }
 
-/// `+3.1 kB`, where both sizes are known.
-pub(crate) fn growth(change: &Change) -> String {
-    match change.growth() {
+/// Whether a step is a major one by the rule for versions below 1.0 alone.
+fn counts_as_major(change: &Change) -> bool {
+    let is_below_one = |version: &str| version.split(['.', '-', '+']).next() == Some("0");
+    let (old, new) = change.versions();
+    change.step == Some(Step::Major) && [old, new].into_iter().flatten().all(is_below_one)
+}
+
+/// `+3.1 kB`, where it is known by how much something grew.
+fn signed(bytes: Option<i64>) -> String {
+    match bytes {
         Some(0) | None => String::new(),
         Some(more) if more > 0 => format!("+{}", crate::core::progress::bytes(more.unsigned_abs())),
         Some(less) => format!("−{}", crate::core::progress::bytes(less.unsigned_abs())),
@@ -99,12 +111,12 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    pub(crate) fn changes(self, diff: &LockDiff) -> Vec<&Change> {
+    pub(crate) fn rows(self, diff: &LockDiff) -> Vec<Row<'_>> {
         let is_in = |change: &&Change| match self {
             Self::Of(kind) => change.kind == kind,
             Self::Up(step) => change.kind == ChangeKind::Up && change.step == step,
         };
-        diff.changes.iter().filter(is_in).collect()
+        rows(diff.changes.iter().filter(is_in))
     }
 }
 
@@ -154,6 +166,14 @@ pub(crate) fn gravity(diff: &LockDiff) -> String {
         some(diff.summary.warnings, "warning"),
     ];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What there is to say of packages that are the same at other places.
+pub(crate) fn only_moved(relocated: usize) -> String {
+    match relocated {
+        1 => String::from("1 package only stands at another place of node_modules"),
+        many => format!("{many} packages only stand at other places of node_modules"),
+    }
 }
 
 /// Of a list, what is shown first, and how many more there are.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{SECTIONS, Section, clean, gravity, growth, headline, short, some, versions, why};
+use super::rows::Row;
+use super::{SECTIONS, Section, clean, gravity, headline, only_moved, short, some, versions, why};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::facts::{LockFacts, without_password};
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
@@ -48,32 +50,34 @@ pub fn render(diff: &LockDiff, detail: bool) -> String {
     let limit = if detail { usize::MAX } else { FEW };
     write_requirements(&mut text, diff, limit);
     for (title, section) in SECTIONS {
-        let changes = section.changes(diff);
-        if changes.is_empty() {
+        let rows = section.rows(diff);
+        if rows.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "\n{title} ({})", changes.len());
+        let count = rows.iter().flat_map(Row::all).count();
+        let _ = writeln!(text, "\n{title} ({count})");
         let is_brief = matches!(
             section,
             Section::Up(Some(Step::Minor | Step::Patch | Step::Label))
         );
         if is_brief && !detail {
-            write_brief(&mut text, &changes);
+            write_brief(&mut text, &rows);
         } else {
-            write_changes(&mut text, &changes, limit, detail);
+            write_changes(&mut text, &rows, limit, detail);
         }
     }
     write_contents(&mut text, diff, limit);
     let relocated = diff.summary.relocated;
     if relocated > 0 {
-        let _ = writeln!(
-            text,
-            "\n{relocated} packages only stand at other places of node_modules"
-        );
+        let _ = writeln!(text, "\n{}", only_moved(relocated));
     }
     let notes = diff.of_severity(Severity::Note).count();
     if !detail && !diff.changes.is_empty() {
-        let _ = writeln!(text, "\n--detail shows files, tags and {notes} notes");
+        let notes = match notes {
+            0 => String::new(),
+            notes => format!(", and {}", count(notes, "note")),
+        };
+        let _ = writeln!(text, "\n--detail shows files and tags{notes}");
     }
     text
 }
@@ -109,11 +113,10 @@ pub fn lines(facts: &LockFacts) -> String {
                 .collect();
             let all: String = files.into_iter().collect();
             let digest = Digest::of(Algorithm::Sha256, all.as_bytes()).hex();
-            let count = package.files.len();
-            let word = if count == 1 { "file" } else { "files" };
             let _ = write!(
                 line,
-                " ({count} {word}, {})",
+                " ({}, {})",
+                count(package.files.len(), "file"),
                 digest.get(..16).unwrap_or_default()
             );
         }
@@ -221,17 +224,18 @@ fn write_more(text: &mut String, more: usize) {
 }
 
 /// Names and versions alone, as a paragraph.
-fn write_brief(text: &mut String, changes: &[&Change]) {
-    let (shown, more) = some(changes, 4 * FEW);
+fn write_brief(text: &mut String, rows: &[Row<'_>]) {
+    let (shown, more) = some(rows, 4 * FEW);
     let mut line = String::from(" ");
     let mut width = 1;
-    for (at, change) in shown.iter().enumerate() {
+    for (at, row) in shown.iter().enumerate() {
+        let change = row.change;
         let comma = if at + 1 < shown.len() { "," } else { "" };
         let only = match &change.targets[..] {
             [] => String::new(),
             targets => format!(" (only on {})", clean(&targets.join(", "))),
         };
-        let item = format!(" {} {}{only}{comma}", clean(&change.name), versions(change));
+        let item = format!(" {} {}{only}{comma}", clean(&row.name), versions(change));
         let length = item.chars().count();
         if width + length > 100 {
             let _ = writeln!(text, "{line}");
@@ -245,37 +249,41 @@ fn write_brief(text: &mut String, changes: &[&Change]) {
     write_more(text, more);
 }
 
-fn write_changes(text: &mut String, changes: &[&Change], limit: usize, detail: bool) {
-    let (shown, more) = some(changes, limit);
-    let rows: Vec<[String; 4]> = shown
+fn write_changes(text: &mut String, rows: &[Row<'_>], limit: usize, detail: bool) {
+    let (shown, more) = some(rows, limit);
+    let cells: Vec<[String; 4]> = shown
         .iter()
-        .map(|change| {
+        .map(|row| {
+            let change = row.change;
             let mark = match change.worst {
                 Some(Severity::Alarm) => "!! ",
                 Some(Severity::Warning) => "! ",
                 _ => "",
             };
-            let name = format!("{mark}{}", clean(&change.name));
+            let name = format!("{mark}{}", clean(&row.name));
             let mut about = why(change);
             if !change.targets.is_empty() {
                 let _ = write!(about, "  only on {}", clean(&change.targets.join(", ")));
             }
-            [name, versions(change), growth(change), about]
+            [name, versions(change), row.growth_text(), about]
         })
         .collect();
     let mut widths = [0; 4];
-    for row in &rows {
+    for row in &cells {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count()).min(44);
         }
     }
     let [name_width, version_width, growth_width, _] = widths;
-    for ([name, version, growth, about], change) in rows.iter().zip(shown) {
+    for ([name, version, growth, about], row) in cells.iter().zip(shown) {
         let line = format!(
             "  {name:<name_width$}  {version:<version_width$}  {growth:>growth_width$}  {about}"
         );
         let _ = writeln!(text, "{}", line.trim_end());
-        if detail {
+        for change in row.all().filter(|_| detail) {
+            if !row.others.is_empty() {
+                let _ = writeln!(text, "    {}", clean(&change.name));
+            }
             write_detail(text, change);
         }
     }
