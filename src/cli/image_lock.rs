@@ -229,7 +229,13 @@ impl Python {
             eprintln!("warning: {collision}");
         }
         if args.compile_bytecode {
-            sync::compile(chosen, &tree, &layout)?;
+            sync::compile(
+                chosen,
+                &tree,
+                &layout,
+                (&store, &building.anew),
+                args.node.link(),
+            )?;
         }
         let locals = project.lock.packages.iter();
         let locals = locals.filter(|package| package.source.is_local());
