@@ -275,6 +275,7 @@ fn node(
             anew: &Anew::Nothing,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
+            node: None,
             npmrc: &project.npmrc,
         });
         let failed = match done {

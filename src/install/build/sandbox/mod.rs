@@ -22,6 +22,7 @@ mod run;
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::io::FdFlags;
 use rustix::process::{Signal, set_parent_process_death_signal};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{CpuSet, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 pub use run::{Ended, How, Ran, Said, watch};
@@ -73,6 +74,8 @@ pub struct Job {
     pub current: Utf8PathBuf,
     /// Its whole environment.
     pub environment: Vec<(String, String)>,
+    /// How many of the machine's cores it may use; all where it is not said.
+    pub cores: Option<NonZeroUsize>,
 }
 
 /// Something of this machine that a contained command finds elsewhere.
@@ -87,6 +90,20 @@ pub struct Shown {
 }
 
 impl Job {
+    /// Leaves this process, and those that it starts, no more cores than the job may use.
+    fn take_cores(&self) -> io::Result<()> {
+        let Some(wanted) = self.cores else {
+            return Ok(());
+        };
+        let there = rustix::thread::sched_getaffinity(None)?;
+        let mut given = CpuSet::new();
+        let usable = (0..CpuSet::MAX_CPU).filter(|core| there.is_set(*core));
+        for core in usable.take(wanted.get()) {
+            given.set(core);
+        }
+        Ok(rustix::thread::sched_setaffinity(None, &given)?)
+    }
+
     fn program(&self) -> Command {
         let mut words = self.command.iter();
         let mut command = Command::new(words.next().map_or("", String::as_str));
@@ -130,6 +147,7 @@ pub fn is_possible(this: &Utf8Path) -> Result<(), String> {
             command: vec!["/bin/true".into()],
             current: "/".into(),
             environment: Vec::new(),
+            cores: None,
         };
         job.run(&How {
             contain: true,
@@ -169,6 +187,7 @@ pub fn stage(name: &str) -> ExitCode {
                 use std::os::unix::process::CommandExt as _;
                 let job: Job = serde_json::from_slice(&job)?;
                 rustix::thread::set_no_new_privs(true)?;
+                job.take_cores()?;
                 Err(job.program().exec())
             }
         }

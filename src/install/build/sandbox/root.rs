@@ -38,6 +38,7 @@ const SYSTEM: [&str; 14] = [
 /// Puts together the root, lets go of all rights, and runs the job.
 pub(super) fn inner(job: &Job) -> io::Result<u8> {
     enter(job)?;
+    job.take_cores()?;
     rename_user()?;
     rustix::thread::set_no_new_privs(true)?;
     drop_capabilities()?;
