@@ -12,6 +12,7 @@ use super::sync::SyncArgs;
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
 use crate::core::progress::Progress;
+use crate::core::scratch::TempFile;
 use crate::decide::plan::PythonPlan;
 use crate::install::build::lock_project::{self, Shape};
 use crate::install::build::{self, Asked, Builder, Carried};
@@ -161,11 +162,11 @@ fn write(file: &Utf8Path, text: &str) -> Result<(), Failure> {
     let folder = file.parent().unwrap_or(file);
     let failed = |error: std::io::Error| format!("cannot write {file}: {error}");
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut staged = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut staged = TempFile::new_in(folder, None).map_err(failed)?;
     std::io::Write::write_all(&mut staged, text.as_bytes()).map_err(failed)?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     staged.as_file().set_permissions(readable).map_err(failed)?;
-    staged.persist(file).map_err(|error| failed(error.error))?;
+    staged.persist(file).map_err(failed)?;
     Ok(())
 }
 

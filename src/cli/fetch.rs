@@ -106,15 +106,13 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut indexes = Vec::new();
     let mut npm = Vec::new();
     let (mut trees, mut mirrors) = (Trees::new(), Vec::new());
-    let mut allow_unhashed = BTreeSet::new();
     let mut precious = Precious::default();
     for path in &args.paths {
         if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
             let document = Document::open(path)?;
             mirrors.extend(build::mirrors(&document)?);
             outputs::of_manifest(&mut precious, &document);
-            let (artifacts, git, unhashed) = of_manifest(args, &document, &store)?;
-            allow_unhashed.extend(unhashed);
+            let (artifacts, git) = of_manifest(args, &document, &store)?;
             needed.extend(artifacts);
             trees.extend(git);
             continue;
@@ -133,7 +131,6 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     }
     let mut options = args.network.options(&indexes);
     options.mirrors = args.network.mirrors(mirrors);
-    options.allow_unhashed.extend(allow_unhashed);
     for project in &npm {
         options = project.options(options)?;
         let mut all = OfNpm {
@@ -247,13 +244,12 @@ impl OfNpm<'_> {
 /// Git trees that are in the store, and what was asked for.
 type Trees = Vec<(Revision, GitTree)>;
 
-/// What the components of a manifest need: files to be fetched, git trees, which are there, and which of
-/// the files need no digest.
+/// What the components of a manifest need: files to be fetched, and git trees, which are there.
 fn of_manifest(
     args: &FetchArgs,
     document: &Document,
     store: &Store,
-) -> Result<(Vec<Needed>, Trees, BTreeSet<String>), Failure> {
+) -> Result<(Vec<Needed>, Trees), Failure> {
     let fetch = build::network(&args.network, document)?;
     let settings = Settings {
         document,
@@ -289,7 +285,7 @@ fn of_manifest(
         version: needed.version,
         artifact: needed.artifact,
     });
-    Ok((artifacts.collect(), trees, needs.unhashed))
+    Ok((artifacts.collect(), trees))
 }
 
 fn plan(args: &FetchArgs, project: &Project, store: &Store) -> Result<PythonPlan, Failure> {

@@ -11,6 +11,7 @@ use super::{Failure, Global, Outcome, outputs, print};
 use crate::core::digest::Digest;
 use crate::core::foreign::shown;
 use crate::core::progress::{bytes, count};
+use crate::core::scratch::Beside;
 use crate::decide::target::Arch;
 use crate::files::tree::Precious;
 use crate::transform::elf::Glob;
@@ -95,11 +96,9 @@ pub fn run(args: &ImageArgs, global: &Global) -> Outcome {
         let parent = out.parent().unwrap_or(Utf8Path::new("/"));
         std::fs::create_dir_all(parent)
             .map_err(|error| format!("cannot make the folder {parent}: {error}"))?;
-        scratch = tempfile::Builder::new()
-            .prefix(".lockwright-image-")
-            .tempdir_in(parent)
+        scratch = Beside::new(parent, ".lockwright-image-")
             .map_err(|error| format!("cannot make a folder in {parent}: {error}"))?;
-        let folder = Utf8Path::from_path(scratch.path()).ok_or("the path is not UTF-8")?;
+        let folder = scratch.path();
         let prefix = image.prefix.as_deref();
         let FromLock {
             tree,

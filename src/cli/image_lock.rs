@@ -229,13 +229,7 @@ impl Python {
             eprintln!("warning: {collision}");
         }
         if args.compile_bytecode {
-            sync::compile(
-                chosen,
-                &tree,
-                &layout,
-                (&store, &building.anew),
-                args.node.link(),
-            )?;
+            sync::compile(chosen, &tree, &layout)?;
         }
         let locals = project.lock.packages.iter();
         let locals = locals.filter(|package| package.source.is_local());
@@ -275,7 +269,6 @@ fn node(
             anew: &Anew::Nothing,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
-            node: None,
             npmrc: &project.npmrc,
         });
         let failed = match done {

@@ -9,7 +9,8 @@ use crate::files::archive::Limits;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What an archive may amount to")]
 pub struct LimitArgs {
-    /// The most that an archive may unpack to, as in 16G [default: 16G]
+    /// The most that an archive may unpack to, as in 16G; all of a run together may to four times that
+    /// [default: 16G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_unpacked: Option<u64>,
     /// How many times its own size an archive may unpack to, once that is more than 64 MiB
@@ -25,6 +26,7 @@ impl LimitArgs {
         let total = self.max_unpacked.unwrap_or(usual.total);
         Limits {
             total,
+            run: usual.run.max(total.saturating_mul(4)),
             member: usual.member.max(total / 2),
             ratio: self.max_ratio.unwrap_or(usual.ratio),
             ..usual

@@ -32,7 +32,9 @@ mod python_args;
 mod refs;
 mod repro;
 mod restore;
+mod sandbox;
 mod seal;
+mod signals;
 mod store;
 mod sync;
 mod sync_node;
@@ -48,6 +50,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
+use crate::core::{foreign, scratch};
 use crate::obtain::store::Store;
 
 /// What a command ends with: an exit code, or an error that [`main`] prints.
@@ -136,10 +139,13 @@ enum Command {
     Store(store::StoreCommand),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    Sandbox(sandbox::SandboxArgs),
     #[command(name = "__sandbox", hide = true)]
-    Sandbox {
+    Stage {
         stage: String,
     },
+    #[command(name = "__sweep", hide = true)]
+    Sweep,
 }
 
 /// Parses the process's arguments, runs the command and prints its error.
@@ -158,6 +164,9 @@ pub fn main() -> ExitCode {
         return ExitCode::from(1);
     }
     start_log(&cli.global);
+    if !matches!(cli.command, Command::Stage { .. } | Command::Sweep) {
+        signals::heed();
+    }
     let outcome = healing::healing(|| run(&cli), || cli.command.store());
     match outcome {
         Ok(code) => code,
@@ -190,7 +199,9 @@ fn run(cli: &Cli) -> Outcome {
         Command::Store(args) => store::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
-        Command::Sandbox { stage } => Ok(crate::install::build::sandbox::stage(stage)),
+        Command::Sandbox(args) => sandbox::run(args),
+        Command::Sweep => Ok(scratch::sweep_named().map(|()| ExitCode::SUCCESS)?),
+        Command::Stage { stage } => Ok(crate::install::build::sandbox::stage(stage)),
     }
 }
 
@@ -364,10 +375,12 @@ fn find_npm_lock(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Failure> {
 fn sentences(error: &(dyn Error + 'static)) -> String {
     let style = clap::builder::styling::Styles::styled();
     let red = style.get_error();
-    let mut text = format!("{red}error:{red:#} {error}");
+    // A lock or a log may hold what turns a terminal upside down.
+    let error_text = foreign::shown_lines(&error.to_string());
+    let mut text = format!("{red}error:{red:#} {error_text}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
+        let said = foreign::shown_lines(&error.to_string());
         // Some say their cause themselves.
         if !text.ends_with(&said) {
             text.push_str(&format!("\n  caused by: {said}"));

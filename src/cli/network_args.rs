@@ -6,11 +6,11 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use tempfile::TempDir;
 use url::Url;
 
 use super::Failure;
 use super::python_args::is_true;
+use crate::core::scratch::Scratch;
 use crate::obtain::fetch::credentials::Credentials;
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
 use crate::obtain::fetch::{FetchOptions, RetryPolicy, Route};
@@ -38,7 +38,7 @@ pub struct StoreArgs {
     opened: OnceLock<Store>,
     /// The folder of a store that is for this run alone.
     #[arg(skip)]
-    held: OnceLock<Arc<TempDir>>,
+    held: OnceLock<Arc<Scratch>>,
 }
 
 impl StoreArgs {
@@ -70,10 +70,8 @@ impl StoreArgs {
         if let Some(store) = self.opened.get() {
             return Ok(store.clone());
         }
-        let folder = tempfile::Builder::new()
-            .prefix("lockwright-store-")
-            .tempdir()?;
-        let root = Utf8PathBuf::try_from(folder.path().to_path_buf())?;
+        let folder = Scratch::new("store")?;
+        let root = folder.path().to_owned();
         let store = Store::open(&root)?.packed();
         let _ = self.held.set(Arc::new(folder));
         Ok(self.opened.get_or_init(|| store).clone())
@@ -124,6 +122,15 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     timeout: u64,
+    /// How many bytes a second a server has to send, over each --timeout; 0 for as few as it likes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = RetryPolicy::default().slowest,
+        env = "LOCKWRIGHT_SPEED_LIMIT",
+        hide_env_values = true
+    )]
+    speed_limit: u64,
     /// How often a download is tried again without having got any further
     #[arg(
         long,
@@ -180,6 +187,7 @@ impl NetworkArgs {
             retry: RetryPolicy {
                 retries: self.retries,
                 timeout: Duration::from_secs(self.timeout.max(1)),
+                slowest: self.speed_limit,
                 ..RetryPolicy::default()
             },
             route: Route::default(),

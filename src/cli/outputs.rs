@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
 use crate::component::Settings;
+use crate::core::scratch::TempFile;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::{Document, Origin};
@@ -157,14 +157,9 @@ pub fn write_report<T, E: Into<Failure>>(
         Some(folder) if !folder.as_str().is_empty() => folder,
         _ => Utf8Path::new("."),
     };
-    let mut staged = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let mut staged = TempFile::new_in(folder, Some(0o666)).map_err(failed)?;
     let done = write(&mut staged).map_err(E::into)?;
-    staged
-        .persist(&place)
-        .map_err(|error| failed(error.error))?;
+    staged.persist(&place).map_err(failed)?;
     Ok(done)
 }
 

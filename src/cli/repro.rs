@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::{Failure, Outcome, print};
+use crate::core::scratch::Scratch;
 use crate::inspect::diff::tree::{self, Expect};
 
 /// Assemble twice in differing conditions, and say where the results differ
@@ -42,11 +43,10 @@ pub fn run(args: &ReproArgs) -> Outcome {
             std::fs::create_dir_all(work)?;
             None
         }
-        None => Some(tempfile::tempdir()?),
+        None => Some(Scratch::new("repro")?),
     };
     let work = match (&held, &args.work) {
-        (Some(held), _) => Utf8PathBuf::from_path_buf(held.path().to_owned())
-            .map_err(|path| format!("{} is not UTF-8", path.display()))?,
+        (Some(held), _) => held.path().to_owned(),
         (None, Some(work)) => super::absolute(work)?,
         (None, None) => return Err("there is nowhere to work".into()),
     };

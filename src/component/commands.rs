@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
-use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -19,25 +18,23 @@ use super::Settings;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
 use super::prepare::{parts, uses_python};
-use super::toolbox::{self, Toolbox};
 use super::tools;
 use crate::core::foreign;
+use crate::core::scratch::Scratch;
 use crate::decide::manifest::Placeholder;
 use crate::install::build::sandbox::{
-    self, Ended, How, INSIDE, Job, Mode, NOT_RUN, Ran, Said, Shown,
+    self, Ended, How, INSIDE, Job, Level, NOT_RUN, Ran, Said, Shown,
 };
 
 /// How many lines of what a command said last are shown.
 const LAST: usize = 30;
-/// How long a command may take that has no limit of its own.
-const LIMIT: Duration = Duration::from_secs(600);
 /// The time that commands believe it is, as builds do.
 const EPOCH: &str = "315532800";
 
 /// Whether commands are contained in this run; tried when the first asks.
 pub struct Containment<'a> {
     settings: &'a Settings<'a>,
-    is_possible: OnceLock<Result<(), String>>,
+    chosen: OnceLock<Result<(Level, Option<String>), String>>,
     has_warned: Once,
 }
 
@@ -46,25 +43,24 @@ impl<'a> Containment<'a> {
     pub fn new(settings: &'a Settings<'a>) -> Self {
         Self {
             settings,
-            is_possible: OnceLock::new(),
+            chosen: OnceLock::new(),
             has_warned: Once::new(),
         }
     }
 
-    /// Whether they are.
+    fn chosen(&self) -> Result<&(Level, Option<String>), ComponentError> {
+        let build = &self.settings.build;
+        let choose = || sandbox::choose(build.sandbox, &build.this, "commands");
+        let chosen = self.chosen.get_or_init(choose).as_ref();
+        chosen.map_err(|why| ComponentError::Sandbox(why.clone()))
+    }
+
+    /// Whether they have a root of their own.
     ///
     /// # Errors
-    /// When they must be, and cannot.
+    /// When they must have, and cannot.
     pub fn is_contained(&self) -> Result<bool, ComponentError> {
-        let build = &self.settings.build;
-        let find = || sandbox::is_possible(&build.this);
-        match build.sandbox {
-            Mode::Off => Ok(false),
-            mode => match self.is_possible.get_or_init(find) {
-                Err(why) if mode == Mode::Require => Err(ComponentError::Sandbox(why.clone())),
-                found => Ok(found.is_ok()),
-            },
-        }
+        Ok(self.chosen()?.0.is_whole())
     }
 
     /// Where commands look for programs, behind the tree's own.
@@ -80,14 +76,14 @@ impl<'a> Containment<'a> {
         })
     }
 
-    /// [`Self::is_contained`], for commands that are run now: said where they are not.
-    fn now(&self) -> Result<bool, ComponentError> {
-        let is_contained = self.is_contained()?;
-        if let Some(Err(why)) = self.is_possible.get() {
+    /// How far they are, for commands that are run now: said where that is not wholly.
+    fn now(&self) -> Result<Level, ComponentError> {
+        let (level, warning) = self.chosen()?;
+        if let Some(warning) = warning {
             self.has_warned
-                .call_once(|| eprintln!("warning: commands are not contained here: {why}"));
+                .call_once(|| eprintln!("warning: {warning}"));
         }
-        Ok(is_contained)
+        Ok(*level)
     }
 }
 
@@ -98,10 +94,9 @@ pub struct Stage<'a> {
     root: &'a Utf8Path,
     /// Where it will live.
     prefix: &'a Utf8Path,
-    is_contained: bool,
+    level: Level,
     /// Where commands see it.
     pub mount: Utf8PathBuf,
-    tools: Toolbox,
 }
 
 /// A command.
@@ -124,29 +119,6 @@ pub struct Ask<'a> {
     pub writes: bool,
     /// How long it may take.
     pub limit: Duration,
-    /// How many cores it may use; all where it is not said.
-    pub cores: Option<NonZeroUsize>,
-    /// Folders that stay from one run to the next: variable and name.
-    pub caches: Vec<(String, String)>,
-}
-
-impl<'a> Ask<'a> {
-    /// A command that only reads the tree, in it.
-    pub fn reading(what: String, said: &'a str, words: Vec<String>, stage: &Stage<'_>) -> Self {
-        Self {
-            what,
-            said,
-            words,
-            environment: BTreeMap::new(),
-            current: stage.mount.clone(),
-            readable: Vec::new(),
-            shown: Vec::new(),
-            writes: false,
-            limit: LIMIT,
-            cores: None,
-            caches: Vec::new(),
-        }
-    }
 }
 
 impl<'a> Stage<'a> {
@@ -161,7 +133,7 @@ impl<'a> Stage<'a> {
         prefix: &'a Utf8Path,
         is_at_home: bool,
     ) -> Result<Self, ComponentError> {
-        let is_contained = context.containment.now()?;
+        let level = context.containment.now()?;
         // In the system's folders, which are shown as they are, no place can be made.
         let system = [
             "/usr",
@@ -173,7 +145,7 @@ impl<'a> Stage<'a> {
             "/gnu/store",
         ];
         let can_be_made = prefix.is_dir() || !system.iter().any(|top| prefix.starts_with(top));
-        let mount = match (is_contained, is_at_home && can_be_made) {
+        let mount = match (level.is_whole(), is_at_home && can_be_made) {
             (true, true) => prefix.to_owned(),
             (true, false) => Utf8Path::new(INSIDE).join("tree"),
             (false, _) => root.to_owned(),
@@ -182,20 +154,9 @@ impl<'a> Stage<'a> {
             context,
             root,
             prefix,
-            is_contained,
+            level,
             mount,
-            tools: Toolbox::default(),
         })
-    }
-
-    /// With the component's tools at hand.
-    ///
-    /// # Errors
-    /// When one is not there.
-    pub fn with_tools(mut self) -> Result<Self, ComponentError> {
-        self.tools = Toolbox::open(self.context, &self)?;
-        toolbox::check_versions(self.context, &self)?;
-        Ok(self)
     }
 
     /// A text of the manifest, as commands see it.
@@ -211,14 +172,14 @@ impl<'a> Stage<'a> {
         template.fill(|hole| match hole {
             Placeholder::Source(name) => {
                 let folder = context.sources.folder(name)?;
-                Ok(match self.is_contained {
+                Ok(match self.level.is_whole() {
                     true => source_inside(name),
                     false => folder.into_string(),
                 })
             }
             Placeholder::Component(name) => {
                 let made = context.made(name, said)?;
-                Ok(match self.is_contained {
+                Ok(match self.level.is_whole() {
                     true => made.prefix.to_string(),
                     false => made.path.to_string(),
                 })
@@ -232,128 +193,50 @@ impl<'a> Stage<'a> {
     /// Runs a command to its successful end.
     ///
     /// # Errors
-    /// When its program is missing, or it fails, with what it said last.
-    pub fn run(&self, ask: &Ask<'_>) -> Result<Said, ComponentError> {
+    /// When it fails, with what it said last.
+    pub fn run(&self, ask: &Ask<'_>) -> Result<(), ComponentError> {
         let disk = |error| {
             let cause = Cause::io("prepare the run of", Utf8Path::new(&ask.what))(error);
             ComponentError::from(cause)
         };
-        let held = tempfile::Builder::new()
-            .prefix("lockwright-run-")
-            .tempdir()
-            .map_err(disk)?;
-        let folder = Utf8PathBuf::from(held.path().to_string_lossy().into_owned());
+        let held = Scratch::new("run").map_err(disk)?;
+        let folder = held.path().to_owned();
         for name in ["root", "tmp", "home"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
-        self.tools.write(&folder).map_err(disk)?;
-        let work = match self.is_contained {
-            true => Utf8Path::new(INSIDE),
-            false => &folder,
-        };
-        self.check_program(ask)?;
-        let caches = self.caches(ask).map_err(disk)?;
         let job = Job {
             folder: folder.clone(),
             readable: self.readable(ask),
             writable: Vec::new(),
-            shown: self.shown(ask, &caches)?,
+            shown: self.shown(ask)?,
             command: self.command(&ask.words),
             current: ask.current.clone(),
-            environment: self.environment(ask, work, &caches)?,
-            cores: ask.cores,
+            environment: self.environment(ask, &folder)?,
         };
         let ran = job.run(&How {
-            contain: self.is_contained,
+            level: self.level,
             this: &self.context.settings.build.this,
             limit: ask.limit,
             stop: &AtomicBool::new(false),
         });
         let Ran { ended, said } = ran.map_err(disk)?;
-        let log = match ended.is_well() && !ask.writes {
-            true => None,
-            false => self.keep(ask, &said).ok(),
-        };
         if ended.is_well() {
-            if let Some(log) = log {
-                let (name, last) = (self.context.name, said.last(usize::MAX));
-                tracing::info!("{name}: {} was run; its log is in {log}{last}", ask.what);
-            }
-            return Ok(said);
-        }
-        Err(self.failure(ask, ended, &said, log))
-    }
-
-    /// Forgets what commands of the component said in former runs.
-    pub fn forget(&self) {
-        // Where there is none, or it stays, what is said now is added.
-        let _ = fs::remove_file(self.log());
-    }
-
-    /// Where what the component's commands say is kept.
-    fn log(&self) -> Utf8PathBuf {
-        let logs = self.context.settings.store.root().join("logs");
-        logs.join(format!("component-{}.log", self.context.name))
-    }
-
-    /// Keeps what a command said, behind what those before it did.
-    fn keep(&self, ask: &Ask<'_>, said: &Said) -> std::io::Result<Utf8PathBuf> {
-        let log = self.log();
-        fs::create_dir_all(log.with_file_name(""))?;
-        let mut file = fs::File::options().create(true).append(true).open(&log)?;
-        let text = [format!("$ {}\n", ask.what).as_bytes(), &said.bytes()].concat();
-        std::io::Write::write_all(&mut file, &text)?;
-        Ok(log)
-    }
-
-    /// A program that is only named must be somewhere.
-    fn check_program(&self, ask: &Ask<'_>) -> Result<(), ComponentError> {
-        let Some(program) = ask.words.first().filter(|word| !word.contains('/')) else {
-            return Ok(());
-        };
-        // Where the manifest says its own, it knows better.
-        let is_told = ask.environment.contains_key("PATH");
-        let path = self.context.containment.path()?;
-        let mut folders = path.split(':').map(Utf8Path::new);
-        if is_told
-            || self.root.join("bin").join(program).exists()
-            || self.tools.has(program)
-            || folders.any(|folder| folder.is_absolute() && folder.join(program).is_file())
-        {
             return Ok(());
         }
-        let what = toolbox::missing(self.context, program);
-        Err(self.context.refuse(ask.said, what))
+        Err(self.failure(ask, ended, &said))
     }
 
-    /// Folders of the store that stay from one run to the next, by the variables that name them.
-    fn caches(&self, ask: &Ask<'_>) -> std::io::Result<Vec<(String, Shown)>> {
-        let all = self.context.settings.store.root().join("caches");
-        let made = ask.caches.iter().map(|(variable, name)| {
-            let from = all.join(name);
-            fs::create_dir_all(&from)?;
-            let to = match self.is_contained {
-                true => format!("{INSIDE}/cache/{name}").into(),
-                false => from.clone(),
-            };
-            let shown = Shown {
-                from,
-                to,
-                writable: true,
-            };
-            Ok((variable.clone(), shown))
+    /// What a command said, which is kept.
+    fn failure(&self, ask: &Ask<'_>, ended: Ended, said: &Said) -> ComponentError {
+        let kept = tempfile::Builder::new()
+            .prefix("lockwright-")
+            .suffix(".log")
+            .tempfile();
+        let kept = kept.and_then(|mut file| {
+            std::io::Write::write_all(&mut file, &said.bytes())?;
+            let (_, path) = file.keep()?;
+            Ok(path)
         });
-        made.collect()
-    }
-
-    /// What a command said last, and where all of it is kept.
-    fn failure(
-        &self,
-        ask: &Ask<'_>,
-        ended: Ended,
-        said: &Said,
-        log: Option<Utf8PathBuf>,
-    ) -> ComponentError {
         ComponentError::Command(Box::new(CommandFailure {
             place: self.context.place(ask.said),
             what: ask.what.clone(),
@@ -364,7 +247,10 @@ impl<'a> Stage<'a> {
                 }
                 ended => ended.told(ask.limit),
             },
-            log: log.map_or_else(String::new, |log| format!("; its log is {log}")),
+            log: match kept {
+                Ok(path) => format!("; its log is {}", path.display()),
+                Err(_) => String::new(),
+            },
             last: said.last(LAST),
         }))
     }
@@ -372,7 +258,6 @@ impl<'a> Stage<'a> {
     /// Folders of this machine that a command sees at their own places.
     fn readable(&self, ask: &Ask<'_>) -> Vec<Utf8PathBuf> {
         let mut all: BTreeSet<Utf8PathBuf> = ask.readable.iter().cloned().collect();
-        all.extend(self.tools.readable.iter().cloned());
         if uses_python(self.context).is_ok_and(|uses| uses)
             && let Ok(chosen) = self.context.pythons.get()
             && let Some(found) = &chosen.interpreter
@@ -394,16 +279,9 @@ impl<'a> Stage<'a> {
 
     /// The tree, the sources and the components that the component speaks of, where a contained
     /// command finds them.
-    fn shown(
-        &self,
-        ask: &Ask<'_>,
-        caches: &[(String, Shown)],
-    ) -> Result<Vec<Shown>, ComponentError> {
-        let mut shown: Vec<Shown> = caches.iter().map(|(_, cache)| cache.clone()).collect();
-        shown.extend(self.tools.shown.iter().cloned());
-        let own = self.context.component.named_components();
-        let is_told = |name: &String| !self.tools.is_empty() || own.contains(name.as_str());
-        for (name, made) in self.context.made.iter().filter(|(name, _)| is_told(name)) {
+    fn shown(&self, ask: &Ask<'_>) -> Result<Vec<Shown>, ComponentError> {
+        let mut shown = Vec::new();
+        for (name, made) in &self.context.made {
             tracing::debug!("{}: component {name} is shown", self.context.name);
             shown.push(Shown {
                 from: made.path.clone(),
@@ -431,7 +309,6 @@ impl<'a> Stage<'a> {
         shown.extend(ask.shown.iter().cloned());
         // What is inside another is shown after it.
         shown.sort_by(|one, other| one.to.cmp(&other.to));
-        shown.dedup_by(|one, other| one.to == other.to);
         Ok(shown)
     }
 
@@ -467,13 +344,15 @@ impl<'a> Stage<'a> {
     fn environment(
         &self,
         ask: &Ask<'_>,
-        work: &Utf8Path,
-        caches: &[(String, Shown)],
+        folder: &Utf8Path,
     ) -> Result<Vec<(String, String)>, ComponentError> {
-        let tools = self.tools.path(work);
+        let work = match self.level.is_whole() {
+            true => Utf8Path::new(INSIDE),
+            false => folder,
+        };
         let path = self.context.containment.path()?;
         let usual = [
-            ("PATH", format!("{}/bin:{tools}{path}", self.mount)),
+            ("PATH", format!("{}/bin:{path}", self.mount)),
             ("HOME", work.join("home").into_string()),
             ("TMPDIR", work.join("tmp").into_string()),
             ("LANG", "C.UTF-8".into()),
@@ -488,8 +367,6 @@ impl<'a> Stage<'a> {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        let caches = caches.iter();
-        all.extend(caches.map(|(variable, cache)| (variable.clone(), cache.to.to_string())));
         all.extend(ask.environment.clone());
         Ok(all.into_iter().collect())
     }

@@ -90,7 +90,7 @@ pub enum ComponentError {
     #[error(transparent)]
     Command(Box<CommandFailure>),
     /// Commands must be contained, and cannot be.
-    #[error("commands must be contained (--sandbox=require), and cannot be here: {0}")]
+    #[error("--sandbox=require asks for more than there is here: {0}")]
     Sandbox(String),
     /// What is at a destination belongs to someone else, or another thing on a disk.
     #[error(transparent)]

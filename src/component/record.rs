@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Cause;
 use super::ingredients::Ingredients;
 use crate::core::digest::Digest;
+use crate::core::scratch::TempFile;
 use crate::core::walk::{Node, walk};
 
 /// What is added to the tree's name.
@@ -53,10 +54,7 @@ impl Record {
         let place = Self::place(tree);
         let write = || -> std::io::Result<()> {
             let folder = place.parent().unwrap_or(Utf8Path::new("/"));
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-            let mut file = tempfile::Builder::new()
-                .permissions(mode)
-                .tempfile_in(folder)?;
+            let mut file = TempFile::new_in(folder, Some(0o644))?;
             serde_json::to_writer_pretty(&mut file, self)?;
             std::io::Write::write_all(&mut file, b"\n")?;
             file.persist(&place)?;

@@ -53,9 +53,6 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// Who hears of components: of each by its name, why it is made, and, once it is, how long that took.
-pub type Hearing<'a> = &'a (dyn Fn(&str, &Verdict, Option<Duration>) + Sync);
-
 impl Verdict {
     /// Whether it is made.
     pub fn is_made(&self) -> bool {
@@ -106,7 +103,7 @@ impl<'a> Shared<'a> {
                 && !settings.given.contains_key(&name)
                 && let Some(component) = manifest.component.get(&name)
             {
-                next.extend(manifest.needs(component).components);
+                next.extend(component.needs().components);
             }
         }
         Ok(Self {
@@ -124,10 +121,11 @@ impl<'a> Shared<'a> {
     }
 
     fn needs(&self, name: &str) -> Vec<String> {
-        let manifest = &self.settings.document.manifest;
+        let component = self.settings.document.manifest.component.get(name);
         let is_given = self.settings.given.contains_key(name);
-        let component = manifest.component.get(name).filter(|_| !is_given);
-        let needs = component.map(|one| manifest.needs(one).components);
+        let needs = component
+            .filter(|_| !is_given)
+            .map(|one| one.needs().components);
         needs.into_iter().flatten().collect()
     }
 
@@ -162,7 +160,7 @@ impl<'a> Shared<'a> {
         name: &str,
         made: &BTreeMap<String, Made>,
         is_dry: bool,
-        say: Hearing<'_>,
+        say: &(dyn Fn(&str, &Verdict) + Sync),
     ) -> Result<Outcome, ComponentError> {
         let start = Instant::now();
         let outcome = |verdict, made| Outcome {
@@ -236,9 +234,8 @@ impl<'a> Shared<'a> {
         {
             return Ok(outcome(Verdict::Unchanged, Some(here(record))));
         }
-        say(name, &verdict, None);
+        say(name, &verdict);
         let record = phases::make(&context, &prepared, &out, &prefix)?;
-        say(name, &verdict, Some(start.elapsed()));
         Ok(outcome(verdict, Some(here(record))))
     }
 
@@ -277,11 +274,14 @@ fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
 }
 
 /// Makes the components that were asked for, and those they need. `say` hears of each that is made,
-/// when that begins and when it is.
+/// when that begins.
 ///
 /// # Errors
 /// The first, in the order of components, of what went wrong; those made before it stay.
-pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
+pub fn make(
+    settings: &Settings<'_>,
+    say: &(dyn Fn(&str, &Verdict) + Sync),
+) -> Result<Vec<Outcome>, ComponentError> {
     let shared = Shared::new(settings)?;
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     let mut done: BTreeMap<String, Made> = BTreeMap::new();
@@ -369,7 +369,7 @@ pub fn explain(settings: &Settings<'_>) -> Result<Vec<Outcome>, ComponentError> 
             .collect();
         let is_known = needs.iter().all(|need| made.contains_key(need));
         let mut outcome = match is_known {
-            true => shared.see_to(name, &made, true, &|_, _, _| {})?,
+            true => shared.see_to(name, &made, true, &|_, _| {})?,
             false => Outcome {
                 name: (*name).to_owned(),
                 verdict: Verdict::New,

@@ -1,6 +1,7 @@
 //! What must work in the finished tree, which is not in its place yet: a failure leaves nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use rayon::prelude::*;
@@ -9,6 +10,9 @@ use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
 use crate::decide::manifest::Seal;
+
+/// How long an import or a command may take.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Imports the component's modules, each alone, and runs its commands.
 ///
@@ -35,8 +39,15 @@ pub fn check(
         .map(|(name, value)| Ok((name.clone(), stage.fill(value)?)))
         .collect::<Result<_, ComponentError>>()?;
     let ask = |what: String, said, words| Ask {
+        what,
+        said,
+        words,
         environment: environment.clone(),
-        ..Ask::reading(what, said, words, &stage)
+        current: stage.mount.clone(),
+        readable: Vec::new(),
+        shown: Vec::new(),
+        writes: false,
+        limit: LIMIT,
     };
     let mut asks = Vec::new();
     for module in &smoke.imports {
@@ -77,9 +88,6 @@ pub fn check(
         }
         asks.push(ask(format!("`{}`", words.join(" ")), said, words));
     }
-    let results: Vec<_> = asks
-        .par_iter()
-        .map(|ask| stage.run(ask).map(drop))
-        .collect();
+    let results: Vec<_> = asks.par_iter().map(|ask| stage.run(ask)).collect();
     results.into_iter().collect()
 }

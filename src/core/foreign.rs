@@ -310,6 +310,15 @@ pub fn shown(text: &str) -> String {
     plain
 }
 
+/// The same of a text of several lines, which stay.
+pub fn shown_lines(text: &str) -> String {
+    let lines = text.split('\n');
+    let lines: Vec<String> = lines
+        .map(|line| shown(&line.trim_end_matches('\r').replace('\t', "    ")))
+        .collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -8,5 +8,7 @@ pub mod paths;
 pub mod pieces;
 pub mod place;
 pub mod progress;
+pub mod scratch;
+mod temp_file;
 pub mod tree_path;
 pub mod walk;

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use super::foreign;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// The lines at the bottom of the terminal, which all bars share: several phases go on at once.
@@ -111,8 +112,9 @@ impl Progress {
         self.bar.set_message(what);
     }
 
-    /// Prints a line above the bar, on standard error.
+    /// Prints a line above the bar, on standard error; control characters in it are shown as such.
     pub fn say(&self, line: &str) {
+        let line = &foreign::shown_lines(line);
         if self.bar.is_hidden() {
             eprintln!("{line}");
         } else {

@@ -105,6 +105,9 @@ pub enum PlaceError {
     /// The tree does not take it.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// All together are too much.
+    #[error("with it, what is placed would come to {0} bytes, more than four times --max-unpacked")]
+    TooMuch(u64),
     /// The store's copy cannot be read or written.
     #[error("cannot {doing} {path}: {source}")]
     Io {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::platform::{Os, Platform};
 use super::python::{Implementation, PythonTarget};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::scratch::TempFile;
 
 const SCRIPT: &str = include_str!("probe.py");
 
@@ -145,7 +146,7 @@ fn remember(entry: &Utf8Path, about: &About) {
     let write = || -> std::io::Result<()> {
         let folder = entry.parent().ok_or(std::io::ErrorKind::NotFound)?;
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = TempFile::new_in(folder, None)?;
         serde_json::to_writer(&mut file, about)?;
         file.persist(entry)?;
         Ok(())

@@ -11,6 +11,8 @@ pub mod zip_write;
 pub struct Limits {
     /// Bytes of all members together, unpacked.
     pub total: u64,
+    /// Bytes of all archives of a run together, unpacked.
+    pub run: u64,
     /// Bytes of one member, unpacked.
     pub member: u64,
     /// Unpacked bytes for each packed one, of a member and of the whole, above [`Self::ratio_from`].
@@ -33,6 +35,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             total: 16 << 30,
+            run: 64 << 30,
             member: 8 << 30,
             ratio: 200,
             ratio_from: 64 << 20,

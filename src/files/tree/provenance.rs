@@ -26,6 +26,7 @@ use serde::Deserialize;
 
 use super::claims::{Owner, PathClaims};
 use super::{Content, FileFacts, TreeError, TreePath};
+use crate::core::scratch::TempFile;
 
 // What stands before, between and behind the entries.
 const HEAD_END: &str = "\"entries\": [\n";
@@ -171,12 +172,10 @@ impl Provenance {
         let write = || {
             let permissions = fs::metadata(&place)?.permissions();
             let folder = place.parent().unwrap_or(tree);
-            let mut staged = tempfile::Builder::new()
-                .prefix(".lockwright-")
-                .tempfile_in(folder)?;
+            let mut staged = TempFile::new_in(folder, None)?;
             staged.write_all(new.as_bytes())?;
             fs::set_permissions(staged.path(), permissions)?;
-            staged.persist(&place).map_err(|error| error.error)
+            staged.persist(&place)
         };
         write().map_err(|error| TreeError::io("replace", &place, error))?;
         Ok(Some(place))

@@ -18,13 +18,13 @@ use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, Stat, fstat, renameat, renameat_with,
-    statat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, fstat, renameat, renameat_with, statat,
 };
 use rustix::io::Errno;
 
 use super::TreeError;
 use crate::core::foreign::Folder;
+use crate::core::scratch::{self, Claim, Undisturbed};
 
 const PREFIX: &str = ".lockwright-staged-";
 
@@ -35,11 +35,10 @@ pub(super) const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub(super) struct Stage {
     destination: Utf8PathBuf,
-    folder: Utf8PathBuf,
     /// The folder that the destination is in, open.
     pub(super) parent: Folder,
     /// The staging folder, open and locked.
-    open: Folder,
+    claim: Claim,
     /// `tree/`, open: everything inside is named relative to it.
     pub(super) tree: OwnedFd,
     /// `tmp/`, likewise.
@@ -64,16 +63,18 @@ impl Stage {
         let real = parent.canonicalize_utf8().and_then(Folder::open);
         let open_parent =
             real.map_err(|error| TreeError::at_destination("open the folder", parent, error))?;
-        sweep(parent, &open_parent, &prefix);
-        let (folder, open) = make_locked(parent, &prefix)?;
+        scratch::sweep(parent, &prefix);
+        let claim = Claim::new(parent, &prefix)
+            .map_err(|error| TreeError::at_destination("make a folder in", parent, error))?;
+        let (folder, open) = (&claim.path, &claim.folder);
         // From here on there is something to remove when a step fails.
-        let guard = Removal(&folder, &open_parent, &open);
-        let io = |doing, error: rustix::io::Errno| TreeError::io(doing, &folder, error.into());
+        let guard = Removal(folder, &open_parent, open);
+        let io = |doing, error: rustix::io::Errno| TreeError::io(doing, folder, error.into());
 
         let made = |name: &str| -> Result<OwnedFd, rustix::io::Errno> {
-            rustix::fs::mkdirat(&open, name, Mode::from_raw_mode(0o777))?;
+            rustix::fs::mkdirat(open, name, Mode::from_raw_mode(0o777))?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            rustix::fs::openat(&open, name, flags, Mode::empty())
+            rustix::fs::openat(open, name, flags, Mode::empty())
         };
         let tree = made("tree").map_err(|error| io("make folders in", error))?;
         let tmp = made("tmp").map_err(|error| io("make folders in", error))?;
@@ -81,9 +82,8 @@ impl Stage {
         std::mem::forget(guard);
         Ok(Self {
             destination,
-            folder,
             parent: open_parent,
-            open,
+            claim,
             tree,
             tmp,
             file_mask: probed.file_mask,
@@ -94,7 +94,7 @@ impl Stage {
 
     /// Where the tree is while it is being made.
     pub(super) fn root(&self) -> Utf8PathBuf {
-        self.folder.join("tree")
+        self.claim.path.join("tree")
     }
 
     /// Where the tree will be: the destination, links resolved.
@@ -108,7 +108,8 @@ impl Stage {
         let said = |error| TreeError::at_destination(doing, &self.destination, error);
         let failed = |error: Errno| said(error.into());
         let name = self.destination.file_name().unwrap_or_default();
-        let (parent, open) = (&self.parent, &self.open);
+        let (parent, open) = (&self.parent, &self.claim.folder);
+        let _undisturbed = Undisturbed::new();
         self.is_where_it_was().map_err(said)?;
         if statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_err() {
             return renameat(open, "tree", parent, name).map_err(failed);
@@ -141,7 +142,7 @@ impl Stage {
         );
         let (tree, inside) = (
             fstat(&self.tree)?,
-            statat(&self.open, "tree", AtFlags::SYMLINK_NOFOLLOW)?,
+            statat(&self.claim.folder, "tree", AtFlags::SYMLINK_NOFOLLOW)?,
         );
         let is_same =
             |one: &Stat, other: &Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
@@ -154,7 +155,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        remove(&self.folder, &self.parent, &self.open);
+        remove(&self.claim.path, &self.parent, &self.claim.folder);
     }
 }
 
@@ -182,60 +183,6 @@ fn prefix(name: &str) -> String {
         end -= 1;
     }
     format!("{PREFIX}{}-", name.get(..end).unwrap_or_default())
-}
-
-/// Removes staging folders whose runs have died. What cannot be removed is left for the next run.
-fn sweep(parent: &Utf8Path, open_parent: &Folder, prefix: &str) {
-    let Ok(entries) = parent.read_dir_utf8() else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_name().starts_with(prefix)
-            && entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && let Ok(Some(open)) = lock(entry.path())
-        {
-            tracing::info!("removing {}, which a run that died has left", entry.path());
-            remove(entry.path(), open_parent, &open);
-        }
-    }
-}
-
-/// Makes a folder and takes its lock, which nobody else may have taken in between.
-fn make_locked(parent: &Utf8Path, prefix: &str) -> Result<(Utf8PathBuf, Folder), TreeError> {
-    let error = |error| TreeError::at_destination("make a folder in", parent, error);
-    for _ in 0..100 {
-        let made = tempfile::Builder::new()
-            .prefix(prefix)
-            .rand_bytes(8)
-            .tempdir_in(parent)
-            .map_err(error)?;
-        let folder = Utf8PathBuf::try_from(made.keep()).map_err(|error| {
-            TreeError::at_destination("make a folder in", parent, error.into_io_error())
-        })?;
-        match lock(&folder) {
-            Ok(Some(lock)) => return Ok((folder, lock)),
-            // A sweeping run took it for a dead one's before it was locked.
-            Ok(None) => {}
-            Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
-            Err(problem) => return Err(error(problem)),
-        }
-    }
-    Err(error(io::ErrorKind::ResourceBusy.into()))
-}
-
-/// Takes a folder's lock, if nobody has it and the folder still has its name.
-fn lock(folder: &Utf8Path) -> io::Result<Option<Folder>> {
-    let open = Folder::open(folder)?;
-    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    let (held, named) = (
-        fstat(&open)?,
-        statat(CWD, folder.as_str(), AtFlags::SYMLINK_NOFOLLOW)?,
-    );
-    Ok((held.st_ino == named.st_ino && held.st_dev == named.st_dev).then_some(open))
 }
 
 struct Probed {

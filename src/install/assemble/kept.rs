@@ -1,5 +1,7 @@
 //! An artifact's files for a placement: as the store keeps them, or else out of its archive.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::files::archive::Limits;
 use crate::files::contents::{Contents, Digests, Member, PlaceError};
 use crate::files::tree::LinkMode;
@@ -22,7 +24,21 @@ pub(super) struct Artifact<'a> {
     pub(super) limits: &'a Limits,
 }
 
+/// How many bytes were placed in this run.
+static PLACED: AtomicU64 = AtomicU64::new(0);
+
 impl Artifact<'_> {
+    /// Each archive may be well within its limits, and all together still fill a disk.
+    fn count(&self, contents: &dyn Contents) -> Result<(), PlaceError> {
+        let own = contents.members().iter().map(|member| member.size);
+        let own = own.fold(0, u64::saturating_add);
+        let sum = PLACED.fetch_add(own, Ordering::Relaxed).saturating_add(own);
+        match sum > self.limits.run {
+            true => Err(PlaceError::TooMuch(sum)),
+            false => Ok(()),
+        }
+    }
+
     /// Hands the artifact's files to `place`: those that the store keeps beside it, where it does.
     /// Otherwise `open` reads the archive, with what is known of its members, and passes it to the
     /// function that it is given.
@@ -34,6 +50,10 @@ impl Artifact<'_> {
         place: &Place<'_, T, E>,
         open: impl FnOnce(Option<Vec<Member>>, &dyn Fn(&dyn Contents) -> Result<T, E>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let place = |contents: &dyn Contents| {
+            self.count(contents)?;
+            place(contents)
+        };
         let (store, digest, form) = (self.store, &self.blob.digest, self.form);
         let is_linked = self.link != LinkMode::Copy;
         let index = store.index(digest, form).filter(|index| {

@@ -1,13 +1,12 @@
 //! One build's own folder: its source, its environment, its output.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::str::FromStr as _;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use pep508_rs::{MarkerTree, PackageName, Requirement, VerbatimUrl};
-use rustix::fs::FlockOperation;
 use toml::Value;
 
 use super::environment::{self, Wheelhouse};
@@ -21,10 +20,8 @@ use super::source::{Place, Ready};
 use super::uv_sources::{Ground, SourceEntry, UvSources};
 use super::{BuildOptions, wheel};
 use crate::core::foreign;
+use crate::core::scratch::Scratch;
 use crate::decide::plan::PlannedPackage;
-
-/// How the folders' names begin.
-const PREFIX: &str = "lockwright-build-";
 
 /// The file by which a build is known to have asked git in vain.
 const ASKED: &str = "asked-git";
@@ -32,47 +29,13 @@ const ASKED: &str = "asked-git";
 /// Wheels above this are not believed, in bytes.
 const LARGEST: u64 = 8 << 30;
 
-/// The file in each that is locked as long as its run lives.
-const CLAIM: &str = "claim";
-
-/// Removes the folders of runs that were killed.
-pub(super) fn sweep() {
-    let entries = fs::read_dir(std::env::temp_dir());
-    for entry in entries.into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        // One without a claim is just being made, or kept.
-        let Ok(folder) = foreign::Folder::open(entry.path()) else {
-            continue;
-        };
-        if let Ok(claim) = folder.file(CLAIM)
-            && rustix::fs::flock(&claim, FlockOperation::NonBlockingLockExclusive).is_ok()
-        {
-            folder.empty();
-            let _ = fs::remove_dir(entry.path());
-        }
-    }
-}
-
-fn claim(folder: &Utf8Path) -> std::io::Result<File> {
-    let staged = folder.join("claim.new");
-    let file = File::create(&staged)?;
-    // Where the file system has no locks, nothing is swept away either.
-    let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    fs::rename(staged, folder.join(CLAIM))?;
-    Ok(file)
-}
-
 /// The folder, removed when dropped. What the build sees of it is `folder`, below it; what it does
 /// not see, so that it cannot be led elsewhere by links, is beside that.
 pub(super) struct BuildDir<'a> {
     resolver: &'a RecipeResolver<'a>,
     options: &'a BuildOptions,
     recipe: &'a Recipe,
-    held: tempfile::TempDir,
-    /// Tells other runs that somebody is at work here.
-    _claim: File,
+    held: Scratch,
     top: Utf8PathBuf,
     folder: Utf8PathBuf,
     /// The same, as the build sees it.
@@ -95,37 +58,19 @@ impl<'a> BuildDir<'a> {
             package: label.clone(),
             source,
         };
-        let held = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{}-", recipe.package.name))
-            .tempdir()
-            .map_err(disk)?;
-        let top = Utf8Path::from_path(held.path())
-            .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?
-            .to_owned();
-        let claim = claim(&top).map_err(disk)?;
+        let held = Scratch::new(&format!("build-{}", recipe.package.name)).map_err(disk)?;
+        let top = held.path().to_owned();
         let folder = top.join("build");
         fs::create_dir(&folder).map_err(disk)?;
         for name in ["root", "tmp", "home", "out"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
-        let seen = match resolver.is_contained {
+        let seen = match resolver.level.is_whole() {
             true => Utf8PathBuf::from(sandbox::INSIDE),
             false => folder.clone(),
         };
         let version = recipe.package.version.as_ref().map(ToString::to_string);
         let place = source.put(&label, version.as_deref(), &folder, &seen)?;
-        if let Some(change) = &recipe.change {
-            let reason = |reason| BuildError::Project {
-                package: label.clone(),
-                reason,
-            };
-            if place.is_editable {
-                let why =
-                    "its source is edited before it is built, and it is built in its own folder";
-                return Err(reason(why.into()));
-            }
-            (change.edit)(&place.real).map_err(reason)?;
-        }
         let within = match place.is_editable {
             true => Utf8Path::new("/"),
             false => &folder,
@@ -141,7 +86,6 @@ impl<'a> BuildDir<'a> {
             options,
             recipe,
             held,
-            _claim: claim,
             top,
             folder,
             seen,
@@ -238,9 +182,7 @@ impl<'a> BuildDir<'a> {
         stop: &AtomicBool,
     ) -> Result<Outcome, BuildError> {
         let RecipeResolver {
-            interpreter,
-            is_contained,
-            ..
+            interpreter, level, ..
         } = *self.resolver;
         let prefix = self.seen.join("env");
         environment::assemble(interpreter, &self.folder.join("env"), &prefix, needs)?;
@@ -252,8 +194,8 @@ impl<'a> BuildDir<'a> {
             place: &self.place,
             project: &self.project,
             needs,
-            variables: self.variables(is_contained)?,
-            is_contained,
+            variables: self.variables(level.is_whole())?,
+            level,
             limit: self.options.limit,
             this: &self.options.this,
             stop,
@@ -340,10 +282,7 @@ impl<'a> BuildDir<'a> {
 
     /// Leaves the folder where it is, and says where.
     pub(super) fn keep(&mut self) -> Utf8PathBuf {
-        self.held.disable_cleanup(true);
-        // Nor is it swept away later.
-        let _ = fs::remove_file(self.top.join(CLAIM));
-        self.top.clone()
+        self.held.keep()
     }
 
     fn disk(&self, source: std::io::Error) -> BuildError {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use pep508_rs::PackageName;
 
-use super::build_dir::{self, BuildDir};
+use super::build_dir::BuildDir;
 use super::environment::Wheelhouse;
 use super::error::BuildError;
 use super::folder;
@@ -220,9 +220,6 @@ impl<'a> Builder<'a> {
         progress: &Progress,
         on_built: &(dyn Fn(usize, Wheel) + Sync),
     ) -> Result<(), BuildError> {
-        if self.recipes.values().any(|one| self.stored(one).is_none()) {
-            build_dir::sweep();
-        }
         for (&index, plain) in &self.plain {
             progress.advance(1);
             on_built(index, plain.store(self.request.store)?);
@@ -430,10 +427,10 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn warn(&self, resolver: &RecipeResolver<'_>, progress: &Progress) {
-        if let Some(why) = &resolver.uncontained
+        if let Some(warning) = &resolver.warning
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
-            progress.say(&format!("warning: builds are not contained here: {why}"));
+            progress.say(&format!("warning: {warning}"));
         }
     }
 

@@ -55,7 +55,7 @@ pub enum BuildError {
     Circle(String),
     #[error("{package} cannot be built: {reason}")]
     Project { package: String, reason: String },
-    #[error("builds must be contained (--sandbox=require), and cannot be here: {0}")]
+    #[error("--sandbox=require asks for more than there is here: {0}")]
     Sandbox(String),
     #[error("{package} could not be built{why}; its log is {log}:{last}{hint}")]
     Failed {

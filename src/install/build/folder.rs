@@ -35,9 +35,9 @@ enum Kind {
 /// An editable wheel leads to the folder, so that most changes are not its business: where its back
 /// end is known to be plain, files below the top count by their folders' names alone.
 pub(super) fn digest(folder: &Utf8Path, is_editable: bool) -> io::Result<Digest> {
-    let is_plain = is_editable
-        && Project::read(folder, Utf8Path::new("/"))
-            .is_ok_and(|project| PLAIN.contains(&project.backend.as_str()) && project.is_static);
+    // What is no project is not walked through, were it the whole disk.
+    let project = Project::read(folder, Utf8Path::new("/")).map_err(io::Error::other)?;
+    let is_plain = is_editable && PLAIN.contains(&project.backend.as_str()) && project.is_static;
     let mut found = list(folder.as_std_path())?;
     if is_plain {
         found.retain(|(path, kind)| *kind == Kind::Folder || path.components().count() == 1);

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use super::environment::Wheelhouse;
 use super::project::Project;
 use super::recipe::Recipe;
-use super::sandbox::{self, Ended, How, Job, Ran, Said};
+use super::sandbox::{self, Ended, How, Job, Level, Ran, Said};
 use super::source::Place;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
@@ -83,7 +83,7 @@ pub(super) struct HookEnvironment<'a> {
     /// Its variables.
     pub(super) variables: Vec<(String, String)>,
     /// Whether it is contained.
-    pub(super) is_contained: bool,
+    pub(super) level: Level,
     /// How long it may take.
     pub(super) limit: Duration,
     /// This program.
@@ -156,10 +156,7 @@ impl HookEnvironment<'_> {
                 true => vec![place.real.clone()],
                 false => Vec::new(),
             },
-            shown: match &self.recipe.change {
-                Some(change) => change.shown.clone(),
-                None => Vec::new(),
-            },
+            shown: Vec::new(),
             command: vec![
                 seen.join("env/bin/python").into(),
                 "-I".into(),
@@ -168,10 +165,9 @@ impl HookEnvironment<'_> {
             ],
             current: place.seen.clone(),
             environment: self.variables.clone(),
-            cores: None,
         };
         let Ran { ended, said } = job.run(&How {
-            contain: self.is_contained,
+            level: self.level,
             this: self.this,
             limit: self.limit,
             stop: self.stop,

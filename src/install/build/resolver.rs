@@ -11,7 +11,7 @@ use super::folder;
 use super::hook::Hook;
 use super::recipe::{Need, Origin, Recipe, RecipeSource};
 use super::requirements::Requirements;
-use super::sandbox::{self, Mode};
+use super::sandbox::{self, Level, Mode};
 use crate::decide::plan::{Install, PlannedPackage};
 use crate::decide::target::probe::Interpreter;
 
@@ -20,9 +20,9 @@ pub(super) struct RecipeResolver<'a> {
     pub(super) interpreter: &'a Interpreter,
     pub(super) requirements: Requirements<'a>,
     pub(super) hook: Hook,
-    /// Why builds cannot be contained, where they should be.
-    pub(super) uncontained: Option<String>,
-    pub(super) is_contained: bool,
+    /// What is said of builds that are less than wholly contained, where they should be.
+    pub(super) warning: Option<String>,
+    pub(super) level: Level,
 }
 
 impl<'a> RecipeResolver<'a> {
@@ -47,21 +47,18 @@ impl<'a> RecipeResolver<'a> {
             None => Hook::Pep517,
         };
         // A command contains itself, or does not.
-        let possible = match (&hook, options.sandbox) {
-            (Hook::Command(_), _) | (_, Mode::Off) => None,
-            _ => Some(sandbox::is_possible(&options.this)),
+        let mode = match &hook {
+            Hook::Command(_) => Mode::Off,
+            Hook::Pep517 => options.sandbox,
         };
-        let uncontained = match (possible.clone(), options.sandbox) {
-            (Some(Err(why)), Mode::Require) => return Err(BuildError::Sandbox(why)),
-            (Some(Err(why)), _) => Some(why),
-            _ => None,
-        };
+        let chosen = sandbox::choose(mode, &options.this, "builds");
+        let (level, warning) = chosen.map_err(BuildError::Sandbox)?;
         Ok(Self {
             interpreter,
             requirements,
             hook,
-            uncontained,
-            is_contained: possible.is_some_and(|possible| possible.is_ok()),
+            warning,
+            level,
         })
     }
 
@@ -115,12 +112,11 @@ impl<'a> RecipeResolver<'a> {
             extra: self.requirements.extra(&package.name),
             constraints: settings.build_constraint_dependencies.clone(),
             environment: environment.into_iter().collect(),
-            change: request.options.changes.get(&package.name).cloned(),
             config_settings: settings.config_settings(&package.name),
             key: None,
             made: OnceLock::new(),
         };
-        recipe.key = recipe.key(self.interpreter, &self.hook, self.is_contained);
+        recipe.key = recipe.key(self.interpreter, &self.hook, self.level.is_whole());
         // Two locks may have one sdist from two places: it is built once.
         let same = recipe.key.as_ref().map(ToString::to_string);
         let same = same.unwrap_or_else(|| id.clone());

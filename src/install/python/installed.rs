@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::{Layout, metadata, record, scripts};
 use crate::core::digest::Digest;
 use crate::core::foreign;
+use crate::core::scratch::TempFile;
 use crate::core::walk::Node;
 use crate::files::tree::FileFacts;
 
@@ -290,12 +291,10 @@ fn relative(site: &Path, file: &Path) -> String {
 
 /// Replaces a file in one step; its mode stays.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)?;
     file.write_all(bytes)?;
     fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
-    file.persist(path).map_err(|error| error.error)?;
+    file.persist(path)?;
     Ok(())
 }
 

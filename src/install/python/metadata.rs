@@ -64,7 +64,10 @@ fn entry_point(line: &str) -> Option<EntryPoint> {
         text.split('.').all(|part| {
             !part.is_empty()
                 && !part.starts_with(|c: char| c.is_ascii_digit())
-                && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+                && !KEYWORDS.contains(&part)
+                && part
+                    .chars()
+                    .all(|c| c.is_alphabetic() || c.is_ascii_digit() || c == '_')
         })
     };
     let is_name = crate::decide::lock::is_file_name(name)
@@ -77,6 +80,14 @@ fn entry_point(line: &str) -> Option<EntryPoint> {
         function: function.to_owned(),
     })
 }
+
+/// Words that are no names in Python (its `keyword.kwlist`).
+const KEYWORDS: [&str; 35] = [
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
 
 /// Names in `bin` that belong to the environment itself.
 pub(super) fn is_reserved(name: &str) -> bool {

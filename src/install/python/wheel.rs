@@ -449,6 +449,10 @@ impl<'a> Arranging<'a> {
                 format!("{}/{}/{rest}", layout.headers, self.source.name),
                 false,
             )),
+            "data" if is_own(layout, rest) => Err(WheelError::Format {
+                wheel: self.source.file_name.to_owned(),
+                reason: format!("its .data brings {rest}, which is the environment's own"),
+            }),
             "data" => Ok(outside(rest.to_owned(), false)),
             other => Err(WheelError::Format {
                 wheel: self.source.file_name.to_owned(),
@@ -456,6 +460,18 @@ impl<'a> Arranging<'a> {
             }),
         }
     }
+}
+
+/// Whether a path of an environment is what it is made of, or what is noted of it.
+fn is_own(layout: &Layout, path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default();
+    let is_top = matches!(
+        path,
+        "pyvenv.cfg" | ".gitignore" | "CACHEDIR.TAG" | "lib64" | ".lockwright"
+    ) || first.starts_with(".lockwright");
+    let script = path.strip_prefix(layout.scripts.as_str());
+    let script = script.and_then(|rest| rest.strip_prefix('/'));
+    is_top || script.is_some_and(metadata::is_reserved)
 }
 
 fn placed(path: String, mode: u16, from: From) -> Result<PlacedFile, WheelError> {

@@ -32,6 +32,9 @@ use crate::obtain::store::{Blob, Claim, Origin, Store, StoreError, Writer};
 /// An attempt that brought this much is no failure, however it ended.
 const PROGRESS: u64 = 64 * 1024;
 
+/// How many bytes an artifact may have whose size no lock says.
+const LARGEST: u64 = 16 << 30;
+
 /// How often another process's download is looked at, and how often it may stand still.
 const LOOK: Duration = Duration::from_millis(100);
 const STILL: u32 = 100;
@@ -260,19 +263,24 @@ impl Downloader<'_> {
         mut response: Response,
         sink: &mut Sink,
     ) -> Result<(), Ended> {
+        let mut pace = Pace::new(&self.retry, sink.size());
+        // A lock that says no size still means no disk full of bytes.
+        let most = artifact.size.unwrap_or(LARGEST);
         while let Some(chunk) = response.chunk().await.map_err(|error| Ended::Again {
             why: why(&error),
             after: None,
         })? {
             let size = chunk.len() as u64;
-            if let Some(locked) = artifact.size
-                && sink.size() + size > locked
-            {
-                return Err(Ended::ForGood(Problem::Size {
-                    offered: None,
-                    locked,
+            if sink.size() + size > most {
+                return Err(Ended::ForGood(match artifact.size {
+                    Some(locked) => Problem::Size {
+                        offered: None,
+                        locked,
+                    },
+                    None => Problem::Endless(most),
                 }));
             }
+            pace.check(sink.size() + size)?;
             self.progress.advance(size);
             if !sink.push(chunk).await {
                 break;
@@ -326,6 +334,44 @@ impl Downloader<'_> {
             return Ended::ForGood(Problem::Unreachable { why, attempts: 1 });
         }
         Ended::Again { why, after: None }
+    }
+}
+
+/// Whether bytes come fast enough: a server that sends one now and then would hold us for ever.
+struct Pace {
+    slowest: u64,
+    time: Duration,
+    start: tokio::time::Instant,
+    before: u64,
+}
+
+impl Pace {
+    fn new(retry: &RetryPolicy, size: u64) -> Self {
+        Self {
+            slowest: retry.slowest,
+            time: retry.timeout,
+            start: tokio::time::Instant::now(),
+            before: size,
+        }
+    }
+
+    fn check(&mut self, size: u64) -> Result<(), Ended> {
+        let passed = self.start.elapsed();
+        if passed < self.time {
+            return Ok(());
+        }
+        let rate = (size - self.before) as f64 / passed.as_secs_f64();
+        if rate < self.slowest as f64 {
+            return Err(Ended::Again {
+                why: format!(
+                    "{rate:.0} bytes a second came, fewer than --speed-limit {} asks for",
+                    self.slowest
+                ),
+                after: None,
+            });
+        }
+        (self.start, self.before) = (tokio::time::Instant::now(), size);
+        Ok(())
     }
 }
 

@@ -122,6 +122,11 @@ pub enum Problem {
         /// What the lock says.
         locked: u64,
     },
+    /// It does not end, and the lock does not say where it should.
+    #[error(
+        "it has more than {0} bytes, and the lock does not say how many it has; nothing was kept"
+    )]
+    Endless(u64),
     /// The server answered, and it was no.
     #[error("the server answered {status}{via}")]
     Status {
@@ -198,7 +203,7 @@ impl Problem {
             Self::Certificate { .. } => {
                 Some("name the authority's certificate (PEM) with SSL_CERT_FILE".to_owned())
             }
-            Self::Mismatch { .. } | Self::Size { .. } => Some(
+            Self::Mismatch { .. } | Self::Size { .. } | Self::Endless(_) => Some(
                 "what is served is not what was locked: do not trust it before you know why"
                     .to_owned(),
             ),

@@ -25,6 +25,8 @@ pub struct RetryPolicy {
     pub longest: Duration,
     /// How long a server may say nothing at all.
     pub timeout: Duration,
+    /// How many bytes a second have to come, over each time as long as that; none where this is 0.
+    pub slowest: u64,
 }
 
 impl Default for RetryPolicy {
@@ -34,6 +36,7 @@ impl Default for RetryPolicy {
             first_pause: Duration::from_millis(200),
             longest: Duration::from_secs(60),
             timeout: Duration::from_secs(30),
+            slowest: 1000,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::packed::{self, PackError};
 use super::view::About;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
+use crate::core::scratch::Scratch;
 use crate::core::tree_path::TreePath;
 use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::mirrors::Mirrors;
@@ -154,12 +155,8 @@ pub fn fetch(
         url: shown(&wanted.url),
         source,
     };
-    let temporary = tempfile::Builder::new()
-        .prefix("lockwright-git-")
-        .tempdir()
-        .map_err(disk)?;
-    let folder = Utf8Path::from_path(temporary.path())
-        .ok_or_else(|| disk(std::io::ErrorKind::InvalidFilename.into()))?;
+    let temporary = Scratch::new("git").map_err(disk)?;
+    let folder = temporary.path();
     let checkout = Checkout { options, folder };
     let (commit, about, tree) = checkout.fetch(wanted, 0)?;
     let file_name = format!("{}-{}.tar.gz", stem(&wanted.url), short(&commit));

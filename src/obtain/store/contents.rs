@@ -15,20 +15,19 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::HEXLOWER;
 use rayon::prelude::*;
-use tempfile::NamedTempFile;
 
 use super::entries::names;
 use super::gc::Leftover;
 use super::{Store, StoreError, touch};
 use crate::core::digest::{Digest, crc32};
 use crate::core::foreign;
+use crate::core::scratch::{Live, TempFile};
 use crate::files::contents::Member;
 
 /// What stands in front of a folder's path.
@@ -88,12 +87,10 @@ impl Store {
     }
 
     /// A file in `tmp/`, which is gone when it is dropped and which `gc` sweeps.
-    pub(super) fn temporary_file(&self) -> io::Result<NamedTempFile> {
+    pub(super) fn temporary_file(&self) -> io::Result<TempFile> {
         let top = self.layout.join("tmp");
         fs::create_dir_all(&top)?;
-        tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o444))
-            .tempfile_in(top)
+        TempFile::new_in(top, Some(0o444))
     }
 
     /// An empty folder in `tmp/`, which `gc` sweeps.
@@ -117,6 +114,7 @@ impl Store {
     /// its files keep what they have.
     pub(super) fn discard(&self, path: &Utf8Path) {
         let gone = self.temporary_folder().and_then(|aside| {
+            let _live = Live::new(aside.as_std_path());
             fs::rename(path, aside.join("gone"))?;
             fs::remove_dir_all(&aside)
         });

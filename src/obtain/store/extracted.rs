@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::Store;
 use super::contents::Index;
 use crate::core::digest::Digest;
+use crate::core::scratch::Live;
 use crate::files::contents::{Contents, Member, PlaceError, Take};
 
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
@@ -115,6 +116,7 @@ impl Store {
         let top = &self.layout;
         let staged = self.temporary_folder();
         let staged = staged.map_err(io_error("make a folder in", top.clone()))?;
+        let _live = Live::new(staged.as_std_path());
         let writing = |error| io_error("extract into", staged.clone())(error);
         let mut members = contents.members().to_vec();
         let mut folder = String::from("/");

@@ -14,6 +14,7 @@ use super::ElfError;
 use super::facts::ElfFacts;
 use super::walk::{self, Id};
 use super::write::{How, Patched};
+use crate::core::scratch::{self, TempFile};
 
 /// An ELF file, under all the names it has below the roots.
 #[derive(Debug)]
@@ -155,10 +156,7 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
     let folder = path.parent().unwrap_or(path);
     let original = File::open(path).map_err(failed)?;
     let metadata = original.metadata().map_err(failed)?;
-    let mut staged = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let mut staged = TempFile::new_in(folder, None).map_err(failed)?;
     // The blocks are shared where the file system can. Elsewhere one write of all that is mapped
     // takes half as long as to let the kernel copy from file to file.
     if rustix::fs::ioctl_ficlone(staged.as_file(), &original).is_err() {
@@ -180,20 +178,11 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
         .as_file()
         .set_permissions(metadata.permissions())
         .map_err(failed)?;
-    staged.persist(path).map_err(|error| failed(error.error))?;
+    staged.persist(path).map_err(failed)?;
     for link in &file.links {
-        relink(path, link).map_err(|source| ElfError::io("rewrite", link, source))?;
+        scratch::link_onto(path.as_std_path(), link.as_std_path())
+            .map_err(|source| ElfError::io("rewrite", link, source))?;
     }
-    Ok(())
-}
-
-/// Makes `link` another name of the file at `path`, in one step.
-fn relink(path: &Utf8Path, link: &Utf8Path) -> std::io::Result<()> {
-    let folder = link.parent().unwrap_or(link);
-    let name = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .make_in(folder, |name| fs::hard_link(path, name))?;
-    name.persist(link).map_err(|error| error.error)?;
     Ok(())
 }
 

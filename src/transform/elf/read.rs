@@ -278,13 +278,10 @@ impl<'a> Elf<'a> {
             segment.p_filesz,
             "the interpreter",
         )?;
-        c_string(path, 0, "the interpreter's path").map_err(|_| {
-            ElfError::lie(
-                "PT_INTERP",
-                segment.p_offset,
-                "a path without its final NUL",
-            )
-        })?;
+        let lie = |what| ElfError::lie("PT_INTERP", segment.p_offset, what);
+        let path = c_string(path, 0, "the interpreter's path")
+            .map_err(|_| lie("a path without its final NUL"))?;
+        str::from_utf8(path).map_err(|_| lie("a path that is not UTF-8"))?;
         Ok(Some(segment.p_offset..segment.p_offset + segment.p_filesz))
     }
 

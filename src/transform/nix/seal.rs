@@ -24,6 +24,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use super::reference::Search;
 use super::refs::{self, Hit, RefsError};
 use super::strip::strip;
+use crate::core::scratch::TempFile;
 use crate::core::walk::{Node, WalkError, walk};
 use crate::install::python::installed::{self, Line, RecordError};
 
@@ -140,13 +141,10 @@ pub fn seal(root: &Path, how: &Seal) -> Result<(), SealError> {
 
 /// Gives a file of several names, in a cache say, bytes of its own, so that the others stay as they are.
 fn own(path: &Path) -> Result<(), SealError> {
-    let copy = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+    let copy = TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)
         .map_err(failed("copy", path))?;
     fs::copy(path, copy.path()).map_err(failed("copy", path))?;
-    copy.persist(path)
-        .map_err(|error| failed("replace", path)(error.error))?;
+    copy.persist(path).map_err(failed("replace", path))?;
     Ok(())
 }
 
@@ -374,14 +372,10 @@ pub(super) fn remove(path: &Path) -> Result<(), SealError> {
 
 /// Replaces a file in one step.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
-        .map_err(failed("write", path))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = TempFile::new_in(folder, Some(0o644)).map_err(failed("write", path))?;
     io::Write::write_all(&mut file, bytes).map_err(failed("write", path))?;
-    file.persist(path)
-        .map_err(|error| failed("replace", path)(error.error))?;
+    file.persist(path).map_err(failed("replace", path))?;
     Ok(())
 }
 

@@ -12,10 +12,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tempfile::NamedTempFile;
 
 use super::reference::{HASH, STRIPPED, Search};
 use super::refs::{self, Hit, Place, RefsError, Scan};
+use crate::core::scratch::{TempFile, link_onto};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -103,35 +103,18 @@ fn file(
     // The other names first: until its own is replaced, the file counts as not stripped.
     for other in others {
         let other = refs::join(root, other);
-        rename_onto(&stripped, &other).map_err(|source| RefsError::Write {
+        link_onto(stripped.path(), &other).map_err(|source| RefsError::Write {
             path: other.clone(),
             source,
         })?;
     }
-    stripped
-        .persist(&path)
-        .map_err(|error| write(error.error))?;
+    stripped.persist(&path).map_err(write)?;
     Ok(())
 }
 
 /// An empty file in the same folder, and so on the same disk.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-}
-
-/// Makes `name` another name of the file, replacing what had it.
-fn rename_onto(file: &NamedTempFile, name: &Path) -> io::Result<()> {
-    let folder = name.parent().unwrap_or(Path::new("."));
-    let link = tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .make_in(folder, |path| fs::hard_link(file.path(), path))?;
-    link.persist(name).map_err(|error| error.error)?;
-    Ok(())
+fn beside(path: &Path) -> io::Result<TempFile> {
+    TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)
 }
 
 #[cfg(test)]

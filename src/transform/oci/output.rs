@@ -16,6 +16,7 @@ use super::base::{blob_name, is_image};
 use super::tar::header;
 use super::{Image, OciError};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::scratch::{Beside, TempFile};
 use crate::files::tree::Precious;
 
 const BLOCK: u64 = 512;
@@ -39,11 +40,11 @@ pub struct Output {
 #[derive(Debug)]
 enum Form {
     /// A folder that becomes the layout.
-    Staged(tempfile::TempDir),
+    Staged(Beside),
     /// The layout's own.
     Folder(PathBuf),
     /// The archive, and how long it is.
-    Tar(tempfile::NamedTempFile, u64),
+    Tar(TempFile, u64),
 }
 
 /// A blob in the making.
@@ -87,13 +88,10 @@ impl Output {
         fs::create_dir_all(parent).map_err(failed)?;
         let name = path.file_name().unwrap_or_default();
         let prefix = format!(".lockwright-staged-{name}-");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix);
         let form = if is_archive(path) {
-            builder.permissions(fs::Permissions::from_mode(0o666));
-            Form::Tar(builder.tempfile_in(parent).map_err(failed)?, 0)
+            Form::Tar(TempFile::new_in(parent, Some(0o666)).map_err(failed)?, 0)
         } else {
-            Form::Staged(builder.tempdir_in(parent).map_err(failed)?)
+            Form::Staged(Beside::new(parent, &prefix).map_err(failed)?)
         };
         let mut output = Self {
             path: path.to_owned(),
@@ -149,7 +147,7 @@ impl Output {
 
     fn folder(&self) -> Option<&Path> {
         match &self.form {
-            Form::Staged(folder) => Some(folder.path()),
+            Form::Staged(folder) => Some(folder.path().as_std_path()),
             Form::Folder(folder) => Some(folder),
             Form::Tar(..) => None,
         }
@@ -276,16 +274,16 @@ impl Output {
         };
         match self.form {
             Form::Tar(file, _) => {
-                file.persist(&path).map_err(|error| failed(error.error))?;
+                file.persist(&path).map_err(failed)?;
             }
             Form::Folder(_) => {}
             Form::Staged(folder) => {
                 let open = fs::Permissions::from_mode(0o755);
                 fs::set_permissions(folder.path(), open).map_err(failed)?;
                 if fs::symlink_metadata(&path).is_err() {
-                    return fs::rename(folder.keep(), &path).map_err(failed);
+                    return fs::rename(folder.path(), &path).map_err(failed);
                 }
-                let staged = folder.path();
+                let staged = folder.path().as_std_path();
                 let place = path.as_std_path();
                 match renameat_with(CWD, staged, CWD, place, RenameFlags::EXCHANGE) {
                     // What was there goes with the staging folder.

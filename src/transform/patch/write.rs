@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use crate::core::scratch::{TempFile, Undisturbed};
 
 use crate::files::tree::TreePath;
 
@@ -52,7 +52,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteEr
 /// A change that is ready: its new bytes lie beside their place.
 struct Ready {
     place: PathBuf,
-    staged: Option<NamedTempFile>,
+    staged: Option<TempFile>,
 }
 
 /// Writes the files below `root`. New ones are written beside their places first, and renamed there
@@ -65,14 +65,15 @@ pub fn write(root: &Path, changes: &[FileChange]) -> Result<(), WriteError> {
     for change in changes {
         ready.push(stage(root, change)?);
     }
-    let mut undo: Vec<(PathBuf, Option<NamedTempFile>)> = Vec::new();
+    let _undisturbed = Undisturbed::new();
+    let mut undo: Vec<(PathBuf, Option<TempFile>)> = Vec::new();
     for Ready { place, staged } in ready {
         let result = replace(&place, staged, &mut undo);
         if let Err(error) = result {
             for (place, old) in undo.into_iter().rev() {
                 // Best effort: what cannot be undone is told by the error that led here.
                 let _ = match old {
-                    Some(old) => old.persist(&place).map(drop).map_err(|error| error.error),
+                    Some(old) => old.persist(&place).map(drop),
                     None => fs::remove_file(&place),
                 };
             }
@@ -127,8 +128,8 @@ fn stage(root: &Path, change: &FileChange) -> Result<Ready, WriteError> {
 
 fn replace(
     place: &Path,
-    staged: Option<NamedTempFile>,
-    undo: &mut Vec<(PathBuf, Option<NamedTempFile>)>,
+    staged: Option<TempFile>,
+    undo: &mut Vec<(PathBuf, Option<TempFile>)>,
 ) -> Result<(), WriteError> {
     let old = match fs::symlink_metadata(place) {
         Ok(_) => {
@@ -141,7 +142,7 @@ fn replace(
     match staged {
         Some(staged) => {
             let renamed = staged.persist(place).map(drop);
-            renamed.map_err(|error| failed("replace", place)(error.error))?;
+            renamed.map_err(failed("replace", place))?;
         }
         None => fs::remove_file(place).map_err(failed("remove", place))?,
     }
@@ -149,11 +150,6 @@ fn replace(
     Ok(())
 }
 
-fn beside(place: &Path) -> io::Result<NamedTempFile> {
-    let folder = place
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .prefix(".lockwright-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+fn beside(place: &Path) -> io::Result<TempFile> {
+    TempFile::new_in(place.parent().unwrap_or(Path::new(".")), None)
 }

@@ -12,6 +12,7 @@ use super::trees::Trees;
 use super::{NpmAssembleError, Request};
 use crate::core::foreign;
 use crate::core::paths::way;
+use crate::core::scratch::TempFile;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::install::npm::package::without_cr;
@@ -153,7 +154,7 @@ impl Unstartable {
             None => self.file.set_permissions(wanted),
             Some(bytes) => {
                 let above = self.path.parent().unwrap_or(Utf8Path::new("/"));
-                let mut new = tempfile::NamedTempFile::new_in(above)?;
+                let mut new = TempFile::new_in(above, None)?;
                 new.write_all(bytes)?;
                 new.as_file().set_permissions(wanted)?;
                 new.persist(&self.path)?;

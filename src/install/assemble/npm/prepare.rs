@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tempfile::TempDir;
 
 use super::place::{fetch_commit, of_commits};
 use super::scripts::OWN;
@@ -17,7 +16,9 @@ use super::{Destination, LeftOut, NpmAssembleError, Request, assemble};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::progress::Progress;
+use crate::core::scratch::Scratch;
 use crate::decide::lock::LockError;
+use crate::decide::lock::is_file_name;
 use crate::decide::lock::npm::scripts::is_made;
 use crate::decide::lock::npm::{Manifest, NpmLock};
 use crate::decide::lock::npmrc::Npmrc;
@@ -152,6 +153,11 @@ fn made(
     let last = about.name.as_deref().unwrap_or("package");
     let last = last.rsplit('/').next().unwrap_or(last);
     let file_name = format!("{last}-{}.tgz", about.version.as_deref().unwrap_or("0"));
+    // Name and version are a stranger's.
+    let file_name = match is_file_name(&file_name) {
+        true => file_name,
+        false => format!("{}.tgz", commit.commit),
+    };
     let made_by = format!("prepared from git {}#{}", commit.url, commit.commit);
     let built = request
         .store
@@ -190,7 +196,7 @@ fn failed(package: &str, commit: &GitPackage, why: PrepareError) -> NpmAssembleE
 
 /// A commit's files, unpacked, of a package that has to be prepared.
 struct Checkout {
-    held: TempDir,
+    held: Scratch,
     /// Where the commit's files are.
     root: Utf8PathBuf,
     /// Where the package is.
@@ -201,11 +207,8 @@ struct Checkout {
 
 impl Checkout {
     fn new(commit: &GitPackage, tree: &Blob) -> Result<Option<Self>, PrepareError> {
-        let held = tempfile::Builder::new()
-            .prefix("lockwright-prepare-")
-            .tempdir()
-            .map_err(io("make a folder in", "/tmp".into()))?;
-        let root = Utf8PathBuf::from(held.path().join("checkout").to_string_lossy().into_owned());
+        let held = Scratch::new("prepare").map_err(io("make a folder in", "/tmp".into()))?;
+        let root = held.path().join("checkout");
         let name = format!("{}#{}", commit.url, commit.commit);
         let limits = Limits::default();
         source::unpack(tree, &name, Shape::Packed, &root, &limits)?;
@@ -226,7 +229,7 @@ impl Checkout {
     }
 
     fn temporary(&self) -> Utf8PathBuf {
-        Utf8PathBuf::from(self.held.path().to_string_lossy().into_owned())
+        self.held.path().to_owned()
     }
 
     /// Its lock; an empty one, where it has none and needs none.
@@ -258,9 +261,8 @@ impl Checkout {
 fn key(request: &Request<'_>, commit: &GitPackage, host: &NodeTarget) -> Digest {
     let mut names: Vec<&str> = request.scripts.iter().map(String::as_str).collect();
     names.sort_unstable();
-    let node = request.node.map_or("", |node| &node.id);
     let text = format!(
-        "npm prepare 1\n{}\n{}\n{}\n{host}\n{}\n{node}",
+        "npm prepare 1\n{}\n{}\n{}\n{host}\n{}\n",
         env!("CARGO_PKG_VERSION"),
         commit.commit,
         commit.folder,

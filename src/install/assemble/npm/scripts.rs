@@ -101,12 +101,7 @@ fn of_packages(
         });
     }
     shown.sort_by(|one, other| one.to.cmp(&other.to));
-    let room = Room::new(
-        shown,
-        "the project's node_modules",
-        &request.plan.target,
-        request.node,
-    )?;
+    let room = Room::new(shown, "the project's node_modules", &request.plan.target)?;
     let mut run = Vec::new();
     let mut failed = Vec::new();
     for package in packages {
@@ -168,12 +163,7 @@ impl<'a> Own<'a> {
             writable: true,
         });
         all.sort_by(|one, other| one.to.cmp(&other.to));
-        let room = Room::new(
-            all,
-            "the project's folder",
-            &request.plan.target,
-            request.node,
-        )?;
+        let room = Room::new(all, "the project's folder", &request.plan.target)?;
         let mut own = Self {
             request,
             room,

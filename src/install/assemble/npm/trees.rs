@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Destination, NpmAssembleError, Request};
 pub(super) use crate::decide::lock::npm::MODULES;
@@ -63,6 +63,7 @@ impl<'a> Trees<'a> {
         }
         for prefix in prefixes {
             let dest = request.lock.folder().join(prefix.trim_end_matches('/'));
+            stays_inside(request.lock.folder(), &dest)?;
             let linked = fs::symlink_metadata(&dest).is_ok_and(|meta| meta.is_symlink());
             if linked && !request.clear {
                 return Err(NpmAssembleError::Linked(dest));
@@ -144,5 +145,19 @@ mod tests {
             Some("old_node_modules/a/node_modules/")
         );
         assert_eq!(modules_of("packages/x"), None);
+    }
+}
+
+/// Says no where what a tree would be put in is reached by a link that leads out of the project: a checkout
+/// may bring such links.
+fn stays_inside(project: &Utf8Path, dest: &Utf8Path) -> Result<(), NpmAssembleError> {
+    // What is not there yet leads nowhere.
+    let above = dest.ancestors().skip(1).find(|above| above.exists());
+    let (Some(above), Ok(project)) = (above, project.canonicalize_utf8()) else {
+        return Ok(());
+    };
+    match above.canonicalize_utf8() {
+        Ok(real) if !real.starts_with(&project) => Err(NpmAssembleError::Outside(dest.to_owned())),
+        _ => Ok(()),
     }
 }

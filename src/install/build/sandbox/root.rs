@@ -1,7 +1,9 @@
 //! The root that a contained command sees, and what it lets go of before it runs.
 
+use std::ffi::CStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::StatVfsMountFlags;
@@ -12,13 +14,15 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, chroot, pivot_root, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
-use super::{INSIDE, Job, code, map, said, unshare};
+use super::lines::Line;
+use super::stages::{code, give_up, itself, map, report, unshare};
+use super::{INSIDE, Job, Order, rules};
 
 /// The user and group that a contained command is, to itself.
 const USER: u32 = 1000;
 
 /// System folders that are shown, where they are there.
-const SYSTEM: [&str; 14] = [
+pub(super) const SYSTEM: [&str; 14] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -35,20 +39,60 @@ const SYSTEM: [&str; 14] = [
     "/etc/ssl/openssl.cnf",
 ];
 
+/// How `/proc` is mounted.
+const KERNEL: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// How much of the machine's memory what is shared in `/dev/shm` may take.
+const SHARED: &CStr = c"mode=1777,size=10%,nr_inodes=100000";
+
+/// Devices that programs take for granted.
+pub(super) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
 /// Puts together the root, lets go of all rights, and runs the job.
-pub(super) fn inner(job: &Job) -> io::Result<u8> {
-    enter(job)?;
-    job.take_cores()?;
-    rename_user()?;
-    rustix::thread::set_no_new_privs(true)?;
+pub(super) fn inner(order: &Order) -> io::Result<u8> {
+    let job = &order.job;
+    let given = "users, mounts, processes, network, IPC, host name";
+    let mut lines = vec![Line::new("namespaces", Ok(given.into()))];
+    // A /proc that is not our own will be read-only.
+    let itself = itself()?;
+    let is_own = enter(order, &mut lines)?;
+    rename_user(&itself)?;
     drop_capabilities()?;
+    let (readable, writable) = reach(job, is_own)?;
+    lines.extend(give_up(&readable, &writable, false));
     // Nobody looks into process 1: into its memory, its variables, the files that it has open.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    Ok(code(job.program().status()?))
+    match order.report {
+        true => report(&lines),
+        false => Ok(code(job.program().status()?)),
+    }
 }
 
-/// Puts together the root of the job's file system, and makes it this process's.
-fn enter(job: &Job) -> io::Result<()> {
+/// What of its root a command may read, and what it may write to. Mounts say so already; this says
+/// it again, by Landlock. In a `/proc` that is not its own, processes are nobody's business.
+fn reach(job: &Job, is_own: bool) -> io::Result<(Vec<String>, Vec<String>)> {
+    let mut readable = vec!["/".to_owned()];
+    if !is_own {
+        readable = rules::ABOUT_MACHINE.map(str::to_owned).to_vec();
+        for entry in Utf8Path::new("/").read_dir_utf8()? {
+            let path = entry?.into_path();
+            readable.extend((path != "/proc").then(|| path.into_string()));
+        }
+    }
+    let mut writable: Vec<String> = [INSIDE, "/tmp", "/dev"].map(str::to_owned).to_vec();
+    writable.extend(is_own.then(|| "/proc".to_owned()));
+    writable.extend(job.writable.iter().map(ToString::to_string));
+    let shown = job.shown.iter().filter(|shown| shown.writable);
+    writable.extend(shown.map(|shown| shown.to.to_string()));
+    Ok((readable, writable))
+}
+
+/// Puts together the root of the job's file system, and makes it this process's; whether it has a `/proc` of
+/// its own.
+fn enter(order: &Order, lines: &mut Vec<Line>) -> io::Result<bool> {
+    let job = &order.job;
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -94,20 +138,36 @@ fn enter(job: &Job) -> io::Result<()> {
     fs::write(inside("/etc/hosts"), "127.0.0.1 localhost\n")?;
     rustix::system::sethostname(b"localhost")?;
     devices(&inside("/dev"))?;
-    kernel_files(&inside("/proc"))?;
+    let folder = inside("/proc");
+    let own = mount("proc", folder.as_str(), "proc", KERNEL, None);
+    let is_own = own.is_ok();
+    let seen = match is_own {
+        true => &folder,
+        false => Utf8Path::new("/proc"),
+    };
+    lines.extend(order.limits.hold(Some(seen.as_std_path())));
+    lines.push(Line::new("/proc", match own {
+        Ok(()) => kernel_files(&folder).map(|()| "its own".into()).map_err(|error| error.to_string()),
+        // A container that covers parts of its own has no other be mounted.
+        Err(error) => Err(match show_at(Utf8Path::new("/proc"), &folder, true) {
+            Ok(()) => format!("that of this machine, which can only be read, since its own cannot be mounted ({error})"),
+            Err(_) => format!("none, since its own cannot be mounted ({error})"),
+        }),
+    }));
     restrict(&root, MountFlags::RDONLY | plain)?;
 
     std::env::set_current_dir(&root)?;
     match pivot_root(".", ".") {
-        Ok(()) => unmount(".", UnmountFlags::DETACH).map_err(said("leave the old root")),
+        Ok(()) => unmount(".", UnmountFlags::DETACH).map_err(said("leave the old root"))?,
         // In a chroot that is no mount point. Without capabilities there is no way back either.
-        Err(_) => chroot(".").map_err(said("chroot")),
+        Err(_) => chroot(".").map_err(said("chroot"))?,
     }
+    Ok(is_own)
 }
 
 /// The devices that programs take for granted. They are the machine's own, and so not to be changed.
 fn devices(folder: &Utf8Path) -> io::Result<()> {
-    for device in ["null", "zero", "full", "random", "urandom"] {
+    for device in DEVICES {
         let place = folder.join(device);
         fs::write(&place, "")?;
         mount_bind(format!("/dev/{device}"), place.as_str()).map_err(said("bind a device"))?;
@@ -126,14 +186,12 @@ fn devices(folder: &Utf8Path) -> io::Result<()> {
     }
     let memory = folder.join("shm");
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", memory.as_str(), "tmpfs", flags, c"mode=1777").map_err(said("mount /dev/shm"))
+    mount("tmpfs", memory.as_str(), "tmpfs", flags, SHARED).map_err(said("mount /dev/shm"))
 }
 
 /// `/proc`, in which all that is not about processes is only to be looked at: it is the kernel's, whose
 /// files root may write to without any capability.
 fn kernel_files(folder: &Utf8Path) -> io::Result<()> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", folder.as_str(), "proc", flags, None).map_err(said("mount /proc"))?;
     for entry in folder.read_dir_utf8()? {
         let entry = entry?;
         let is_process = entry.file_name().bytes().all(|byte| byte.is_ascii_digit());
@@ -141,7 +199,7 @@ fn kernel_files(folder: &Utf8Path) -> io::Result<()> {
             continue;
         }
         mount_bind(entry.path().as_str(), entry.path().as_str()).map_err(said("bind /proc"))?;
-        restrict(entry.path(), flags | MountFlags::RDONLY)?;
+        restrict(entry.path(), KERNEL | MountFlags::RDONLY)?;
     }
     Ok(())
 }
@@ -149,15 +207,15 @@ fn kernel_files(folder: &Utf8Path) -> io::Result<()> {
 /// Is somebody else than root from now on, in a user namespace inside of the one that owns the mounts:
 /// what could be done to them, cannot be from here. Where no second one is to be had, as in a chroot,
 /// all else has to do.
-fn rename_user() -> io::Result<()> {
+fn rename_user(itself: &OwnedFd) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     match unshare(UnshareFlags::NEWUSER) {
-        Ok(()) => map(USER, user.as_raw(), USER, group.as_raw()),
+        Ok(()) => map(itself, (USER, user.as_raw()), (USER, group.as_raw())),
         Err(_) => Ok(()),
     }
 }
 
-fn drop_capabilities() -> io::Result<()> {
+pub(super) fn drop_capabilities() -> io::Result<()> {
     for capability in CapabilitySet::all().iter() {
         // Kernels differ in how many there are.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
@@ -225,7 +283,7 @@ fn mounts() -> io::Result<Vec<Utf8PathBuf>> {
 }
 
 /// A path of mountinfo, in which spaces and the like are written as `\040` (proc(5)).
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -264,4 +322,8 @@ fn restrict(path: &Utf8Path, more: MountFlags) -> io::Result<()> {
         }
     }
     mount_remount(path.as_str(), flags, "").map_err(said("restrict a mount"))
+}
+
+pub(super) fn said(doing: &'static str) -> impl Fn(rustix::io::Errno) -> io::Error {
+    move |errno| io::Error::other(format!("cannot {doing}: {}", io::Error::from(errno)))
 }

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::lines::Level;
 use crate::core::foreign;
 
 /// How much is kept of the beginning of what a command says, and of its end.
@@ -27,11 +28,17 @@ const TURN: Timespec = Timespec {
     tv_nsec: 20_000_000,
 };
 
+/// How long stages may take to end what they have started.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 2,
+    tv_nsec: 0,
+};
+
 /// How a job is run.
 #[derive(Debug, Clone, Copy)]
 pub struct How<'a> {
-    /// Whether it is contained.
-    pub contain: bool,
+    /// How far it is contained.
+    pub level: Level,
     /// This program, which runs itself to contain it.
     pub this: &'a Utf8Path,
     /// How long it may take.
@@ -178,7 +185,8 @@ fn sealed(program: &Utf8Path) -> io::Result<OwnedFd> {
 }
 
 /// Runs a command to its end, but no longer than `limit`, or until `stop` is set: then it and its
-/// process group are killed. `input` is what it finds on standard input.
+/// process group are killed. `input` is what it finds on standard input, whose end it sees when its result
+/// is not wanted any more.
 ///
 /// # Errors
 /// When it cannot be started or waited for.
@@ -198,7 +206,9 @@ pub fn watch(
     let mut child = command.spawn()?;
     // With our own ends of the pipe, which would never come to an end otherwise.
     drop(command);
-    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+    // Held as long as its result is wanted: by its end the stages know that nobody is here any more.
+    let mut held = child.stdin.take();
+    if let (Some(stdin), Some(input)) = (&mut held, input) {
         // When it does not read all, it says why.
         let _ = stdin.write_all(input);
     }
@@ -227,6 +237,12 @@ pub fn watch(
             break Ended::TooLate;
         }
     };
+    // The stages end what they have started, wherever that has gone; whoever does not, is ended.
+    if held.take().is_some()
+        && let Some(end) = &end
+    {
+        let _ = poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&PATIENCE));
+    }
     if let Some(group) = id {
         let _ = kill_process_group(group, Signal::KILL);
     }

@@ -1,0 +1,173 @@
+//! What a process and all that it starts may not do any more, whatever namespaces it is in: files by
+//! Landlock (<https://docs.kernel.org/userspace-api/landlock.html>), system calls by seccomp.
+
+use std::collections::BTreeMap;
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+/// The newest version whose words are used; an older kernel is asked for what it knows of them.
+const VERSION: ABI = ABI::V10;
+
+/// Calls that no build needs, and through which kernels have been entered or other processes been
+/// looked into: tracing, mounts, keys, BPF, performance events, io_uring, modules, another kernel.
+const DENIED: [i64; 36] = [
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_kcmp,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_setns,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+];
+
+/// Where the kernel gives what it knows of the machine, and nothing of its processes.
+pub(super) const ABOUT_MACHINE: [&str; 8] = [
+    "/proc/cpuinfo",
+    "/proc/filesystems",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/sys",
+    "/proc/uptime",
+    "/proc/version",
+];
+
+/// Lets files be read below `readable` alone, and written to and made below `writable` alone; no TCP,
+/// no abstract UNIX socket and no signal to anybody outside. What the kernel knows of it, in words.
+pub(super) fn files<'a>(
+    readable: impl IntoIterator<Item = &'a str>,
+    writable: impl IntoIterator<Item = &'a str>,
+) -> Result<String, String> {
+    let restrict = || {
+        Ruleset::default()
+            .handle_access(AccessFs::from_all(VERSION))?
+            .handle_access(AccessNet::from_all(VERSION))?
+            .scope(Scope::from_all(VERSION))?
+            .create()?
+            .add_rules(path_beneath_rules(readable, AccessFs::from_read(VERSION)))?
+            .add_rules(path_beneath_rules(writable, AccessFs::from_all(VERSION)))?
+            .restrict_self()
+    };
+    let status = restrict().map_err(|error: landlock::RulesetError| error.to_string())?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
+            Err("the kernel has it, and has it not enabled".into())
+        }
+        (RulesetStatus::NotEnforced, _) => Err("this kernel does not have it".into()),
+        (_, LandlockStatus::Available { effective_abi, .. }) => {
+            let mut what = vec!["files"];
+            what.extend((effective_abi < ABI::V3).then_some("though not their truncation"));
+            what.extend((effective_abi >= ABI::V4).then_some("TCP"));
+            what.extend((effective_abi >= ABI::V6).then_some("abstract sockets, signals"));
+            let version = effective_abi as i32;
+            Ok(format!("{}; version {version}", what.join(", ")))
+        }
+        _ => Err("the kernel does not say what it holds to".into()),
+    }
+}
+
+/// Forbids the calls above, and sockets that are not UNIX's; with `no_sockets` none can be made but
+/// in pairs, so that there is no way to what listens on this machine.
+pub(super) fn calls(no_sockets: bool) -> Result<String, String> {
+    let said = |error: seccompiler::BackendError| error.to_string();
+    let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(said)?;
+    let other = |argument, value| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Ne,
+            value as u64,
+        )
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+    };
+    let not_unix = other(0, libc::AF_UNIX).map_err(said)?;
+    let any = match no_sockets {
+        true => Vec::new(),
+        false => vec![not_unix.clone()],
+    };
+    let calls: BTreeMap<i64, Vec<SeccompRule>> =
+        DENIED.iter().map(|&call| (call, Vec::new())).collect();
+    let sockets = BTreeMap::from([
+        (libc::SYS_socket, any),
+        (libc::SYS_socketpair, vec![not_unix]),
+    ]);
+    for (rules, error) in [(calls, libc::EPERM), (sockets, libc::EAFNOSUPPORT)] {
+        let denied = SeccompAction::Errno(error as u32);
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, machine);
+        let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(said)?;
+        let program = [other_numbers(), program].concat();
+        seccompiler::apply_filter(&program).map_err(|error| match error {
+            seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => {
+                error.to_string()
+            }
+            other => other.to_string(),
+        })?;
+    }
+    let sockets = match no_sockets {
+        true => "no sockets but in pairs",
+        false => "no sockets but UNIX's",
+    };
+    Ok(format!(
+        "{sockets}; no tracing, mounts, keys, BPF, io_uring, modules"
+    ))
+}
+
+/// The beginning of a filter, by which calls under the numbers of x32 do not exist: they have a bit
+/// more than those that the filter knows (`__X32_SYSCALL_BIT` of asm/unistd.h).
+fn other_numbers() -> BpfProgram {
+    if !cfg!(target_arch = "x86_64") {
+        return Vec::new();
+    }
+    let step = |code: u32, jf, k| sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf,
+        k,
+    };
+    vec![
+        // The number is the first word of what a filter is shown.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 1, 0x4000_0000),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+        ),
+    ]
+}
