@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -118,10 +119,10 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         let outcomes = component::explain(&settings)?;
         return report(args, &outcomes, explained);
     }
-    let say = |name: &str, verdict: &Verdict| {
-        if !global.quiet {
-            eprintln!("{name}: {}", why(verdict));
-        }
+    let say = |name: &str, verdict: &Verdict, took: Option<Duration>| match took {
+        _ if global.quiet => {}
+        None => eprintln!("{name}: making it {}", why(verdict)),
+        Some(took) => eprintln!("{name}: made in {:.1} s", took.as_secs_f64()),
     };
     let outcomes = component::make(&settings, &say)?;
     if !global.quiet && !args.json {
@@ -242,7 +243,7 @@ fn of(outcome: &Built) -> Report<'_> {
     }
 }
 
-/// Why a component is made, in a few words.
+/// Why a component is made, as the end of a sentence.
 fn why(verdict: &Verdict) -> String {
     const SHOWN: usize = 8;
     let listed = |changes: &[Change]| {
@@ -259,19 +260,16 @@ fn why(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Unchanged => "unchanged".into(),
         Verdict::Given => "given".into(),
-        Verdict::New => "made for the first time".into(),
-        Verdict::Touched => "made again: someone has changed its tree".into(),
-        Verdict::Changed(changes) if changes.is_empty() => "made again, elsewhere".into(),
-        Verdict::Changed(changes) => format!("made again: {}", listed(changes)),
+        Verdict::New => "for the first time".into(),
+        Verdict::Touched => "again: someone has changed its tree".into(),
+        Verdict::Changed(changes) if changes.is_empty() => "again, elsewhere".into(),
+        Verdict::Changed(changes) => format!("again: {}", listed(changes)),
         Verdict::After(first, changes) => {
             let also = match changes.is_empty() {
                 true => String::new(),
                 false => format!("; besides: {}", listed(changes)),
             };
-            format!(
-                "made again if {} comes out different{also}",
-                first.join(" or ")
-            )
+            format!("again if {} comes out different{also}", first.join(" or "))
         }
     }
 }
@@ -284,7 +282,16 @@ fn explained(outcomes: &[Built]) -> String {
             true => String::new(),
             false => format!(" (needs {})", outcome.needs.join(", ")),
         };
-        let _ = writeln!(text, "{}{needs}: {}", outcome.name, why(&outcome.verdict));
+        let made = match outcome.verdict.is_made() {
+            true => "made ",
+            false => "",
+        };
+        let _ = writeln!(
+            text,
+            "{}{needs}: {made}{}",
+            outcome.name,
+            why(&outcome.verdict)
+        );
     }
     text
 }

@@ -131,9 +131,18 @@ impl BuildArgs {
             let name: PackageName = name
                 .parse()
                 .map_err(|_| format!("{beside}: [build.{name}] is not named after a package"))?;
+            let mut values = build.env.values();
+            let refers = values.any(|value| value.placeholders().next().is_some());
+            if refers || !build.patch.is_empty() || !build.inputs.is_empty() {
+                return Err(format!(
+                    "{beside}: `patch`, `inputs` and placeholders of [build.{name}] are for components, \
+                     which `lockwright build` makes"
+                )
+                .into());
+            }
             let own = options.environment.entry(name).or_default();
             for (variable, value) in build.env {
-                own.entry(variable).or_insert(value);
+                own.entry(variable).or_insert(value.into());
             }
         }
         if options.lock.is_none() {
@@ -176,6 +185,7 @@ impl BuildArgs {
             root: Utf8PathBuf::new(),
             lock: lock.transpose()?,
             environment,
+            changes: BTreeMap::new(),
             settings,
             hook: self.build_hook.clone(),
             sandbox: match self.sandbox {

@@ -106,13 +106,15 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut indexes = Vec::new();
     let mut npm = Vec::new();
     let (mut trees, mut mirrors) = (Trees::new(), Vec::new());
+    let mut allow_unhashed = BTreeSet::new();
     let mut precious = Precious::default();
     for path in &args.paths {
         if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
             let document = Document::open(path)?;
             mirrors.extend(build::mirrors(&document)?);
             outputs::of_manifest(&mut precious, &document);
-            let (artifacts, git) = of_manifest(args, &document, &store)?;
+            let (artifacts, git, unhashed) = of_manifest(args, &document, &store)?;
+            allow_unhashed.extend(unhashed);
             needed.extend(artifacts);
             trees.extend(git);
             continue;
@@ -131,6 +133,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     }
     let mut options = args.network.options(&indexes);
     options.mirrors = args.network.mirrors(mirrors);
+    options.allow_unhashed.extend(allow_unhashed);
     for project in &npm {
         options = project.options(options)?;
         let mut all = OfNpm {
@@ -244,12 +247,13 @@ impl OfNpm<'_> {
 /// Git trees that are in the store, and what was asked for.
 type Trees = Vec<(Revision, GitTree)>;
 
-/// What the components of a manifest need: files to be fetched, and git trees, which are there.
+/// What the components of a manifest need: files to be fetched, git trees, which are there, and which of
+/// the files need no digest.
 fn of_manifest(
     args: &FetchArgs,
     document: &Document,
     store: &Store,
-) -> Result<(Vec<Needed>, Trees), Failure> {
+) -> Result<(Vec<Needed>, Trees, BTreeSet<String>), Failure> {
     let fetch = build::network(&args.network, document)?;
     let settings = Settings {
         document,
@@ -285,7 +289,7 @@ fn of_manifest(
         version: needed.version,
         artifact: needed.artifact,
     });
-    Ok((artifacts.collect(), trees))
+    Ok((artifacts.collect(), trees, needs.unhashed))
 }
 
 fn plan(args: &FetchArgs, project: &Project, store: &Store) -> Result<PythonPlan, Failure> {

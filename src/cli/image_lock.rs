@@ -229,7 +229,13 @@ impl Python {
             eprintln!("warning: {collision}");
         }
         if args.compile_bytecode {
-            sync::compile(chosen, &tree, &layout)?;
+            sync::compile(
+                chosen,
+                &tree,
+                &layout,
+                (&store, &building.anew),
+                args.node.link(),
+            )?;
         }
         let locals = project.lock.packages.iter();
         let locals = locals.filter(|package| package.source.is_local());
@@ -269,6 +275,7 @@ fn node(
             anew: &Anew::Nothing,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
+            node: None,
             npmrc: &project.npmrc,
         });
         let failed = match done {

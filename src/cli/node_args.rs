@@ -75,6 +75,16 @@ enum Kind {
     Peer,
 }
 
+impl From<Kind> for Omit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Dev => Self::Dev,
+            Kind::Optional => Self::Optional,
+            Kind::Peer => Self::Peer,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum LinkModeArg {
     /// Written anew, straight from the compressed artifact
@@ -269,41 +279,16 @@ impl NodeArgs {
         self.omit_with(&Npmrc::default())
     }
 
-    /// What is left out, by the command line or else npm's settings (npm's `buildOmitList`).
+    /// What is left out, by the command line or else npm's settings.
     fn omit_with(&self, npmrc: &Npmrc) -> BTreeSet<Omit> {
-        let said = |own: &[Kind], key: &str| match own {
-            [] => npmrc
-                .list(key)
-                .into_iter()
-                .filter_map(|kind| Kind::from_str(kind, false).ok())
-                .collect(),
-            own => own.to_vec(),
-        };
-        let (mut omit, mut include) = (said(&self.omit, "omit"), said(&self.include, "include"));
+        let kinds = |own: &[Kind]| own.iter().copied().map(Omit::from).collect::<Vec<_>>();
         let in_production = std::env::var("NODE_ENV").is_ok_and(|value| value == "production");
-        if in_production && self.omit.is_empty() && npmrc.value("omit").is_none() {
-            omit.push(Kind::Dev);
-        }
-        let is_only = matches!(npmrc.value("only"), Some("prod" | "production"));
-        match npmrc.value("production") {
-            _ if is_only => omit.push(Kind::Dev),
-            Some("true") => omit.push(Kind::Dev),
-            Some("false") => include.push(Kind::Dev),
-            _ => {}
-        }
-        match npmrc.value("optional") {
-            Some("false") => omit.push(Kind::Optional),
-            Some("true") => include.push(Kind::Optional),
-            _ => {}
-        }
-        omit.into_iter()
-            .filter(|kind| !include.contains(kind))
-            .map(|kind| match kind {
-                Kind::Dev => Omit::Dev,
-                Kind::Optional => Omit::Optional,
-                Kind::Peer => Omit::Peer,
-            })
-            .collect()
+        Omit::all(
+            &kinds(&self.omit),
+            &kinds(&self.include),
+            npmrc,
+            in_production,
+        )
     }
 
     /// The machine it is for, by the command line alone.

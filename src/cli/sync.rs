@@ -23,12 +23,12 @@ use crate::core::progress::{Progress, bytes, count};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
-use crate::files::tree::{Precious, Provenance, Replace, Tree, TreeOptions, TreePath};
+use crate::files::tree::{LinkMode, Precious, Provenance, Replace, Tree, TreeOptions, TreePath};
 use crate::inspect::diff::report::clean;
 use crate::inspect::verify::verify;
+use crate::install::assemble::bytecode;
 use crate::install::assemble::python::{AssembleError, Assembled, Request, assemble};
 use crate::install::build::{self, Anew, BuildError, Builder, lock_project};
-use crate::install::python::bytecode::Compiler;
 use crate::install::python::venv::Venv;
 use crate::install::python::{Layout, venv};
 use crate::obtain::store::{Look, Store};
@@ -341,7 +341,13 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     }
     let compiling = Instant::now();
     if args.compile_bytecode {
-        compile(&chosen, &tree, &layout)?;
+        compile(
+            &chosen,
+            &tree,
+            &layout,
+            (&store, &building.anew),
+            args.node.link(),
+        )?;
     }
     let compiled = compiling.elapsed();
     let state = State {
@@ -527,7 +533,13 @@ fn is_current(
 ///
 /// # Errors
 /// When there is no interpreter of the target here.
-pub(super) fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(), Failure> {
+pub(super) fn compile(
+    chosen: &Chosen,
+    tree: &Tree,
+    layout: &Layout,
+    (store, anew): (&Store, &Anew),
+    link: LinkMode,
+) -> Result<(), Failure> {
     let Some(interpreter) = &chosen.interpreter else {
         return Err(
             "bytecode is made by the target's interpreter, and there is none here: leave \
@@ -535,12 +547,14 @@ pub(super) fn compile(chosen: &Chosen, tree: &Tree, layout: &Layout) -> Result<(
                 .into(),
         );
     };
-    let compiler = Compiler {
-        python: &interpreter.about.base_executable,
-        version: chosen.target.version,
-        site: &tree.root().join(&layout.site),
-        known_as: &layout.prefix.join(&layout.site),
+    let request = bytecode::Request {
+        tree,
+        site: &layout.site,
+        interpreter,
+        store,
+        link,
+        anew,
     };
-    compiler.compile(&Progress::items("Compiling", 0))?;
+    bytecode::compile(&request, &Progress::items("Compiling", 0))?;
     Ok(())
 }

@@ -123,6 +123,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             anew: &args.anew,
             link: args.node.link(),
             scripts: &args.node.allow_scripts,
+            node: None,
             npmrc: &project.npmrc,
         });
         match done {

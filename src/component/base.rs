@@ -2,13 +2,14 @@
 //! fixed-output form is restored for the place where it will live; any other is brought into that
 //! form first, since its scripts name the place where the other one lives.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::context::Context;
+use super::copy::Filter;
 use super::error::{Cause, ComponentError};
 use crate::core::walk::{Node, walk};
 use crate::files::tree::{
@@ -21,20 +22,31 @@ use crate::transform::nix::seal::{PLACEHOLDER, fixed_output};
 
 const PHASE: &str = "base";
 
-/// Puts the base in the tree, ready to be used at `prefix`.
+/// Puts the base in the tree, ready to be used at `prefix`. What was left out of it is added to `changed`.
 ///
 /// # Errors
 /// When it is no tree, or cannot be restored.
-pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tree, ComponentError> {
+pub fn place(
+    context: &Context<'_>,
+    tree: Tree,
+    prefix: &Utf8Path,
+    changed: &mut BTreeSet<PathBuf>,
+) -> Result<Tree, ComponentError> {
     let Some(base) = &context.component.base else {
         return Ok(tree);
     };
-    let said = base.as_written();
-    let from = context.reading(base, None)?;
+    let said = base.from.as_written();
+    let from = context.reading(&base.from, None)?;
     if !from.is_dir() {
         return Err(context.refuse(said, format!("there is no folder {from} to start from")));
     }
-    import(&tree, &from, said).map_err(context.failed(said, PHASE))?;
+    let filter = Filter::without(&base.exclude);
+    let left = import(&tree, &from, said, &filter).map_err(context.failed(said, PHASE))?;
+    if let Some(unused) = filter.unused(&left) {
+        let what = format!("nothing in {said} is called `{unused}`, to be left out");
+        return Err(context.refuse(unused, what));
+    }
+    changed.extend(left.into_iter().map(PathBuf::from));
     let config = tree.root().join("pyvenv.cfg");
     let text = match std::fs::read_to_string(&config) {
         Ok(text) => text,
@@ -62,11 +74,16 @@ pub fn place(context: &Context<'_>, tree: Tree, prefix: &Utf8Path) -> Result<Tre
 }
 
 /// Copies all of a tree into another. Who brought which file is taken from its record where it has
-/// one; else it is `owner`.
+/// one; else it is `owner`. Returns what the filter has left out.
 ///
 /// # Errors
 /// When a file cannot be read or placed.
-fn import(tree: &Tree, from: &Utf8Path, owner: &str) -> Result<(), Cause> {
+fn import(
+    tree: &Tree,
+    from: &Utf8Path,
+    owner: &str,
+    filter: &Filter,
+) -> Result<Vec<String>, Cause> {
     let known = Provenance::of_tree(from)?;
     let mut facts: HashMap<&str, (FileFacts, usize)> = HashMap::new();
     for entry in known.iter().flat_map(|known| &known.entries) {
@@ -78,10 +95,11 @@ fn import(tree: &Tree, from: &Utf8Path, owner: &str) -> Result<(), Cause> {
     let owners: Vec<_> = owners.iter().map(|name| tree.owner(name, 0)).collect();
     let other = tree.owner(owner, 0);
     let mut entries: Vec<(String, &Node)> = Vec::new();
-    let mut unnamed = None;
+    let (mut left, mut unnamed) = (Vec::new(), None);
     let walked = walk(from.as_std_path())?;
     walked.each(&mut |path: &Path, node| match path.to_str() {
         Some("") => {}
+        Some(path) if filter.excludes(path) => left.push(path.to_owned()),
         Some(path) => entries.push((path.to_owned(), node)),
         None => unnamed = Some(path.to_owned()),
     });
@@ -117,8 +135,9 @@ fn import(tree: &Tree, from: &Utf8Path, owner: &str) -> Result<(), Cause> {
                 }
             }
         }
-        Ok(())
-    })
+        Ok::<_, Cause>(())
+    })?;
+    Ok(left)
 }
 
 /// How a component's tree is staged.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
+use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::Settings;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
 use super::prepare::{parts, uses_python};
+use super::toolbox::{self, Toolbox};
 use super::tools;
 use crate::core::foreign;
 use crate::core::scratch::Scratch;
@@ -28,6 +30,8 @@ use crate::install::build::sandbox::{
 
 /// How many lines of what a command said last are shown.
 const LAST: usize = 30;
+/// How long a command may take that has no limit of its own.
+const LIMIT: Duration = Duration::from_secs(600);
 /// The time that commands believe it is, as builds do.
 const EPOCH: &str = "315532800";
 
@@ -97,6 +101,7 @@ pub struct Stage<'a> {
     level: Level,
     /// Where commands see it.
     pub mount: Utf8PathBuf,
+    tools: Toolbox,
 }
 
 /// A command.
@@ -119,6 +124,29 @@ pub struct Ask<'a> {
     pub writes: bool,
     /// How long it may take.
     pub limit: Duration,
+    /// How many cores it may use; all where it is not said.
+    pub cores: Option<NonZeroUsize>,
+    /// Folders that stay from one run to the next: variable and name.
+    pub caches: Vec<(String, String)>,
+}
+
+impl<'a> Ask<'a> {
+    /// A command that only reads the tree, in it.
+    pub fn reading(what: String, said: &'a str, words: Vec<String>, stage: &Stage<'_>) -> Self {
+        Self {
+            what,
+            said,
+            words,
+            environment: BTreeMap::new(),
+            current: stage.mount.clone(),
+            readable: Vec::new(),
+            shown: Vec::new(),
+            writes: false,
+            limit: LIMIT,
+            cores: None,
+            caches: Vec::new(),
+        }
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -156,7 +184,18 @@ impl<'a> Stage<'a> {
             prefix,
             level,
             mount,
+            tools: Toolbox::default(),
         })
+    }
+
+    /// With the component's tools at hand.
+    ///
+    /// # Errors
+    /// When one is not there.
+    pub fn with_tools(mut self) -> Result<Self, ComponentError> {
+        self.tools = Toolbox::open(self.context, &self)?;
+        toolbox::check_versions(self.context, &self)?;
+        Ok(self)
     }
 
     /// A text of the manifest, as commands see it.
@@ -193,8 +232,8 @@ impl<'a> Stage<'a> {
     /// Runs a command to its successful end.
     ///
     /// # Errors
-    /// When it fails, with what it said last.
-    pub fn run(&self, ask: &Ask<'_>) -> Result<(), ComponentError> {
+    /// When its program is missing, or it fails, with what it said last.
+    pub fn run(&self, ask: &Ask<'_>) -> Result<Said, ComponentError> {
         let disk = |error| {
             let cause = Cause::io("prepare the run of", Utf8Path::new(&ask.what))(error);
             ComponentError::from(cause)
@@ -204,14 +243,22 @@ impl<'a> Stage<'a> {
         for name in ["root", "tmp", "home"] {
             fs::create_dir(folder.join(name)).map_err(disk)?;
         }
+        self.tools.write(&folder).map_err(disk)?;
+        let work = match self.level.is_whole() {
+            true => Utf8Path::new(INSIDE),
+            false => &folder,
+        };
+        self.check_program(ask)?;
+        let caches = self.caches(ask).map_err(disk)?;
         let job = Job {
             folder: folder.clone(),
             readable: self.readable(ask),
             writable: Vec::new(),
-            shown: self.shown(ask)?,
+            shown: self.shown(ask, &caches)?,
             command: self.command(&ask.words),
             current: ask.current.clone(),
-            environment: self.environment(ask, &folder)?,
+            environment: self.environment(ask, work, &caches)?,
+            cores: ask.cores,
         };
         let ran = job.run(&How {
             level: self.level,
@@ -220,23 +267,90 @@ impl<'a> Stage<'a> {
             stop: &AtomicBool::new(false),
         });
         let Ran { ended, said } = ran.map_err(disk)?;
+        let log = match ended.is_well() && !ask.writes {
+            true => None,
+            false => self.keep(ask, &said).ok(),
+        };
         if ended.is_well() {
-            return Ok(());
+            if let Some(log) = log {
+                let (name, last) = (self.context.name, said.last(usize::MAX));
+                tracing::info!("{name}: {} was run; its log is in {log}{last}", ask.what);
+            }
+            return Ok(said);
         }
-        Err(self.failure(ask, ended, &said))
+        Err(self.failure(ask, ended, &said, log))
     }
 
-    /// What a command said, which is kept.
-    fn failure(&self, ask: &Ask<'_>, ended: Ended, said: &Said) -> ComponentError {
-        let kept = tempfile::Builder::new()
-            .prefix("lockwright-")
-            .suffix(".log")
-            .tempfile();
-        let kept = kept.and_then(|mut file| {
-            std::io::Write::write_all(&mut file, &said.bytes())?;
-            let (_, path) = file.keep()?;
-            Ok(path)
+    /// Forgets what commands of the component said in former runs.
+    pub fn forget(&self) {
+        // Where there is none, or it stays, what is said now is added.
+        let _ = fs::remove_file(self.log());
+    }
+
+    /// Where what the component's commands say is kept.
+    fn log(&self) -> Utf8PathBuf {
+        let logs = self.context.settings.store.root().join("logs");
+        logs.join(format!("component-{}.log", self.context.name))
+    }
+
+    /// Keeps what a command said, behind what those before it did.
+    fn keep(&self, ask: &Ask<'_>, said: &Said) -> std::io::Result<Utf8PathBuf> {
+        let log = self.log();
+        fs::create_dir_all(log.with_file_name(""))?;
+        let mut file = fs::File::options().create(true).append(true).open(&log)?;
+        let text = [format!("$ {}\n", ask.what).as_bytes(), &said.bytes()].concat();
+        std::io::Write::write_all(&mut file, &text)?;
+        Ok(log)
+    }
+
+    /// A program that is only named must be somewhere.
+    fn check_program(&self, ask: &Ask<'_>) -> Result<(), ComponentError> {
+        let Some(program) = ask.words.first().filter(|word| !word.contains('/')) else {
+            return Ok(());
+        };
+        // Where the manifest says its own, it knows better.
+        let is_told = ask.environment.contains_key("PATH");
+        let path = self.context.containment.path()?;
+        let mut folders = path.split(':').map(Utf8Path::new);
+        if is_told
+            || self.root.join("bin").join(program).exists()
+            || self.tools.has(program)
+            || folders.any(|folder| folder.is_absolute() && folder.join(program).is_file())
+        {
+            return Ok(());
+        }
+        let what = toolbox::missing(self.context, program);
+        Err(self.context.refuse(ask.said, what))
+    }
+
+    /// Folders of the store that stay from one run to the next, by the variables that name them.
+    fn caches(&self, ask: &Ask<'_>) -> std::io::Result<Vec<(String, Shown)>> {
+        let all = self.context.settings.store.root().join("caches");
+        let made = ask.caches.iter().map(|(variable, name)| {
+            let from = all.join(name);
+            fs::create_dir_all(&from)?;
+            let to = match self.level.is_whole() {
+                true => format!("{INSIDE}/cache/{name}").into(),
+                false => from.clone(),
+            };
+            let shown = Shown {
+                from,
+                to,
+                writable: true,
+            };
+            Ok((variable.clone(), shown))
         });
+        made.collect()
+    }
+
+    /// What a command said last, and where all of it is kept.
+    fn failure(
+        &self,
+        ask: &Ask<'_>,
+        ended: Ended,
+        said: &Said,
+        log: Option<Utf8PathBuf>,
+    ) -> ComponentError {
         ComponentError::Command(Box::new(CommandFailure {
             place: self.context.place(ask.said),
             what: ask.what.clone(),
@@ -247,10 +361,7 @@ impl<'a> Stage<'a> {
                 }
                 ended => ended.told(ask.limit),
             },
-            log: match kept {
-                Ok(path) => format!("; its log is {}", path.display()),
-                Err(_) => String::new(),
-            },
+            log: log.map_or_else(String::new, |log| format!("; its log is {log}")),
             last: said.last(LAST),
         }))
     }
@@ -258,6 +369,7 @@ impl<'a> Stage<'a> {
     /// Folders of this machine that a command sees at their own places.
     fn readable(&self, ask: &Ask<'_>) -> Vec<Utf8PathBuf> {
         let mut all: BTreeSet<Utf8PathBuf> = ask.readable.iter().cloned().collect();
+        all.extend(self.tools.readable.iter().cloned());
         if uses_python(self.context).is_ok_and(|uses| uses)
             && let Ok(chosen) = self.context.pythons.get()
             && let Some(found) = &chosen.interpreter
@@ -279,9 +391,16 @@ impl<'a> Stage<'a> {
 
     /// The tree, the sources and the components that the component speaks of, where a contained
     /// command finds them.
-    fn shown(&self, ask: &Ask<'_>) -> Result<Vec<Shown>, ComponentError> {
-        let mut shown = Vec::new();
-        for (name, made) in &self.context.made {
+    fn shown(
+        &self,
+        ask: &Ask<'_>,
+        caches: &[(String, Shown)],
+    ) -> Result<Vec<Shown>, ComponentError> {
+        let mut shown: Vec<Shown> = caches.iter().map(|(_, cache)| cache.clone()).collect();
+        shown.extend(self.tools.shown.iter().cloned());
+        let own = self.context.component.named_components();
+        let is_told = |name: &String| !self.tools.is_empty() || own.contains(name.as_str());
+        for (name, made) in self.context.made.iter().filter(|(name, _)| is_told(name)) {
             tracing::debug!("{}: component {name} is shown", self.context.name);
             shown.push(Shown {
                 from: made.path.clone(),
@@ -309,6 +428,7 @@ impl<'a> Stage<'a> {
         shown.extend(ask.shown.iter().cloned());
         // What is inside another is shown after it.
         shown.sort_by(|one, other| one.to.cmp(&other.to));
+        shown.dedup_by(|one, other| one.to == other.to);
         Ok(shown)
     }
 
@@ -344,15 +464,13 @@ impl<'a> Stage<'a> {
     fn environment(
         &self,
         ask: &Ask<'_>,
-        folder: &Utf8Path,
+        work: &Utf8Path,
+        caches: &[(String, Shown)],
     ) -> Result<Vec<(String, String)>, ComponentError> {
-        let work = match self.level.is_whole() {
-            true => Utf8Path::new(INSIDE),
-            false => folder,
-        };
+        let tools = self.tools.path(work);
         let path = self.context.containment.path()?;
         let usual = [
-            ("PATH", format!("{}/bin:{path}", self.mount)),
+            ("PATH", format!("{}/bin:{tools}{path}", self.mount)),
             ("HOME", work.join("home").into_string()),
             ("TMPDIR", work.join("tmp").into_string()),
             ("LANG", "C.UTF-8".into()),
@@ -367,6 +485,8 @@ impl<'a> Stage<'a> {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
+        let caches = caches.iter();
+        all.extend(caches.map(|(variable, cache)| (variable.clone(), cache.to.to_string())));
         all.extend(ask.environment.clone());
         Ok(all.into_iter().collect())
     }

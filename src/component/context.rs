@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::tools::Tools;
 use super::{Made, Settings};
 use crate::core::place::Place;
-use crate::decide::manifest::{Component, Parsed, Placeholder};
+use crate::decide::manifest::{Component, Needs, Parsed, Placeholder, Tool};
 use crate::decide::target::find::Search;
 use crate::decide::target::probe::Interpreter;
 use crate::decide::target::{Os, Platform, PythonTarget};
@@ -307,6 +307,16 @@ impl Context<'_> {
             Placeholder::Site => Ok(prefix.join(self.site()?).into_string()),
             Placeholder::Python => Ok(self.python()?.path().into_string()),
         })
+    }
+
+    /// The sources and components that it refers to.
+    pub fn needs(&self) -> Needs {
+        self.settings.document.manifest.needs(self.component)
+    }
+
+    /// The tools that its commands see.
+    pub fn named_tools(&self) -> Vec<(&str, &Tool)> {
+        self.settings.document.manifest.tools_of(self.component)
     }
 
     /// A component that this one needs.

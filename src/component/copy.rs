@@ -4,7 +4,8 @@
 //! kept. Links are kept too, and must stay in the tree. Version control and bytecode of a source are
 //! never copied: they are not part of it.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -21,15 +22,19 @@ const PHASE: &str = "copy";
 /// What of a folder is copied, and how.
 #[derive(Debug, Default)]
 pub struct Filter {
-    exclude: Vec<Glob>,
+    exclude: Vec<(String, Glob)>,
     executable: Vec<Glob>,
 }
 
-/// Makes the component's copies, in the manifest's order.
+/// Makes the component's copies, in the manifest's order. What they replace is added to `changed`.
 ///
 /// # Errors
 /// When something to be copied is not there, or cannot be placed.
-pub fn place(context: &Context<'_>, tree: &Tree) -> Result<(), ComponentError> {
+pub fn place(
+    context: &Context<'_>,
+    tree: &Tree,
+    changed: &mut BTreeSet<PathBuf>,
+) -> Result<(), ComponentError> {
     for (index, copy) in context.component.copy.iter().enumerate() {
         let said = copy.from.as_written();
         let from = context.reading(&copy.from, None)?;
@@ -40,6 +45,18 @@ pub fn place(context: &Context<'_>, tree: &Tree) -> Result<(), ComponentError> {
         if from.is_file() && to.is_none() {
             let what = "it is a file, and `to` is the tree itself: say what it is called there";
             return Err(context.refuse(said, what));
+        }
+        if copy.replace {
+            let there = match &to {
+                Some(to) => tree.clear(to).map_err(context.failed(said, PHASE))?,
+                None => Vec::new(),
+            };
+            if there.is_empty() {
+                let to = copy.to.as_written();
+                let what = format!("there is nothing at {to} whose place it could take: `replace`");
+                return Err(context.refuse(to, what));
+            }
+            changed.extend(there.iter().map(|path| PathBuf::from(path.as_str())));
         }
         let filter = Filter::of(copy);
         let owner = tree.owner(said, 1000 + index as u64);
@@ -60,17 +77,33 @@ impl Filter {
     /// All but what these globs mean.
     pub fn without(exclude: &[String]) -> Self {
         Self {
-            exclude: exclude.iter().map(|text| Glob::new(text)).collect(),
+            exclude: exclude
+                .iter()
+                .map(|text| (text.clone(), Glob::new(text)))
+                .collect(),
             executable: Vec::new(),
         }
     }
 
     fn of(copy: &Copy) -> Self {
-        let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect();
         Self {
-            exclude: globs(&copy.exclude),
-            executable: globs(&copy.executable),
+            executable: copy.executable.iter().map(|text| Glob::new(text)).collect(),
+            ..Self::without(&copy.exclude)
         }
+    }
+
+    /// Whether a glob means a path or a folder that it is in.
+    pub fn excludes(&self, path: &str) -> bool {
+        let ends = path.match_indices('/').map(|(end, _)| end);
+        let mut folders = ends.chain([path.len()]).filter_map(|end| path.get(..end));
+        folders.any(|path| self.exclude.iter().any(|(_, glob)| means(glob, path)))
+    }
+
+    /// A glob that means none of the paths, nor a folder that they are in.
+    pub fn unused(&self, paths: &[String]) -> Option<&str> {
+        let is_used = |glob: &Glob| paths.iter().any(|path| means(glob, path));
+        let mut unused = self.exclude.iter().filter(|(_, glob)| !is_used(glob));
+        unused.next().map(|(text, _)| text.as_str())
     }
 
     fn leaves_out(&self, path: &str, node: &Node) -> bool {
@@ -79,7 +112,7 @@ impl Filter {
             Node::Folder(_) => matches!(name, ".git" | ".hg" | ".svn" | "__pycache__"),
             _ => name == ".git" || name.ends_with(".pyc"),
         };
-        is_of_no_source || self.exclude.iter().any(|glob| means(glob, path))
+        is_of_no_source || self.exclude.iter().any(|(_, glob)| means(glob, path))
     }
 
     fn mode(&self, path: &str, is_executable: bool) -> u32 {
@@ -186,8 +219,8 @@ mod tests {
             std::fs::write(from.join(path), text).unwrap();
         }
         let filter = Filter {
-            exclude: vec![Glob::new("tests")],
             executable: vec![Glob::new("run")],
+            ..Filter::without(&["tests".to_owned()])
         };
         let tree = Tree::stage(
             &from.with_file_name("out"),

@@ -11,7 +11,7 @@ use super::error::{Cause, ComponentError};
 use super::prepare::{Prepared, nix_store};
 use super::record::{self, Record};
 use super::{
-    base, copy, elf, image, keep, links, node, patch, python, run, smoke, workspace, wrap,
+    base, copy, elf, image, keep, links, node, patch, python, run, shebangs, smoke, workspace, wrap,
 };
 use crate::core::walk::walk;
 use crate::decide::manifest;
@@ -39,7 +39,8 @@ pub fn make(
     let options = base::options(settings.clear, settings.precious.clone());
     let tree = Tree::stage(out, options).map_err(context.failed("", "staging"))?;
     let replaced = tree.replaced().cloned();
-    let tree = base::place(context, tree, prefix)?;
+    let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
+    let tree = base::place(context, tree, prefix, &mut changed)?;
     if let Some(prepared) = &prepared.python {
         python::place(context, prepared, &tree, prefix)?;
     }
@@ -47,10 +48,9 @@ pub fn make(
         node::place(context, prepared, &tree)?;
     }
     workspace::place(context, &prepared.workspace, &tree, prefix)?;
-    copy::place(context, &tree)?;
+    copy::place(context, &tree, &mut changed)?;
     links::place(context, &tree, prefix)?;
     let collisions = tree.settle(false).map_err(context.failed("", "copy"))?;
-    let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
     for collision in &collisions {
         eprintln!("warning: {}: {collision}", context.name);
         changed.insert(collision.path.as_str().into());
@@ -61,17 +61,18 @@ pub fn make(
     changed.extend(patch::make(context, &staged, prefix)?);
     run::make(context, &root, prefix)?;
     image::make(context, &root, staged.destination())?;
-    if !component.run.is_empty() {
+    if component.has_commands() {
         staged.inspect().map_err(context.failed("run", "run"))?;
     }
     keep::make(context, &root)?;
     wrap::make(context, &staged, prefix)?;
+    changed.extend(shebangs::make(context, &root, prefix)?);
     changed.extend(elf::make(context, &root, prefix)?);
     links::check(context, &root)?;
     keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
     let is_touched = !changed.is_empty()
         || component.image.is_some()
-        || !component.run.is_empty()
+        || component.has_commands()
         || !component.keep.is_empty();
     let owner = staged.owner(&format!("component {}", context.name));
     if component.seal == manifest::Seal::FixedOutput {

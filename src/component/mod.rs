@@ -15,10 +15,12 @@
 //! and was not asked for lies in the store's `components/`, under its key.
 
 mod base;
+mod changes;
 mod commands;
 mod context;
 mod copy;
 mod draft;
+mod edits;
 mod elf;
 mod error;
 mod image;
@@ -35,8 +37,10 @@ mod python;
 mod record;
 mod run;
 pub mod schedule;
+mod shebangs;
 mod smoke;
 mod sources;
+mod toolbox;
 mod tools;
 pub mod vendor;
 mod workspace;

@@ -6,16 +6,20 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::prepare::{digest_of, lock_file};
+use super::toolbox;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
+use crate::decide::manifest::Node;
 use crate::decide::plan::npm::{NpmPlan, NpmSelection, NpmSource, Omit};
 use crate::decide::target::node::NodeTarget;
 use crate::decide::target::platform::Arch;
 use crate::decide::target::{Os, Platform};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, Tree, TreePath};
+use crate::install::assemble::npm::scripts::names_own;
 use crate::install::assemble::npm::{Destination, Request, assemble};
 use crate::install::build::Anew;
+use crate::install::build::scripts::OwnNode;
 
 const PHASE: &str = "node";
 
@@ -25,6 +29,8 @@ pub struct PreparedNode {
     npmrc: Npmrc,
     /// What goes where.
     pub(super) plan: NpmPlan,
+    /// What runs its scripts, where any are.
+    own_node: Option<OwnNode>,
 }
 
 /// Plans it, and writes down what shapes it.
@@ -41,28 +47,38 @@ pub fn prepare(
     let said = node.lock.as_written();
     let file = lock_file(context, &node.lock)?;
     let lock = NpmLock::load(&file).map_err(context.failed(said, PHASE))?;
-    let mut omit = BTreeSet::new();
-    for kind in &node.omit {
-        omit.insert(match kind.as_str() {
-            "dev" => Omit::Dev,
-            "optional" => Omit::Optional,
-            "peer" => Omit::Peer,
-            _ => {
-                let what = format!("`{kind}` cannot be left out: there are dev, optional and peer");
-                return Err(context.refuse(kind, what));
-            }
-        });
-    }
     let target = target(context).map_err(context.failed(said, PHASE))?;
     let npmrc = Npmrc::of_project(lock.folder()).map_err(context.failed(said, PHASE))?;
     let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
     let npmrc = npmrc.guarded_by(&user);
+    let nothing = Npmrc::default();
     let wanted = NpmSelection {
-        omit,
+        omit: Omit::all(
+            &kinds(context, node.omit.as_deref().unwrap_or_default())?,
+            &kinds(context, &node.include)?,
+            // What is said, if only that nothing is left out, is not asked of the settings.
+            match node.omit {
+                Some(_) => &nothing,
+                None => &npmrc,
+            },
+            false,
+        ),
         ..NpmSelection::default()
     };
-    let plan =
+    let mut plan =
         NpmPlan::new(&lock, &target, &wanted, &npmrc).map_err(context.failed(said, PHASE))?;
+    plan.exclude(&node.exclude).map_err(|name| {
+        let what = format!("there is no package `{name}` to be left out, of those that are placed");
+        context.refuse(&name, what)
+    })?;
+    check_scripts(context, node, &plan)?;
+    let own_node = match node.allow_scripts.is_empty() {
+        true => None,
+        false => {
+            all.add("scripts", node.allow_scripts.join(", "));
+            Some(toolbox::node(context)?)
+        }
+    };
     all.add("node target", plan.target.clone());
     let mut records = String::new();
     for package in &plan.packages {
@@ -84,7 +100,50 @@ pub fn prepare(
     // As npm's own record in the tree has them.
     all.add("node records", digest_of(&records));
     all.add("collect", node.collect.as_deref().unwrap_or("."));
-    Ok(Some(PreparedNode { lock, npmrc, plan }))
+    Ok(Some(PreparedNode {
+        lock,
+        npmrc,
+        plan,
+        own_node,
+    }))
+}
+
+/// Dependency types by their names.
+fn kinds(context: &Context<'_>, names: &[String]) -> Result<Vec<Omit>, ComponentError> {
+    let kind = |name: &String| {
+        Omit::named(name).ok_or_else(|| {
+            let what = format!("`{name}` cannot be left out: there are dev, optional and peer");
+            context.refuse(name, what)
+        })
+    };
+    names.iter().map(kind).collect()
+}
+
+/// Scripts may be run of packages that are placed, and not of the project's own folders, which are not
+/// there.
+fn check_scripts(context: &Context<'_>, node: &Node, plan: &NpmPlan) -> Result<(), ComponentError> {
+    for name in &node.allow_scripts {
+        if names_own(plan, std::slice::from_ref(name)) {
+            let what = format!(
+                "`{name}` is of the project itself: its scripts are for `run`, when its files are there"
+            );
+            return Err(context.refuse(name, what));
+        }
+        if !plan.packages.iter().any(|package| package.name == *name) {
+            let scripted = plan.packages.iter().filter(|one| one.has_install_script);
+            let names: BTreeSet<&str> = scripted.map(|one| one.name.as_str()).collect();
+            let names: Vec<&str> = names.into_iter().collect();
+            let what = match names.is_empty() {
+                true => format!("there is no package `{name}`, nor any with install scripts"),
+                false => format!(
+                    "there is no package `{name}`; with install scripts there are: {}",
+                    names.join(", ")
+                ),
+            };
+            return Err(context.refuse(name, what));
+        }
+    }
+    Ok(())
 }
 
 /// The machine it is for: the manifest's, this one where that says nothing.
@@ -158,7 +217,8 @@ pub fn place(
         hidden_lockfile: true,
         link: LinkMode::Copy,
         anew: &Anew::Nothing,
-        scripts: &[],
+        scripts: &node.allow_scripts,
+        node: prepared.own_node.as_ref(),
         npmrc: &prepared.npmrc,
     });
     let done = done.map_err(context.failed(said, PHASE))?;

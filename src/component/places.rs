@@ -11,7 +11,9 @@ use camino::Utf8PathBuf;
 use super::context::Context;
 use super::error::ComponentError;
 use super::links;
-use crate::decide::manifest::{Component, Manifest, Parsed, Patch, Placeholder, Seal};
+use crate::decide::manifest::{
+    BuildDefaults, Component, Manifest, Parsed, Patch, Placeholder, Seal,
+};
 use crate::install::build::sandbox::INSIDE;
 
 /// The place of a component that nobody is to find: where commands see it.
@@ -34,6 +36,8 @@ fn runtime_path(component: &Component) -> Vec<&Parsed> {
         let others = wrap.env.values().chain(&wrap.cwd).chain(&wrap.shell);
         runtime_path.extend(others.map(|t| &**t));
     }
+    let shebangs = component.shebangs.iter();
+    runtime_path.extend(shebangs.flat_map(|one| &one.search).map(|t| &**t));
     if let Some(elf) = &component.elf {
         runtime_path.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
         runtime_path.extend(elf.add_rpath.values().flatten().map(|t| &**t));
@@ -56,9 +60,17 @@ fn components<'a>(texts: impl IntoIterator<Item = &'a Parsed>) -> BTreeSet<Strin
     named.collect()
 }
 
-/// The components whose places show in this one's bytes, or may.
-pub fn shown_in(component: &Component) -> BTreeSet<String> {
-    components(runtime_path(component).into_iter().chain(told(component)))
+/// The components whose places show in this one's bytes, or may: in what its commands are told, and in
+/// what they see of tools.
+pub fn shown_in(context: &Context<'_>) -> BTreeSet<String> {
+    let component = context.component;
+    let texts = runtime_path(component).into_iter().chain(told(component));
+    let tools = context.named_tools().into_iter();
+    let tools = tools.filter(|_| component.has_commands());
+    let builds = context.settings.document.manifest.builds_of(component);
+    let builds = builds.into_iter().flat_map(BuildDefaults::templates);
+    let tools = tools.flat_map(|(_, tool)| tool.templates());
+    components(texts.chain(builds).chain(tools))
 }
 
 /// The components to which the finished tree of a wanted one leads: by what it says, or by what it
@@ -78,7 +90,7 @@ pub fn led_to<'a>(
         }
         let led_to = components(runtime_path(component));
         let taken = component.copy.iter().map(|copy| &*copy.from);
-        let taken = components(taken.chain(component.base.iter().map(|base| &**base)));
+        let taken = components(taken.chain(component.base.iter().map(|base| &*base.from)));
         next.extend(led_to.iter().chain(&taken).cloned());
         found.extend(led_to);
     }
@@ -110,7 +122,7 @@ pub fn is_environment(context: &Context<'_>) -> Result<bool, ComponentError> {
     let Some(base) = &component.base else {
         return Ok(component.python.is_some());
     };
-    let base = context.reading(base, None)?;
+    let base = context.reading(&base.from, None)?;
     Ok(component.python.is_some() || base.join("pyvenv.cfg").exists())
 }
 

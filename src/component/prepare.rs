@@ -11,7 +11,7 @@ use super::ingredients::Ingredients;
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::WorkspaceMember;
-use super::{image, node, places, python, workspace};
+use super::{image, node, places, python, toolbox, workspace};
 use crate::core::digest::{Algorithm, Digest};
 use crate::decide::manifest::{Parsed, Patch, PathTemplate, Placeholder, Seal};
 
@@ -60,13 +60,20 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
             },
         );
     }
-    for name in &component.needs().components {
+    for name in &context.needs().components {
         let made = context.made(name, &format!("{{component:{name}}}"))?;
         all.add(format!("component {name}"), &made.hash);
     }
-    for name in &places::shown_in(component) {
+    for name in &places::shown_in(context) {
         let made = context.made(name, &format!("{{component:{name}}}"))?;
         all.add(format!("place of component {name}"), made.prefix.as_str());
+    }
+    if let Some(base) = component
+        .base
+        .as_ref()
+        .filter(|base| !base.exclude.is_empty())
+    {
+        all.add("left out of base", base.exclude.join(", "));
     }
     for copy in &component.copy {
         let name = format!("copy {}", copy.from.as_written());
@@ -84,19 +91,25 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
         let name = format!("patch {} of {what}", index + 1);
         all.add(name, with_digests(context, patch, &read)?);
     }
+    toolbox::prepare(context, &mut all)?;
     add_runs(context, &mut all)?;
     if !component.keep.is_empty() {
-        all.add("keep", component.keep.join(", "));
+        all.add("keep", json(&component.keep));
     }
     for (name, wrap) in &component.wrap {
         all.add(format!("wrap {name}"), json(wrap));
+    }
+    if let Some(shebangs) = &component.shebangs {
+        all.add("shebangs", json(shebangs));
     }
     if let Some(elf) = &component.elf {
         all.add("elf", json(elf));
     }
     let is_elsewhere = |folder: &PathTemplate| folder.as_written().starts_with('/');
-    let mut searched = component.elf.iter().flat_map(|elf| &elf.search);
-    if !component.run.is_empty() || searched.any(is_elsewhere) {
+    let searched = component.elf.iter().flat_map(|elf| &elf.search);
+    let interpreters = component.shebangs.iter().flat_map(|one| &one.search);
+    let mut searched = searched.chain(interpreters);
+    if component.has_commands() || searched.any(is_elsewhere) {
         all.add("system", context.tools.system());
     }
     all.add(
@@ -174,7 +187,7 @@ fn is_of_the_tree(context: &Context<'_>, name: &str) -> Result<bool, ComponentEr
     let base = &context.component.base;
     let base = base
         .as_ref()
-        .map(|base| context.reading(base, None))
+        .map(|base| context.reading(&base.from, None))
         .transpose()?;
     Ok(is_path || is_python || base.is_some_and(|base| base.join("bin").join(name).exists()))
 }

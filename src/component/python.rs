@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use pep508_rs::PackageName;
 
+use super::changes;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
@@ -13,7 +14,7 @@ use super::prepare::{digest_of, lock_file};
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
-use crate::decide::manifest::{self, BuildDefaults};
+use crate::decide::manifest::{self, PackageBuild};
 use crate::decide::plan::{Install, PythonPlan, Selection};
 use crate::decide::target::Os;
 use crate::files::archive::Limits;
@@ -86,6 +87,11 @@ pub fn prepare(
         {
             let variables = serde_json::to_string(variables).unwrap_or_default();
             all.add(format!("build environment of {}", package.name), variables);
+        }
+        if !matches!(package.install, Install::Wheel { .. })
+            && let Some(change) = building.changes.get(&package.name)
+        {
+            all.add(format!("build of {}, changed", package.name), &change.id);
         }
     }
     let is_built = plan
@@ -170,23 +176,25 @@ fn building(context: &Context<'_>) -> Result<build::BuildOptions, ComponentError
         let lock = said.iter().find_map(|build| build.lock.as_ref());
         options.lock = lock.map(|lock| folder.join(lock));
     }
-    let mut environment: BTreeMap<PackageName, BTreeMap<String, String>> = BTreeMap::new();
-    let add = |build: &BuildDefaults, into: &mut BTreeMap<_, BTreeMap<String, String>>| {
+    let mut packages: BTreeMap<PackageName, Vec<&PackageBuild>> = BTreeMap::new();
+    for build in said {
         for (name, package) in &build.packages {
             let parsed: PackageName = name.parse().map_err(|_| {
                 context.refuse(name, format!("[build.{name}] is not named after a package"))
             })?;
-            into.entry(parsed).or_default().extend(package.env.clone());
+            packages.entry(parsed).or_default().push(package);
         }
-        Ok::<_, ComponentError>(())
-    };
-    for build in said.iter().rev() {
-        add(build, &mut environment)?;
     }
-    for (name, variables) in std::mem::take(&mut options.environment) {
-        environment.entry(name).or_default().extend(variables);
+    for (name, said) in packages {
+        let given = changes::of(context, &said)?;
+        let own = options.environment.entry(name.clone()).or_default();
+        for (variable, value) in given.environment {
+            own.entry(variable).or_insert(value);
+        }
+        if let Some(change) = given.change {
+            options.changes.insert(name, change);
+        }
     }
-    options.environment = environment;
     Ok(options)
 }
 
@@ -268,7 +276,10 @@ pub fn lock_of(context: &Context<'_>) -> Result<Option<Utf8PathBuf>, ComponentEr
         if let Some(python) = &component.python {
             return lock_file(context, &python.lock).map(Some);
         }
-        let base = component.base.as_ref().and_then(|base| base.component());
+        let base = component
+            .base
+            .as_ref()
+            .and_then(|base| base.from.component());
         let manifest = &context.settings.document.manifest;
         match base.and_then(|base| manifest.component.get(base)) {
             Some(base) => component = base,

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::ComponentError;
 use super::places;
 use crate::core::paths::normal;
-use crate::decide::manifest::{Parsed, Placeholder, Run};
+use crate::decide::manifest::{Parsed, Placeholder, Run, is_name};
 use crate::install::build::sandbox::{INSIDE, Shown};
 
 /// How long a command may take where it does not say.
@@ -28,6 +28,8 @@ pub fn make(
         return Ok(());
     }
     let stage = Stage::new(context, root, prefix, places::shows_its_own(context)?)?;
+    let stage = stage.with_tools()?;
+    stage.forget();
     for run in &context.component.run {
         stage.run(&ask(context, &stage, run)?)?;
     }
@@ -51,6 +53,10 @@ fn ask<'a>(
             "command",
             "a run step says nothing to run: `command` is empty",
         ));
+    }
+    if let Some(name) = run.cache.values().find(|name| !is_name(name)) {
+        let what = format!("`{name}` cannot be a cache: use letters, digits, `.`, `_` and `-`");
+        return Err(context.refuse(name, what));
     }
     let current = match &run.cwd {
         Some(cwd) => match context.in_tree(cwd)? {
@@ -95,5 +101,7 @@ fn ask<'a>(
         shown,
         writes: true,
         limit: Duration::from_secs(run.timeout.unwrap_or(LIMIT)),
+        cores: run.cores,
+        caches: run.cache.clone().into_iter().collect(),
     })
 }

@@ -53,6 +53,9 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+/// Who hears of components: of each by its name, why it is made, and, once it is, how long that took.
+pub type Hearing<'a> = &'a (dyn Fn(&str, &Verdict, Option<Duration>) + Sync);
+
 impl Verdict {
     /// Whether it is made.
     pub fn is_made(&self) -> bool {
@@ -103,7 +106,7 @@ impl<'a> Shared<'a> {
                 && !settings.given.contains_key(&name)
                 && let Some(component) = manifest.component.get(&name)
             {
-                next.extend(component.needs().components);
+                next.extend(manifest.needs(component).components);
             }
         }
         Ok(Self {
@@ -121,11 +124,10 @@ impl<'a> Shared<'a> {
     }
 
     fn needs(&self, name: &str) -> Vec<String> {
-        let component = self.settings.document.manifest.component.get(name);
+        let manifest = &self.settings.document.manifest;
         let is_given = self.settings.given.contains_key(name);
-        let needs = component
-            .filter(|_| !is_given)
-            .map(|one| one.needs().components);
+        let component = manifest.component.get(name).filter(|_| !is_given);
+        let needs = component.map(|one| manifest.needs(one).components);
         needs.into_iter().flatten().collect()
     }
 
@@ -160,7 +162,7 @@ impl<'a> Shared<'a> {
         name: &str,
         made: &BTreeMap<String, Made>,
         is_dry: bool,
-        say: &(dyn Fn(&str, &Verdict) + Sync),
+        say: Hearing<'_>,
     ) -> Result<Outcome, ComponentError> {
         let start = Instant::now();
         let outcome = |verdict, made| Outcome {
@@ -234,8 +236,9 @@ impl<'a> Shared<'a> {
         {
             return Ok(outcome(Verdict::Unchanged, Some(here(record))));
         }
-        say(name, &verdict);
+        say(name, &verdict, None);
         let record = phases::make(&context, &prepared, &out, &prefix)?;
+        say(name, &verdict, Some(start.elapsed()));
         Ok(outcome(verdict, Some(here(record))))
     }
 
@@ -274,14 +277,11 @@ fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
 }
 
 /// Makes the components that were asked for, and those they need. `say` hears of each that is made,
-/// when that begins.
+/// when that begins and when it is.
 ///
 /// # Errors
 /// The first, in the order of components, of what went wrong; those made before it stay.
-pub fn make(
-    settings: &Settings<'_>,
-    say: &(dyn Fn(&str, &Verdict) + Sync),
-) -> Result<Vec<Outcome>, ComponentError> {
+pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
     let shared = Shared::new(settings)?;
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     let mut done: BTreeMap<String, Made> = BTreeMap::new();
@@ -369,7 +369,7 @@ pub fn explain(settings: &Settings<'_>) -> Result<Vec<Outcome>, ComponentError> 
             .collect();
         let is_known = needs.iter().all(|need| made.contains_key(need));
         let mut outcome = match is_known {
-            true => shared.see_to(name, &made, true, &|_, _| {})?,
+            true => shared.see_to(name, &made, true, &|_, _, _| {})?,
             false => Outcome {
                 name: (*name).to_owned(),
                 verdict: Verdict::New,

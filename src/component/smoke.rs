@@ -1,7 +1,6 @@
 //! What must work in the finished tree, which is not in its place yet: a failure leaves nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use camino::Utf8Path;
 use rayon::prelude::*;
@@ -10,9 +9,6 @@ use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
 use crate::decide::manifest::Seal;
-
-/// How long an import or a command may take.
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Imports the component's modules, each alone, and runs its commands.
 ///
@@ -39,15 +35,8 @@ pub fn check(
         .map(|(name, value)| Ok((name.clone(), stage.fill(value)?)))
         .collect::<Result<_, ComponentError>>()?;
     let ask = |what: String, said, words| Ask {
-        what,
-        said,
-        words,
         environment: environment.clone(),
-        current: stage.mount.clone(),
-        readable: Vec::new(),
-        shown: Vec::new(),
-        writes: false,
-        limit: LIMIT,
+        ..Ask::reading(what, said, words, &stage)
     };
     let mut asks = Vec::new();
     for module in &smoke.imports {
@@ -88,6 +77,9 @@ pub fn check(
         }
         asks.push(ask(format!("`{}`", words.join(" ")), said, words));
     }
-    let results: Vec<_> = asks.par_iter().map(|ask| stage.run(ask)).collect();
+    let results: Vec<_> = asks
+        .par_iter()
+        .map(|ask| stage.run(ask).map(drop))
+        .collect();
     results.into_iter().collect()
 }

@@ -1,7 +1,7 @@
 //! Sources: brought once a run, whoever asks first, and kept unpacked in the store's `sources/`.
 //!
-//! A source with a hash is found there by it, without asking anyone; one without is found by what
-//! it came as, and its hash is said so that it can be written down.
+//! A source with a hash or a digest is found there by it, without asking anyone; one without is found
+//! by what it came as, and what would hold it is said so that it can be written down.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Settings;
 use super::error::{Cause, ComponentError};
 use crate::core::artifact::{Artifact, Location};
-use crate::core::digest::Digest;
+use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::Progress;
 use crate::core::scratch::Beside;
-use crate::decide::manifest::{Origin, Source, nearest};
+use crate::decide::manifest::{Form, Origin, Source, UrlSource, nearest};
 use crate::files::archive::Limits;
 use crate::obtain::fetch::{self, DownloadRequest};
 use crate::obtain::source::{self, Revision, Shape, Unpacked};
@@ -42,8 +42,8 @@ impl<'a> Sources<'a> {
             if !known.contains_key(name) {
                 return Err(no_such(settings, "source", name, known.keys()));
             }
-            if !path.is_dir() {
-                let what = format!("--source {name}={path}: there is no such folder");
+            if !path.exists() {
+                let what = format!("--source {name}={path}: there is no such folder or file");
                 return Err(Cause::Said(what).into());
             }
         }
@@ -55,7 +55,7 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// The folder of a source, which is brought if it is not there.
+    /// The folder or file of a source, which is brought if it is not there.
     ///
     /// # Errors
     /// When it cannot be had, or is another than its hash says.
@@ -118,8 +118,15 @@ impl<'a> Sources<'a> {
             name: name.to_owned(),
             source: Box::new(cause),
         };
-        let by_hash = source.hash.as_ref().map(|hash| self.place(name, hash));
-        let (blob, shape) = match (&source.origin, by_hash.filter(|place| place.is_dir())) {
+        let known = match (&source.hash, &source.origin) {
+            (Some(hash), _) => Some(self.place(name, hash)),
+            (None, Origin::Artifact(download)) => {
+                let digest = download.digest.as_ref();
+                digest.map(|digest| self.place(name, &identity(digest, download.form)))
+            }
+            _ => None,
+        };
+        let (blob, form) = match (&source.origin, known.filter(|place| place.exists())) {
             (Origin::Path { path }, _) => return self.local(name, path, source.hash.as_ref()),
             (_, Some(place)) => return Ok(place),
             (
@@ -137,44 +144,57 @@ impl<'a> Sources<'a> {
                 };
                 let tree = source::git::fetch(self.settings.store, &wanted, self.settings.fetch)
                     .map_err(|error| failed(error.into()))?;
-                (tree.archive, Shape::Packed)
+                (tree.archive, None)
             }
-            (Origin::Archive { url }, None) => {
-                let blob = self.download(name, url).map_err(failed)?;
-                (blob, Shape::Sdist)
+            (Origin::Artifact(download), None) => {
+                let blob = self.download(name, download).map_err(failed)?;
+                (blob, Some(download))
             }
         };
-        let place = self.place(name, source.hash.as_ref().unwrap_or(&blob.digest));
-        if place.is_dir() {
+        let place = match (&source.hash, form) {
+            (Some(hash), _) => self.place(name, hash),
+            (None, Some(download)) => self.place(name, &identity(&blob.digest, download.form)),
+            (None, None) => self.place(name, &blob.digest),
+        };
+        if place.exists() {
             return Ok(place);
         }
         let beside = make(place.parent().unwrap_or(&place)).map_err(failed)?;
         let staged = Beside::new(beside, STAGED)
             .map_err(|error| failed(Cause::io("make a folder beside", &place)(error)))?;
         let tree = staged.path().join("tree");
-        let unpacked = source::unpack(&blob, name, shape, &tree, &Limits::default())
-            .map_err(|error| failed(error.into()))?;
-        warn(name, &unpacked);
-        match &source.hash {
-            Some(expected) => self.check(name, &tree, expected)?,
-            None => {
-                let hash = nar::hash_path(&tree).map_err(|error| failed(error.into()))?;
-                eprintln!(
-                    "note: source `{name}` has no hash in the manifest; hash = \"{}\" holds it to \
-                     what was brought now",
-                    hash.sri()
-                );
+        let unpack = |shape| -> Result<(), ComponentError> {
+            let unpacked = source::unpack(&blob, name, shape, &tree, &Limits::default());
+            warn(name, &unpacked.map_err(|error| failed(error.into()))?);
+            Ok(())
+        };
+        match form.map(|download| download.form) {
+            None => unpack(Shape::Packed)?,
+            Some(Form::Stripped) => unpack(Shape::Sdist)?,
+            Some(Form::Whole) => unpack(Shape::Whole)?,
+            Some(Form::File { executable }) => {
+                put_file(&blob, executable, &tree).map_err(failed)?;
             }
+        }
+        if let Some(expected) = &source.hash {
+            self.check(name, &tree, expected)?;
+        } else if let Some(download) = form {
+            if download.digest.is_none() {
+                say_what_holds(name, "digest", &blob.digest);
+            }
+        } else {
+            let hash = nar::hash_path(&tree).map_err(|error| failed(error.into()))?;
+            say_what_holds(name, "hash", &hash);
         }
         match std::fs::rename(&tree, &place) {
             // Another process was faster, with the same bytes.
-            Err(_) if place.is_dir() => {}
+            Err(_) if place.exists() => {}
             other => other.map_err(|error| failed(Cause::io("make", &place)(error)))?,
         }
         Ok(place)
     }
 
-    /// A folder of this machine, which is used where it is.
+    /// A folder or file of this machine, which is used where it is.
     fn local(
         &self,
         name: &str,
@@ -188,9 +208,9 @@ impl<'a> Sources<'a> {
             .join(path)
             .components()
             .collect();
-        if !folder.is_dir() {
+        if !folder.exists() {
             let file = &self.settings.document.file;
-            let what = format!("there is no folder {folder}; paths are relative to {file}");
+            let what = format!("there is no {folder}; paths are relative to {file}");
             return Err(ComponentError::Source {
                 name: name.to_owned(),
                 source: Box::new(Cause::Said(what)),
@@ -230,19 +250,14 @@ impl<'a> Sources<'a> {
         folder.join(format!("{name}-{short}"))
     }
 
-    /// An archive is held against the tree's hash, not its own.
-    fn download(&self, name: &str, url: &url::Url) -> Result<Blob, Cause> {
-        let last = url.path_segments().and_then(|mut parts| parts.next_back());
-        let artifact = Artifact {
-            file_name: last.filter(|last| !last.is_empty()).unwrap_or(name).into(),
-            location: Location::Url(url.clone()),
-            digest: None,
-            size: None,
-        };
+    /// What has no digest of its own is held against the source's hash when it is unpacked.
+    fn download(&self, name: &str, download: &UrlSource) -> Result<Blob, Cause> {
+        let artifact = artifact(name, download);
+        let package = wanted_as(name);
         let mut options = self.settings.fetch.clone();
-        options.allow_unhashed.insert(name.to_owned());
+        options.allow_unhashed.insert(package.clone());
         let wants = [DownloadRequest {
-            package: name.to_owned(),
+            package,
             artifact: &artifact,
         }];
         let found: Mutex<Option<Blob>> = Mutex::default();
@@ -256,8 +271,48 @@ impl<'a> Sources<'a> {
         )?;
         progress.done();
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        found.ok_or_else(|| Cause::Said(format!("{url} was not fetched")))
+        found.ok_or_else(|| Cause::Said(format!("{} was not fetched", download.url)))
     }
+}
+
+/// What is downloaded for a source.
+pub(super) fn artifact(name: &str, download: &UrlSource) -> Artifact {
+    let url = &download.url;
+    let last = url.path_segments().and_then(|mut parts| parts.next_back());
+    Artifact {
+        file_name: last.filter(|last| !last.is_empty()).unwrap_or(name).into(),
+        location: Location::Url(url.clone()),
+        digest: download.digest.clone(),
+        size: None,
+    }
+}
+
+/// What a source is called among what is downloaded; no package has a name like it.
+pub(super) fn wanted_as(name: &str) -> String {
+    format!("source {name}")
+}
+
+/// What tells the outcome of a download: its bytes, and what becomes of them.
+fn identity(digest: &Digest, form: Form) -> Digest {
+    Digest::of(Algorithm::Sha256, format!("{digest} {form:?}").as_bytes())
+}
+
+/// The file itself, as a source.
+fn put_file(blob: &Blob, executable: bool, place: &Utf8Path) -> Result<(), Cause> {
+    let mode = if executable { 0o755 } else { 0o644 };
+    let write = || {
+        std::fs::write(place, &*blob.verified().map_err(std::io::Error::other)?)?;
+        std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(mode))
+    };
+    write().map_err(Cause::io("write", place))
+}
+
+fn say_what_holds(name: &str, key: &str, digest: &Digest) {
+    eprintln!(
+        "note: source `{name}` has no {key} in the manifest; {key} = \"{}\" holds it to what was \
+         brought now",
+        digest.sri()
+    );
 }
 
 fn make(folder: &Utf8Path) -> Result<&Utf8Path, Cause> {

@@ -68,7 +68,8 @@ impl Tools {
         Ok(digest)
     }
 
-    /// What the system is: its name, and which versions of which packages are installed.
+    /// What the system is: its name, which versions of which packages are installed, and which programs
+    /// its folders have, whoever put them there.
     pub fn system(&self) -> &str {
         self.system.get_or_init(|| {
             let installed = DATABASES.into_iter().filter_map(|path| read(path.into()));
@@ -78,10 +79,29 @@ impl Tools {
                 let name = line.strip_prefix("PRETTY_NAME=")?;
                 Some(name.trim_matches('"').to_owned())
             });
-            let digest = Digest::of(Algorithm::Sha256, (about + &installed.concat()).as_bytes());
+            let all = about + &installed.concat() + &programs();
+            let digest = Digest::of(Algorithm::Sha256, all.as_bytes());
             format!("{} {digest}", name.unwrap_or_else(|| "unknown".into()))
         })
     }
+}
+
+/// The programs that commands find in the system's folders, by name and size: what was exchanged there
+/// by hand shows in no package manager's database.
+fn programs() -> String {
+    let mut all: BTreeSet<String> = BTreeSet::new();
+    for folder in PATH.split(':').map(Utf8Path::new) {
+        // Of folders that are links to each other one is enough.
+        let is_link = folder
+            .symlink_metadata()
+            .is_ok_and(|meta| meta.is_symlink());
+        let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+        for entry in entries.filter(|_| !is_link) {
+            let size = fs::metadata(entry.path()).map_or(0, |meta| meta.len());
+            all.insert(format!("{} {size}\n", entry.path()));
+        }
+    }
+    all.into_iter().collect()
 }
 
 /// What a package manager's file or folder says is installed.

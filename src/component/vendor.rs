@@ -9,10 +9,12 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::python::PreparedPython;
+use super::sources::{artifact, wanted_as};
 use super::{Settings, node, python, schedule};
 use crate::core::artifact::Artifact;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
+use crate::decide::manifest::Origin;
 use crate::decide::plan::npm::NpmSource;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan, Selection};
 use crate::obtain::source::Revision;
@@ -20,8 +22,11 @@ use crate::obtain::source::Revision;
 /// What is needed from outside.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Wheels, sdists and tarballs, those that builds need among them.
+    /// Wheels, sdists and tarballs, those that builds need among them, and the files of sources.
     pub artifacts: Vec<Needed>,
+    /// Those of the artifacts, by the package, that need no digest: a source's hash holds them, or
+    /// the manifest says nothing of what they are.
+    pub unhashed: BTreeSet<String>,
     /// Git trees.
     pub revisions: Vec<Revision>,
 }
@@ -44,6 +49,11 @@ pub struct Needed {
 pub fn needs(settings: &Settings<'_>) -> Result<Needs, ComponentError> {
     let mut needs = Needs::default();
     schedule::each(settings, &mut |context| {
+        for name in &context.needs().sources {
+            if !settings.sources.contains_key(name) {
+                of_source(context, name, &mut needs);
+            }
+        }
         let mut unused = Ingredients::default();
         if let Some(prepared) = python::prepare(context, &mut unused)? {
             of_python(context, &prepared, &mut needs)?;
@@ -68,6 +78,39 @@ pub fn needs(settings: &Settings<'_>) -> Result<Needs, ComponentError> {
         Ok(())
     })?;
     Ok(needs)
+}
+
+/// A file that is downloaded, or a commit. A tag or a branch is found by its name alone where there is
+/// a network.
+fn of_source(context: &Context<'_>, name: &str, needs: &mut Needs) {
+    let source = context.settings.document.manifest.sources.get(name);
+    match source.map(|source| &source.origin) {
+        Some(Origin::Artifact(download)) => {
+            let package = wanted_as(name);
+            if download.digest.is_none() {
+                needs.unhashed.insert(package.clone());
+            }
+            needs.artifacts.push(Needed {
+                package,
+                version: String::new(),
+                artifact: artifact(name, download),
+            });
+        }
+        Some(Origin::Git {
+            git,
+            rev,
+            submodules,
+        }) if is_commit(rev) => needs.revisions.push(Revision {
+            url: git.clone(),
+            rev: rev.clone(),
+            submodules: *submodules,
+        }),
+        _ => {}
+    }
+}
+
+fn is_commit(rev: &str) -> bool {
+    matches!(rev.len(), 40 | 64) && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn of_python(

@@ -77,7 +77,7 @@ fn script<E>(
 }
 
 /// A word of a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@,%".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),

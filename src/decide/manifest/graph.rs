@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Component, Manifest, Patch};
+use super::model::{BuildDefaults, Component, Manifest, Patch};
 use super::template::{Parsed, Placeholder, is_name};
+use super::tool::Tool;
 
 /// The sources and components that one component refers to, anywhere in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum GraphError {
         component: String,
         /// The reference.
         placeholder: String,
-        /// `source` or `component`.
+        /// `source`, `component` or `tool`.
         what: &'static str,
         /// What was meant, as `; did you mean …?`, or nothing.
         hint: String,
@@ -34,9 +35,9 @@ pub enum GraphError {
     /// Components that need each other.
     #[error("components need each other in a circle: {}; take one reference out", .0.join(" → "))]
     Cycle(Vec<String>),
-    /// A source or component whose name could not be written in a placeholder.
+    /// A source, component or tool whose name could not be written in a placeholder.
     #[error(
-        "`{0}` cannot be the name of a source or component: use letters, digits, `.`, `_` and `-`"
+        "`{0}` cannot be the name of a source, component or tool: use letters, digits, `.`, `_` and `-`"
     )]
     Name(String),
     /// A component was asked for that there is not.
@@ -73,7 +74,7 @@ impl Component {
     /// Every template in it that may hold a placeholder.
     pub fn templates(&self) -> Vec<&Parsed> {
         let mut all: Vec<&Parsed> = Vec::new();
-        all.extend(self.base.iter().map(|t| &**t));
+        all.extend(self.base.iter().map(|base| &*base.from));
         all.extend(self.python.iter().map(|python| &*python.lock));
         all.extend(self.node.iter().map(|node| &*node.lock));
         all.extend(self.image.iter().flat_map(|image| image.templates()));
@@ -81,18 +82,8 @@ impl Component {
             all.extend([&*copy.from, &*copy.to]);
         }
         all.extend(self.link.values().map(|t| &**t));
-        for patch in &self.patch {
-            match patch {
-                Patch::Substitute(patch) => {
-                    all.extend([&*patch.file, &*patch.replace, &*patch.with]);
-                }
-                Patch::Migration(patch) => all.push(&patch.migration),
-                Patch::Diff(patch) => {
-                    all.push(&patch.diff);
-                    all.extend(patch.root.iter().map(|t| &**t));
-                }
-            }
-        }
+        all.extend(self.patch.iter().flat_map(Patch::templates));
+        all.extend(self.build.templates());
         for run in &self.run {
             all.extend(run.command.iter().chain(&run.inputs).map(|t| &**t));
             all.extend(run.env.values().chain(&run.cwd).map(|t| &**t));
@@ -107,6 +98,12 @@ impl Component {
                     .map(|t| &**t),
             );
         }
+        all.extend(
+            self.shebangs
+                .iter()
+                .flat_map(|one| &one.search)
+                .map(|t| &**t),
+        );
         if let Some(elf) = &self.elf {
             all.extend(elf.search.iter().chain(&elf.interpreter).map(|t| &**t));
             all.extend(elf.add_rpath.values().flatten().map(|t| &**t));
@@ -116,10 +113,84 @@ impl Component {
         all
     }
 
-    /// What it refers to.
-    pub fn needs(&self) -> Needs {
+    /// Whether anything is run while it is made: commands, or install scripts.
+    pub fn has_commands(&self) -> bool {
+        let scripts = self.node.iter().flat_map(|node| &node.allow_scripts);
+        !self.run.is_empty() || scripts.count() > 0
+    }
+
+    /// The components that it names itself, not by its tools.
+    pub fn named_components(&self) -> BTreeSet<&str> {
+        let holes = self.templates().into_iter().flat_map(Parsed::placeholders);
+        let named = holes.filter_map(|hole| match hole {
+            Placeholder::Component(name) => Some(name.as_str()),
+            _ => None,
+        });
+        named.collect()
+    }
+}
+
+impl Patch {
+    /// Every template in it that may hold a placeholder.
+    pub fn templates(&self) -> Vec<&Parsed> {
+        match self {
+            Self::Substitute(patch) => vec![&patch.file, &patch.replace, &patch.with],
+            Self::Migration(patch) => vec![&patch.migration],
+            Self::Diff(patch) => {
+                let root = patch.root.iter().map(|t| &**t);
+                root.chain([&*patch.diff]).collect()
+            }
+        }
+    }
+}
+
+impl BuildDefaults {
+    /// Every template in it that may hold a placeholder.
+    pub fn templates(&self) -> Vec<&Parsed> {
+        let mut all: Vec<&Parsed> = Vec::new();
+        for package in self.packages.values() {
+            all.extend(package.env.values().map(|t| &**t));
+            all.extend(package.patch.iter().flat_map(Patch::templates));
+            all.extend(package.inputs.iter().map(|t| &**t));
+        }
+        all
+    }
+}
+
+impl Manifest {
+    /// How packages are built for a component: by what it says itself, then by what holds for all.
+    pub fn builds_of<'a>(&'a self, component: &'a Component) -> Vec<&'a BuildDefaults> {
+        match component.python {
+            Some(_) => vec![&component.build, &self.build],
+            None => Vec::new(),
+        }
+    }
+
+    /// The tools that a component's commands see, each before those that start it.
+    pub fn tools_of<'a>(&'a self, component: &'a Component) -> Vec<(&'a str, &'a Tool)> {
+        let mut found: Vec<(&str, &Tool)> = Vec::new();
+        let mut next: Vec<&str> = component.tools.iter().rev().map(String::as_str).collect();
+        while let Some(name) = next.pop() {
+            let Some((name, tool)) = self.tools.get_key_value(name) else {
+                continue;
+            };
+            if found.iter().all(|(known, _)| known != name) {
+                found.push((name, tool));
+                next.extend(tool.started_by());
+            }
+        }
+        found
+    }
+
+    /// What a component refers to, by itself and by its tools.
+    pub fn needs(&self, component: &Component) -> Needs {
         let mut needs = Needs::default();
-        for placeholder in self.templates().into_iter().flat_map(Parsed::placeholders) {
+        let tools = self.tools_of(component).into_iter();
+        let texts = tools.flat_map(|(_, tool)| tool.templates());
+        let builds = self.builds_of(component).into_iter();
+        let texts = texts.chain(builds.flat_map(BuildDefaults::templates));
+        let texts = component.templates().into_iter().chain(texts);
+        for placeholder in texts.flat_map(Parsed::placeholders) {
             match placeholder {
                 Placeholder::Source(name) => needs.sources.insert(name.clone()),
                 Placeholder::Component(name) => needs.components.insert(name.clone()),
@@ -128,9 +199,7 @@ impl Component {
         }
         needs
     }
-}
 
-impl Manifest {
     /// All components, each after those it needs; in the file's order otherwise.
     ///
     /// # Errors
@@ -147,7 +216,8 @@ impl Manifest {
         &'a self,
         wanted: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<&'a str>, GraphError> {
-        for name in self.sources.keys().chain(self.component.keys()) {
+        let named = self.sources.keys().chain(self.component.keys());
+        for name in named.chain(self.tools.keys()) {
             if !is_name(name) {
                 return Err(GraphError::Name(name.clone()));
             }
@@ -187,7 +257,19 @@ impl Manifest {
             return Ok(());
         };
         path.push(name);
-        let needs = component.needs();
+        if let Some(tool) = component
+            .tools
+            .iter()
+            .find(|tool| !self.tools.contains_key(*tool))
+        {
+            return Err(GraphError::Undefined {
+                component: name.to_owned(),
+                placeholder: tool.clone(),
+                what: "tool",
+                hint: hint(tool, self.tools.keys()),
+            });
+        }
+        let needs = self.needs(component);
         for source in &needs.sources {
             if !self.sources.contains_key(source) {
                 return Err(GraphError::Undefined {

@@ -109,9 +109,11 @@ impl Component {
             (!self.copy.is_empty(), "copy"),
             (!self.link.is_empty(), "link"),
             (!self.patch.is_empty(), "patch"),
+            (!self.tools.is_empty(), "tools"),
             (!self.run.is_empty(), "run"),
             (!self.keep.is_empty(), "keep"),
             (!self.wrap.is_empty(), "wrap"),
+            (self.shebangs.is_some(), "shebangs"),
             (self.elf.is_some(), "elf"),
         ];
         said.iter()

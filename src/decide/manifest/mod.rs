@@ -8,7 +8,9 @@ mod document;
 mod graph;
 mod image;
 mod model;
+mod source;
 mod template;
+mod tool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -18,10 +20,12 @@ pub use document::Document;
 pub use graph::{GraphError, Needs};
 pub use image::{Compression, Image};
 pub use model::{
-    BuildDefaults, Component, Copy, Diff, Elf, Install, Manifest, Migration, Node, Origin,
-    PackageBuild, Patch, Python, Run, Seal, Smoke, Source, Substitute, Target, Wrap,
+    Base, BuildDefaults, Component, Copy, Diff, Elf, Install, Keep, Manifest, Migration, Node,
+    PackageBuild, Patch, Python, Run, Seal, Shebangs, Smoke, Substitute, Target, Wrap,
 };
+pub use source::{Form, Origin, Source, UrlSource};
 pub use template::{Parsed, PathTemplate, Placeholder, TextTemplate, is_name};
+pub use tool::{Tool, ToolKind};
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "lockwright.toml";

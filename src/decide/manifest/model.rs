@@ -1,20 +1,21 @@
 //! `lockwright.toml` as typed values: what may stand in it, and nothing else.
 //!
 //! Phases are data in a fixed order, whatever their order in the file: inputs (`python`, `node`,
-//! `base`) → `workspace` → `copy` → `link` → `patch` → `run` → `keep` → `wrap` → `elf` → `seal` →
-//! `smoke`; or `image` alone. There are no conditionals and no loops.
+//! `base`) → `workspace` → `copy` → `link` → `patch` → `run` → `keep` → `wrap` → `shebangs` → `elf` →
+//! `seal` → `smoke`; or `image` alone. There are no conditionals and no loops.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::image::Image;
+use super::source::Source;
 use super::template::{PathTemplate, TextTemplate};
-use crate::core::digest::Digest;
+use super::tool::Tool;
 
 /// A whole `lockwright.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +31,12 @@ pub struct Manifest {
     /// URL prefixes and what is asked instead; the longest that fits wins.
     #[serde(default)]
     pub mirrors: IndexMap<String, String>,
-    /// Trees that come from outside.
+    /// Trees and files that come from outside.
     #[serde(default)]
     pub sources: IndexMap<String, Source>,
+    /// Programs that commands may use.
+    #[serde(default)]
+    pub tools: IndexMap<String, Tool>,
     /// How sdists and source trees are built, for `sync` beside a lock as well.
     #[serde(default)]
     pub build: BuildDefaults,
@@ -51,122 +55,6 @@ pub struct Target {
     pub platform: Option<String>,
     /// A Node version, as `24.11.0`.
     pub node: Option<String>,
-}
-
-/// A tree that comes from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawSource", rename_all = "kebab-case")]
-pub struct Source {
-    /// Where it comes from.
-    #[serde(flatten)]
-    pub origin: Origin,
-    /// The tree's NAR hash; the same that Nix's fetchers have.
-    pub hash: Option<Digest>,
-}
-
-/// Where a source comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", untagged)]
-pub enum Origin {
-    /// A git repository.
-    Git {
-        /// Its URL.
-        git: String,
-        /// The commit, tag or branch.
-        rev: String,
-        /// Whether its submodules are brought as well.
-        submodules: bool,
-    },
-    /// A folder on this machine, relative to the manifest.
-    Path {
-        /// The folder.
-        path: Utf8PathBuf,
-    },
-    /// An archive (`.tar.gz`, `.zip`, …); its one top folder is taken off.
-    Archive {
-        /// Its URL.
-        url: Url,
-    },
-}
-
-/// A tree that comes from outside: exactly one of `git` (with `rev`), `path` and `url`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(rename = "Source")]
-struct RawSource {
-    /// A git repository's URL.
-    git: Option<String>,
-    /// The commit, tag or branch of `git`.
-    rev: Option<String>,
-    /// Whether `git`'s submodules are brought as well.
-    submodules: Option<bool>,
-    /// A folder on this machine, relative to the manifest.
-    #[schemars(with = "Option<String>")]
-    path: Option<Utf8PathBuf>,
-    /// An archive's URL (`.tar.gz`, `.zip`); its one top folder is taken off.
-    url: Option<Url>,
-    /// The tree's NAR hash, as `sha256-…`; the same that Nix's fetchers have.
-    #[schemars(with = "Option<String>")]
-    hash: Option<Digest>,
-}
-
-impl TryFrom<RawSource> for Source {
-    type Error = &'static str;
-
-    fn try_from(raw: RawSource) -> Result<Self, Self::Error> {
-        let origin = match raw {
-            RawSource {
-                git: Some(git),
-                rev: Some(rev),
-                submodules,
-                path: None,
-                url: None,
-                ..
-            } => Origin::Git {
-                git,
-                rev,
-                submodules: submodules.unwrap_or(false),
-            },
-            RawSource {
-                git: Some(_),
-                rev: None,
-                ..
-            } => {
-                return Err("a git source needs `rev`: a commit, a tag or a branch");
-            }
-            RawSource {
-                git: None,
-                rev: None,
-                submodules: None,
-                path: Some(path),
-                url: None,
-                ..
-            } => Origin::Path { path },
-            RawSource {
-                git: None,
-                rev: None,
-                submodules: None,
-                path: None,
-                url: Some(url),
-                ..
-            } => Origin::Archive { url },
-            _ => return Err("a source has exactly one of `git` (with `rev`), `path` and `url`"),
-        };
-        Ok(Self {
-            origin,
-            hash: raw.hash,
-        })
-    }
-}
-
-impl JsonSchema for Source {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        RawSource::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        RawSource::json_schema(generator)
-    }
 }
 
 /// How sources are built into wheels.
@@ -189,7 +77,13 @@ pub struct BuildDefaults {
 pub struct PackageBuild {
     /// Environment variables.
     #[serde(default)]
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, TextTemplate>,
+    /// Edits of its source before it is built; paths are the source's.
+    #[serde(default)]
+    pub patch: Vec<Patch>,
+    /// Components, sources, and folders and files of this machine that the build may read.
+    #[serde(default)]
+    pub inputs: Vec<PathTemplate>,
 }
 
 /// One tree and how it comes about.
@@ -197,7 +91,7 @@ pub struct PackageBuild {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Component {
     /// A component whose output this one starts from; a fixed-output one is restored.
-    pub base: Option<PathTemplate>,
+    pub base: Option<Base>,
     /// A Python environment from a `uv.lock`.
     pub python: Option<Python>,
     /// A `node_modules` from a `package-lock.json`.
@@ -217,15 +111,20 @@ pub struct Component {
     /// Edits that fail loudly.
     #[serde(default)]
     pub patch: Vec<Patch>,
+    /// The tools that the commands see, in the order in which they look for programs.
+    #[serde(default)]
+    pub tools: Vec<String>,
     /// Commands run in the tree, contained as build hooks are.
     #[serde(default)]
     pub run: Vec<Run>,
     /// After the commands, only these paths are kept; all where it is empty.
     #[serde(default)]
-    pub keep: Vec<String>,
+    pub keep: Vec<Keep>,
     /// Launchers in `bin/`.
     #[serde(default)]
     pub wrap: IndexMap<String, Wrap>,
+    /// Scripts' first lines, made to name what the finished tree will find.
+    pub shebangs: Option<Shebangs>,
     /// ELF patching of the whole tree.
     pub elf: Option<Elf>,
     /// How the tree's metadata is made canonical at the end.
@@ -237,6 +136,106 @@ pub struct Component {
     /// How sources are built for this component; over the manifest's own `[build]`.
     #[serde(default)]
     pub build: BuildDefaults,
+}
+
+/// What a component starts from: a component, or with what is left out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RawBase", rename_all = "kebab-case")]
+pub struct Base {
+    /// The component's tree.
+    pub from: PathTemplate,
+    /// Globs of paths in it, or of names, that are left out.
+    pub exclude: Vec<String>,
+}
+
+/// A component's tree: `"{component:NAME}"`, or a table with `from` and `exclude`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a component, or a table with `from` and `exclude`"
+)]
+#[schemars(rename = "Base")]
+enum RawBase {
+    /// All of it.
+    All(PathTemplate),
+    /// Without what the globs mean.
+    Without {
+        /// The component's tree.
+        from: PathTemplate,
+        /// Globs of paths in it, or of names, that are left out.
+        #[serde(default)]
+        exclude: Vec<String>,
+    },
+}
+
+impl From<RawBase> for Base {
+    fn from(raw: RawBase) -> Self {
+        let (from, exclude) = match raw {
+            RawBase::All(from) => (from, Vec::new()),
+            RawBase::Without { from, exclude } => (from, exclude),
+        };
+        Self { from, exclude }
+    }
+}
+
+impl JsonSchema for Base {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawBase::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawBase::json_schema(generator)
+    }
+}
+
+/// What is kept, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RawKeep", rename_all = "kebab-case")]
+pub struct Keep {
+    /// A path or glob of the tree.
+    pub from: String,
+    /// Where it goes; `.` is the tree itself. Where it is if nothing is said.
+    pub to: Option<String>,
+}
+
+/// A path or glob of the tree; or a path, and where it goes: `{ from = "web/dist", to = "dist" }`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a path or glob, or a table with `from` and `to`"
+)]
+#[schemars(rename = "Keep")]
+enum RawKeep {
+    /// It stays where it is.
+    Here(String),
+    /// It goes elsewhere.
+    Moved {
+        /// A path of the tree.
+        from: String,
+        /// Where it goes; `.` is the tree itself.
+        to: String,
+    },
+}
+
+impl From<RawKeep> for Keep {
+    fn from(raw: RawKeep) -> Self {
+        match raw {
+            RawKeep::Here(from) => Self { from, to: None },
+            RawKeep::Moved { from, to } => Self { from, to: Some(to) },
+        }
+    }
+}
+
+impl JsonSchema for Keep {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawKeep::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawKeep::json_schema(generator)
+    }
 }
 
 /// A Python environment.
@@ -281,9 +280,19 @@ pub struct Node {
     /// The folder of the tree that the lock's folder stands for, `.` where it is not said:
     /// `node_modules` lie below it as they would beside the lock.
     pub collect: Option<String>,
-    /// Dependency types left out: `dev`, `optional`, `peer`.
+    /// Dependency types left out: `dev`, `optional`, `peer`; as the `.npmrc` beside the lock says where
+    /// it is not said.
+    pub omit: Option<Vec<String>>,
+    /// Dependency types that stay, whatever else leaves them out.
     #[serde(default)]
-    pub omit: Vec<String>,
+    pub include: Vec<String>,
+    /// Packages that are left out by their names, with what is in their folders; what only they need
+    /// stays.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Packages whose install scripts are run, contained, by the tool `node`.
+    #[serde(default)]
+    pub allow_scripts: Vec<String>,
 }
 
 /// One copy.
@@ -300,6 +309,9 @@ pub struct Copy {
     /// Globs of what is made executable.
     #[serde(default)]
     pub executable: Vec<String>,
+    /// Whether it takes the place of what is at `to`, of which nothing stays. It must be there.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// One edit.
@@ -466,7 +478,14 @@ pub struct Run {
     #[serde(default)]
     pub inputs: Vec<PathTemplate>,
     /// Seconds it may take; 3600 where it is not said.
+    #[serde(skip_serializing)]
     pub timeout: Option<u64>,
+    /// How many of the machine's cores it may use; all where it is not said.
+    pub cores: Option<NonZeroUsize>,
+    /// Folders that stay from one run to the next: variable = name. What is in them is no input and
+    /// is never in the tree.
+    #[serde(default, skip_serializing)]
+    pub cache: BTreeMap<String, String>,
 }
 
 /// A launcher in `bin/`.
@@ -485,6 +504,25 @@ pub struct Wrap {
     pub cwd: Option<PathTemplate>,
     /// The shell that runs it; `/bin/sh` where it is not said.
     pub shell: Option<PathTemplate>,
+}
+
+/// Scripts' first lines: `#!/usr/bin/env X` and absolute paths become the paths of what is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Shebangs {
+    /// Folders in which interpreters are looked for, in this order; `{out}/bin`, `/usr/bin` and `/bin`
+    /// where it is not said.
+    #[serde(default = "interpreters")]
+    pub search: Vec<PathTemplate>,
+    /// Globs of scripts that are left as they are.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+fn interpreters() -> Vec<PathTemplate> {
+    let folders = ["{out}/bin", "/usr/bin", "/bin"].map(str::to_owned);
+    let all = folders.into_iter().map(PathTemplate::try_from);
+    all.filter_map(Result::ok).collect()
 }
 
 /// ELF patching: see `lockwright elf patch --help`.

@@ -1,5 +1,5 @@
-//! Members of one zip archive, written into another: as a built wheel's canonical form, or loose; and
-//! an archive of a few files in memory.
+//! Zip archives that are written: members of another one, as a built wheel's canonical form or loose,
+//! and files.
 
 use std::io::{Error, Seek, Write};
 
@@ -59,19 +59,24 @@ pub fn write<'a>(
     Ok(())
 }
 
-/// Writes an archive of files in memory, by their paths.
+/// Writes files by their paths, in the order given.
 ///
 /// # Errors
-/// When `out` fails.
-pub fn pack(files: &[(&str, &[u8])], out: impl Write + Seek) -> Result<(), Error> {
+/// When one cannot be had, or `out` fails.
+pub fn pack<P: AsRef<str>, B: AsRef<[u8]>>(
+    files: impl IntoIterator<Item = Result<(P, B), Error>>,
+    method: CompressionMethod,
+    out: impl Write + Seek,
+) -> Result<(), Error> {
     let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
+        .compression_method(method)
         .last_modified_time(DateTime::default())
         .unix_permissions(0o644);
     let mut out = ZipWriter::new(out);
-    for (path, bytes) in files {
-        out.start_file(*path, options)?;
-        out.write_all(bytes)?;
+    for file in files {
+        let (path, bytes) = file?;
+        out.start_file(path.as_ref(), options)?;
+        out.write_all(bytes.as_ref())?;
     }
     out.finish()?.flush()
 }

@@ -383,6 +383,44 @@ impl PathClaims {
         is_node && entries.remove(path.file_name()).is_some()
     }
 
+    /// Forgets all that is at a path, a folder or not, and gives the files and links that were there.
+    pub(super) fn clear(&self, path: &TreePath) -> Vec<TreePath> {
+        let Some(parent) = self.folder(path.folder()) else {
+            return Vec::new();
+        };
+        let mut entries = parent.entries();
+        let gone = match entries.remove(path.file_name()) {
+            None => return Vec::new(),
+            Some(Entry::Node(_)) => vec![path.clone()],
+            Some(Entry::Folder(_)) => {
+                let below = format!("{path}/");
+                let is_gone = |folder: &str| folder == path.as_str() || folder.starts_with(&below);
+                let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+                let gone = folders.extract_if(|folder, _| is_gone(folder));
+                let mut gone: Vec<TreePath> = gone
+                    .flat_map(|(_, folder)| {
+                        let entries = folder.entries();
+                        let nodes = entries
+                            .iter()
+                            .filter(|(_, one)| matches!(one, Entry::Node(_)));
+                        let nodes = nodes.map(|(name, _)| TreePath::within(&folder.path, name));
+                        nodes.collect::<Vec<_>>()
+                    })
+                    .collect();
+                gone.sort();
+                gone
+            }
+        };
+        let is_gone = |one: &str| gone.iter().any(|path| path.as_str() == one);
+        held_by(&self.contested).retain(|path, _| !is_gone(path));
+        if let Some(folded) = &self.folded {
+            let below = format!("{path}/");
+            let is_gone = |one: &str| one == path.as_str() || one.starts_with(&below);
+            held_by(folded).retain(|_, spelt| !is_gone(spelt));
+        }
+        gone
+    }
+
     /// On a disk that folds names, refuses a second spelling.
     fn spell(&self, owner: Owner, folder: &Folder, name: &str) -> Result<(), TreeError> {
         let Some(folded) = &self.folded else {

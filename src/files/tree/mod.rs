@@ -200,6 +200,21 @@ impl Tree {
         self.claims.written()
     }
 
+    /// The files below a folder, sorted by path: who brought each, and its SHA-256 where it is known.
+    pub fn files_below(&self, folder: &str) -> Vec<(Owner, TreePath, Option<[u8; 32]>)> {
+        let entries = self.claims.entries().into_iter();
+        let files = entries.filter_map(|(path, node)| match node.content {
+            Content::File(facts) => Some((node.owner, path, facts.sha256)),
+            Content::Link(_) => None,
+        });
+        files
+            .filter(|(_, path, _)| {
+                let rest = path.as_str().strip_prefix(folder);
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            })
+            .collect()
+    }
+
     /// What collided so far, sorted by path.
     ///
     /// # Errors

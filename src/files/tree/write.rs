@@ -285,6 +285,34 @@ impl Tree {
         }
     }
 
+    /// Takes away all that is at a path, a folder or not, as if it had never been there, and gives the
+    /// files and links that were. Nobody may write there meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn clear(&self, path: &TreePath) -> Result<Vec<TreePath>, TreeError> {
+        let gone = self.claims.clear(path);
+        let failed = |error: std::io::Error| self.io("remove", path, error);
+        let parent = match self.open_folder(path.folder()) {
+            Ok(parent) => parent,
+            Err(_) => return Ok(gone),
+        };
+        let name = path.file_name();
+        let unlink = |flags| rustix::fs::unlinkat(&parent, name, flags);
+        match parent.folder(name) {
+            Ok(folder) => {
+                folder.empty();
+                unlink(AtFlags::REMOVEDIR)
+            }
+            Err(_) => unlink(AtFlags::empty()),
+        }
+        .or_else(|error| match error {
+            Errno::NOENT => Ok(()),
+            error => Err(failed(error.into())),
+        })?;
+        Ok(gone)
+    }
+
     /// Makes a folder, which may stay empty.
     ///
     /// # Errors

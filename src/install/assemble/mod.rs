@@ -3,6 +3,7 @@
 //! Here the rooms come together. Placing begins with the first artifact that is there, while the
 //! rest is still on its way.
 
+pub mod bytecode;
 mod kept;
 pub mod npm;
 pub mod python;

@@ -68,6 +68,12 @@ const LIBRARIES: [(&str, &str); 14] = [
     ("openssl", "libssl-dev"),
 ];
 
+/// The Debian package that brings a program, where that is known.
+pub fn package_of(program: &str) -> Option<&'static str> {
+    let found = PROGRAMS.iter().find(|(known, _)| *known == program);
+    found.map(|(_, package)| *package)
+}
+
 /// What the log of a failed build of a package says is missing, and where it may be had; the first of it.
 pub(super) fn missing(package: &str, log: &str) -> Option<String> {
     // setuptools-scm cannot tell a version without version control.

@@ -71,6 +71,18 @@ impl<'a> BuildDir<'a> {
         };
         let version = recipe.package.version.as_ref().map(ToString::to_string);
         let place = source.put(&label, version.as_deref(), &folder, &seen)?;
+        if let Some(change) = &recipe.change {
+            let reason = |reason| BuildError::Project {
+                package: label.clone(),
+                reason,
+            };
+            if place.is_editable {
+                let why =
+                    "its source is edited before it is built, and it is built in its own folder";
+                return Err(reason(why.into()));
+            }
+            (change.edit)(&place.real).map_err(reason)?;
+        }
         let within = match place.is_editable {
             true => Utf8Path::new("/"),
             false => &folder,

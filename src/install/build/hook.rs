@@ -156,7 +156,10 @@ impl HookEnvironment<'_> {
                 true => vec![place.real.clone()],
                 false => Vec::new(),
             },
-            shown: Vec::new(),
+            shown: match &self.recipe.change {
+                Some(change) => change.shown.clone(),
+                None => Vec::new(),
+            },
             command: vec![
                 seen.join("env/bin/python").into(),
                 "-I".into(),
@@ -165,6 +168,7 @@ impl HookEnvironment<'_> {
             ],
             current: place.seen.clone(),
             environment: self.variables.clone(),
+            cores: None,
         };
         let Ran { ended, said } = job.run(&How {
             level: self.level,

@@ -40,11 +40,13 @@ mod uv_sources;
 mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use pep508_rs::PackageName;
 
+pub use advice::package_of;
 pub use ask::{Asked, Carried};
 pub use builder::{Builder, Request};
 pub use error::BuildError;
@@ -76,6 +78,26 @@ impl Anew {
     }
 }
 
+/// What the build of a package is given beside its source.
+#[derive(Clone)]
+pub struct Change {
+    /// What names all of it: the wheel is stored under this, too.
+    pub id: String,
+    /// Edits the source's folder, before anything there is read; or says why not.
+    pub edit: Arc<Edit>,
+    /// What the build may read.
+    pub shown: Vec<sandbox::Shown>,
+}
+
+/// An edit of a folder.
+pub type Edit = dyn Fn(&Utf8Path) -> Result<(), String> + Send + Sync;
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Change").field(&self.id).finish()
+    }
+}
+
 /// How sources are built.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -85,6 +107,8 @@ pub struct BuildOptions {
     pub lock: Option<Utf8PathBuf>,
     /// Environment variables, by package.
     pub environment: BTreeMap<PackageName, BTreeMap<String, String>>,
+    /// What builds are given beside their sources, by package.
+    pub changes: BTreeMap<PackageName, Change>,
     /// What the command line says of uv's settings, over the project's own.
     pub settings: BuildSettings,
     /// A command of the user's, in the place of the PEP 517 front end; a shell reads it.

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
-use super::Wheel;
 use super::hook::Hook;
 use super::requirements::Scope;
+use super::{Change, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::digest::{Algorithm, Digest};
 use crate::decide::lock::build_settings::ConfigSettings;
@@ -32,6 +32,8 @@ pub(super) struct Recipe {
     pub(super) constraints: Vec<String>,
     /// Environment variables that the user sets.
     pub(super) environment: Vec<(String, String)>,
+    /// What its build is given beside its source.
+    pub(super) change: Option<Change>,
     /// What the back end is told.
     pub(super) config_settings: ConfigSettings,
     /// What the wheel is stored under; none where an artifact has no digest.
@@ -94,7 +96,7 @@ impl Recipe {
     ) -> Option<Digest> {
         let needs: Option<Vec<Value>> = self.needs.iter().map(Need::id).collect();
         let about = &interpreter.about;
-        let all = json!({
+        let mut all = json!({
             "form": 3,
             "lockwright": env!("CARGO_PKG_VERSION"),
             "package": self.package.name,
@@ -113,6 +115,9 @@ impl Recipe {
             "hook": hook.id(),
             "contained": is_contained,
         });
+        if let (Some(change), Some(all)) = (&self.change, all.as_object_mut()) {
+            all.insert("change".into(), json!(change.id));
+        }
         Some(Digest::of(Algorithm::Sha256, all.to_string().as_bytes()))
     }
 }

@@ -112,6 +112,7 @@ impl<'a> RecipeResolver<'a> {
             extra: self.requirements.extra(&package.name),
             constraints: settings.build_constraint_dependencies.clone(),
             environment: environment.into_iter().collect(),
+            change: request.options.changes.get(&package.name).cloned(),
             config_settings: settings.config_settings(&package.name),
             key: None,
             made: OnceLock::new(),

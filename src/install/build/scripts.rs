@@ -53,13 +53,32 @@ pub struct Room {
     /// This program.
     this: Utf8PathBuf,
     level: Level,
-    /// Node's own folder.
+    /// Node's own folder, as scripts see it.
     node: Utf8PathBuf,
+    /// Where that is.
+    real: Utf8PathBuf,
+    /// What they see of this machine.
+    readable: Vec<Utf8PathBuf>,
     /// What is shown of the project: folders and files of this machine, and where they are there.
     shown: Vec<Shown>,
     /// What that is, in messages.
     seen: &'static str,
     agent: String,
+}
+
+/// A Node that is not this machine's own.
+#[derive(Debug, Clone)]
+pub struct OwnNode {
+    /// What names its bytes.
+    pub id: String,
+    /// Its folder, which has `bin/node`, as scripts see it.
+    pub folder: Utf8PathBuf,
+    /// Where that is.
+    pub real: Utf8PathBuf,
+    /// What is shown for its sake.
+    pub shown: Vec<Shown>,
+    /// What they see of this machine for its sake.
+    pub readable: Vec<Utf8PathBuf>,
 }
 
 /// Why a script did not do what it should.
@@ -102,11 +121,17 @@ pub enum ScriptError {
 }
 
 impl Room {
-    /// One in which `shown` is all that is seen of the project; `seen` is what that is called.
+    /// One in which `shown` is all that is seen of the project; `seen` is what that is called. Scripts are
+    /// run by `node`, or else by the one on PATH.
     ///
     /// # Errors
     /// When there is no Node, or nothing can be contained here.
-    pub fn new(shown: Vec<Shown>, seen: &'static str, target: &str) -> Result<Self, ScriptError> {
+    pub fn new(
+        mut shown: Vec<Shown>,
+        seen: &'static str,
+        target: &str,
+        node: Option<&OwnNode>,
+    ) -> Result<Self, ScriptError> {
         let this = std::env::current_exe().map_err(|source| ScriptError::Io {
             package: "packages".into(),
             source,
@@ -114,17 +139,26 @@ impl Room {
         let this = Utf8PathBuf::from(this.to_string_lossy().into_owned());
         let whole = sandbox::choose(Mode::Require, &this, "scripts");
         let (level, _) = whole.map_err(ScriptError::Uncontained)?;
-        let path = std::env::var("PATH").unwrap_or_default();
-        let node = path
-            .split(':')
-            .map(|folder| Utf8Path::new(folder).join("node"))
-            .find_map(|node| node.canonicalize_utf8().ok())
-            .ok_or(ScriptError::NoNode)?;
-        let prefix = node.parent().and_then(Utf8Path::parent);
+        let (node, real, readable) = match node {
+            Some(own) => {
+                shown.extend(own.shown.iter().cloned());
+                (own.folder.clone(), own.real.clone(), own.readable.clone())
+            }
+            None => {
+                let folder = on_path()?;
+                (folder.clone(), folder.clone(), vec![folder])
+            }
+        };
+        let is_shown = |path: &Utf8PathBuf| path.starts_with("/usr");
         Ok(Self {
             this,
             level,
-            node: prefix.unwrap_or(Utf8Path::new("/usr")).to_owned(),
+            node,
+            real,
+            readable: readable
+                .into_iter()
+                .filter(|path| !is_shown(path))
+                .collect(),
             shown,
             seen,
             agent: format!("npm/11.17.0 {target}"),
@@ -187,15 +221,13 @@ impl Room {
         }
         let job = Job {
             folder,
-            readable: match self.node.starts_with("/usr") {
-                true => Vec::new(),
-                false => vec![self.node.clone()],
-            },
+            readable: self.readable.clone(),
             writable: Vec::new(),
             shown: self.shown.clone(),
             command: ["/bin/sh", "-c", said].map(str::to_owned).to_vec(),
             current: inside(package.location),
             environment: self.environment(package, event, said, about),
+            cores: None,
         };
         let ran = job.run(&How {
             level: self.level,
@@ -233,7 +265,8 @@ impl Room {
             }
             above = folder.parent();
         }
-        let npm = self.node.join("lib/node_modules/npm/node_modules");
+        let below = "lib/node_modules/npm/node_modules";
+        let npm = self.node.join(below);
         let gyp = npm.join("@npmcli/run-script/lib/node-gyp-bin");
         let node = self.node.join("bin");
         let own = npm.join("node-gyp/bin/node-gyp.js");
@@ -258,11 +291,16 @@ impl Room {
             ("npm_package_version", package.version.to_owned()),
             ("npm_package_json", format!("{inside}/package.json")),
         ];
-        if own.is_file() {
+        if self
+            .real
+            .join(below)
+            .join("node-gyp/bin/node-gyp.js")
+            .is_file()
+        {
             all.push(("npm_config_node_gyp", own.to_string()));
         }
         // Headers of its own, where Node brings them: none can be downloaded.
-        if self.node.join("include/node/node.h").is_file() {
+        if self.real.join("include/node/node.h").is_file() {
             all.push(("npm_config_nodedir", self.node.to_string()));
         }
         let mut all: Vec<(String, String)> = all
@@ -278,6 +316,18 @@ impl Room {
         all.retain(|(name, value)| !name.contains(['=', '\0']) && !value.contains('\0'));
         all
     }
+}
+
+/// The folder of the Node on PATH.
+fn on_path() -> Result<Utf8PathBuf, ScriptError> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut places = path
+        .split(':')
+        .map(|folder| Utf8Path::new(folder).join("node"));
+    let node = places.find_map(|node| node.canonicalize_utf8().ok());
+    let node = node.ok_or(ScriptError::NoNode)?;
+    let folder = node.parent().and_then(Utf8Path::parent);
+    Ok(folder.unwrap_or(Utf8Path::new("/usr")).to_owned())
 }
 
 /// A place of the project, where scripts find it.

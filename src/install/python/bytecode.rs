@@ -43,31 +43,26 @@ pub struct Compiler<'a> {
     pub python: &'a Utf8Path,
     /// Its version.
     pub version: (u8, u8),
-    /// The folder whose `.py` files are compiled.
+    /// The folder that sources are in.
     pub site: &'a Utf8Path,
-    /// Where that folder will be when they are run: what tracebacks name.
-    pub known_as: &'a Utf8Path,
 }
 
 impl Compiler<'_> {
-    /// Compiles all. Returns how many were compiled; files that are no valid Python, templates
-    /// mostly, are passed over, as uv does.
+    /// Compiles sources, which are named as they lie in the folder. Returns how many were compiled;
+    /// files that are no valid Python, templates mostly, are passed over, as uv does.
+    ///
+    /// The name in the bytecode is the source's in that folder. Importing replaces it by the path
+    /// at which the source then is (`_fix_co_filename` in CPython's `importlib`), and so tracebacks
+    /// and debuggers see that one.
     ///
     /// # Errors
     /// When the interpreter fails, or a pyc cannot be written.
-    pub fn compile(&self, progress: &Progress) -> Result<usize, BytecodeError> {
-        let mut files = Vec::new();
-        sources(self.site, &mut files).map_err(|source| BytecodeError::List {
-            folder: self.site.to_owned(),
-            source,
-        })?;
-        files.sort();
-        progress.grow(files.len() as u64);
+    pub fn compile(&self, sources: &[&str], progress: &Progress) -> Result<usize, BytecodeError> {
         let (next, compiled) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores.min(files.len()))
-                .map(|_| scope.spawn(|| self.worker(&files, &next, &compiled, progress)))
+            let workers: Vec<_> = (0..cores.min(sources.len()))
+                .map(|_| scope.spawn(|| self.worker(sources, &next, &compiled, progress)))
                 .collect();
             workers
                 .into_iter()
@@ -76,13 +71,12 @@ impl Compiler<'_> {
                     Err(panic) => std::panic::resume_unwind(panic),
                 })
         })?;
-        progress.done();
         Ok(compiled.into_inner())
     }
 
     fn worker(
         &self,
-        files: &[Utf8PathBuf],
+        sources: &[&str],
         next: &AtomicUsize,
         compiled: &AtomicUsize,
         progress: &Progress,
@@ -107,9 +101,8 @@ impl Compiler<'_> {
             return Err(fail(String::from("it has no pipes")));
         };
         let mut answers = BufReader::new(from).lines();
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let inner = file.strip_prefix(self.site).unwrap_or(file);
-            writeln!(to, "{file}\t{}", self.known_as.join(inner)).map_err(io)?;
+        while let Some(inner) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+            writeln!(to, "{}\t{inner}", self.site.join(inner)).map_err(io)?;
             let Some(Ok(said)) = answers.next() else {
                 return Err(fail(format!("it ended at {inner}")));
             };
@@ -144,20 +137,4 @@ impl Compiler<'_> {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
         })
     }
-}
-
-fn sources(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) -> std::io::Result<()> {
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() && entry.file_name() != "__pycache__" {
-            sources(entry.path(), files)?;
-        } else if kind.is_file() && entry.path().extension() == Some("py") {
-            // A tab or newline in a name would be read as two; such a file stays uncompiled.
-            if !entry.path().as_str().contains(['\t', '\n']) {
-                files.push(entry.into_path());
-            }
-        }
-    }
-    Ok(())
 }

@@ -17,6 +17,9 @@ for line in sys.stdin:
         digest = importlib.util.source_hash(text)
         target = importlib.util.cache_from_source(source)
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        # What a package has brought may be a link to somebody else's file.
+        if os.path.lexists(target):
+            os.unlink(target)
         with open(target, "wb") as file:
             file.write(bootstrap._code_to_hash_pyc(code, digest, checked=False))
         said = f"made\t{target}"

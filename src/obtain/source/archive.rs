@@ -24,6 +24,8 @@ const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 pub enum Shape {
     /// A source distribution, from a stranger: one folder at the top, and links stay inside it.
     Sdist,
+    /// From a stranger too, but with whatever is at its top.
+    Whole,
     /// A tree that was packed here: no top folder, and links lead wherever they did.
     Packed,
 }
@@ -168,7 +170,9 @@ impl Unpacking<'_> {
                     self.file(&path, mode, bytes)?;
                 }
                 Kind::Symlink(target) => match self.shape {
-                    Shape::Sdist => self.tree.symlink(self.owner, &path, target)?,
+                    Shape::Sdist | Shape::Whole => {
+                        self.tree.symlink(self.owner, &path, target)?;
+                    }
                     Shape::Packed => self.tree.link_anywhere(self.owner, &path, target)?,
                 },
                 Kind::Device => {
@@ -186,16 +190,7 @@ impl Unpacking<'_> {
 
     fn zip(&mut self, zip: &Zip<'_>) -> Result<(), ArchiveError> {
         for member in zip.members() {
-            let (top, rest) = match member.path.split_once('/') {
-                Some((top, rest)) => (top, Some(rest)),
-                None => (member.path.as_str(), None),
-            };
-            self.take_top(top, member.is_folder || rest.is_some())?;
-            let Some(path) = rest
-                .map(TreePath::new)
-                .transpose()
-                .map_err(TreeError::from)?
-            else {
+            let Some(path) = self.below_top(member.path.clone(), member.is_folder)? else {
                 continue;
             };
             if member.is_folder {
@@ -220,11 +215,23 @@ impl Unpacking<'_> {
             return Ok(None);
         }
         let whole = TreePath::new(path).map_err(|error| refuse(error.why.into()))?;
-        let (top, rest) = match whole.split_once('/') {
+        self.below_top(whole, member.kind == Kind::Folder)
+    }
+
+    /// Where something is below an sdist's one folder; nothing for the folder itself.
+    fn below_top(
+        &mut self,
+        path: TreePath,
+        is_folder: bool,
+    ) -> Result<Option<TreePath>, ArchiveError> {
+        if self.shape == Shape::Whole {
+            return Ok(Some(path));
+        }
+        let (top, rest) = match path.split_once('/') {
             Some((top, rest)) => (top, Some(rest)),
-            None => (whole.as_str(), None),
+            None => (path.as_str(), None),
         };
-        self.take_top(top, rest.is_some() || member.kind == Kind::Folder)?;
+        self.take_top(top, rest.is_some() || is_folder)?;
         Ok(rest
             .map(TreePath::new)
             .transpose()

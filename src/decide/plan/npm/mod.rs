@@ -14,10 +14,12 @@ mod allow;
 mod bins;
 mod check;
 mod choose;
+mod exclude;
 mod flags;
 mod graph;
 mod incompatible;
 mod location;
+mod omit;
 mod record;
 mod source;
 

@@ -30,7 +30,7 @@ use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, PathError, Precious, Replaced, Tree, TreeError, TreePath};
 use crate::install::build::Anew;
-use crate::install::build::scripts::ScriptError;
+use crate::install::build::scripts::{OwnNode, ScriptError};
 use crate::install::npm::hidden_lockfile;
 use crate::install::npm::package::{Form, PackageError};
 use crate::obtain::fetch::{self, DownloadRequest, FetchError};
@@ -74,6 +74,8 @@ pub struct Request<'a> {
     pub anew: &'a Anew,
     /// Packages whose scripts are run, by name; the project itself is [`scripts::OWN`].
     pub scripts: &'a [String],
+    /// What runs them; the Node on PATH where it is not said.
+    pub node: Option<&'a OwnNode>,
     /// Where packages are had from whose place a lock does not say.
     pub npmrc: &'a Npmrc,
 }

@@ -261,8 +261,9 @@ impl Checkout {
 fn key(request: &Request<'_>, commit: &GitPackage, host: &NodeTarget) -> Digest {
     let mut names: Vec<&str> = request.scripts.iter().map(String::as_str).collect();
     names.sort_unstable();
+    let node = request.node.map_or("", |node| &node.id);
     let text = format!(
-        "npm prepare 1\n{}\n{}\n{}\n{host}\n{}\n",
+        "npm prepare 1\n{}\n{}\n{}\n{host}\n{}\n{node}",
         env!("CARGO_PKG_VERSION"),
         commit.commit,
         commit.folder,

@@ -101,7 +101,12 @@ fn of_packages(
         });
     }
     shown.sort_by(|one, other| one.to.cmp(&other.to));
-    let room = Room::new(shown, "the project's node_modules", &request.plan.target)?;
+    let room = Room::new(
+        shown,
+        "the project's node_modules",
+        &request.plan.target,
+        request.node,
+    )?;
     let mut run = Vec::new();
     let mut failed = Vec::new();
     for package in packages {
@@ -163,7 +168,12 @@ impl<'a> Own<'a> {
             writable: true,
         });
         all.sort_by(|one, other| one.to.cmp(&other.to));
-        let room = Room::new(all, "the project's folder", &request.plan.target)?;
+        let room = Room::new(
+            all,
+            "the project's folder",
+            &request.plan.target,
+            request.node,
+        )?;
         let mut own = Self {
             request,
             room,

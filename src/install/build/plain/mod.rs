@@ -22,7 +22,7 @@ use super::{Made, Wheel, wheel};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::decide::plan::PlannedPackage;
-use crate::files::archive::zip_write;
+use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::install::python::installer;
 use crate::install::python::record::Entry;
 use crate::obtain::store::{Origin, Store};
@@ -85,13 +85,13 @@ impl Plain {
         let Some((file_name, files)) = files(Folder { own, top }) else {
             return Ok(None);
         };
-        let files: Vec<(&str, &[u8])> = (files.iter())
-            .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
-            .collect();
+        let files = (files.iter()).map(|(path, bytes)| Ok((path.as_str(), bytes.as_slice())));
         let mut packed = Cursor::new(Vec::new());
-        zip_write::pack(&files, &mut packed).map_err(|source| BuildError::Disk {
-            package: package.label(),
-            source,
+        zip_write::pack(files, CompressionMethod::Deflated, &mut packed).map_err(|source| {
+            BuildError::Disk {
+                package: package.label(),
+                source,
+            }
         })?;
         let bytes = wheel::canonical(package, &file_name, &packed.into_inner())?;
         Ok(Some(Self { file_name, bytes }))

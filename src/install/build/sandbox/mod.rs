@@ -31,6 +31,7 @@ mod stages;
 
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use crate::core::scratch::Scratch;
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
 pub use lines::{Found, Level, Line};
@@ -82,6 +84,8 @@ pub struct Job {
     pub current: Utf8PathBuf,
     /// Its whole environment.
     pub environment: Vec<(String, String)>,
+    /// How many of the machine's cores it may use; all where it is not said.
+    pub cores: Option<NonZeroUsize>,
 }
 
 /// Something of this machine that a contained command finds elsewhere.
@@ -96,6 +100,20 @@ pub struct Shown {
 }
 
 impl Job {
+    /// Leaves this process, and those that it starts, no more cores than the job may use.
+    fn take_cores(&self) -> io::Result<()> {
+        let Some(wanted) = self.cores else {
+            return Ok(());
+        };
+        let there = rustix::thread::sched_getaffinity(None)?;
+        let mut given = CpuSet::new();
+        let usable = (0..CpuSet::MAX_CPU).filter(|core| there.is_set(*core));
+        for core in usable.take(wanted.get()) {
+            given.set(core);
+        }
+        Ok(rustix::thread::sched_setaffinity(None, &given)?)
+    }
+
     fn program(&self) -> Command {
         let mut words = self.command.iter();
         let mut command = Command::new(words.next().map_or("", String::as_str));
@@ -219,6 +237,7 @@ fn attempt(this: &Utf8Path, level: Level) -> Result<Vec<Line>, String> {
             command: Vec::new(),
             current: "/".into(),
             environment: Vec::new(),
+            cores: None,
         };
         let (group, order) = job.order(level, true);
         let ran = order.run(&How {

@@ -58,6 +58,7 @@ pub(super) fn inner(order: &Order) -> io::Result<u8> {
     // A /proc that is not our own will be read-only.
     let itself = itself()?;
     let is_own = enter(order, &mut lines)?;
+    job.take_cores()?;
     rename_user(&itself)?;
     drop_capabilities()?;
     let (readable, writable) = reach(job, is_own)?;

@@ -71,6 +71,7 @@ pub fn stage(name: &str) -> ExitCode {
             "guarded" => guarded(&order),
             _ => {
                 rustix::thread::set_no_new_privs(true)?;
+                order.job.take_cores()?;
                 Err(order.job.program().exec())
             }
         }
@@ -269,7 +270,10 @@ fn guarded(order: &Order) -> io::Result<u8> {
     }
     match order.report {
         true => report(&lines),
-        false => Err(order.job.program().exec()),
+        false => {
+            order.job.take_cores()?;
+            Err(order.job.program().exec())
+        }
     }
 }
 
