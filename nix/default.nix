@@ -1,41 +1,76 @@
-# lockwright in Nix: a lockwright.toml's components as derivations.
+# lockwright in Nix, for whoever calls it by hand.
 #
-#   let
-#     lockwright = import ./nix { lockwright = pkgs.lockwright; path = [ pkgs.coreutils pkgs.gitMinimal ]; };
-#     project = ./.;
-#     sources.app = pkgs.fetchgit { … };
-#   in rec {
-#     vendor = lockwright.vendor { inherit project sources python; hash = "sha256-…"; };
-#     app = lockwright.component { name = "app"; inherit project sources python vendor; };
-#   }
+#   lockwright = import ./nix { lockwright = pkgs.lockwright; };
 #
-# Two ways are offered:
+#   lockwright.nodeModules { src = ./web; }                        # node_modules of a package-lock.json, tarball by tarball
+#   lockwright.loadWorkspace ./nix/lockwright { inherit python; }  # what `lockwright export nix` has written
+#   lockwright.fixedOutput { name = "deps"; project = ./.; inherit python; hash = "sha256-…"; }
+#   lockwright.vendor { project = ./.; inherit python; hash = "sha256-…"; }
+#   lockwright.component { name = "app"; project = ./.; inherit python vendor; }
 #
-# - `vendor` and `component`. The one fixed output is a folder of raw artifacts, as they were downloaded. They refer to
-#   nothing, so nothing is stripped from them, and their hash changes with the locks alone, not with the tools. All else
-#   is done offline, in ordinary sandboxed derivations. `lockwright fetch lockwright.toml --vendor OUT` prints the hash.
+# - `lockwright export nix` (graph.nix) is the first choice: every artifact, built wheel and component is a derivation
+#   of its own, and a bump fetches and builds what it changes.
+# - `vendor` and `component`: one fixed output of all raw artifacts, as they were downloaded, whose hash changes with
+#   the locks alone (`lockwright fetch lockwright.toml --vendor OUT` prints it); all else is done offline.
 # - `fixedOutput`: a whole component as a fixed output, with the network at hand, as `uv sync` is packaged today. Such a
 #   component says `seal = "fixed-output"`, and `lockwright build` prints the hash beforehand.
 #
-# Nothing of nixpkgs is needed to evaluate this file.
+# Nothing of nixpkgs is needed to evaluate this file. All functions take `attributes` for the derivation, too: `meta`,
+# `passthru`, `nativeBuildInputs`, whatever stdenv knows.
 
 {
   # The package, or anything with bin/lockwright in it.
-  lockwright,
-  # What builds find on their PATH: coreutils, and git for git sources that are fetched.
+  lockwright ? null,
+  # What builds find on their PATH: compilers, and git for git sources that are fetched.
   path ? [ ],
-  # Runs the few lines that call lockwright.
-  shell ? "/bin/sh",
   system ? builtins.currentSystem,
+  # nixpkgs' stdenv, for overrideAttrs, hooks and compilers.
+  stdenv ? null,
+  # nixpkgs' fetchurl, in the place of Nix's own.
+  fetchurl ? null,
 }:
 
 let
-  inherit (builtins) attrNames concatStringsSep map;
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    filter
+    fromJSON
+    hasAttr
+    head
+    match
+    pathExists
+    placeholder
+    readFile
+    ;
 
-  # `--flag NAME=VALUE` for each of a set, quoted for the shell.
-  each = flag: set: map (name: "--${flag} ${quoted "${name}=${toString set.${name}}"}") (attrNames set);
+  inherit
+    (import ./call.nix {
+      inherit
+        lockwright
+        path
+        stdenv
+        system
+        ;
+    })
+    call
+    impureEnvVars
+    ;
 
-  quoted = text: "'" + builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString text) + "'";
+  # `--flag NAME=VALUE` for each of a set.
+  each = flag: set: concatMap (name: [ flag "${name}=${toString set.${name}}" ]) (attrNames set);
+
+  # The interpreter, or its package.
+  interpreter =
+    python:
+    if python == null then
+      [ ]
+    else
+      [
+        "--python"
+        (if builtins.isAttrs python then python.interpreter or "${python}/bin/python3" else toString python)
+      ];
 
   # What all calls say.
   common =
@@ -46,69 +81,172 @@ let
       arguments ? [ ],
       ...
     }:
-    each "source" sources
-    ++ each "mirror" mirrors
-    ++ (if python == null then [ ] else [ "--python ${quoted python}" ])
-    ++ map quoted arguments;
+    each "--source" sources ++ each "--mirror" mirrors ++ interpreter python ++ arguments;
 
-  # A component is built beside its output and moved there: what lies beside a tree is no part of it.
-  build =
-    args:
+  file =
     {
-      name,
       project,
       manifest ? "lockwright.toml",
-      components ? { },
       ...
     }:
-    concatStringsSep " " (
-      [
-        "${lockwright}/bin/lockwright build ${quoted name}"
-        "--file ${quoted "${project}/${manifest}"}"
-        "--out \"$NIX_BUILD_TOP/result\" --prefix \"$out\" --store \"$NIX_BUILD_TOP/store\""
-      ]
-      ++ each "component" components
-      ++ common args
-    )
-    + "\nmv \"$NIX_BUILD_TOP/result\" \"$out\"";
+    "${project}/${manifest}";
 
-  run =
-    attributes: script:
-    derivation (
-      {
-        inherit system;
-        builder = shell;
-        args = [
-          "-euc"
-          ''
-            export HOME="$NIX_BUILD_TOP/home"
-            ${script}
-          ''
-        ];
-        PATH = concatStringsSep ":" (map (place: "${place}/bin") path);
-      }
-      // attributes
-    );
+  build =
+    args:
+    [
+      "build"
+      args.name
+      "--file"
+      (file args)
+      "--out"
+      (placeholder "out")
+    ]
+    ++ each "--component" (args.components or { })
+    ++ common args;
 
   fixed = hash: {
-    # Proxies, as they are outside. Certificates are the sandbox's, or else lockwright's own.
-    impureEnvVars = [
-      "http_proxy"
-      "https_proxy"
-      "ftp_proxy"
-      "all_proxy"
-      "no_proxy"
-      "HTTP_PROXY"
-      "HTTPS_PROXY"
-      "ALL_PROXY"
-      "NO_PROXY"
-    ];
+    inherit impureEnvVars;
     outputHashMode = "recursive";
     outputHashAlgo = "sha256";
     outputHash = hash;
   };
+
+  tarball =
+    { url, hash, name }:
+    if fetchurl != null then
+      fetchurl { inherit url hash name; }
+    else
+      derivation {
+        inherit name url impureEnvVars;
+        urls = [ url ];
+        system = "builtin";
+        builder = "builtin:fetchurl";
+        outputHashMode = "flat";
+        outputHashAlgo = null;
+        outputHash = hash;
+        preferLocalBuild = true;
+        executable = false;
+        unpack = false;
+      };
+
+  # npm's names for a system of Nix's.
+  npmSystem =
+    let
+      parts = match "([^-]*)-(.*)" system;
+      cpus = {
+        x86_64 = "x64";
+        aarch64 = "arm64";
+        i686 = "ia32";
+        armv7l = "arm";
+        armv6l = "arm";
+        powerpc64le = "ppc64";
+      };
+      cpu = head parts;
+    in
+    {
+      os = builtins.elemAt parts 1;
+      cpu = cpus.${cpu} or cpu;
+    };
 in
 {
+  # The node_modules of a project with a package-lock.json: $out/node_modules, as `npm ci --ignore-scripts` writes it.
+  # Each tarball is a fixed output by the lock's own digest; what is for other systems alone is not fetched.
+  #
+  # src        the project's folder
+  # omit       what is left out: [ "dev" "optional" "peer" ]
+  # lockFile   [package-lock.json]
+  # os, cpu, libc  the machine, in npm's words
+  # registry   of tarballs that the lock does not say the place of
+  nodeModules =
+    {
+      src,
+      name ? "node_modules",
+      lockFile ? "package-lock.json",
+      omit ? [ ],
+      os ? npmSystem.os,
+      cpu ? npmSystem.cpu,
+      libc ? null,
+      arguments ? [ ],
+      attributes ? { },
+      ...
+    }:
+    let
+      lock = fromJSON (readFile (src + "/${lockFile}"));
+      packages = attrValues (lock.packages or (throw "${toString src}/${lockFile} is of version 1, which does not say enough: make it anew with npm 7 or later"));
+      isTarball = entry: entry ? resolved && match "https?://.*" entry.resolved != null;
+      # As npm reads `os` and `cpu`: one of those named, or none of those that are ruled out.
+      allows =
+        own: said:
+        let
+          ruledOut = filter (one: builtins.substring 0 1 one == "!") said;
+          named = filter (one: builtins.substring 0 1 one != "!") said;
+        in
+        !(builtins.elem "!${own}" ruledOut) && (named == [ ] || builtins.elem own named || builtins.elem "any" named);
+      list = said: if builtins.isString said then [ said ] else said;
+      isWanted =
+        entry:
+        isTarball entry
+        && !(entry.inBundle or false)
+        && !((entry.dev or false) && builtins.elem "dev" omit)
+        && !((entry.optional or false) && !(allows os (list (entry.os or [ ])) && allows cpu (list (entry.cpu or [ ]))));
+      # Of several digests the strongest, which npm writes first.
+      strongest = integrity: head (filter builtins.isString (builtins.split " " integrity));
+      fetched =
+        entry:
+        tarball {
+          url = entry.resolved;
+          name = builtins.replaceStrings [ "~" "@" "%" "!" ] [ "-" "-" "-" "-" ] (baseNameOf entry.resolved);
+          hash = strongest (
+            entry.integrity or (throw "the lock has no digest for ${entry.resolved}, and Nix takes nothing without one: lock it again from a registry that gives digests")
+          );
+        };
+    in
+    call {
+      inherit name attributes;
+      arguments = [
+        "sync"
+        "${src}"
+        "--out"
+        (placeholder "out")
+        "--offline"
+        "--os"
+        os
+        "--cpu"
+        cpu
+      ]
+      ++ (
+        if libc == null then
+          [ ]
+        else
+          [
+            "--libc"
+            libc
+          ]
+      )
+      ++ concatMap (kind: [ "--omit" kind ]) omit
+      ++ concatMap (entry: [ "--find-links" "${fetched entry}" ]) (filter isWanted packages)
+      ++ arguments;
+    };
+
+  # What `lockwright export nix` has written to a folder, with what graph.nix takes: python, mirrors, sources, …
+  loadWorkspace =
+    exported: args:
+    if pathExists (exported + "/graph.json") then
+      import exported (
+        {
+          inherit
+            lockwright
+            path
+            system
+            stdenv
+            fetchurl
+            ;
+        }
+        // args
+      )
+    else
+      throw "${toString exported} has no graph.json: lockwright export nix --out ${toString exported} writes it";
+
   # All that a manifest's components need from outside, as it was downloaded.
   #
   # project    the folder with the manifest and what it refers to
@@ -119,23 +257,18 @@ in
   # python     the interpreter
   # arguments  more, for lockwright
   vendor =
-    {
-      name ? "vendor",
-      project,
-      manifest ? "lockwright.toml",
-      hash,
-      ...
-    }@args:
-    run ({ inherit name; } // fixed hash) (
-      concatStringsSep " " (
-        [
-          "${lockwright}/bin/lockwright fetch ${quoted "${project}/${manifest}"}"
-          "--vendor \"$NIX_BUILD_TOP/result\" --store \"$NIX_BUILD_TOP/store\""
-        ]
-        ++ common args
-      )
-      + "\nmv \"$NIX_BUILD_TOP/result\" \"$out\""
-    );
+    { hash, ... }@args:
+    call {
+      name = args.name or "vendor";
+      attributes = fixed hash // (args.attributes or { });
+      arguments = [
+        "fetch"
+        (file args)
+        "--vendor"
+        (placeholder "out")
+      ]
+      ++ common args;
+    };
 
   # A component, from vendored artifacts, without a network. Takes what `vendor` does, and
   #
@@ -143,34 +276,31 @@ in
   # vendor      the folder of artifacts; may be left out where the component needs none
   # components  others that it needs, made already: { NAME = derivation; }
   component =
-    {
-      name,
-      vendor ? null,
-      arguments ? [ ],
-      ...
-    }@args:
-    run { inherit name; } (
-      build (
-        args
-        // {
-          arguments = [
-            "--offline"
-          ]
-          ++ (
-            if vendor == null then
-              [ ]
-            else
-              [
-                "--find-links"
-                "${vendor}"
-              ]
-          )
-          ++ arguments;
-        }
-      ) args
-    );
+    { name, ... }@args:
+    call {
+      inherit name;
+      attributes = args.attributes or { };
+      arguments =
+        build args
+        ++ [ "--offline" ]
+        ++ (
+          if hasAttr "vendor" args && args.vendor != null then
+            [
+              "--find-links"
+              "${args.vendor}"
+            ]
+          else
+            [ ]
+        );
+    };
 
   # A component as a fixed output, with the network at hand. Takes what `vendor` does, `name`, and `hash`, which
   # `lockwright build NAME` prints beforehand.
-  fixedOutput = { name, hash, ... }@args: run ({ inherit name; } // fixed hash) (build args args);
+  fixedOutput =
+    { name, hash, ... }@args:
+    call {
+      inherit name;
+      attributes = fixed hash // (args.attributes or { });
+      arguments = build args;
+    };
 }

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -78,8 +79,20 @@ impl Nix {
                 python = common::python(),
             ),
         );
+        self.nix("nix-build")
+            .args(["--no-out-link", "-A", attribute])
+            .arg(file)
+            .run()
+    }
+
+    /// One of Nix's programs, on a store of the test's own.
+    fn nix(&self, program: &str) -> Command {
+        self.as_store(Command::new(common::on_path(program)))
+    }
+
+    fn as_store(&self, mut command: Command) -> Command {
         let own = |name: &str| self.temp.join("nix").join(name);
-        Command::new(common::on_path("nix-build"))
+        command
             .env("NIX_STORE_DIR", own("store"))
             .env("NIX_STATE_DIR", own("var"))
             .env("NIX_LOCALSTATE_DIR", own("var"))
@@ -90,10 +103,55 @@ impl Nix {
             .env(
                 "NIX_CONFIG",
                 "sandbox = false\nbuild-users-group =\nsubstitute = false",
-            )
-            .args(["--no-out-link", "-A", attribute])
-            .arg(file)
+            );
+        command
+    }
+
+    /// Exports a lock or a manifest of the fixtures to a folder beside them, with these arguments too.
+    fn export(&self, what: &str, args: &[&str]) -> Ran {
+        let mut command = lockwright(&self.temp);
+        command
+            .args(["export", "nix", "--offline"])
+            .arg(self.temp.join("all").join(what))
+            .args(["--out", self.temp.join("all/export").as_str()])
+            .args(args);
+        for (from, to) in self.mirrors() {
+            command.arg("--mirror").arg(format!("{from}={to}"));
+        }
+        command.run()
+    }
+
+    /// What a graph is evaluated with.
+    fn graph(&self, program: &str, attribute: &str) -> Command {
+        self.with_graph(self.nix(program), attribute)
+    }
+
+    fn with_graph(&self, mut command: Command, attribute: &str) -> Command {
+        let mirrors: String = (self.mirrors().iter())
+            .map(|(from, to)| format!("\"{from}\" = \"{to}\"; "))
+            .collect();
+        command
+            .arg(self.temp.join("all/export"))
+            .args(["-A", attribute])
+            .args(["--arg", "lockwright", self.temp.join("lockwright").as_str()])
+            .args(["--argstr", "python", common::python().as_str()])
+            .args(["--arg", "path", "[ \"/usr\" \"\" ]"])
+            .args(["--arg", "mirrors", &format!("{{ {mirrors}}}")]);
+        command
+    }
+
+    /// The derivations of an output, and of all that it is made of, without their digests.
+    fn derivations(&self, attribute: &str) -> BTreeMap<String, String> {
+        let top = self.graph("nix-instantiate", attribute).run().ok().stdout;
+        let mut query = self.nix("nix-store");
+        let all = query
+            .args(["-q", "--requisites", top.trim()])
             .run()
+            .ok()
+            .stdout;
+        let last = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+        let named = |path: String| (path[33..].to_owned(), path);
+        all.lines().map(last).map(named).collect()
     }
 }
 
@@ -169,4 +227,186 @@ fn a_component_is_a_fixed_output_under_the_hash_that_was_printed_before() {
         refused.code != 0 && refused.stderr.contains(&hash),
         "{refused}"
     );
+}
+
+/// The NAR hash of a path, as lockwright has it.
+fn hash(path: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_lockwright");
+    run(program, ["hash", path.trim()]).trim().to_owned()
+}
+
+#[test]
+fn an_exported_environment_is_the_one_that_sync_makes_at_its_place() {
+    let nix = Nix::new();
+    let python = common::python();
+    let args = ["--extra", "loud", "--python", python.as_str()];
+    nix.export("default", &args).ok();
+    let mut build = nix.graph("nix-build", "environment");
+    let out = build.arg("--no-out-link").run().ok().stdout;
+    let out = out.trim();
+    assert!(
+        run(format!("{out}/bin/greet"), [""; 0]).contains("hello"),
+        "{out}"
+    );
+    let in_nix = hash(out);
+    // Nothing lies beside it in the store, and the same is made outside.
+    nix.nix("nix-store").args(["--delete", out]).run().ok();
+    let lock = nix.temp.join("all/default");
+    let mut sync = lockwright(&nix.temp);
+    sync.arg("sync")
+        .arg(lock)
+        .args(args)
+        .args(["--offline", "--out", out]);
+    sync.run().ok();
+    assert_eq!(hash(out), in_nix);
+}
+
+#[test]
+fn exported_components_are_those_that_build_makes() {
+    let nix = Nix::new();
+    let python = common::python();
+    nix.export("standin/lockwright.toml", &["--python", python.as_str()])
+        .ok();
+    let mut build = nix.graph("nix-build", "standin");
+    let out = build.arg("--no-out-link").run().ok().stdout;
+    let out = Utf8PathBuf::from(out.trim());
+    let started = run(out.join("bin/start"), [""; 0]);
+    assert!(
+        started.starts_with(&format!("started in {out} with calm and steady\n")),
+        "{started}"
+    );
+    for component in ["deps", "modules", "native"] {
+        let mut build = nix.graph("nix-build", component);
+        let made = build.arg("--no-out-link").run().ok().stdout;
+        let printed = nix.outside(&["build", component, "--out", "../../outside", "--clear"]);
+        let printed = printed.split(' ').nth(1).unwrap().to_owned();
+        assert_eq!(hash(&made), printed, "{component}");
+    }
+    let store = nix.temp.join("nix/store").read_dir_utf8().unwrap();
+    let beside = |name: &str| name.ends_with(".json") && !name.contains("-order.json");
+    let beside: Vec<_> = store
+        .flatten()
+        .filter(|entry| beside(entry.file_name()))
+        .collect();
+    assert!(beside.is_empty(), "{beside:?}");
+}
+
+#[test]
+fn a_bump_changes_its_artifact_and_what_is_made_of_it_alone() {
+    let nix = Nix::new();
+    let export = || {
+        let args = [
+            "--python-version",
+            "3.14",
+            "--system",
+            "x86_64-linux",
+            "--system",
+            "aarch64-linux",
+        ];
+        nix.export("bump", &args).ok();
+        nix.derivations("environment")
+    };
+    let from = common::fixture("bump/new");
+    common::copy_tree(&from, &nix.temp.join("all/bump"));
+    let before = export();
+    assert!(before.len() > 40, "{before:?}");
+    let lock = nix.temp.join("all/bump/uv.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    // Another build of one wheel, as far as Nix can tell.
+    let at = text.find("/idna-").unwrap();
+    let at = text[..at].len() + text[at..].find(".whl\", hash = \"sha256:").unwrap() + 22;
+    let mut bumped = text.clone();
+    bumped.replace_range(
+        at..at + 4,
+        if &text[at..at + 4] == "0000" {
+            "1111"
+        } else {
+            "0000"
+        },
+    );
+    fs::write(&lock, bumped).unwrap();
+    let after = export();
+    let other = |name: &&String| before.get(*name) != after.get(*name);
+    let changed: Vec<&String> = before.keys().chain(after.keys()).filter(other).collect();
+    let changed: std::collections::BTreeSet<&str> = changed
+        .into_iter()
+        .map(|name| name.split('-').next().unwrap())
+        .collect();
+    assert_eq!(
+        changed.into_iter().collect::<Vec<_>>(),
+        ["environment.drv", "idna"]
+    );
+    // A wheel of the other machine is nobody's business here.
+    let wheel = text.find("manylinux2014_aarch64").unwrap();
+    let at = text[..wheel].len() + text[wheel..].find("hash = \"sha256:").unwrap() + 15;
+    let mut bumped = text.clone();
+    bumped.replace_range(
+        at..at + 4,
+        if &text[at..at + 4] == "0000" {
+            "1111"
+        } else {
+            "0000"
+        },
+    );
+    fs::write(&lock, bumped).unwrap();
+    assert_eq!(export(), before);
+}
+
+#[test]
+fn a_newer_nix_evaluates_the_same_derivations() {
+    let nix = Nix::new();
+    nix.export(
+        "standin/lockwright.toml",
+        &["--python", common::python().as_str()],
+    )
+    .ok();
+    let old = nix.graph("nix-instantiate", "standin").run().ok().stdout;
+    let mut newer = Command::new(common::in_forky());
+    newer.arg("/usr/bin/nix-instantiate");
+    let new = nix
+        .with_graph(nix.as_store(newer), "standin")
+        .run()
+        .ok()
+        .stdout;
+    assert_eq!(old, new);
+}
+
+#[test]
+fn what_cannot_be_exported_is_said_in_a_sentence() {
+    let nix = Nix::new();
+    let said = |what: &str, args: &[&str]| {
+        let ran = nix.export(what, args);
+        assert_eq!(ran.code, 1, "{ran}");
+        assert!(!nix.temp.join("all/export").exists());
+        ran.stderr
+    };
+    let two = [
+        "--python-version",
+        "3.14",
+        "--system",
+        "x86_64-linux",
+        "--system",
+        "x86_64-linux=x86_64-manylinux_2_34",
+    ];
+    assert!(said("default", &two).contains("one platform"));
+    let lock = nix.temp.join("all/default/uv.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let at = text.find(", hash = \"sha256:").unwrap();
+    let end = at + text[at..].find(" }").unwrap();
+    fs::write(&lock, format!("{}{}", &text[..at], &text[end..])).unwrap();
+    let unhashed = said("default", &["--python-version", "3.14", "--no-binary"]);
+    assert!(unhashed.contains("no digest for `"), "{unhashed}");
+    let manifest = nix.temp.join("all/standin/lockwright.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let without: String = text
+        .lines()
+        .filter(|line| !line.starts_with("hash ="))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&manifest, without).unwrap();
+    let unhashed = said(
+        "standin/lockwright.toml",
+        &["--python", common::python().as_str()],
+    );
+    assert!(unhashed.contains("has no `hash`"), "{unhashed}");
 }

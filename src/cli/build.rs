@@ -14,7 +14,7 @@ use super::network_args::NetworkArgs;
 use super::{Failure, Global, Outcome, completions, outputs, print};
 use crate::component::{self, Change, Outcome as Built, RequestedComponent, Settings, Verdict};
 use crate::decide::manifest::{Document, FILE_NAME};
-use crate::files::tree::Precious;
+use crate::files::tree::{Precious, Record};
 use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::mirrors::Mirror;
 
@@ -29,6 +29,9 @@ pub struct ComponentArgs {
     /// The manifest
     #[arg(long, value_name = "FILE", default_value = FILE_NAME)]
     file: Utf8PathBuf,
+    /// The folder that paths in the manifest are relative to [default: its own]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<Utf8PathBuf>,
     /// Where the component goes; of several, the folder that each has one in [default: `out` beside
     /// the manifest]
     #[arg(long, short, value_name = "DIR")]
@@ -96,9 +99,13 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
-    let document = Document::open(&args.file)?;
+    let mut document = Document::open(&args.file)?;
+    if let Some(folder) = &args.folder {
+        document = document.within(super::absolute(folder)?);
+    }
     let store = args.network.store()?;
     let fetch = network(&args.network, &document)?;
+    args.build.take(&store)?;
     let mut settings = Settings {
         document: &document,
         store: &store,
@@ -112,6 +119,10 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
         },
         wanted: wanted(args, &document)?,
         clear: args.clear,
+        record: args
+            .out
+            .as_deref()
+            .map_or(Record::Beside, outputs::record_beside),
         precious: Precious::default(),
     };
     outputs::of_settings(&mut settings);

@@ -8,10 +8,12 @@ use clap::{Args, ValueEnum};
 use pep508_rs::PackageName;
 
 use super::Failure;
+use super::wheel::Given;
 use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::decide::manifest::Manifest;
 use crate::install::build::sandbox::Mode;
 use crate::install::build::{Anew, BuildOptions, lock_project};
+use crate::obtain::store::Store;
 
 /// The folder of a project's build lock, beside its lock, where nothing else is said.
 pub const FOLDER: &str = "build";
@@ -50,6 +52,10 @@ pub struct BuildArgs {
     /// Build this package in the project's own environment (repeatable)
     #[arg(long, value_name = "NAME")]
     no_build_isolation_package: Vec<PackageName>,
+    /// A folder with a wheel that `lockwright wheel` built: it is taken where the same would be built
+    /// (repeatable)
+    #[arg(long, value_name = "DIR")]
+    built: Vec<Utf8PathBuf>,
     /// Keep the folder of a build that failed
     #[arg(long)]
     keep_failed: bool,
@@ -156,6 +162,25 @@ impl BuildArgs {
         Ok(options)
     }
 
+    /// The wheels that were built before.
+    ///
+    /// # Errors
+    /// When a folder has none.
+    pub fn built(&self) -> Result<Vec<Given>, Failure> {
+        self.built
+            .iter()
+            .map(|folder| Given::read(folder))
+            .collect()
+    }
+
+    /// Puts the wheels that were built before in the store, where builds find them.
+    ///
+    /// # Errors
+    /// When a folder has none, or it cannot be kept.
+    pub fn take(&self, store: &Store) -> Result<(), Failure> {
+        self.built()?.iter().try_for_each(|given| given.keep(store))
+    }
+
     /// What they mean by themselves, whatever a lockwright.toml says.
     ///
     /// # Errors
@@ -184,6 +209,7 @@ impl BuildArgs {
         Ok(BuildOptions {
             root: Utf8PathBuf::new(),
             lock: lock.transpose()?,
+            answers: None,
             environment,
             changes: BTreeMap::new(),
             settings,

@@ -7,7 +7,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::diff_input::{Given, What};
+use super::export_nix::NixArgs;
 use super::lock_targets::{LockTargetArgs, Targets, whole};
+use super::network_args::NetworkArgs;
 use super::{Failure, Outcome, outputs, print};
 use crate::inspect::diff::facts::LockFacts;
 use crate::inspect::sbom::{Bill, Graph, cyclonedx, spdx};
@@ -23,7 +25,18 @@ pub struct ExportCommand {
 
 #[derive(Debug, Subcommand)]
 enum Export {
+    Nix(NixArgs),
     Sbom(SbomArgs),
+}
+
+impl ExportCommand {
+    /// Where it takes artifacts from, where it takes any.
+    pub(super) fn network(&self) -> Option<&NetworkArgs> {
+        match &self.what {
+            Export::Nix(args) => Some(&args.network),
+            Export::Sbom(_) => None,
+        }
+    }
 }
 
 /// Print a bill of materials, with digests, licences and dependencies
@@ -60,7 +73,13 @@ enum Form {
 
 /// Runs the command.
 pub fn run(command: &ExportCommand) -> Outcome {
-    let Export::Sbom(args) = &command.what;
+    match &command.what {
+        Export::Nix(args) => super::export_nix::run(args),
+        Export::Sbom(args) => sbom(args),
+    }
+}
+
+fn sbom(args: &SbomArgs) -> Outcome {
     let Given::Lock(given) = Given::open(&args.lock, false)? else {
         return Err(format!("{} has no lock", args.lock).into());
     };

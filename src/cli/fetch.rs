@@ -15,10 +15,13 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome, outputs, print};
+use crate::component::nix_graph::List;
 use crate::component::vendor::needs;
 use crate::component::{RequestedComponent, Settings};
 use crate::core::artifact::{Artifact, Location};
+use crate::core::foreign;
 use crate::core::progress::{self, Progress};
+use crate::decide::lock::is_file_name;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Document;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
@@ -26,7 +29,7 @@ use crate::decide::plan::{Install, PythonPlan};
 use crate::files::tree::{Precious, Record, Replace, Replaced, Tree, TreeOptions, TreePath};
 use crate::install::assemble::npm::prepare;
 use crate::install::assemble::npm::{fetch_commit, revision};
-use crate::obtain::fetch::{self, DownloadRequest, Summary, fetch, vendor};
+use crate::obtain::fetch::{self, DownloadRequest, FetchOptions, Summary, fetch, vendor};
 use crate::obtain::source::Revision;
 use crate::obtain::source::git::{self, GitTree};
 use crate::obtain::store::{Blob, Store};
@@ -37,8 +40,14 @@ use crate::transform::nix::nar;
 pub struct FetchArgs {
     /// Projects' folders, their locks, or a lockwright.toml: then all that its components need, and
     /// what building them needs
-    #[arg(default_value = ".")]
+    #[arg(
+        default_value = ".",
+        default_value_if("list", clap::builder::ArgPredicate::IsPresent, None)
+    )]
     paths: Vec<Utf8PathBuf>,
+    /// What a list of artifacts and commits names, as `export nix` writes one (repeatable)
+    #[arg(long, value_name = "FILE")]
+    list: Vec<Utf8PathBuf>,
     /// A folder in the place of a lockwright.toml's source (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     source: Vec<Named>,
@@ -131,6 +140,20 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         needed.extend(of_plan(plan));
         indexes.extend(project.settings.indexes);
     }
+    let git_options = FetchOptions {
+        mirrors: args.network.mirrors(Vec::new()),
+        ..args.network.options(&[])
+    };
+    for file in &args.list {
+        let text = foreign::read(file, foreign::TEXT)
+            .map_err(|error| format!("cannot read the list {file}: {error}"))?;
+        let list: List = serde_json::from_slice(&text)
+            .map_err(|error| format!("{file} is no list of artifacts: {error}"))?;
+        precious.add("the list", file);
+        let (artifacts, git) = of_list(&store, &git_options, list)?;
+        needed.extend(artifacts);
+        trees.extend(git);
+    }
     let mut options = args.network.options(&indexes);
     options.mirrors = args.network.mirrors(mirrors);
     options.allow_unhashed.extend(allow_unhashed);
@@ -146,29 +169,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         };
         all.take(&project.plan)?;
     }
-    let wants: Vec<DownloadRequest<'_>> = needed
-        .iter()
-        .map(|needed| DownloadRequest {
-            package: needed.package.clone(),
-            artifact: &needed.artifact,
-        })
-        .collect();
-    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
-    let progress = Progress::bytes("Fetching", 0);
-    let summary = fetch(&store, &wants, &options, &progress, &|index, blob| {
-        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = blobs.get_mut(index) {
-            *place = Some(blob);
-        }
-    });
-    progress.done();
-    let summary = summary?;
-    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let all: Vec<(&Needed, Blob)> = needed
-        .iter()
-        .zip(blobs)
-        .filter_map(|(needed, blob)| Some((needed, blob?)))
-        .collect();
+    let (summary, all) = bring(&store, &options, &needed)?;
 
     let vendored = match &args.vendor {
         None => None,
@@ -177,7 +178,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
             outputs::of_store(&mut precious, &store, &options);
             let how = TreeOptions {
                 replace: Replace::cleared(args.clear),
-                record: Record::Beside,
+                record: outputs::record_beside(&out),
                 precious,
             };
             let (hash, replaced) = write_vendor(&out, &all, &trees, how)?;
@@ -201,6 +202,84 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches artifacts; each with its bytes.
+fn bring<'n>(
+    store: &Store,
+    options: &FetchOptions,
+    needed: &'n [Needed],
+) -> Result<(Summary, Vec<(&'n Needed, Blob)>), Failure> {
+    let wants: Vec<DownloadRequest<'_>> = needed
+        .iter()
+        .map(|needed| DownloadRequest {
+            package: needed.package.clone(),
+            artifact: &needed.artifact,
+        })
+        .collect();
+    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
+    let progress = Progress::bytes("Fetching", 0);
+    let summary = fetch(store, &wants, options, &progress, &|index, blob| {
+        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = blobs.get_mut(index) {
+            *place = Some(blob);
+        }
+    });
+    progress.done();
+    let summary = summary?;
+    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let all = needed.iter().zip(blobs);
+    let all = all.filter_map(|(needed, blob)| Some((needed, blob?)));
+    Ok((summary, all.collect()))
+}
+
+/// What a list names: files to be fetched, and git trees, which are there.
+fn of_list(
+    store: &Store,
+    options: &FetchOptions,
+    list: List,
+) -> Result<(Vec<Needed>, Trees), Failure> {
+    let mut needed = Vec::new();
+    for artifact in list.artifacts {
+        if !is_file_name(&artifact.file_name) {
+            let name = artifact.file_name.escape_debug();
+            return Err(format!("the list has `{name}`, which is no file's name").into());
+        }
+        needed.push(Needed {
+            package: artifact.file_name.clone(),
+            version: String::new(),
+            artifact,
+        });
+    }
+    let mut trees = Trees::new();
+    for commit in list.commits {
+        let revision = Revision {
+            url: commit.url,
+            rev: commit.commit,
+            submodules: commit.submodules,
+        };
+        let tree = git::fetch(store, &revision, options)?;
+        trees.push((revision, tree));
+    }
+    Ok((needed, trees))
+}
+
+/// The NAR hash of the folder that `--vendor` would write of a list.
+///
+/// # Errors
+/// When something of it cannot be had.
+pub fn vendored_hash(store: &Store, options: &FetchOptions, list: List) -> Result<String, Failure> {
+    let (needed, trees) = of_list(store, options, list)?;
+    let (_, all) = bring(store, options, &needed)?;
+    let held = tempfile::Builder::new()
+        .prefix("lockwright-vendor-")
+        .tempdir()?;
+    let out = outputs::utf8(held.path())?.join("all");
+    let how = TreeOptions {
+        record: Record::Nowhere,
+        ..TreeOptions::default()
+    };
+    Ok(write_vendor(&out, &all, &trees, how)?.0)
 }
 
 /// What plans of npm's need: tarballs to be fetched, and commits, which are there then.
@@ -274,6 +353,7 @@ fn of_manifest(
             })
             .collect(),
         clear: false,
+        record: Record::Beside,
         precious: Precious::default(),
     };
     let needs = needs(&settings)?;

@@ -10,6 +10,7 @@ mod diff_contents;
 mod diff_input;
 mod elf;
 mod export;
+mod export_nix;
 mod fetch;
 mod hash;
 mod healing;
@@ -38,8 +39,10 @@ mod signals;
 mod store;
 mod sync;
 mod sync_node;
+mod sync_plan;
 mod table;
 mod verify;
+mod wheel;
 mod words;
 
 use std::error::Error;
@@ -137,6 +140,7 @@ enum Command {
     Restore(restore::RestoreArgs),
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
+    Wheel(Box<wheel::WheelArgs>),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -197,6 +201,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Restore(args) => restore::run(args),
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
+        Command::Wheel(args) => wheel::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Sandbox(args) => sandbox::run(args),
@@ -214,6 +219,8 @@ impl Command {
             Self::Build(args) => &args.network,
             Self::Fetch(args) => &args.network,
             Self::Image(args) => &args.lock.network,
+            Self::Wheel(args) => &args.network,
+            Self::Export(args) => args.network()?,
             Self::Diff(args) => &args.network,
             _ => return None,
         };

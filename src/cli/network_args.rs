@@ -101,8 +101,8 @@ pub struct NetworkArgs {
         value_delimiter = ' '
     )]
     mirror: Vec<Mirror>,
-    /// A folder of artifacts that is looked through before the network (repeatable)
-    #[arg(long, short = 'f', value_name = "DIR")]
+    /// A folder of artifacts that is looked through before the network, or one artifact (repeatable)
+    #[arg(long, short = 'f', value_name = "PATH")]
     find_links: Vec<Utf8PathBuf>,
     /// How many downloads run at once
     #[arg(

@@ -13,6 +13,7 @@ use crate::core::digest::Digest;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, NpmSelection, Omit};
+use crate::decide::target::Platform;
 use crate::decide::target::node::NodeTarget;
 use crate::files::tree::LinkMode;
 use crate::install::assemble::npm::scripts::OWN;
@@ -257,6 +258,48 @@ impl NodeArgs {
     /// The registry that was named.
     pub fn registry(&self) -> Option<&Url> {
         self.registry.as_ref()
+    }
+
+    /// The same for another platform.
+    #[must_use]
+    pub fn on(&self, platform: Platform) -> Self {
+        let target = NodeTarget::host().on(platform);
+        Self {
+            os: Some(target.os),
+            cpu: Some(target.cpu),
+            libc: target.libc,
+            ..self.clone()
+        }
+    }
+
+    /// The machine as flags, and what of the lock is wanted: for a call that does the same elsewhere.
+    pub fn flags(&self, npmrc: &Npmrc) -> Vec<String> {
+        let NodeTarget { os, cpu, libc, .. } = self.target_with(npmrc);
+        let libc = libc.map(|libc| format!("--libc={libc}"));
+        let mut flags = vec![format!("--os={os}"), format!("--cpu={cpu}")];
+        flags.extend(libc);
+        flags.extend(self.omit_with(npmrc).iter().map(|kind| match kind {
+            Omit::Dev => "--omit=dev".to_owned(),
+            Omit::Optional => "--omit=optional".to_owned(),
+            Omit::Peer => "--omit=peer".to_owned(),
+        }));
+        let of = |flag: &str, values: &[String]| -> Vec<String> {
+            values
+                .iter()
+                .map(|value| format!("{flag}={value}"))
+                .collect()
+        };
+        flags.extend(of("--workspace", &self.workspace));
+        flags.extend(of("--allow-scripts", &self.allow_scripts));
+        let node = self.node_version.iter();
+        flags.extend(node.map(|node| format!("--node-version={node}")));
+        for (given, flag) in [
+            (self.include_workspace_root, "--include-workspace-root"),
+            (self.no_hidden_lockfile, "--no-hidden-lockfile"),
+        ] {
+            flags.extend(given.then(|| flag.to_owned()));
+        }
+        flags
     }
 
     /// How files come from the store.

@@ -12,7 +12,7 @@ use crate::core::scratch::TempFile;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::{Document, Origin};
-use crate::files::tree::{Precious, Provenance, Replaced};
+use crate::files::tree::{Precious, Provenance, Record, Replaced};
 use crate::obtain::fetch;
 use crate::obtain::store::Store;
 
@@ -92,6 +92,16 @@ pub fn of_settings(settings: &mut Settings<'_>) {
         .map(|(name, path)| ("component", name, path));
     for (what, name, path) in sources.chain(given) {
         settings.precious.add(format!("the {what} {name}"), path);
+    }
+}
+
+/// Where what is noted of a tree is kept, of one whose every byte counts: beside it, but for what a Nix
+/// build puts in its store, where nothing lies beside an output.
+pub fn record_beside(out: &Utf8Path) -> Record {
+    let is_set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (is_set("NIX_BUILD_TOP"), is_set("NIX_STORE")) {
+        (Some(_), Some(store)) if out.starts_with(&store) => Record::Nowhere,
+        _ => Record::Beside,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::decide::plan::{Dev, Selection};
 use crate::decide::target::find::Search;
 use crate::decide::target::probe::Interpreter;
 use crate::decide::target::{Platform, PythonTarget};
+use crate::obtain::store::Store;
 
 use super::{Failure, completions};
 
@@ -358,13 +359,48 @@ impl TargetArgs {
         self.python.as_deref()
     }
 
+    /// The interpreter that was named, or else the first that there is, whatever the project.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn interpreter(&self, store: &Store) -> Result<Interpreter, Failure> {
+        if self.python_version.is_some() || self.python_platform.is_some() {
+            return Err(
+                "an interpreter is needed here: name it with --python, and leave \
+                        --python-version and --python-platform out"
+                    .into(),
+            );
+        }
+        let search = Search {
+            request: self.python.as_deref(),
+            project: None,
+            requires_python: None,
+            cache: Some(&store.root().join("interpreters")),
+        };
+        Ok(search.find()?)
+    }
+
     /// Finds the target: by name alone, or by asking an interpreter.
     ///
     /// # Errors
     /// When there is no interpreter that fits, or a version is none.
     pub fn choose(&self, lock: &UvLock, cache: Option<&Utf8Path>) -> Result<Chosen, Failure> {
+        self.choose_on(None, lock, cache)
+    }
+
+    /// [`Self::choose`], on another platform than the one that was named.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn choose_on(
+        &self,
+        platform: Option<Platform>,
+        lock: &UvLock,
+        cache: Option<&Utf8Path>,
+    ) -> Result<Chosen, Failure> {
+        let wanted = platform.or(self.python_platform);
         if let Some(version) = &self.python_version {
-            let platform = match self.python_platform {
+            let platform = match wanted {
                 Some(platform) => platform,
                 None => std::env::consts::ARCH
                     .parse::<String>()
@@ -384,7 +420,7 @@ impl TargetArgs {
             cache,
         };
         let interpreter = search.find()?;
-        let target = match self.python_platform {
+        let target = match wanted {
             Some(platform) => interpreter.target.on(platform)?,
             None => interpreter.target.clone(),
         };

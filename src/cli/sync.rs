@@ -1,7 +1,8 @@
 //! `lockwright sync`: fetch what a lock names, and assemble it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -15,7 +16,7 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Chosen, ElsewhereArgs, Project, SelectionArgs, TargetArgs, lock_of};
 use super::sync_node::{self, NodeSync};
-use super::{Failure, Global, Outcome, outputs, print};
+use super::{Failure, Global, Outcome, outputs, print, sync_plan};
 
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::paths;
@@ -31,6 +32,7 @@ use crate::install::assemble::python::{AssembleError, Assembled, Request, assemb
 use crate::install::build::{self, Anew, BuildError, Builder, lock_project};
 use crate::install::python::venv::Venv;
 use crate::install::python::{Layout, venv};
+use crate::obtain::fetch;
 use crate::obtain::store::{Look, Store};
 
 /// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
@@ -44,13 +46,13 @@ pub struct SyncArgs {
     /// A project's folder, its lock, or a script that has one (SCRIPT.py, with SCRIPT.py.lock beside
     /// it); of a folder that has both a uv.lock and a package-lock.json, the former
     #[arg(default_value = ".")]
-    path: Utf8PathBuf,
+    pub(super) path: Utf8PathBuf,
     #[command(flatten)]
     elsewhere: ElsewhereArgs,
     /// Where the environment goes [default: .venv beside the lock, SCRIPT.venv beside a script; env:
     /// UV_PROJECT_ENVIRONMENT, relative to the lock's folder]
     #[arg(long, short, value_name = "DIR")]
-    out: Option<Utf8PathBuf>,
+    pub(super) out: Option<Utf8PathBuf>,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -76,7 +78,7 @@ pub struct SyncArgs {
     strict: bool,
     /// Make an environment that can be moved: scripts find its interpreter beside themselves
     #[arg(long)]
-    relocatable: bool,
+    pub(super) relocatable: bool,
     /// What shells show while it is activated [default: the folder's name]
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
@@ -93,6 +95,10 @@ pub struct SyncArgs {
     /// Print a JSON report
     #[arg(long)]
     json: bool,
+    /// Place what a plan says, in the place of a lock: the JSON of `lockwright plan --json`, or of
+    /// `export nix`. Wheels that it has no artifact of come by --built
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "path")]
+    pub(super) plan: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
     #[command(flatten)]
@@ -159,6 +165,9 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         return sync_node::run(&args, global);
     }
     args.node.refuse(path)?;
+    if let Some(file) = &args.plan {
+        return sync_plan::run(args, file, global);
+    }
     match python(args, global) {
         Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {
             let lock = lock_of(path)?;
@@ -238,6 +247,7 @@ fn lacks_build_lock(error: &(dyn std::error::Error + 'static)) -> bool {
 fn python(args: &SyncArgs, global: &Global) -> Outcome {
     let start = Instant::now();
     let store = args.network.store()?;
+    args.build.take(&store)?;
     let dest = place_of(args)?;
     let anew = anew(args, |name| match name.parse::<PackageName>() {
         Ok(name) => name.to_string(),
@@ -278,14 +288,85 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     if let Some(file) = &building.lock {
         precious.add("the build lock", file);
     }
-    let made_from = made_from(args, &plan, &layout, &venv, &builder)?;
+    place(Work {
+        args,
+        global,
+        start,
+        store: &store,
+        looked,
+        may_be_current,
+        anew: &building.anew,
+        dest: &dest,
+        plan: &plan,
+        placed: &plan,
+        planned,
+        layout: &layout,
+        chosen: &chosen,
+        venv: &venv,
+        builder: Some(&builder),
+        keys: builder.keys(),
+        network: &network,
+        precious,
+    })
+}
+
+/// An environment to be made, all of it decided.
+pub(super) struct Work<'a> {
+    pub(super) args: &'a SyncArgs,
+    pub(super) global: &'a Global,
+    pub(super) start: Instant,
+    pub(super) store: &'a Store,
+    /// What was seen of the place.
+    pub(super) looked: Option<Look>,
+    pub(super) may_be_current: bool,
+    pub(super) anew: &'a Anew,
+    pub(super) dest: &'a Utf8Path,
+    /// What is asked for.
+    pub(super) plan: &'a PythonPlan,
+    /// The same, where wheels that were built before stand in for what is built.
+    pub(super) placed: &'a PythonPlan,
+    /// How long planning took.
+    pub(super) planned: Duration,
+    pub(super) layout: &'a Layout,
+    pub(super) chosen: &'a Chosen,
+    pub(super) venv: &'a Venv,
+    pub(super) builder: Option<&'a Builder<'a>>,
+    /// What built wheels are made of.
+    pub(super) keys: BTreeMap<String, Option<String>>,
+    pub(super) network: &'a fetch::FetchOptions,
+    pub(super) precious: Precious,
+}
+
+/// Makes the environment, where there is something to be done.
+pub(super) fn place(work: Work<'_>) -> Outcome {
+    let Work {
+        args,
+        global,
+        start,
+        store,
+        looked,
+        may_be_current,
+        anew,
+        dest,
+        plan,
+        placed,
+        planned,
+        layout,
+        chosen,
+        venv,
+        builder,
+        keys,
+        network,
+        precious,
+    } = work;
+    let made_from = made_from(args, plan, layout, venv, &keys)?;
     let packages: Vec<String> = plan
         .packages
         .iter()
         .map(crate::decide::plan::PlannedPackage::label)
         .collect();
     let mut report = Report {
-        environment: &dest,
+        environment: dest,
         target: &plan.target,
         changed: false,
         packages: &packages,
@@ -299,7 +380,7 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
         built_before: 0,
         collisions: &[],
     };
-    if may_be_current && is_current(&dest, (&store, looked), &made_from, global) {
+    if may_be_current && is_current(dest, (store, looked), &made_from, global) {
         return finish(args, global, &report, || {
             let packages = count(packages.len(), "package");
             format!("{dest} is as the lock has it: {packages}")
@@ -312,7 +393,7 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     }
 
     let tree = Tree::stage(
-        &dest,
+        dest,
         TreeOptions {
             replace: Replace::cleared(args.clear),
             precious,
@@ -322,18 +403,18 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     let replaced = tree.replaced().cloned();
     // No package may have its files in place of the environment's own.
     let own = tree.owner("the environment", u64::MAX);
-    venv::write(&tree, own, &layout, &chosen.target, &venv)?;
+    venv::write(&tree, own, layout, &chosen.target, venv)?;
     let done = assemble(
         &tree,
         &Request {
-            plan: &plan,
-            layout: &layout,
-            store: &store,
-            fetch: &network,
+            plan: placed,
+            layout,
+            store,
+            fetch: network,
             limits: args.limits.limits(),
             link: args.node.link(),
             strict: args.strict,
-            builder: Some(&builder),
+            builder,
         },
     )?;
     for collision in &done.collisions {
@@ -341,13 +422,7 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     }
     let compiling = Instant::now();
     if args.compile_bytecode {
-        compile(
-            &chosen,
-            &tree,
-            &layout,
-            (&store, &building.anew),
-            args.node.link(),
-        )?;
+        compile(chosen, &tree, layout, (store, anew), args.node.link())?;
     }
     let compiled = compiling.elapsed();
     let state = State {
@@ -431,7 +506,7 @@ fn finish(
 }
 
 /// The environment's own properties, and where its interpreter will be.
-fn venv_of(args: &SyncArgs, chosen: &Chosen) -> Result<Venv, Failure> {
+pub(super) fn venv_of(args: &SyncArgs, chosen: &Chosen) -> Result<Venv, Failure> {
     let target = &chosen.target;
     if target.platform.os == Os::Windows {
         return Err(
@@ -464,15 +539,19 @@ fn made_from(
     plan: &PythonPlan,
     layout: &Layout,
     venv: &Venv,
-    builder: &Builder<'_>,
+    keys: &BTreeMap<String, Option<String>>,
 ) -> Result<Digest, serde_json::Error> {
+    let mut plan = plan.clone();
+    for package in &mut plan.packages {
+        package.bare();
+    }
     let all = serde_json::json!({
         "lockwright": env!("CARGO_PKG_VERSION"),
         "plan": plan,
         "layout": format!("{layout:?}"),
         "venv": format!("{venv:?}"),
         "bytecode": args.compile_bytecode,
-        "builds": builder.keys(),
+        "builds": keys,
     });
     Ok(Digest::of(Algorithm::Sha256, &serde_json::to_vec(&all)?))
 }

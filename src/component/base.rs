@@ -141,10 +141,10 @@ fn import(
 }
 
 /// How a component's tree is staged.
-pub fn options(clear: bool, precious: Precious) -> TreeOptions {
+pub fn options(clear: bool, record: Record, precious: Precious) -> TreeOptions {
     TreeOptions {
         replace: Replace::cleared(clear),
-        record: Record::Beside,
+        record,
         precious,
     }
 }

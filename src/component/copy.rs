@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::component::base::options;
-    use crate::files::tree::Precious;
+    use crate::files::tree::{Precious, Record};
 
     #[test]
     fn what_no_source_has_stays_out_and_modes_are_the_same_everywhere() {
@@ -224,7 +224,7 @@ mod tests {
         };
         let tree = Tree::stage(
             &from.with_file_name("out"),
-            options(false, Precious::default()),
+            options(false, Record::Beside, Precious::default()),
         )
         .unwrap();
         let owner = tree.owner("x", 1);
@@ -249,7 +249,7 @@ mod tests {
         std::os::unix::fs::symlink("../../etc/passwd", from.join("x")).unwrap();
         let tree = Tree::stage(
             &from.with_file_name("out"),
-            options(false, Precious::default()),
+            options(false, Record::Beside, Precious::default()),
         )
         .unwrap();
         let owner = tree.owner("x", 1);

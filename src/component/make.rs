@@ -15,7 +15,7 @@ use super::{
 };
 use crate::core::walk::walk;
 use crate::decide::manifest;
-use crate::files::tree::Tree;
+use crate::files::tree::{Record as Noted, Tree};
 use crate::install::python::installed::{self, Line};
 use crate::transform::nix::nar;
 use crate::transform::nix::reference::Search;
@@ -36,7 +36,11 @@ pub fn make(
 ) -> Result<Record, ComponentError> {
     let component = context.component;
     let settings = context.settings;
-    let options = base::options(settings.clear, settings.precious.clone());
+    // One that is only needed is found again by what is noted of it.
+    let noted = settings
+        .wanted(context.name)
+        .map_or(Noted::Beside, |_| settings.record);
+    let options = base::options(settings.clear, noted, settings.precious.clone());
     let tree = Tree::stage(out, options).map_err(context.failed("", "staging"))?;
     let replaced = tree.replaced().cloned();
     let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
@@ -106,7 +110,9 @@ pub fn make(
         eprintln!("{}: {placed} is new, and replaces {replaced}", context.name);
     }
     set_mode(&placed, mode);
-    record.write(&placed)?;
+    if noted == Noted::Beside {
+        record.write(&placed)?;
+    }
     Ok(record)
 }
 

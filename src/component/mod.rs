@@ -23,12 +23,14 @@ mod draft;
 mod edits;
 mod elf;
 mod error;
+pub mod export;
 mod image;
 mod ingredients;
 mod keep;
 mod links;
 mod make;
 mod mapping;
+pub mod nix_graph;
 mod node;
 mod patch;
 mod places;
@@ -51,7 +53,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::decide::manifest::Document;
-use crate::files::tree::Precious;
+use crate::files::tree::{self, Precious};
 use crate::install::build;
 use crate::obtain::fetch;
 use crate::obtain::store::Store;
@@ -83,6 +85,8 @@ pub struct Settings<'a> {
     pub wanted: Vec<RequestedComponent>,
     /// Replace an environment at a place, whoever made it.
     pub clear: bool,
+    /// Where what is noted of a tree that was asked for is kept.
+    pub record: tree::Record,
     /// What no component may replace.
     pub precious: Precious,
 }

@@ -11,9 +11,8 @@ use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Node;
 use crate::decide::plan::npm::{NpmPlan, NpmSelection, NpmSource, Omit};
+use crate::decide::target::Platform;
 use crate::decide::target::node::NodeTarget;
-use crate::decide::target::platform::Arch;
-use crate::decide::target::{Os, Platform};
 use crate::files::archive::Limits;
 use crate::files::tree::{LinkMode, Tree, TreePath};
 use crate::install::assemble::npm::scripts::names_own;
@@ -25,7 +24,7 @@ const PHASE: &str = "node";
 
 /// A planned `node_modules`.
 pub struct PreparedNode {
-    lock: NpmLock,
+    pub(super) lock: NpmLock,
     npmrc: Npmrc,
     /// What goes where.
     pub(super) plan: NpmPlan,
@@ -157,25 +156,7 @@ fn target(context: &Context<'_>) -> Result<NodeTarget, Cause> {
                 .map_err(|error: crate::decide::target::PlatformError| {
                     Cause::Said(error.to_string())
                 })?;
-        let (os, libc) = match platform.os {
-            Os::Manylinux(..) => ("linux", Some("glibc")),
-            Os::Musllinux(..) => ("linux", Some("musl")),
-            Os::Macos(..) => ("darwin", None),
-            Os::Windows => ("win32", None),
-        };
-        os.clone_into(&mut target.os);
-        target.libc = libc.map(str::to_owned);
-        let cpu = match platform.arch {
-            Arch::X86_64 => "x64",
-            Arch::Aarch64 => "arm64",
-            Arch::X86 => "ia32",
-            Arch::Armv6l | Arch::Armv7l => "arm",
-            Arch::Ppc64 | Arch::Ppc64le => "ppc64",
-            Arch::S390x => "s390x",
-            Arch::Riscv64 => "riscv64",
-            Arch::Loongarch64 => "loong64",
-        };
-        cpu.clone_into(&mut target.cpu);
+        target = target.on(platform);
     }
     if let Some(node) = &wanted.node {
         target.node = Some(node.trim_start_matches('v').to_owned());

@@ -273,7 +273,9 @@ fn digest(context: &Context<'_>, template: &Parsed) -> Result<Option<String>, Co
 
 /// Where Nix keeps what it builds.
 pub(super) fn nix_store() -> String {
-    std::env::var("NIX_STORE_DIR").unwrap_or_else(|_| "/nix/store".into())
+    // The first is what people set, the second what a build is told.
+    let said = std::env::var("NIX_STORE_DIR").or_else(|_| std::env::var("NIX_STORE"));
+    said.unwrap_or_else(|_| "/nix/store".into())
 }
 
 /// The digest of a file or folder outside of everything that is known by one.

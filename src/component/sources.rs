@@ -251,7 +251,7 @@ impl<'a> Sources<'a> {
     }
 
     /// What has no digest of its own is held against the source's hash when it is unpacked.
-    fn download(&self, name: &str, download: &UrlSource) -> Result<Blob, Cause> {
+    pub(super) fn download(&self, name: &str, download: &UrlSource) -> Result<Blob, Cause> {
         let artifact = artifact(name, download);
         let package = wanted_as(name);
         let mut options = self.settings.fetch.clone();

@@ -25,8 +25,8 @@ const PHASE: &str = "workspace";
 pub struct WorkspaceMember {
     name: String,
     version: String,
-    folder: Utf8PathBuf,
-    pieces: Vec<Piece>,
+    pub(super) folder: Utf8PathBuf,
+    pub(super) pieces: Vec<Piece>,
     project: Table,
 }
 

@@ -1,13 +1,13 @@
 //! An artifact: one file that a lockfile names, where it is had from and what its bytes must be.
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::core::digest::Digest;
 
 /// A wheel, sdist, npm tarball or other archive, as the lock names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// Last part of its location: what it is called in messages and in a vendored folder.
     pub file_name: String,
@@ -21,7 +21,7 @@ pub struct Artifact {
 }
 
 /// Where an artifact is had from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Location {
     /// Over the network, mirrors applied when it is fetched.

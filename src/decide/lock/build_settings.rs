@@ -10,7 +10,7 @@ use pep508_rs::PackageName;
 use serde::{Deserialize, Serialize};
 
 /// How sources are built, by `[tool.uv]` or the command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct BuildSettings {
     /// `extra-build-dependencies`: what a package needs besides what it says.
@@ -35,7 +35,7 @@ pub struct BuildSettings {
 }
 
 /// An entry of `extra-build-dependencies`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ExtraDependency {
     /// A requirement.

@@ -14,6 +14,7 @@ pub struct Document {
     /// What it says.
     pub manifest: Manifest,
     text: String,
+    folder: Option<Utf8PathBuf>,
 }
 
 impl Document {
@@ -32,12 +33,28 @@ impl Document {
             manifest: Manifest::parse(&text, &file)?,
             file,
             text,
+            folder: None,
         })
+    }
+
+    /// The same, with paths in it relative to another folder than its own.
+    #[must_use]
+    pub fn within(self, folder: Utf8PathBuf) -> Self {
+        Self {
+            folder: Some(folder),
+            ..self
+        }
     }
 
     /// The folder that paths in it are relative to.
     pub fn folder(&self) -> &Utf8Path {
-        self.file.parent().unwrap_or(Utf8Path::new("/"))
+        let own = self.file.parent().unwrap_or(Utf8Path::new("/"));
+        self.folder.as_deref().unwrap_or(own)
+    }
+
+    /// The file as it is written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Where a component says something: `said` is its text, as it is written there.

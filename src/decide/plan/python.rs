@@ -7,11 +7,13 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::Version;
 use pep508_rs::PackageName;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::select::{SelectError, Selection, select};
 use crate::core::artifact::{Artifact, Location};
+use crate::core::paths::{normal, way};
+use crate::decide::lock::is_file_name;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::{
     FileLocation, GitSource, Package, PackageSource, SourceFile, UvLock, WheelFile,
@@ -19,7 +21,7 @@ use crate::decide::lock::uv::{
 use crate::decide::target::{PythonTarget, find::satisfies};
 
 /// What is placed, in order of name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PythonPlan {
     /// The target, as `CPython 3.14.2 on x86_64-manylinux_2_28`.
     pub target: String,
@@ -30,7 +32,7 @@ pub struct PythonPlan {
 }
 
 /// One package and how it is had.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedPackage {
     /// Its name.
     pub name: PackageName,
@@ -47,6 +49,60 @@ pub struct PlannedPackage {
 }
 
 impl PlannedPackage {
+    /// Forgets what its bytes do not follow from: why it was chosen, and where an artifact that has a
+    /// digest is had from.
+    pub fn bare(&mut self) {
+        self.required_by.clear();
+        self.reason.clear();
+        if let Install::Wheel { artifact } | Install::Sdist { artifact, .. } = &mut self.install
+            && artifact.digest.is_some()
+        {
+            artifact.location = Location::Path(Utf8PathBuf::new());
+        }
+    }
+
+    /// Forgets where on this machine it is: what is at a path is said to be there as seen from
+    /// `folder`, and that folder to be `/build/project`.
+    pub fn displace(&mut self, folder: &Utf8Path) {
+        let path = match &mut self.install {
+            Install::Wheel { artifact } | Install::Sdist { artifact, .. } => {
+                match &mut artifact.location {
+                    Location::Path(path) => path,
+                    Location::Url(_) => return,
+                }
+            }
+            Install::Directory { path, .. } => path,
+            Install::Git { .. } => return,
+        };
+        *path = match way(folder, path) {
+            way if way.as_str().is_empty() => Utf8PathBuf::from("."),
+            way => way,
+        };
+        if let Some(direct) = &mut self.direct_url {
+            let seen = normal(&Utf8Path::new("/build/project").join(&*path));
+            direct.url = file_url(&seen);
+        }
+    }
+
+    /// What a lock's reader holds of each, of one that was read from elsewhere.
+    ///
+    /// # Errors
+    /// When its artifact is named as no file is.
+    pub fn check(&self) -> Result<(), String> {
+        match &self.install {
+            Install::Wheel { artifact } | Install::Sdist { artifact, .. }
+                if !is_file_name(&artifact.file_name) =>
+            {
+                let name = artifact.file_name.escape_debug();
+                Err(format!(
+                    "{} comes as `{name}`, which is no file's name",
+                    self.label()
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Name and version, for messages.
     pub fn label(&self) -> String {
         match &self.version {
@@ -57,7 +113,7 @@ impl PlannedPackage {
 }
 
 /// How a package is had.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Install {
     /// A wheel is fetched and unpacked.
@@ -89,7 +145,7 @@ pub enum Install {
 }
 
 /// Why a package is built although wheels are the rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildReason {
     /// The lock has no wheel of it.
@@ -101,29 +157,29 @@ pub enum BuildReason {
 }
 
 /// `direct_url.json` (PEP 610), as uv writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectUrl {
     url: String,
     #[serde(flatten)]
     info: DirectInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     subdirectory: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum DirectInfo {
     #[serde(rename = "archive_info")]
     Archive {},
     #[serde(rename = "vcs_info")]
     Vcs {
-        vcs: &'static str,
+        vcs: String,
         commit_id: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         requested_revision: Option<String>,
     },
     #[serde(rename = "dir_info")]
     Dir {
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         editable: bool,
     },
 }
@@ -298,6 +354,16 @@ impl PythonPlan {
         })
     }
 
+    /// Reads a plan that was written as JSON, by `lockwright plan --json` or `export nix`.
+    ///
+    /// # Errors
+    /// When it is none, or names a file as no file is named.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let plan: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        plan.packages.iter().try_for_each(PlannedPackage::check)?;
+        Ok(plan)
+    }
+
     /// Every artifact that must be fetched, with its package's name.
     pub fn artifacts(&self) -> impl Iterator<Item = (&PackageName, &Artifact)> {
         self.packages
@@ -340,6 +406,10 @@ fn check_target(lock: &UvLock, target: &PythonTarget) -> Result<(), PlanError> {
         });
     }
     Ok(())
+}
+
+fn file_url(path: &Utf8Path) -> String {
+    Url::from_file_path(path).map_or_else(|()| format!("file://{path}"), String::from)
 }
 
 fn shown(version: Option<&Version>) -> String {
@@ -536,9 +606,6 @@ impl Chooser<'_> {
     }
 
     fn direct_url(&self, install: &Install) -> Option<DirectUrl> {
-        let file_url = |path: &Utf8Path| {
-            Url::from_file_path(path).map_or_else(|()| format!("file://{path}"), String::from)
-        };
         match (&self.package.source, install) {
             (PackageSource::Registry(_), _) => None,
             (PackageSource::Url { url, subdirectory }, _) => Some(DirectUrl {
@@ -549,7 +616,7 @@ impl Chooser<'_> {
             (PackageSource::Git(git), _) => Some(DirectUrl {
                 url: git.url.to_string(),
                 info: DirectInfo::Vcs {
-                    vcs: "git",
+                    vcs: "git".to_owned(),
                     commit_id: git.commit.clone(),
                     requested_revision: git.reference.as_ref().map(|(_, value)| value.clone()),
                 },

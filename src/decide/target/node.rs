@@ -6,6 +6,9 @@ use std::process::Command;
 use node_semver::{Range, Version};
 use serde::Serialize;
 
+use super::platform::Arch;
+use super::{Os, Platform};
+
 /// The npm whose trees ours are equal to, for `engines.npm`.
 const NPM: &str = "11.17.0";
 
@@ -23,6 +26,33 @@ pub struct NodeTarget {
 }
 
 impl NodeTarget {
+    /// The same on another platform.
+    #[must_use]
+    pub fn on(self, platform: Platform) -> Self {
+        let (os, libc) = match platform.os {
+            Os::Manylinux(..) => ("linux", Some("glibc")),
+            Os::Musllinux(..) => ("linux", Some("musl")),
+            Os::Macos(..) => ("darwin", None),
+            Os::Windows => ("win32", None),
+        };
+        let cpu = match platform.arch {
+            Arch::X86_64 => "x64",
+            Arch::Aarch64 => "arm64",
+            Arch::X86 => "ia32",
+            Arch::Armv6l | Arch::Armv7l => "arm",
+            Arch::Ppc64 | Arch::Ppc64le => "ppc64",
+            Arch::S390x => "s390x",
+            Arch::Riscv64 => "riscv64",
+            Arch::Loongarch64 => "loong64",
+        };
+        Self {
+            os: os.to_owned(),
+            cpu: cpu.to_owned(),
+            libc: libc.map(str::to_owned),
+            node: self.node,
+        }
+    }
+
     /// This machine, with the node on PATH.
     pub fn host() -> Self {
         let os = match std::env::consts::OS {

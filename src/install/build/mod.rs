@@ -28,6 +28,7 @@ mod folder;
 mod hook;
 mod inputs;
 pub mod lock_project;
+pub mod order;
 mod plain;
 mod project;
 mod recipe;
@@ -105,6 +106,8 @@ pub struct BuildOptions {
     pub root: Utf8PathBuf,
     /// The lock with the build requirements.
     pub lock: Option<Utf8PathBuf>,
+    /// What the build lock was asked before, elsewhere: see [`order`].
+    pub answers: Option<BTreeMap<PackageName, order::Answer>>,
     /// Environment variables, by package.
     pub environment: BTreeMap<PackageName, BTreeMap<String, String>>,
     /// What builds are given beside their sources, by package.

@@ -4,11 +4,15 @@
 //! none, what the lock's project itself depends on. A package that uv is told to build without
 //! isolation has what the environment has.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use serde::{Deserialize, Serialize};
 
 use super::BuildOptions;
 use super::error::BuildError;
+use super::order::Answer;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
@@ -16,7 +20,8 @@ use crate::decide::plan::{PlanError, PlannedPackage, PythonPlan, SelectError, Se
 use crate::decide::target::PythonTarget;
 
 /// Where the build requirements of a package come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Scope {
     /// Its group in the build lock.
     Group(Utf8PathBuf, ExtraName),
@@ -37,6 +42,8 @@ pub(super) struct Requirements<'a> {
     plan: &'a PythonPlan,
     selection: Selection,
     settings: BuildSettings,
+    /// What a lock was asked before, elsewhere: then none is asked here.
+    answers: Option<&'a BTreeMap<PackageName, Answer>>,
 }
 
 impl<'a> Requirements<'a> {
@@ -63,7 +70,15 @@ impl<'a> Requirements<'a> {
                 ..Selection::default()
             },
             settings,
+            answers: None,
         })
+    }
+
+    /// The same, with answers that were had before.
+    #[must_use]
+    pub(super) fn with(mut self, answers: Option<&'a BTreeMap<PackageName, Answer>>) -> Self {
+        self.answers = answers;
+        self
     }
 
     /// uv's settings.
@@ -76,6 +91,14 @@ impl<'a> Requirements<'a> {
         &self,
         package: &PlannedPackage,
     ) -> Result<(Scope, Vec<PlannedPackage>), BuildError> {
+        if let Some(answers) = self.answers {
+            let answer = answers.get(&package.name);
+            let answer = answer.ok_or_else(|| BuildError::Project {
+                package: package.label(),
+                reason: "what it is built with is not among what was ordered".into(),
+            })?;
+            return Ok((answer.scope.clone(), answer.packages.clone()));
+        }
         if !self.settings.is_isolated(&package.name) {
             let others = self.plan.packages.iter();
             let others = others.filter(|other| self.settings.is_isolated(&other.name));
@@ -122,6 +145,10 @@ impl<'a> Requirements<'a> {
 
     /// What uv's `extra-build-dependencies` add to what a source says of itself.
     pub(super) fn extra(&self, package: &PackageName) -> Vec<String> {
+        if let Some(answers) = self.answers {
+            let answer = answers.get(package);
+            return answer.map_or_else(Vec::new, |answer| answer.extra.clone());
+        }
         let extra = self.settings.extra_build_dependencies.get(package);
         let text = |(requirement, is_matched): (&str, bool)| {
             let name = requirement.parse::<Requirement<VerbatimUrl>>().ok();

@@ -41,7 +41,8 @@ impl<'a> RecipeResolver<'a> {
             request.plan,
             request.settings.build.clone().under(&options.settings),
             no_binary.cloned().collect(),
-        )?;
+        )?
+        .with(options.answers.as_ref());
         let hook = match &options.hook {
             Some(command) => Hook::Command(command.clone()),
             None => Hook::Pep517,

@@ -1,4 +1,4 @@
-//! What this machine has of an artifact outside the store: `--find-links` folders, and files that
+//! What this machine has of an artifact outside the store: `--find-links` folders and files, and files that
 //! the lock or a `file:` mirror names. It is verified on its way into the store like anything else.
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,7 +22,11 @@ pub(super) enum Found {
 /// Fails where a folder is not there: what is missing from it would be told as missing otherwise.
 pub(super) fn check_folders(folders: &[Utf8PathBuf]) -> Result<(), FetchError> {
     for folder in folders {
-        std::fs::read_dir(folder).map_err(|source| FetchError::FindLinks {
+        let is_there = match folder.is_file() {
+            true => Ok(()),
+            false => std::fs::read_dir(folder).map(|_| ()),
+        };
+        is_there.map_err(|source| FetchError::FindLinks {
             folder: folder.clone(),
             source,
         })?;
@@ -107,11 +111,15 @@ fn candidates(folders: &[Utf8PathBuf], request: &DownloadRequest<'_>) -> Vec<Utf
         (artifact.digest.as_ref()).map(|digest| vendor::long_name(digest, &artifact.file_name)),
     );
     names.push(artifact.file_name.clone());
-    folders
-        .iter()
-        .flat_map(|folder| names.iter().map(|name| folder.join(name)))
-        .filter(|path| path.is_file())
-        .collect()
+    let in_nix = format!("-{}", vendor::nix_name(&artifact.file_name));
+    let candidates = folders.iter().flat_map(|place| {
+        let last = place.file_name().unwrap_or_default();
+        // One that is a file itself is called as the artifact is, or as a Nix store calls it.
+        let is_it = last == artifact.file_name || last.ends_with(&in_nix);
+        let inside = names.iter().map(|name| place.join(name));
+        is_it.then(|| place.clone()).into_iter().chain(inside)
+    });
+    candidates.filter(|path| path.is_file()).collect()
 }
 
 fn take(store: &Store, request: &DownloadRequest<'_>, path: &Utf8Path) -> Result<Blob, StoreError> {

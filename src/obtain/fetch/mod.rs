@@ -48,7 +48,7 @@ pub struct FetchOptions {
     pub offline: bool,
     /// What is asked instead.
     pub mirrors: Mirrors,
-    /// Folders that are looked through before the network.
+    /// Folders that are looked through before the network, and single artifacts.
     pub find_links: Vec<Utf8PathBuf>,
     /// How many downloads run at once.
     pub concurrency: usize,

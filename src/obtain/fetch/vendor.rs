@@ -40,6 +40,22 @@ pub(super) fn long_name(digest: &Digest, file_name: &str) -> String {
     format!("{}-{file_name}", hex.get(..16).unwrap_or(&hex))
 }
 
+/// What an artifact is called in a Nix store, behind the digest: of its own name, the characters that
+/// may stand there.
+pub fn nix_name(file_name: &str) -> String {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
+    let fit: Vec<char> = file_name
+        .chars()
+        .map(|c| if is_fit(c) { c } else { '-' })
+        .collect();
+    // Endings tell more than beginnings; 211 characters are allowed, the digest not counted.
+    let name: String = fit.iter().skip(fit.len().saturating_sub(180)).collect();
+    match name.starts_with('.') || name.is_empty() {
+        true => format!("-{name}"),
+        false => name,
+    }
+}
+
 /// Whether a name from a lock is the name of a file in a folder, and nothing else.
 pub(super) fn is_plain(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0'])

@@ -168,12 +168,12 @@ impl Store {
         }
     }
 
-    /// Where the store is when nobody says: `$LOCKWRIGHT_STORE`, `$XDG_CACHE_HOME/lockwright` or
-    /// `~/.cache/lockwright`. Variables that are empty, and an XDG folder that is not absolute,
+    /// Where the store is when nobody says: `$LOCKWRIGHT_STORE`; in a Nix build, that build's own
+    /// folder; `$XDG_CACHE_HOME/lockwright` or `~/.cache/lockwright`. Variables that are empty, and an XDG folder that is not absolute,
     /// count as unset.
     ///
     /// # Errors
-    /// When none of the three, nor `HOME`, is set.
+    /// When none of them, nor `HOME`, is set.
     pub fn default_root() -> Result<Utf8PathBuf, StoreError> {
         root_from(|name| std::env::var(name).ok())
     }
@@ -251,6 +251,10 @@ fn root_from(variable: impl Fn(&str) -> Option<String>) -> Result<Utf8PathBuf, S
     let set = |name| variable(name).filter(|value| !value.is_empty());
     if let Some(root) = set("LOCKWRIGHT_STORE") {
         return Ok(root.into());
+    }
+    // A Nix build has a folder of its own, and no home; a shell in the like has one.
+    if let (Some(top), None) = (set("NIX_BUILD_TOP"), set("IN_NIX_SHELL")) {
+        return Ok(Utf8PathBuf::from(top).join("lockwright"));
     }
     if let Some(cache) = set("XDG_CACHE_HOME").map(Utf8PathBuf::from)
         && cache.is_absolute()

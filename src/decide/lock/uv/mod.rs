@@ -12,7 +12,7 @@ use std::fmt;
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 use url::Url;
 
@@ -242,7 +242,7 @@ pub enum PackageSource {
 }
 
 /// A git repository at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GitSource {
     /// The repository's URL, without query and fragment.
     pub url: Url,

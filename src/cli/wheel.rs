@@ -1,0 +1,213 @@
+//! `lockwright wheel`: one wheel that an exported graph orders.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::build::{Named, folders};
+use super::build_args::BuildArgs;
+use super::network_args::NetworkArgs;
+use super::python_args::TargetArgs;
+use super::{Failure, Global, Outcome, outputs, print};
+use crate::core::digest::Digest;
+use crate::core::foreign;
+use crate::core::progress::Progress;
+use crate::decide::lock::is_file_name;
+use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::plan::PythonPlan;
+use crate::files::tree::{Precious, Replace, Tree, TreeOptions, TreePath};
+use crate::install::build::order::Order;
+use crate::install::build::{self, Builder};
+use crate::obtain::fetch::fetch;
+use crate::obtain::store::Store;
+
+/// What stands beside a wheel, so that it is found again by what it was made of.
+const BESIDE: &str = "built.json";
+
+/// Build one wheel, as `export nix` orders it: for the derivation of that wheel
+///
+/// The folder has the wheel and a file that says what it was made of, and is given to whoever needs the
+/// wheel with --built.
+#[derive(Debug, Args)]
+pub struct WheelArgs {
+    /// What is built, and with what: a file that `export nix` has written
+    #[arg(value_name = "ORDER")]
+    order: Utf8PathBuf,
+    /// The folder for the wheel
+    #[arg(long, short, value_name = "DIR")]
+    out: Utf8PathBuf,
+    /// A folder in the place of one that the order names (repeatable)
+    #[arg(long, value_name = "NAME=PATH")]
+    source: Vec<Named>,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// A wheel that was built, and what it was made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Given {
+    /// The package, as its plan names it: `gssapi 1.9.0`.
+    pub package: String,
+    /// The key of its recipe.
+    pub key: Digest,
+    /// What the wheel is called.
+    pub file_name: String,
+    /// Its bytes.
+    pub digest: Digest,
+    /// The folder that it is in.
+    #[serde(skip)]
+    pub folder: Utf8PathBuf,
+}
+
+impl Given {
+    /// What a folder of `--built` has.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn read(folder: &Utf8Path) -> Result<Self, Failure> {
+        let file = folder.join(BESIDE);
+        let no = |why: String| {
+            format!(
+                "{file} does not say which wheel was built: {why}; `lockwright wheel` writes such a folder"
+            )
+        };
+        let bytes = foreign::read(&file, foreign::TEXT).map_err(|error| no(error.to_string()))?;
+        let mut given: Self =
+            serde_json::from_slice(&bytes).map_err(|error| no(error.to_string()))?;
+        if !is_file_name(&given.file_name) {
+            return Err(no("it names a file as no file is named".into()).into());
+        }
+        folder.clone_into(&mut given.folder);
+        Ok(given)
+    }
+
+    /// Puts it in the store, under what it was made of.
+    ///
+    /// # Errors
+    /// When it is not what it is said to be, or cannot be kept.
+    pub fn keep(&self, store: &Store) -> Result<(), Failure> {
+        let wheel = self.path();
+        let made_by = format!("{} of {}", self.package, self.folder);
+        let (_, blob) = store.insert_built(&self.key, &self.file_name, &wheel, &made_by)?;
+        match blob.digest == self.digest {
+            true => Ok(()),
+            false => {
+                store.forget_built(&self.key);
+                Err(
+                    format!("{wheel} is not the wheel that was built: its digest is another")
+                        .into(),
+                )
+            }
+        }
+    }
+
+    /// The wheel.
+    pub fn path(&self) -> Utf8PathBuf {
+        self.folder.join(&self.file_name)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &WheelArgs, global: &Global) -> Outcome {
+    let store = args.network.store()?;
+    let out = super::absolute(&args.out)?;
+    let text = foreign::read(&args.order, foreign::TEXT)
+        .map_err(|error| format!("cannot read {}: {error}", args.order))?;
+    let mut order =
+        Order::read(&text).map_err(|why| format!("{} is no order: {why}", args.order))?;
+    let folders = folders(&args.source)?;
+    let order_file = &args.order;
+    order.folders(|named| {
+        let other = folders.get(named.as_str());
+        let other = other.cloned().ok_or_else(|| {
+            format!("{order_file} has a package in the folder {named}: say where that is, with --source {named}=PATH")
+        });
+        other.map_err(Failure::from)
+    })?;
+    let mut options = args.build.own()?;
+    options.quiet = global.quiet;
+    options.answers = Some(order.answers.clone());
+    options.hook.clone_from(&order.hook);
+    options.environment.clone_from(&order.environment);
+    args.build.take(&store)?;
+    let interpreter = args.target.interpreter(&store)?;
+    let settings = ProjectSettings {
+        build: order.settings.clone(),
+        ..ProjectSettings::default()
+    };
+    let plan = PythonPlan {
+        target: interpreter.target.to_string(),
+        site_packages: interpreter.target.site_packages(),
+        packages: vec![order.package.clone()],
+    };
+    let network = args.network.options(&[]);
+    let builder = Builder::new(build::Request {
+        plan: &plan,
+        settings: &settings,
+        no_binary: &[],
+        interpreter: Some(&interpreter),
+        store: &store,
+        fetch: &network,
+        options: &options,
+    })?;
+    let wants = builder.downloads();
+    let progress = Progress::bytes("Fetching", 0);
+    let fetched = fetch(&store, &wants, &network, &progress, &|index, blob| {
+        if let Some(want) = wants.get(index) {
+            builder.arrived(want.artifact, blob);
+        }
+    });
+    builder.all_arrived(fetched.is_ok());
+    progress.done();
+    fetched?;
+    let built = Mutex::new(None);
+    let progress = Progress::items("Building", 1);
+    let done = builder.run(&progress, &|_, wheel| {
+        *built
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(wheel);
+    });
+    progress.done();
+    done?;
+    let built = built
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let package = order.package.label();
+    let key = builder.keys().remove(&package).flatten();
+    let (Some(wheel), Some(key)) = (built, key) else {
+        return Err(format!("{package} was not built: something of it has no digest").into());
+    };
+    let given = Given {
+        package,
+        key: key.parse()?,
+        file_name: wheel.file_name.clone(),
+        digest: wheel.blob.digest.clone(),
+        folder: out.clone(),
+    };
+    let mut precious = Precious::default();
+    precious.add("the order", &args.order);
+    outputs::of_store(&mut precious, &store, &network);
+    let tree = Tree::stage(
+        &out,
+        TreeOptions {
+            replace: Replace::cleared(false),
+            record: outputs::record_beside(&out),
+            precious,
+        },
+    )?;
+    let owner = tree.owner(&given.package, 0);
+    let bytes = wheel.blob.verified()?;
+    tree.file(owner, &TreePath::new(&given.file_name)?, 0o644, &bytes)?;
+    let text = format!("{}\n", serde_json::to_string_pretty(&given)?);
+    tree.file(owner, &TreePath::new(BESIDE)?, 0o644, text.as_bytes())?;
+    tree.finish().commit()?;
+    print(&format!("{}\n", given.path()))?;
+    Ok(ExitCode::SUCCESS)
+}
