@@ -45,35 +45,26 @@ let
     readFile
     ;
 
-  inherit
-    (import ./call.nix {
+  common =
+    mirrors:
+    import ./common.nix {
       inherit
+        fetchurl
         lockwright
+        mirrors
         path
         stdenv
         system
         ;
-    })
-    call
-    impureEnvVars
-    ;
+    };
+
+  inherit (common { }) call impureEnvVars interpreter;
 
   # `--flag NAME=VALUE` for each of a set.
   each = flag: set: concatMap (name: [ flag "${name}=${toString set.${name}}" ]) (attrNames set);
 
-  # The interpreter, or its package.
-  interpreter =
-    python:
-    if python == null then
-      [ ]
-    else
-      [
-        "--python"
-        (if builtins.isAttrs python then python.interpreter or "${python}/bin/python3" else toString python)
-      ];
-
   # What all calls say.
-  common =
+  said =
     {
       sources ? { },
       mirrors ? { },
@@ -81,7 +72,7 @@ let
       arguments ? [ ],
       ...
     }:
-    each "--source" sources ++ each "--mirror" mirrors ++ interpreter python ++ arguments;
+    each "--source" sources ++ (common mirrors).mirrorFlags ++ interpreter python ++ arguments;
 
   file =
     {
@@ -102,7 +93,7 @@ let
       (placeholder "out")
     ]
     ++ each "--component" (args.components or { })
-    ++ common args;
+    ++ said args;
 
   fixed = hash: {
     inherit impureEnvVars;
@@ -110,24 +101,6 @@ let
     outputHashAlgo = "sha256";
     outputHash = hash;
   };
-
-  tarball =
-    { url, hash, name }:
-    if fetchurl != null then
-      fetchurl { inherit url hash name; }
-    else
-      derivation {
-        inherit name url impureEnvVars;
-        urls = [ url ];
-        system = "builtin";
-        builder = "builtin:fetchurl";
-        outputHashMode = "flat";
-        outputHashAlgo = null;
-        outputHash = hash;
-        preferLocalBuild = true;
-        executable = false;
-        unpack = false;
-      };
 
   # npm's names for a system of Nix's.
   npmSystem =
@@ -156,7 +129,7 @@ in
   # omit       what is left out: [ "dev" "optional" "peer" ]
   # lockFile   [package-lock.json]
   # os, cpu, libc  the machine, in npm's words
-  # registry   of tarballs that the lock does not say the place of
+  # mirrors    { FROM = TO; }
   nodeModules =
     {
       src,
@@ -166,6 +139,7 @@ in
       os ? npmSystem.os,
       cpu ? npmSystem.cpu,
       libc ? null,
+      mirrors ? { },
       arguments ? [ ],
       attributes ? { },
       ...
@@ -193,7 +167,7 @@ in
       strongest = integrity: head (filter builtins.isString (builtins.split " " integrity));
       fetched =
         entry:
-        tarball {
+        (common mirrors).file {
           url = entry.resolved;
           name = builtins.replaceStrings [ "~" "@" "%" "!" ] [ "-" "-" "-" "-" ] (baseNameOf entry.resolved);
           hash = strongest (
@@ -267,7 +241,7 @@ in
         "--vendor"
         (placeholder "out")
       ]
-      ++ common args;
+      ++ said args;
     };
 
   # A component, from vendored artifacts, without a network. Takes what `vendor` does, and

@@ -46,14 +46,11 @@ let
     concatStringsSep
     elem
     filter
-    isAttrs
-    length
     listToAttrs
     map
     mapAttrs
     pathExists
     placeholder
-    sort
     stringLength
     substring
     toFile
@@ -63,49 +60,26 @@ let
     graph.systems.${system}
       or (throw "this export is for ${concatStringsSep ", " (attrNames graph.systems)}, not for ${system}: lockwright export nix --system ${system} adds it");
 
-  # Mirrors. -----------------------------------------------------------------------------------------------------
-
-  hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
-
-  hasSuffix =
-    suffix: text:
-    let
-      start = stringLength text - stringLength suffix;
-    in
-    start >= 0 && substring start (stringLength suffix) text == suffix;
-
-  allMirrors = graph.mirrors // mirrors;
-
-  # The longest beginning wins.
-  beginnings = sort (one: other: stringLength one > stringLength other) (attrNames allMirrors);
-
-  mirrored =
-    url:
-    let
-      fits = filter (from: hasPrefix from url) beginnings;
-      from = builtins.head fits;
-      to = toString allMirrors.${from};
-      rest = substring (stringLength from) (stringLength url) url;
-      # As lockwright reads them: TO may be a folder, and may lack the slash that FROM ends with.
-      scheme = if hasPrefix "/" to then "file://" else "";
-      slash = if hasSuffix "/" from && !hasSuffix "/" to then "/" else "";
-    in
-    if fits == [ ] then url else "${scheme}${to}${slash}${rest}";
-
-  # Fixed outputs. -----------------------------------------------------------------------------------------------
-
   inherit
-    (import ./call.nix {
+    (import ./common.nix {
       inherit
+        fetchurl
         lockwright
         path
         stdenv
         system
         ;
+      mirrors = graph.mirrors // mirrors;
     })
     call
+    file
+    hasPrefix
     impureEnvVars
+    interpreter
+    mirrorFlags
     ;
+
+  # Fixed outputs. -----------------------------------------------------------------------------------------------
 
   artifact =
     entry:
@@ -115,26 +89,8 @@ let
         path = root + "/${entry.path}";
         recursive = false;
       }
-    else if fetchurl != null then
-      fetchurl {
-        inherit (entry) name hash;
-        urls = if mirrored entry.url == entry.url then [ entry.url ] else [ (mirrored entry.url) entry.url ];
-      }
     else
-      derivation rec {
-        inherit (entry) name;
-        inherit impureEnvVars;
-        system = "builtin";
-        builder = "builtin:fetchurl";
-        url = mirrored entry.url;
-        urls = [ url ];
-        outputHashMode = "flat";
-        outputHashAlgo = null;
-        outputHash = entry.hash;
-        preferLocalBuild = true;
-        executable = false;
-        unpack = false;
-      };
+      file { inherit (entry) name url hash; };
 
   # A folder as `lockwright fetch --vendor` writes it.
   vendor =
@@ -148,10 +104,7 @@ let
         "--vendor"
         (placeholder "out")
       ]
-      ++ concatMap (from: [
-        "--mirror"
-        "${from}=${toString allMirrors.${from}}"
-      ]) beginnings;
+      ++ mirrorFlags;
       attributes = {
         inherit impureEnvVars;
         outputHashMode = "recursive";
@@ -243,15 +196,6 @@ let
 
   # Steps. -----------------------------------------------------------------------------------------------------------
 
-  interpreter =
-    if python == null then
-      [ ]
-    else
-      [
-        "--python"
-        (if isAttrs python then python.interpreter or "${python}/bin/python3" else toString python)
-      ];
-
   each = flag: concatMap (value: [ flag "${value}" ]);
 
   named = flag: set: concatMap (name: [ flag "${name}=${set.${name}}" ]) (attrNames set);
@@ -280,7 +224,7 @@ let
           else
             [ ]
         )
-        ++ (if step.python or false then interpreter else [ ])
+        ++ (if step.python or false then interpreter python else [ ])
         ++ each "--find-links" (taken step)
         ++ each "--built" (pick wheels (step.wheels or [ ]))
         ++ named "--component" (

@@ -244,9 +244,9 @@ fn an_exported_environment_is_the_one_that_sync_makes_at_its_place() {
     let mut build = nix.graph("nix-build", "environment");
     let out = build.arg("--no-out-link").run().ok().stdout;
     let out = out.trim();
-    assert!(
-        run(format!("{out}/bin/greet"), [""; 0]).contains("hello"),
-        "{out}"
+    assert_eq!(
+        run(format!("{out}/bin/greet"), [""; 0]).trim(),
+        "HELLO, WORLD!"
     );
     let in_nix = hash(out);
     // Nothing lies beside it in the store, and the same is made outside.
@@ -283,12 +283,55 @@ fn exported_components_are_those_that_build_makes() {
         assert_eq!(hash(&made), printed, "{component}");
     }
     let store = nix.temp.join("nix/store").read_dir_utf8().unwrap();
-    let beside = |name: &str| name.ends_with(".json") && !name.contains("-order.json");
+    let beside = |name: &str| {
+        name.ends_with(".json") && !name.ends_with("-order.json") && !name.ends_with("-list.json")
+    };
     let beside: Vec<_> = store
         .flatten()
         .filter(|entry| beside(entry.file_name()))
         .collect();
     assert!(beside.is_empty(), "{beside:?}");
+}
+
+#[test]
+fn all_artifacts_of_a_lock_may_be_one_fixed_output() {
+    let nix = Nix::new();
+    let args = [
+        "--python",
+        common::python().as_str(),
+        "--granularity",
+        "lock",
+    ]
+    .map(str::to_owned);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    nix.export("standin/lockwright.toml", &args).ok();
+    let mut build = nix.graph("nix-build", "modules");
+    let made = build.arg("--no-out-link").run().ok().stdout;
+    let made = Utf8PathBuf::from(made.trim());
+    assert!(
+        made.join("node_modules/left/package.json").is_file(),
+        "{made}"
+    );
+    let all = nix.derivations("modules");
+    let fixed: Vec<&String> = all
+        .keys()
+        .filter(|name| name.contains("left") || *name == "artifacts.drv")
+        .collect();
+    assert_eq!(fixed, ["artifacts.drv"]);
+}
+
+#[test]
+fn a_node_modules_needs_its_folder_alone() {
+    let nix = Nix::new();
+    let web = nix.temp.join("all/standin/web");
+    let body = format!(
+        "tree = lw.nodeModules {{ src = {web}; mirrors = {{ \"https://registry.npm.example/\" = \"{}\"; }}; }};",
+        nix.temp.join("all/standin/registry"),
+    );
+    let made = nix.build(&body, "tree").ok().stdout;
+    let out = nix.temp.join("outside");
+    nix.outside(&["sync", "web", "--out", out.as_str()]);
+    assert_eq!(hash(&made), hash(out.as_str()));
 }
 
 #[test]
@@ -334,7 +377,7 @@ fn a_bump_changes_its_artifact_and_what_is_made_of_it_alone() {
         .collect();
     assert_eq!(
         changed.into_iter().collect::<Vec<_>>(),
-        ["environment.drv", "idna"]
+        ["environment.drv", "idna", "plan.json"]
     );
     // A wheel of the other machine is nobody's business here.
     let wheel = text.find("manylinux2014_aarch64").unwrap();
@@ -394,7 +437,7 @@ fn what_cannot_be_exported_is_said_in_a_sentence() {
     let at = text.find(", hash = \"sha256:").unwrap();
     let end = at + text[at..].find(" }").unwrap();
     fs::write(&lock, format!("{}{}", &text[..at], &text[end..])).unwrap();
-    let unhashed = said("default", &["--python-version", "3.14", "--no-binary"]);
+    let unhashed = said("default", &["--python-version", "3.14"]);
     assert!(unhashed.contains("no digest for `"), "{unhashed}");
     let manifest = nix.temp.join("all/standin/lockwright.toml");
     let text = fs::read_to_string(&manifest).unwrap();
@@ -409,4 +452,50 @@ fn what_cannot_be_exported_is_said_in_a_sentence() {
         &["--python", common::python().as_str()],
     );
     assert!(unhashed.contains("has no `hash`"), "{unhashed}");
+}
+
+#[test]
+fn a_second_machine_has_everything_from_a_binary_cache() {
+    let nix = Nix::new();
+    nix.export("default", &["--python", common::python().as_str()])
+        .ok();
+    let mut build = nix.graph("nix-build", "environment");
+    let out = build.arg("--no-out-link").run().ok().stdout;
+    let out = out.trim();
+    let cache = nix.temp.join("cache");
+    let mut copy = nix.nix("nix");
+    copy.args([
+        "--extra-experimental-features",
+        "nix-command",
+        "copy",
+        "--to",
+    ]);
+    copy.arg(format!("file://{cache}")).arg(out).run().ok();
+
+    let server = common::Server::of_dir(&cache);
+    for (machine, cache) in [("B", format!("file://{cache}")), ("C", server.url(""))] {
+        let machine = nix.temp.join(machine);
+        let mut build = nix.graph("nix-build", "environment");
+        // No job may run there: neither a compiler nor lockwright.
+        let settings = format!(
+            "build-users-group =\nmax-jobs = 0\nrequire-sigs = false\nsubstituters = {cache}"
+        );
+        build
+            .env("NIX_CONFIG", settings)
+            .env_remove("NIX_STATE_DIR")
+            .env_remove("NIX_LOCALSTATE_DIR")
+            .env_remove("NIX_LOG_DIR")
+            .args(["--no-out-link", "--store", &format!("local?root={machine}")]);
+        let there = build.run().ok().stdout;
+        assert_eq!(there.trim(), out);
+        let there = machine.join(out.trim_start_matches('/'));
+        let there = match there.exists() {
+            true => there,
+            // Some releases keep it as if it were in /nix/store.
+            false => machine
+                .join("nix/store")
+                .join(out.rsplit('/').next().unwrap()),
+        };
+        assert_eq!(hash(there.as_str()), hash(out));
+    }
 }

@@ -27,8 +27,8 @@ use crate::obtain::store::Store;
 
 /// The interpreter of the graph, in Nix.
 const INTERPRETER: &str = include_str!("../../nix/graph.nix");
-/// How it calls lockwright.
-const CALL: &str = include_str!("../../nix/call.nix");
+/// What it needs besides.
+const COMMON: &str = include_str!("../../nix/common.nix");
 
 /// Write a lock or a lockwright.toml as Nix derivations: one for each artifact, wheel that is built,
 /// environment and component
@@ -199,7 +199,7 @@ pub fn run(args: &NixArgs) -> Outcome {
     let files = [
         ("graph.json", text.as_str()),
         ("default.nix", INTERPRETER),
-        ("call.nix", CALL),
+        ("common.nix", COMMON),
     ];
     for (name, text) in files {
         outputs::write_report(&out.join(name), &[], |to| to.write_all(text.as_bytes()))?;
