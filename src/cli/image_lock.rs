@@ -3,7 +3,6 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::image::Base;
 use super::image_args::LockArgs;
 use super::node_args::NodeProject;
 use super::python_args::{Chosen, Project};
@@ -18,7 +17,7 @@ use crate::install::assemble::python::{Request, assemble};
 use crate::install::build::{self, Anew, Builder};
 use crate::install::python::Layout;
 use crate::install::python::venv::{self, Venv};
-use crate::transform::oci;
+use crate::transform::oci::{self, Image, Root};
 
 /// A lock that an image is made of.
 pub struct Lock<'a> {
@@ -303,6 +302,14 @@ fn node(
         path: vec![prefix.join("node_modules/.bin").into_string()],
         workdir: prefix.to_string(),
     })
+}
+
+/// What an image stands on.
+#[derive(Debug)]
+pub(super) enum Base {
+    Nothing,
+    Image(Box<Image>, Root),
+    Tree(Utf8PathBuf),
 }
 
 impl Base {

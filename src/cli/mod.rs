@@ -8,6 +8,7 @@ mod completions;
 mod diff;
 mod diff_contents;
 mod diff_input;
+mod dry_run;
 mod elf;
 mod export;
 mod export_nix;

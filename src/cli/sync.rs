@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build_args::{BuildArgs, FOLDER};
 use super::build_lock::{self, BuildLockArgs};
+use super::dry_run::DryRun;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
@@ -171,7 +172,7 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     match python(args, global) {
         Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {
             let lock = lock_of(path)?;
-            build_lock::run(&BuildLockArgs::of(args, &lock), global)?;
+            build_lock::run(&args.build_lock(&lock), global)?;
             if !global.quiet {
                 eprintln!("Commit what is in {}", lock.with_file_name(FOLDER));
             }
@@ -181,35 +182,24 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
     }
 }
 
-/// What a run does that changes nothing.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum DryRun {
-    /// It says what would be done.
-    Say,
-    /// It fails besides.
-    Check,
-}
-
-impl DryRun {
-    /// Says what would be done.
-    ///
-    /// # Errors
-    /// When nothing should have to be done.
-    pub(super) fn say(self, what: &str) -> Outcome {
-        match self {
-            Self::Say => {
-                eprintln!("Would {what}");
-                Ok(ExitCode::SUCCESS)
-            }
-            Self::Check => Err(format!("it is not as the lock has it: sync would {what}").into()),
-        }
-    }
-}
-
 impl SyncArgs {
     /// What is meant: a project's folder, a lock or a script.
     pub(super) fn path(&self) -> &Utf8Path {
         self.elsewhere.path(&self.path)
+    }
+
+    /// What makes the build lock that a project without one is given, in the folder `build` beside its
+    /// lock.
+    fn build_lock(&self, lock: &Utf8Path) -> BuildLockArgs {
+        BuildLockArgs {
+            path: self.path().to_owned(),
+            out: lock.with_file_name(FOLDER),
+            no_lock: false,
+            selection: self.selection.clone(),
+            target: self.target.clone(),
+            network: self.network.clone(),
+            build: self.build.clone(),
+        }
     }
 
     fn look(&self) -> Option<DryRun> {

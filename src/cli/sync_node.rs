@@ -6,10 +6,10 @@ use std::time::Instant;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::dry_run::DryRun;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
-use super::sync::DryRun;
 use super::{Global, Outcome, outputs, print};
 use crate::core::progress::{bytes, count};
 use crate::files::tree::Precious;

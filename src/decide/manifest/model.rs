@@ -572,3 +572,35 @@ pub struct Smoke {
     #[serde(default)]
     pub env: BTreeMap<String, PathTemplate>,
 }
+
+impl Manifest {
+    /// Where a component lives because an image has it there.
+    pub fn place_in_image(&self, component: &str) -> Option<&str> {
+        let images = self.component.values().filter_map(|one| one.image.as_ref());
+        images.filter_map(|image| image.place_of(component)).next()
+    }
+}
+
+impl Component {
+    /// What it says besides being an image, by the phase's name.
+    pub fn beside_image(&self) -> Option<&'static str> {
+        let said = [
+            (self.base.is_some(), "base"),
+            (self.python.is_some(), "python"),
+            (self.node.is_some(), "node"),
+            (!self.workspace.is_empty(), "workspace"),
+            (!self.copy.is_empty(), "copy"),
+            (!self.link.is_empty(), "link"),
+            (!self.patch.is_empty(), "patch"),
+            (!self.tools.is_empty(), "tools"),
+            (!self.run.is_empty(), "run"),
+            (!self.keep.is_empty(), "keep"),
+            (!self.wrap.is_empty(), "wrap"),
+            (self.shebangs.is_some(), "shebangs"),
+            (self.elf.is_some(), "elf"),
+        ];
+        said.iter()
+            .find(|(is_said, _)| *is_said)
+            .map(|(_, name)| *name)
+    }
+}

@@ -7,7 +7,8 @@ pub mod paths;
 pub mod python;
 mod roots;
 pub mod select;
+mod selection;
 mod walk;
 
 pub use python::{BuildReason, DirectUrl, Install, PlanError, PlannedPackage, PythonPlan};
-pub use select::{Dev, SelectError, Selection};
+pub use selection::{Dev, SelectError, Selection};

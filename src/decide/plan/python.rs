@@ -10,7 +10,8 @@ use pep508_rs::PackageName;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::select::{SelectError, Selection, select};
+use super::select::select;
+use super::selection::{SelectError, Selection};
 use crate::core::artifact::{Artifact, Location};
 use crate::core::paths::{normal, way};
 use crate::decide::lock::is_file_name;
@@ -18,7 +19,7 @@ use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::{
     FileLocation, GitSource, Package, PackageSource, SourceFile, UvLock, WheelFile,
 };
-use crate::decide::target::{PythonTarget, find::satisfies};
+use crate::decide::target::{PythonTarget, python::satisfies};
 
 /// What is placed, in order of name.
 #[derive(Debug, Clone, Serialize, Deserialize)]

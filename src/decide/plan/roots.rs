@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use pep508_rs::{ExtraName, PackageName};
 
-use super::select::{Dev, SelectError, Selection};
+use super::selection::{Dev, SelectError, Selection};
 use crate::decide::lock::pyproject::DefaultGroups;
 use crate::decide::lock::uv::{GroupName, Package, UvLock};
 

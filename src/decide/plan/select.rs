@@ -5,80 +5,12 @@
 //! `uv/src/commands/project/install_target.rs` for roots and groups,
 //! `uv-configuration/src/install_options.rs` for what is left out.
 
-use pep508_rs::{ExtraName, PackageName};
-
 use super::roots::{Groups, Roots, check_names};
+use super::selection::{SelectError, Selection};
 use super::walk::Walk;
 use crate::decide::lock::pyproject::ProjectSettings;
-use crate::decide::lock::uv::{GroupName, PackageSource, UvLock};
+use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::target::PythonTarget;
-
-/// What is wanted of a lock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// `--extra`.
-    pub extras: Vec<ExtraName>,
-    /// `--all-extras`.
-    pub all_extras: bool,
-    /// `--no-extra`.
-    pub no_extras: Vec<ExtraName>,
-    /// `--dev`, `--no-dev` or `--only-dev`. Unlike the same said with `--group`, it may be said of
-    /// a project that has no group `dev`.
-    pub dev: Option<Dev>,
-    /// `--group`.
-    pub groups: Vec<GroupName>,
-    /// `--all-groups`.
-    pub all_groups: bool,
-    /// `--no-group`.
-    pub no_groups: Vec<GroupName>,
-    /// `--only-group`: the project's own dependencies are left out.
-    pub only_groups: Vec<GroupName>,
-    /// `--no-default-groups`.
-    pub no_default_groups: bool,
-    /// `--package`: these members in the project's place.
-    pub packages: Vec<PackageName>,
-    /// `--all-packages`: every member of the workspace.
-    pub all_packages: bool,
-    /// `--no-install-project`.
-    pub no_install_project: bool,
-    /// `--no-install-workspace`.
-    pub no_install_workspace: bool,
-    /// `--no-install-local`.
-    pub no_install_local: bool,
-    /// `--no-install-package`.
-    pub no_install_packages: Vec<PackageName>,
-    /// `--only-install-project`.
-    pub only_install_project: bool,
-    /// `--only-install-workspace`.
-    pub only_install_workspace: bool,
-    /// `--only-install-local`.
-    pub only_install_local: bool,
-    /// `--only-install-package`.
-    pub only_install_packages: Vec<PackageName>,
-    /// `--no-editable`.
-    pub no_editable: bool,
-    /// `--no-editable-package`.
-    pub no_editable_packages: Vec<PackageName>,
-    /// `--no-binary` or `--binary`; what the project's settings say where absent.
-    pub no_binary: Option<bool>,
-    /// `--no-binary-package`.
-    pub no_binary_packages: Vec<PackageName>,
-    /// `--no-build` or `--build`; what the project's settings say where absent.
-    pub no_build: Option<bool>,
-    /// `--no-build-package`.
-    pub no_build_packages: Vec<PackageName>,
-}
-
-/// What is said of the group `dev`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dev {
-    /// `--dev`.
-    Include,
-    /// `--no-dev`.
-    Exclude,
-    /// `--only-dev`.
-    Only,
-}
 
 /// A package that is wanted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,71 +22,6 @@ pub struct SelectedPackage {
     pub path: Vec<String>,
     /// Whether it is to be put in place, or only walked through.
     pub install: bool,
-}
-
-/// Why a selection cannot be made.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SelectError {
-    /// `--package` names nothing.
-    #[error("package `{name}` is not a member of the workspace{hint}")]
-    NoMember {
-        /// The name.
-        name: PackageName,
-        /// What there is.
-        hint: String,
-    },
-    /// `--extra` names nothing.
-    #[error("extra `{name}` is not defined by {project}{hint}")]
-    NoExtra {
-        /// The name.
-        name: ExtraName,
-        /// Who should define it.
-        project: String,
-        /// What there is.
-        hint: String,
-    },
-    /// `--group` names nothing.
-    #[error("group `{name}` is not defined by {project}{hint}")]
-    NoGroup {
-        /// The name.
-        name: GroupName,
-        /// Who should define it.
-        project: String,
-        /// What there is.
-        hint: String,
-    },
-    /// Two that the project declares as conflicting.
-    #[error("{0} and {1} are declared as conflicting in tool.uv.conflicts; choose one of them")]
-    Conflict(String, String),
-    /// The lock has no project to install.
-    #[error("{0} holds no project and no workspace member; nothing says what to install from it")]
-    NoRoot(camino::Utf8PathBuf),
-    /// A member of the workspace that no package of the lock answers.
-    #[error(
-        "{lock} names {name} as a member of its workspace, but has no single package of that name; \
-         make it again with `uv lock`"
-    )]
-    NoPackageOfMember {
-        /// The lock.
-        lock: camino::Utf8PathBuf,
-        /// The name.
-        name: PackageName,
-    },
-    /// Markers that a stranger could have made to take for ever.
-    #[error(
-        "{0} says when its conflicting extras apply at more length than uv ever does: make it again with `uv lock`"
-    )]
-    Markers(camino::Utf8PathBuf),
-    /// A requirement of the workspace that no package of the lock answers.
-    #[error(
-        "{lock} requires {name}, but has no single package of that name for this target; make it again with `uv lock`"
-    )]
-    NoPackage {
-        /// The lock.
-        lock: camino::Utf8PathBuf,
-        /// The name.
-        name: PackageName,
-    },
 }
 
 /// Walks the graph; the result is in the lock's order, by name.

@@ -12,7 +12,7 @@ use pep508_rs::{ExtraName, PackageName};
 use super::conditions::{ALWAYS, Condition, Conditions, NEVER, TooLarge};
 use super::paths::Paths;
 use super::roots::{Groups, Roots, chosen_extras, is_chosen_extra};
-use super::select::{SelectError, Selection};
+use super::selection::{SelectError, Selection};
 use crate::decide::lock::marker::Marker;
 use crate::decide::lock::uv::{ConflictItem, ConflictKind, Dependency, Requirement, UvLock};
 use crate::decide::target::PythonTarget;

@@ -5,9 +5,10 @@
 //! the first that satisfies the lock's `requires-python`.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use pep440_rs::{Version, VersionSpecifiers};
+use pep440_rs::VersionSpecifiers;
 
 use super::probe::{Interpreter, ProbeError};
+use super::python::satisfies;
 
 /// Why no interpreter was found.
 #[derive(Debug, thiserror::Error)]
@@ -162,11 +163,6 @@ impl Search<'_> {
         self.requires_python
             .map_or_else(|| String::from("any"), ToString::to_string)
     }
-}
-
-/// Whether a version satisfies `requires-python`; a pre-release counts as its release, as for uv.
-pub fn satisfies(wanted: &VersionSpecifiers, version: &Version) -> bool {
-    wanted.contains(&version.only_release())
 }
 
 fn names(version: Option<&str>) -> Vec<String> {

@@ -5,12 +5,14 @@
 //! that lockwright itself runs on.
 
 pub mod find;
+pub mod implementation;
 pub mod node;
 pub mod platform;
 pub mod probe;
 pub mod python;
 pub mod tags;
 
+pub use implementation::Implementation;
 pub use platform::{Arch, Os, Platform, PlatformError};
-pub use python::{Implementation, PythonTarget};
+pub use python::PythonTarget;
 pub use tags::Tags;

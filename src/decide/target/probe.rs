@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use super::implementation::Implementation;
 use super::platform::{Os, Platform};
-use super::python::{Implementation, PythonTarget};
+use super::python::PythonTarget;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::scratch::TempFile;
 

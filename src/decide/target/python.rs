@@ -1,70 +1,11 @@
 //! A Python to install for: its version, its implementation, its platform.
 
-use pep440_rs::VersionSpecifiers;
+use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder};
-use serde::{Deserialize, Serialize};
 
-use super::find::satisfies;
+use super::implementation::Implementation;
 use super::platform::Platform;
 use super::tags::Tags;
-
-/// Which Python it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Implementation {
-    /// The usual one.
-    CPython {
-        /// Built without the global interpreter lock (PEP 703).
-        free_threaded: bool,
-    },
-    /// PyPy, with its own version.
-    PyPy {
-        /// Major and minor version of PyPy itself.
-        version: (u8, u8),
-    },
-    /// GraalPy, with its own version.
-    GraalPy {
-        /// Major and minor version of GraalPy itself.
-        version: (u8, u8),
-    },
-}
-
-impl Implementation {
-    /// The Python tag: `cp314`, `pp311`, `graalpy311`.
-    pub(super) fn language_tag(self, (major, minor): (u8, u8)) -> String {
-        match self {
-            Self::CPython { .. } => format!("cp{major}{minor}"),
-            Self::PyPy { .. } => format!("pp{major}{minor}"),
-            Self::GraalPy { .. } => format!("graalpy{major}{minor}"),
-        }
-    }
-
-    /// The ABI tag: `cp314`, `cp314t`, `pypy311_pp73`, `graalpy242_311_native`.
-    pub(super) fn abi_tag(self, (major, minor): (u8, u8)) -> String {
-        match self {
-            Self::CPython { free_threaded } => {
-                let suffix = match (minor, free_threaded) {
-                    (..=7, _) if major == 3 => "m",
-                    (_, true) => "t",
-                    _ => "",
-                };
-                format!("cp{major}{minor}{suffix}")
-            }
-            Self::PyPy { version } => format!("pypy{major}{minor}_pp{}{}", version.0, version.1),
-            Self::GraalPy { version } => {
-                format!("graalpy{}{}_{major}{minor}_native", version.0, version.1)
-            }
-        }
-    }
-
-    fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::CPython { .. } => ("cpython", "CPython"),
-            Self::PyPy { .. } => ("pypy", "PyPy"),
-            Self::GraalPy { .. } => ("graalpy", "GraalVM"),
-        }
-    }
-}
 
 /// All that decides which packages and files are chosen.
 #[derive(Debug, Clone)]
@@ -235,4 +176,9 @@ impl std::fmt::Display for PythonTarget {
         let version = self.markers.python_full_version();
         write!(f, "{name} {version}{suffix} on {}", self.platform)
     }
+}
+
+/// Whether a version satisfies `requires-python`; a pre-release counts as its release, as for uv.
+pub fn satisfies(wanted: &VersionSpecifiers, version: &Version) -> bool {
+    wanted.contains(&version.only_release())
 }

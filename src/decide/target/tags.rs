@@ -12,8 +12,8 @@
 
 use std::collections::HashMap;
 
+use super::implementation::Implementation;
 use super::platform::Platform;
-use super::python::Implementation;
 use crate::decide::lock::wheel_name::WheelName;
 
 /// How much a target likes a tag; less is better.

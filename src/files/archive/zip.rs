@@ -15,10 +15,11 @@ use std::io::Read;
 
 use super::Limits;
 use super::inflate::Inflate;
+pub use super::zip_records::Reason;
 use super::zip_records::{Directory, Entry, Local, STREAMED, UNREADABLE, UTF8, is_descriptor};
 use crate::core::digest::crc32;
 use crate::core::foreign;
-use crate::core::tree_path::{PathError, TreePath, fold};
+use crate::core::tree_path::{TreePath, fold};
 
 /// Members above this size are unpacked piece by piece.
 pub(crate) const WHOLE: u64 = 16 << 20;
@@ -55,64 +56,6 @@ pub struct ZipMember {
 pub struct ZipError {
     archive: String,
     reason: Reason,
-}
-
-/// What is wrong with an archive.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)] // the messages say it
-pub enum Reason {
-    #[error("it is no zip archive: it has no end record")]
-    NotZip,
-    #[error("something follows its end")]
-    Trailing,
-    #[error("it has two ends, and readers disagree on which of them counts")]
-    Ends,
-    #[error("the records at its end do not say the same")]
-    End,
-    #[error("it is a part of an archive in several parts")]
-    Parts,
-    #[error("{0} bytes stand before its first member, or between its directory and its end")]
-    Apart(u64),
-    #[error("its directory of members is broken at byte {0}")]
-    Directory(usize),
-    #[error("it has {0} members, and says that it has {1}")]
-    Count(usize, u64),
-    #[error("it has {0} members, more than {1}")]
-    TooMany(u64, usize),
-    #[error("member {0}: {1}")]
-    Path(String, PathError),
-    #[error("member {0} is encrypted")]
-    Encrypted(String),
-    #[error("member {0} is packed by method {1}, and wheels use only 0 (stored) and 8 (deflated)")]
-    Method(String, u64),
-    #[error("member {0} is a symbolic link")]
-    Link(String),
-    #[error("member {0} is neither a file nor a folder (mode {1:o})")]
-    Special(String, u64),
-    #[error("member {0} is a folder, and has bytes")]
-    Folder(String),
-    #[error("the name of member {0} is not UTF-8, or not marked so")]
-    Name(String),
-    #[error("members {0} and {1} have the same name, but for case or Unicode form")]
-    Twice(String, String),
-    #[error("{0} of member {1} differs between the directory at its end and the header before it")]
-    Differs(&'static str, String),
-    #[error("the header of member {0}, at byte {1}, is broken, or not there")]
-    Header(String, u64),
-    #[error("member {0} overlaps another")]
-    Overlap(String),
-    #[error("the bytes from {0} to {1} belong to no member: something may be hidden there")]
-    Hidden(u64, u64),
-    #[error("what stands behind member {0} is not its checksum and sizes, as its header says")]
-    Descriptor(String),
-    #[error("member {0} would unpack to {1} bytes, more than --max-unpacked and --max-ratio allow")]
-    Bomb(String, u64),
-    #[error(
-        "all members together would unpack to {0} bytes from {1}, more than --max-unpacked and --max-ratio allow"
-    )]
-    Big(u64, u64),
-    #[error("member {0} does not unpack to what its header says")]
-    Damaged(String),
 }
 
 impl<'a> Zip<'a> {

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::{Pair, label};
 use super::facts::{
     Doubt, File, FileKind, LockFacts, Origin, OriginKind, Package, without_password,
 };
 use super::lookalike::{Known, is_lookalike};
 use super::model::{Finding, FindingKind, Severity};
+use super::pair::{Pair, label};
 use crate::core::digest::Digest;
 use crate::inspect::licence::Licence;
 

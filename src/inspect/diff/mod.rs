@@ -28,6 +28,7 @@ pub mod findings;
 pub mod lookalike;
 pub mod model;
 pub mod npm;
+mod pair;
 pub mod python;
 pub mod report;
 pub mod targets;

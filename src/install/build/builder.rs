@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use pep508_rs::PackageName;
-
 use super::build_dir::BuildDir;
 use super::environment::Wheelhouse;
 use super::error::BuildError;
@@ -16,38 +14,17 @@ use super::folder;
 use super::inputs::{Cores, Inputs, lock};
 use super::plain::Plain;
 use super::recipe::{Need, Origin, Recipe, RecipeSource};
+use super::request::Request;
 use super::resolver::RecipeResolver;
 use super::sandbox::{Ended, Said};
 use super::source::Ready;
-use super::{BuildOptions, Made, Wheel};
+use super::{Made, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::progress::Progress;
-use crate::decide::lock::pyproject::ProjectSettings;
-use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
-use crate::decide::target::probe::Interpreter;
-use crate::obtain::fetch::{self, DownloadRequest};
+use crate::decide::plan::{Install, PlannedPackage};
+use crate::obtain::fetch::DownloadRequest;
 use crate::obtain::source::{self, Revision, Shape};
-use crate::obtain::store::{Blob, Origin as Provenance, Store};
-
-/// What is to be built, and with what.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// The environment; its packages that have no wheel are built.
-    pub plan: &'a PythonPlan,
-    /// The project's settings.
-    pub settings: &'a ProjectSettings,
-    /// Packages that the command line wants built though there is a wheel of them; so they are
-    /// where they are build requirements.
-    pub no_binary: &'a [PackageName],
-    /// The target's interpreter, where there is one here.
-    pub interpreter: Option<&'a Interpreter>,
-    /// Where wheels are kept.
-    pub store: &'a Store,
-    /// How sources and build requirements are had.
-    pub fetch: &'a fetch::FetchOptions,
-    /// How builds are made.
-    pub options: &'a BuildOptions,
-}
+use crate::obtain::store::{Blob, Origin as Provenance};
 
 /// The builds of one environment. Nothing is fetched or built before [`Self::run`].
 pub struct Builder<'a> {
@@ -63,31 +40,6 @@ pub struct Builder<'a> {
     errors: Mutex<Vec<(String, BuildError)>>,
     cores: Cores,
     has_warned: AtomicBool,
-}
-
-impl Request<'_> {
-    /// The wheel of a folder that is used in place and leaves nothing to a build, where the user has
-    /// nothing to say of how it is built.
-    fn plain(&self, package: &PlannedPackage) -> Result<Option<Plain>, BuildError> {
-        let Install::Directory {
-            path,
-            editable: true,
-        } = &package.install
-        else {
-            return Ok(None);
-        };
-        let BuildOptions {
-            hook, environment, ..
-        } = self.options;
-        let settings = self.settings.build.clone().under(&self.options.settings);
-        let is_told = hook.is_some()
-            || environment.contains_key(&package.name)
-            || settings.says_of(&package.name);
-        match is_told {
-            true => Ok(None),
-            false => Plain::of(package, path, &self.options.root),
-        }
-    }
 }
 
 impl<'a> Builder<'a> {

@@ -32,6 +32,7 @@ pub mod order;
 mod plain;
 mod project;
 mod recipe;
+mod request;
 mod requirements;
 mod resolver;
 pub mod sandbox;
@@ -49,8 +50,9 @@ use pep508_rs::PackageName;
 
 pub use advice::package_of;
 pub use ask::{Asked, Carried};
-pub use builder::{Builder, Request};
+pub use builder::Builder;
 pub use error::BuildError;
+pub use request::Request;
 pub use uv_sources::{SourceEntry, workspace_around};
 
 use crate::decide::lock::build_settings::BuildSettings;

@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
-use super::hook::Hook;
 use super::requirements::Scope;
 use super::{Change, Wheel};
 use crate::core::artifact::Artifact;
@@ -91,7 +90,7 @@ impl Recipe {
     pub(super) fn key(
         &self,
         interpreter: &Interpreter,
-        hook: &Hook,
+        hook: &Value,
         is_contained: bool,
     ) -> Option<Digest> {
         let needs: Option<Vec<Value>> = self.needs.iter().map(Need::id).collect();
@@ -112,7 +111,7 @@ impl Recipe {
             ],
             "environment": self.environment,
             "config settings": self.config_settings,
-            "hook": hook.id(),
+            "hook": hook,
             "contained": is_contained,
         });
         if let (Some(change), Some(all)) = (&self.change, all.as_object_mut()) {

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use pep508_rs::PackageName;
 
-use super::builder::Request;
 use super::error::BuildError;
 use super::folder;
 use super::hook::Hook;
 use super::recipe::{Need, Origin, Recipe, RecipeSource};
+use super::request::Request;
 use super::requirements::Requirements;
 use super::sandbox::{self, Level, Mode};
 use crate::decide::plan::{Install, PlannedPackage};
@@ -118,7 +118,7 @@ impl<'a> RecipeResolver<'a> {
             key: None,
             made: OnceLock::new(),
         };
-        recipe.key = recipe.key(self.interpreter, &self.hook, self.level.is_whole());
+        recipe.key = recipe.key(self.interpreter, &self.hook.id(), self.level.is_whole());
         // Two locks may have one sdist from two places: it is built once.
         let same = recipe.key.as_ref().map(ToString::to_string);
         let same = same.unwrap_or_else(|| id.clone());

@@ -15,17 +15,8 @@
 use camino::Utf8PathBuf;
 use url::Url;
 
-use super::netrc::Netrc;
+use super::netrc::{Login, Netrc};
 use crate::decide::lock::npmrc::{Auth, Npmrc};
-
-/// A user and a password.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Login {
-    /// The user's name.
-    pub user: String,
-    /// The password, if there is one.
-    pub password: Option<String>,
-}
 
 /// What is shown to a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,12 +28,6 @@ pub enum Credential {
 }
 
 // Secrets never get into a log.
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:****", self.user)
-    }
-}
-
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -23,7 +23,7 @@ use super::credentials::{Credential, Credentials};
 use super::error::{Problem, causes, is_reserved};
 use super::mirrors::without_login;
 use super::retry::{Gates, RetryPolicy, is_passing, retry_after};
-use super::sink::Sink;
+use super::sink::{Sink, join};
 use crate::core::artifact::Artifact;
 use crate::core::digest::Algorithm;
 use crate::core::progress::Progress;
@@ -486,11 +486,6 @@ fn problem(error: StoreError, resume: &Resume) -> Problem {
 /// A URL as it may be shown: without its login.
 pub(super) fn shown(url: &Url) -> String {
     without_login(url).into()
-}
-
-/// The result of a task that is never cancelled; a panic in it goes on here.
-pub(super) fn join<T>(joined: Result<T, tokio::task::JoinError>) -> T {
-    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]

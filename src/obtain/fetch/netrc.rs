@@ -5,7 +5,21 @@
 //! comment line, and a `macdef` lasts until the next empty line. The format is described in
 //! <https://everything.curl.dev/usingcurl/netrc.html>.
 
-use super::credentials::Login;
+/// A user and a password.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The password, if there is one.
+    pub password: Option<String>,
+}
+
+// Secrets never get into a log.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:****", self.user)
+    }
+}
 
 /// Logins in the order of the file.
 #[derive(Debug, Clone, Default)]

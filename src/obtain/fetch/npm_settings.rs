@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::ErrorKind;
 
-use super::credentials::{Credential, Login};
+use super::credentials::Credential;
+use super::netrc::Login;
 use super::{FetchError, FetchOptions};
 use crate::decide::lock::npmrc::{Auth, Npmrc};
 

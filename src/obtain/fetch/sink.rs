@@ -4,7 +4,6 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::download::join;
 use crate::obtain::store::{StoreError, Writer};
 
 /// How many chunks may wait. Little, since there are many downloads and a chunk may be large.
@@ -50,4 +49,9 @@ impl Sink {
         drop(self.sender);
         join(self.task.await)
     }
+}
+
+/// The result of a task that is never cancelled; a panic in it goes on here.
+pub(super) fn join<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

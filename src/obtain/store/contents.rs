@@ -20,7 +20,6 @@ use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::HEXLOWER;
-use rayon::prelude::*;
 
 use super::entries::names;
 use super::gc::Leftover;
@@ -42,6 +41,12 @@ pub struct Index {
 }
 
 impl Index {
+    /// The index in a folder, if it is whole.
+    pub(super) fn open(folder: Utf8PathBuf) -> Option<Self> {
+        let members = parse(&read(&folder)?)?;
+        Some(Self { folder, members })
+    }
+
     /// Its files and folders, each file with its digest, in the artifact's order.
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -59,14 +64,13 @@ impl Store {
         let folder = self.contents_path(digest, form);
         let path = folder.join("index");
         let metadata = fs::symlink_metadata(&path).ok()?;
-        let members = read(&folder).and_then(|text| parse(&text));
-        let Some(members) = members else {
+        let Some(index) = Index::open(folder.clone()) else {
             tracing::warn!("`{path}` is not what it was, and made anew");
             self.discard(&folder);
             return None;
         };
         touch(&path, &metadata);
-        Some(Index { folder, members })
+        Some(index)
     }
 
     /// Keeps what is in an artifact, once every file's digest is known. Where the store cannot be
@@ -123,29 +127,6 @@ impl Store {
         }
     }
 
-    /// Reads all that is kept of artifacts beside them; what is not what it was. With `remove` it
-    /// goes.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn verify_contents(&self, remove: bool) -> Result<Vec<Utf8PathBuf>, StoreError> {
-        let folders = names(&self.layout.join("contents"))?;
-        let damaged: Vec<_> = folders.into_par_iter().flat_map_iter(damaged).collect();
-        if remove {
-            for path in &damaged {
-                self.discard(path);
-            }
-        }
-        Ok(damaged)
-    }
-
-    /// What is kept of some artifacts, and is not what it was.
-    pub(super) fn rotten_contents(&self, of: &[Digest]) -> Result<Vec<Utf8PathBuf>, StoreError> {
-        let mut folders = names(&self.layout.join("contents"))?;
-        folders.retain(|folder| artifact_of(folder).is_some_and(|digest| of.contains(&digest)));
-        Ok(folders.into_par_iter().flat_map_iter(damaged).collect())
-    }
-
     /// What is kept of artifacts and is not to be: not used for so long, without its artifact, or
     /// all of it where `space` is wanted.
     pub(super) fn stale_contents(
@@ -183,24 +164,10 @@ impl Store {
 }
 
 /// The artifact that a folder's name tells.
-fn artifact_of(folder: &Utf8Path) -> Option<Digest> {
+pub(super) fn artifact_of(folder: &Utf8Path) -> Option<Digest> {
     let (algorithm, rest) = folder.file_name()?.split_once('-')?;
     let hex = rest.split('-').next()?;
     format!("{algorithm}:{hex}").parse().ok()
-}
-
-/// What is kept of one artifact, and is not what it was: its folder, or parts of that.
-fn damaged(folder: Utf8PathBuf) -> Vec<Utf8PathBuf> {
-    let Some(members) = read(&folder).and_then(|text| parse(&text)) else {
-        return vec![folder];
-    };
-    let index = Index { folder, members };
-    let parts = [
-        ("bytes", super::uncompressed::is_true(&index)),
-        ("files", super::extracted::is_true(&index)),
-    ];
-    let damaged = parts.into_iter().filter(|(_, is_true)| !is_true);
-    damaged.map(|(part, _)| index.folder.join(part)).collect()
 }
 
 /// A folder's index, as text.

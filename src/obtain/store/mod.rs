@@ -28,6 +28,7 @@
 //! else in here depends on a clock.
 
 mod built;
+mod check;
 mod contents;
 mod entries;
 mod error;

@@ -6,6 +6,7 @@
 //! - [`reference`](mod@reference), [`base32`]: what a reference is, and Nix's own base-32.
 
 pub mod base32;
+mod hit;
 pub mod nar;
 pub mod reference;
 pub mod refs;

@@ -6,74 +6,12 @@
 //! in silence.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::reference::{Reference, Search};
+pub use super::hit::{Hit, Opaque, Place, RefsError, join};
+use super::reference::Search;
 use super::scan::{Seen, scan_tree};
-use crate::core::walk::WalkError;
-
-/// Why references could not be looked for, or not be stripped.
-#[derive(Debug, thiserror::Error)]
-pub enum RefsError {
-    /// The tree could not be read.
-    #[error(transparent)]
-    Walk(#[from] WalkError),
-    /// A file could not be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file could not be replaced by its stripped form.
-    #[error("cannot strip {}: it is as it was", .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is not what it was when it was scanned.
-    #[error("{} changed while it was stripped, and is left alone: try again when nothing writes to it", .path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// Where in a tree a reference is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// In a file, at this offset.
-    Contents(u64),
-    /// In what a link leads to.
-    Target,
-    /// In the path itself.
-    Name,
-}
-
-/// A reference in a tree.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hit {
-    /// Relative to the tree; of a file with several names, the first.
-    pub path: PathBuf,
-    /// Where there.
-    pub place: Place,
-    /// To what.
-    pub reference: Reference,
-}
-
-/// A file that may hide references.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Opaque {
-    /// What it is: `gzip`, `bytecode`.
-    pub kind: &'static str,
-    /// Relative to the tree.
-    pub path: PathBuf,
-}
 
 /// What was found in a tree.
 #[derive(Debug, Default)]
@@ -143,15 +81,6 @@ fn names(root: &Path, hits: &mut Vec<Hit>) -> Result<HashMap<PathBuf, Vec<PathBu
         }
     }
     Ok(names)
-}
-
-/// The tree itself, when it is a single file, has an empty path in itself.
-pub fn join(root: &Path, path: &Path) -> PathBuf {
-    if path.as_os_str().is_empty() {
-        root.to_owned()
-    } else {
-        root.join(path)
-    }
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
+use super::hit::{Hit, Opaque, Place, RefsError, join};
 use super::reference::Search;
-use super::refs::{Hit, Opaque, Place, RefsError, join};
 use crate::core::walk::WalkError;
 
 /// How much of a file is in memory at a time: it should stay near the core.

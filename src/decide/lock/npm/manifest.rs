@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::json::{json, refuse};
 use super::scripts::INSTALL;
-use super::workspaces::patterns;
 use crate::decide::lock::LockError;
 
 /// What a lock says of a package.
@@ -306,4 +305,34 @@ fn overrides(value: Option<&Value>, all: &mut BTreeMap<String, Vec<String>>) {
         ranges.extend(own.as_str().map(str::to_owned));
         overrides(Some(value), all);
     }
+}
+
+/// The patterns of a package.json's `workspaces`.
+///
+/// # Errors
+/// With what is not understood.
+pub(super) fn patterns(said: Option<&Value>) -> Result<Vec<String>, String> {
+    let all = match said {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Object(map)) => map.get("packages"),
+        all => all,
+    };
+    let Some(Value::Array(all)) = all else {
+        return Err("`workspaces` is a list of folders or of patterns of such".into());
+    };
+    let pattern = |said: &Value| {
+        let text = said.as_str().unwrap_or_default();
+        let body = text.trim_start_matches('!');
+        let is_extended = ["?(", "*(", "+(", "@(", "!("]
+            .iter()
+            .any(|mark| body.contains(mark));
+        match fast_glob::validate(body) {
+            Ok(()) if !body.is_empty() && !is_extended => Ok(text.to_owned()),
+            _ => Err(format!(
+                "`{}` is no pattern that is understood here: write the folders out",
+                said.to_string().escape_debug()
+            )),
+        }
+    };
+    all.iter().map(pattern).collect()
 }

@@ -5,40 +5,9 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use fast_glob::glob_match;
-use serde_json::Value;
 
 use super::manifest::Manifest;
 use crate::decide::lock::LockError;
-
-/// The patterns of a package.json's `workspaces`.
-///
-/// # Errors
-/// With what is not understood.
-pub(super) fn patterns(said: Option<&Value>) -> Result<Vec<String>, String> {
-    let all = match said {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Object(map)) => map.get("packages"),
-        all => all,
-    };
-    let Some(Value::Array(all)) = all else {
-        return Err("`workspaces` is a list of folders or of patterns of such".into());
-    };
-    let pattern = |said: &Value| {
-        let text = said.as_str().unwrap_or_default();
-        let body = text.trim_start_matches('!');
-        let is_extended = ["?(", "*(", "+(", "@(", "!("]
-            .iter()
-            .any(|mark| body.contains(mark));
-        match fast_glob::validate(body) {
-            Ok(()) if !body.is_empty() && !is_extended => Ok(text.to_owned()),
-            _ => Err(format!(
-                "`{}` is no pattern that is understood here: write the folders out",
-                said.to_string().escape_debug()
-            )),
-        }
-    };
-    all.iter().map(pattern).collect()
-}
 
 /// The workspaces of the project in a folder: their names, and their folders from there.
 ///
@@ -164,6 +133,7 @@ impl Globs {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::decide::lock::npm::manifest::patterns;
 
     #[test]
     fn patterns_are_read_as_npm_reads_them() {

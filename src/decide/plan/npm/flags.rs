@@ -4,28 +4,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Omit;
-use super::graph::{Edge, Graph, Kind, Node, ROOT};
+use super::graph::{Edge, Flags, Graph, Kind, Node, ROOT};
 use super::location::{above, is_package};
-
-pub(super) struct Flags {
-    pub(super) extraneous: bool,
-    pub(super) dev: bool,
-    pub(super) optional: bool,
-    pub(super) dev_optional: bool,
-    pub(super) peer: bool,
-}
-
-impl Flags {
-    pub(super) fn all(on: bool) -> Self {
-        Self {
-            extraneous: on,
-            dev: on,
-            optional: on,
-            dev_optional: on,
-            peer: on,
-        }
-    }
-}
 
 impl Graph<'_> {
     /// `calcDepFlags`: outward from the project, flags fall where a way without them leads.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use indexmap::IndexMap;
 
 use super::NpmPlanError;
-use super::flags::Flags;
 use super::location::{above, is_direct, is_top};
 use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of, workspaces};
 use crate::decide::lock::npmrc::Npmrc;
@@ -48,6 +47,27 @@ pub(super) struct Node<'a> {
     pub(super) into: Vec<(usize, usize)>,
     pub(super) flags: Flags,
     pub(super) inert: bool,
+}
+
+/// Why a package is there: arborist's flags.
+pub(super) struct Flags {
+    pub(super) extraneous: bool,
+    pub(super) dev: bool,
+    pub(super) optional: bool,
+    pub(super) dev_optional: bool,
+    pub(super) peer: bool,
+}
+
+impl Flags {
+    pub(super) fn all(on: bool) -> Self {
+        Self {
+            extraneous: on,
+            dev: on,
+            optional: on,
+            dev_optional: on,
+            peer: on,
+        }
+    }
 }
 
 /// The project is the first node.

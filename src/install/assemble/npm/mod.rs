@@ -1,6 +1,7 @@
 //! A `node_modules`: the tarballs of a plan, into one tree or, in place, one tree for each
 //! `node_modules` of the project.
 
+mod commits;
 pub mod current;
 mod links;
 mod place;
@@ -15,9 +16,10 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use commits::of_commits;
+pub use commits::{fetch_commit, revision};
 use links::{Unstartable, link_folders, link_programs, unstartable};
-use place::{Placer, of_commits};
-pub use place::{fetch_commit, revision};
+use place::Placer;
 use prepare::PrepareError;
 use trees::{HIDDEN, MODULES, Trees};
 

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-use indexmap::IndexMap;
-
+use super::commits::fetch_commit;
 use super::prepare::Prepared;
 use super::trees::Trees;
 use super::{NpmAssembleError, Request};
-use crate::decide::plan::npm::{GitPackage, NpmPlan, NpmSource, PlannedNpm};
+use crate::decide::plan::npm::{GitPackage, PlannedNpm};
 use crate::files::archive::{Limits, tar};
 use crate::files::contents::{self, Contents, Digests, Member};
 use crate::files::tree::{LinkMode, Owner, Tree};
@@ -17,8 +16,6 @@ use crate::install::assemble::kept::Artifact;
 use crate::install::npm::package::{
     ABOUT, Expected, FORM, Form, Package, PackageError, arrange, check_bundled,
 };
-use crate::obtain::fetch;
-use crate::obtain::source::git::{self, GitTree, Revision};
 use crate::obtain::store::{Blob, Store};
 
 /// Places packages, from whatever thread.
@@ -31,19 +28,6 @@ pub(super) struct Placer<'a> {
     pub(super) link: LinkMode,
     pub(super) prepared: &'a Prepared<'a>,
     pub(super) unprepared: Mutex<Vec<String>>,
-}
-
-/// The packages that come from git, by commit.
-pub(super) fn of_commits(plan: &NpmPlan) -> Vec<(&GitPackage, Vec<&PlannedNpm>)> {
-    let mut groups: IndexMap<(&GitPackage, &str), Vec<&PlannedNpm>> = IndexMap::new();
-    for package in &plan.packages {
-        if let NpmSource::Git(commit) = &package.source {
-            let group = groups.entry((commit, package.name.as_str()));
-            group.or_default().push(package);
-        }
-    }
-    let groups = groups.into_iter();
-    groups.map(|((commit, _), group)| (commit, group)).collect()
 }
 
 impl Placer<'_> {
@@ -160,32 +144,6 @@ impl Placer<'_> {
 
 /// Places an artifact's files.
 type Place<'a> = dyn Fn(&dyn Contents) -> Result<(), PackageError> + 'a;
-
-/// What is had of a commit.
-pub fn revision(commit: &GitPackage) -> Revision {
-    Revision {
-        url: commit.url.clone(),
-        rev: commit.commit.clone(),
-        submodules: true,
-    }
-}
-
-/// The files of a commit, in the store.
-///
-/// # Errors
-/// When they cannot be had.
-pub fn fetch_commit(
-    store: &Store,
-    package: &str,
-    commit: &GitPackage,
-    options: &fetch::FetchOptions,
-) -> Result<GitTree, NpmAssembleError> {
-    let revision = revision(commit);
-    git::fetch(store, &revision, options).map_err(|why| NpmAssembleError::Git {
-        package: package.to_owned(),
-        why,
-    })
-}
 
 /// What is deeper wins: a package of the lock over what another one's tarball brings for its place.
 pub(super) fn owner(tree: &Tree, package: &PlannedNpm) -> Owner {

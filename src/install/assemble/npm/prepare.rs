@@ -10,7 +10,7 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::place::{fetch_commit, of_commits};
+use super::commits::{fetch_commit, of_commits};
 use super::scripts::OWN;
 use super::{Destination, LeftOut, NpmAssembleError, Request, assemble};
 use crate::core::digest::{Algorithm, Digest};

@@ -4,23 +4,8 @@ use camino::Utf8Path;
 use pep508_rs::{Requirement, VerbatimUrl};
 use toml::{Table, Value};
 
-use super::real;
 use super::stated::Facts;
-
-/// A back end whose defaults are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backend {
-    /// <https://flit.pypa.io/en/stable/pyproject_toml.html#module-section>
-    Flit,
-    /// <https://hatch.pypa.io/latest/plugins/builder/wheel/#default-file-selection>
-    Hatchling,
-    /// <https://python-poetry.org/docs/pyproject/#packages>
-    Poetry,
-    /// <https://setuptools.pypa.io/en/latest/userguide/package_discovery.html#src-layout>
-    Setuptools,
-    /// <https://docs.astral.sh/uv/concepts/build-backend/#modules>
-    Uv,
-}
+use super::{Backend, real};
 
 /// What an editable wheel has of its own.
 pub(super) struct Laid {

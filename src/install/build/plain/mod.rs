@@ -26,8 +26,22 @@ use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::install::python::installer;
 use crate::install::python::record::Entry;
 use crate::obtain::store::{Origin, Store};
-use layout::Backend;
 use stated::Stated;
+
+/// A back end whose defaults are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backend {
+    /// <https://flit.pypa.io/en/stable/pyproject_toml.html#module-section>
+    Flit,
+    /// <https://hatch.pypa.io/latest/plugins/builder/wheel/#default-file-selection>
+    Hatchling,
+    /// <https://python-poetry.org/docs/pyproject/#packages>
+    Poetry,
+    /// <https://setuptools.pypa.io/en/latest/userguide/package_discovery.html#src-layout>
+    Setuptools,
+    /// <https://docs.astral.sh/uv/concepts/build-backend/#modules>
+    Uv,
+}
 
 /// A wheel that was written here.
 pub(super) struct Plain {

@@ -11,8 +11,7 @@ use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Folder;
-use super::layout::Backend;
+use super::{Backend, Folder};
 
 /// `[project]` (<https://packaging.python.org/en/latest/specifications/pyproject-toml/>). A key that
 /// is not among these is no plain project's.
