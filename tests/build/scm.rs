@@ -281,3 +281,170 @@ fn what_git_is_asked_for_in_vain_is_an_error() {
     );
     assert!(!temp.join("out").exists());
 }
+
+/// A workspace in a repository: its root and three members, whose versions are version control's, or
+/// in a file beside them all. Editable or not, they are what uv makes of them, and a new tag shows.
+#[test]
+fn members_have_the_version_of_their_workspace_s_commit() {
+    let temp = Temp::new();
+    let member = |folder: &str, name: &str, requires: &str, backend: &str, more: &str| {
+        temp.write(
+            &format!("app/{folder}pyproject.toml"),
+            format!(
+                "[project]\nname = '{name}'\ndynamic = ['version']\nrequires-python = '>=3.11'\n\
+                 [build-system]\nrequires = [{requires}]\nbuild-backend = '{backend}'\n{more}"
+            ),
+        );
+        temp.write(&format!("app/{folder}src/{name}/__init__.py"), "");
+    };
+    let (hatch, setuptools) = ("hatchling.build", "setuptools.build_meta");
+    let index = common::backends().join("simple");
+    member(
+        "",
+        "app",
+        "'hatchling', 'hatch-vcs'",
+        hatch,
+        &format!(
+            "[tool.hatch.version]\nsource = 'vcs'\n[dependency-groups]\ndev = ['x', 'y', 'z']\n\
+             [tool.uv.workspace]\nmembers = ['packages/*']\n[tool.uv.sources]\nx = {{ workspace = true }}\n\
+             y = {{ workspace = true }}\nz = {{ workspace = true }}\n\
+             [[tool.uv.index]]\nurl = '{index}'\ndefault = true\n"
+        ),
+    );
+    let scm = "[tool.setuptools_scm]\nroot = '../..'\nversion_file = 'src/x/_version.py'\n";
+    member(
+        "packages/x/",
+        "x",
+        "'setuptools', 'setuptools-scm'",
+        setuptools,
+        scm,
+    );
+    let source = "[tool.hatch.version]\nsource = 'uv-dynamic-versioning'\n";
+    member(
+        "packages/y/",
+        "y",
+        "'hatchling', 'uv-dynamic-versioning'",
+        hatch,
+        source,
+    );
+    let path = "[tool.hatch.version]\npath = '../../VERSION.txt'\n";
+    member("packages/z/", "z", "'hatchling'", hatch, path);
+    temp.write("app/VERSION.txt", "__version__ = '3.4'\n");
+    let ignored = "_version.py\n.venv\n*.egg-info\nuv.lock\n__pycache__\n";
+    temp.write("app/.gitignore", ignored);
+    let git = |args: &[&str]| {
+        Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@t.example"])
+            .args(["-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"])
+            .args(args)
+            .current_dir(temp.join("app"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .run()
+            .ok();
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "-A"]);
+    git(&["commit", "--quiet", "-m", "first"]);
+    git(&["tag", "v1.2.0"]);
+    git(&["commit", "--quiet", "--allow-empty", "-m", "second"]);
+    let uv = |args: &[&str]| {
+        Command::new(common::uv())
+            .args(args)
+            .args(["--offline", "--quiet", "--cache-dir"])
+            .arg(temp.join("uv-cache"))
+            .env("UV_PYTHON", common::python())
+            .env("UV_PROJECT_ENVIRONMENT", temp.join("by-uv"))
+            .current_dir(temp.join("app"))
+            .run()
+            .ok();
+    };
+    uv(&["lock"]);
+    let lock = build_lock(
+        &temp,
+        "app = ['hatchling', 'hatch-vcs', 'editables']\nx = ['setuptools', 'setuptools-scm']\n\
+         y = ['hatchling', 'uv-dynamic-versioning', 'editables']\nz = ['hatchling', 'editables']\n",
+        "",
+    );
+    let ours = |more: &[&str]| {
+        common::lockwright(&temp)
+            .args(["sync", "app", "--offline", "--out", "ours"])
+            .args(["--sandbox=require", "--build-lock", lock.as_str()])
+            .args(["--python", common::python().as_str()])
+            .args(more)
+            .run()
+            .ok()
+    };
+    let versions = |environment: &str| {
+        let site = temp.join(environment).join("lib/python3.11/site-packages");
+        let names = site.read_dir_utf8().unwrap().map(|entry| entry.unwrap());
+        let names = names.map(|entry| entry.file_name().to_owned());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".dist-info")).collect();
+        names.sort();
+        names
+    };
+    uv(&["sync"]);
+    ours(&[]);
+    assert_eq!(versions("ours"), versions("by-uv"));
+    assert!(
+        versions("ours")
+            .iter()
+            .any(|name| name.starts_with("x-1.2.1.dev1+g"))
+    );
+    assert_eq!(versions("ours").len(), 4);
+    ours(&["--no-editable"]);
+    assert_eq!(versions("ours"), versions("by-uv"));
+
+    // What is just being edited is no version's; a new tag is, and so is the file beside.
+    temp.write("app/packages/y/src/y/__init__.py", "changed = 1\n");
+    temp.write("app/untracked.txt", "");
+    git(&["tag", "-a", "-m", "t", "v1.3.0"]);
+    temp.write("app/VERSION.txt", "__version__ = '3.5'\n");
+    ours(&["--no-editable"]);
+    let expected = ["app-1.3.0", "x-1.3.0", "y-1.3.0", "z-3.5"];
+    assert_eq!(
+        versions("ours"),
+        expected.map(|name| format!("{name}.dist-info"))
+    );
+    let again = ours(&["--no-editable"]);
+    assert!(again.stderr.contains("is as the lock has it"), "{again}");
+}
+
+#[test]
+fn cache_keys_decide_when_a_folder_is_built_again() {
+    let temp = Temp::new();
+    temp.write(
+        "app/pyproject.toml",
+        "[project]\nname = 'app'\nversion = '1'\nrequires-python = '>=3.11'\n\
+         [build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n\
+         [tool.uv]\ncache-keys = [{ file = 'src/**/*.txt' }, { file = '../beside.txt' }, { env = 'FOO' }]\n",
+    );
+    temp.write(
+        "app/setup.py",
+        "from setuptools import setup\nsetup(py_modules=['app'])\n",
+    );
+    temp.write("app/app.py", "");
+    temp.write("app/src/a.txt", "");
+    temp.write("beside.txt", "");
+    common::sources::uv_lock(&temp, &temp.join("app"));
+    let lock = build_lock(&temp, "app = ['setuptools']", "");
+    let built = |value: &str| {
+        let ran = common::lockwright(&temp)
+            .args(["sync", "app", "--offline", "--no-editable"])
+            .args([
+                "--build-lock",
+                lock.as_str(),
+                "--python",
+                common::python().as_str(),
+            ])
+            .env("FOO", value)
+            .run()
+            .ok();
+        ran.stderr.contains("Built app")
+    };
+    assert!(built("1"));
+    assert!(!built("1"));
+    assert!(built("2"));
+    temp.write("beside.txt", "other");
+    assert!(built("2"));
+    assert!(!built("2"));
+}

@@ -180,7 +180,7 @@ enum DirectInfo {
     },
     #[serde(rename = "dir_info")]
     Dir {
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default)]
         editable: bool,
     },
 }

@@ -308,10 +308,14 @@ impl<'a> Builder<'a> {
                 }
             }
             RecipeSource::Folder {
-                path, is_editable, ..
+                path,
+                is_editable,
+                around,
+                ..
             } => Ready::Folder {
                 path: path.clone(),
                 is_editable: *is_editable,
+                around: around.clone(),
             },
         }))
     }
@@ -418,6 +422,7 @@ fn is_as_it_was(recipe: &Recipe) -> bool {
             path,
             is_editable: true,
             digest,
+            ..
         } => folder::digest(path, true).is_ok_and(|now| now == *digest),
         _ => true,
     }

@@ -114,7 +114,11 @@ pub(super) fn variables(
             all.insert(name.into(), version.to_string());
         }
     }
-    if matches!(recipe.source, RecipeSource::Git(_)) {
+    let has_history = match &recipe.source {
+        RecipeSource::Folder { around, .. } => around.checkout.is_some(),
+        source => matches!(source, RecipeSource::Git(_)),
+    };
+    if has_history {
         for name in NO_HISTORY {
             all.insert(name.into(), "1".into());
         }

@@ -49,6 +49,20 @@ pub(super) fn digest(folder: &Utf8Path, is_editable: bool) -> io::Result<Digest>
     Ok(Digest::of(Algorithm::Sha256, &entries.concat()))
 }
 
+/// A digest of a file, or of all that counts of a folder.
+pub(super) fn digest_of(path: &Utf8Path) -> io::Result<Digest> {
+    if path.is_dir() {
+        return digest(path, false);
+    }
+    let is_executable = fs::metadata(path)?.permissions().mode() & 0o100 != 0;
+    let entry = entry(
+        path.as_std_path(),
+        Path::new(""),
+        Kind::File { is_executable },
+    )?;
+    Ok(Digest::of(Algorithm::Sha256, &entry))
+}
+
 /// One entry, so that no two folders come to the same list.
 fn entry(real: &Path, path: &Path, kind: Kind) -> io::Result<Vec<u8>> {
     let (sign, content) = match kind {

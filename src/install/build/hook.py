@@ -27,7 +27,10 @@ def run():
     )
     settings = request["config_settings"] or None
     kind = request["kind"]
-    requires = list(getattr(caller, "get_requires_for_build_" + kind)(settings))
+    requires = []
+    for asked in request["asked"]:
+        more = getattr(caller, "get_requires_for_build_" + asked)(settings)
+        requires.extend(need for need in more if need not in requires)
     answer(requires=requires, wheel=None)
     if not request["only_ask"]:
         wheel = getattr(caller, "build_" + kind)(request["out"], settings)

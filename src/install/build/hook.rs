@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 
 use super::environment::Wheelhouse;
 use super::project::Project;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, RecipeSource};
 use super::sandbox::{self, Ended, How, Job, Level, Ran, Said};
 use super::source::Place;
 use crate::core::digest::{Algorithm, Digest};
@@ -131,6 +131,12 @@ impl HookEnvironment<'_> {
         let hooks = "pyproject_hooks.whl";
         fs::write(folder.join(hooks), HOOKS)?;
         fs::write(folder.join("hook.py"), DRIVER)?;
+        // A lock is made for both ways in which a folder is installed.
+        let is_folder = matches!(self.recipe.source, RecipeSource::Folder { .. });
+        let asked = match only_ask && is_folder {
+            true => vec!["wheel", "editable"],
+            false => vec![self.recipe.kind()],
+        };
         let request = json!({
             "hooks": seen.join(hooks),
             "source": place.seen,
@@ -138,6 +144,7 @@ impl HookEnvironment<'_> {
             "backend_path": project.backend_path,
             "config_settings": self.recipe.config_settings,
             "kind": self.recipe.kind(),
+            "asked": asked,
             "only_ask": only_ask,
             "out": seen.join("out"),
             "answer": seen.join("answer.json"),
@@ -156,10 +163,11 @@ impl HookEnvironment<'_> {
                 true => vec![place.real.clone()],
                 false => Vec::new(),
             },
-            shown: match &self.recipe.change {
-                Some(change) => change.shown.clone(),
-                None => Vec::new(),
-            },
+            shown: (self.recipe.change.iter())
+                .flat_map(|change| change.shown.iter())
+                .chain(&place.shown)
+                .cloned()
+                .collect(),
             command: vec![
                 seen.join("env/bin/python").into(),
                 "-I".into(),

@@ -38,6 +38,7 @@ mod resolver;
 pub mod sandbox;
 pub mod scripts;
 mod source;
+mod surroundings;
 mod uv_sources;
 mod wheel;
 

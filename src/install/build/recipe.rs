@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
 use super::requirements::Scope;
+use super::surroundings::Surroundings;
 use super::{Change, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::digest::{Algorithm, Digest};
@@ -56,6 +57,7 @@ pub(super) enum RecipeSource {
         path: Utf8PathBuf,
         is_editable: bool,
         digest: Digest,
+        around: Surroundings,
     },
 }
 
@@ -130,13 +132,18 @@ impl RecipeSource {
                 subdirectory,
             } => json!([artifact.digest.as_ref()?.to_string(), subdirectory]),
             Self::Git(git) => json!([git.commit, git.subdirectory, git.path]),
-            // An editable wheel leads back to its folder.
             Self::Folder {
                 path,
-                is_editable: true,
+                is_editable,
                 digest,
-            } => json!([digest.to_string(), path]),
-            Self::Folder { digest, .. } => json!([digest.to_string()]),
+                around,
+            } => {
+                let mut all = vec![json!(digest.to_string())];
+                // An editable wheel leads back to its folder.
+                all.extend(is_editable.then(|| json!(path)));
+                all.extend(around.id());
+                json!(all)
+            }
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use camino::Utf8Path;
 use pep508_rs::PackageName;
 
 use super::error::BuildError;
@@ -12,6 +13,7 @@ use super::recipe::{Need, Origin, Recipe, RecipeSource};
 use super::request::Request;
 use super::requirements::Requirements;
 use super::sandbox::{self, Level, Mode};
+use super::surroundings::Surroundings;
 use crate::decide::plan::{Install, PlannedPackage};
 use crate::decide::target::probe::Interpreter;
 
@@ -106,7 +108,7 @@ impl<'a> RecipeResolver<'a> {
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
         let mut recipe = Recipe {
-            source: source_of(package)?,
+            source: source_of(package, &request.options.root)?,
             package: package.clone(),
             needs,
             scope,
@@ -129,7 +131,7 @@ impl<'a> RecipeResolver<'a> {
 }
 
 /// Where a package's files come from.
-fn source_of(package: &PlannedPackage) -> Result<RecipeSource, BuildError> {
+fn source_of(package: &PlannedPackage, root: &Utf8Path) -> Result<RecipeSource, BuildError> {
     Ok(match &package.install {
         Install::Wheel { artifact } => RecipeSource::Archive {
             artifact: artifact.clone(),
@@ -154,13 +156,17 @@ fn source_of(package: &PlannedPackage) -> Result<RecipeSource, BuildError> {
             }
             RecipeSource::Git(source.clone())
         }
-        Install::Directory { path, editable } => RecipeSource::Folder {
-            digest: folder::digest(path, *editable).map_err(|error| BuildError::Project {
+        Install::Directory { path, editable } => {
+            let failed = |error| BuildError::Project {
                 package: package.label(),
                 reason: format!("its folder {path} cannot be read: {error}"),
-            })?,
-            path: path.clone(),
-            is_editable: *editable,
-        },
+            };
+            RecipeSource::Folder {
+                digest: folder::digest(path, *editable).map_err(failed)?,
+                path: path.clone(),
+                is_editable: *editable,
+                around: Surroundings::of(path, root).map_err(failed)?,
+            }
+        }
     })
 }

@@ -6,6 +6,7 @@
 //! needs neither the network nor the git program.
 
 pub mod archive;
+pub mod checkout;
 pub mod git;
 mod git_program;
 mod packed;

@@ -55,7 +55,7 @@ pub enum ViewError {
 }
 
 /// An object's name.
-type Id = [u8; 20];
+pub(super) type Id = [u8; 20];
 
 impl About {
     /// What is kept of a commit; nothing, where it is too long, or not named by SHA-1.
@@ -101,7 +101,7 @@ impl About {
             references.push_str(&format!("{tag} refs/tags/v{version}\n^{commit_hex}\n"));
         }
         writer.pack.finish(&git)?;
-        fs::write(git.join("index"), index(&writer.index))?;
+        fs::write(git.join("index"), index(&writer.index, false))?;
         for (name, text) in [
             ("HEAD", format!("{commit_hex}\n")),
             ("shallow", format!("{commit_hex}\n")),
@@ -344,8 +344,9 @@ impl<W: Write> Write for Summed<W> {
     }
 }
 
-/// The index, with nothing in it of when and where the files were written: git looks at them itself.
-fn index(entries: &BTreeMap<Vec<u8>, (u32, Id)>) -> Vec<u8> {
+/// The index, with nothing in it of when and where the files were written: git looks at them itself, or
+/// is told that they are unchanged.
+pub(super) fn index(entries: &BTreeMap<Vec<u8>, (u32, Id)>, are_unchanged: bool) -> Vec<u8> {
     let mut all = b"DIRC\0\0\0\x02".to_vec();
     all.extend((entries.len() as u32).to_be_bytes());
     for (path, (mode, id)) in entries {
@@ -354,7 +355,8 @@ fn index(entries: &BTreeMap<Vec<u8>, (u32, Id)>) -> Vec<u8> {
         all.extend(mode.to_be_bytes());
         all.extend([0; 12]);
         all.extend(id);
-        all.extend((path.len().min(0xfff) as u16).to_be_bytes());
+        let flag = if are_unchanged { 0x8000 } else { 0 };
+        all.extend((path.len().min(0xfff) as u16 | flag).to_be_bytes());
         all.extend(path);
         // At least one NUL, up to a multiple of eight.
         let length = (all.len() - start + 8) / 8 * 8;

@@ -114,6 +114,7 @@ fn enter(order: &Order, lines: &mut Vec<Line>) -> io::Result<bool> {
         mount_bind(from.as_str(), inside(to).as_str()).map_err(said("bind the build's folder"))?;
         restrict(&inside(to), plain)?;
     }
+    devices(&inside("/dev"))?;
     let system = SYSTEM.iter().map(Utf8Path::new);
     let readable = system.chain(job.readable.iter().map(AsRef::as_ref));
     let writable = job.writable.iter().map(|path| (path.as_path(), false));
@@ -138,7 +139,6 @@ fn enter(order: &Order, lines: &mut Vec<Line>) -> io::Result<bool> {
     )?;
     fs::write(inside("/etc/hosts"), "127.0.0.1 localhost\n")?;
     rustix::system::sethostname(b"localhost")?;
-    devices(&inside("/dev"))?;
     let folder = inside("/proc");
     let own = mount("proc", folder.as_str(), "proc", KERNEL, None);
     let is_own = own.is_ok();
