@@ -17,7 +17,12 @@ const ORDER: &[(&str, &[&str])] = &[
     ("obtain", &["store", "fetch", "source"]),
     ("install", &["python", "owners", "npm", "build", "assemble"]),
     ("transform", &["patch", "elf", "nix", "oci", "records"]),
-    ("inspect", &["licence", "diff", "sbom", "verify"]),
+    (
+        "inspect",
+        &[
+            "licence", "diff", "sbom", "policy", "osv", "audit", "verify",
+        ],
+    ),
     ("component", &[]),
     ("cli", &[]),
 ];

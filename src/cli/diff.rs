@@ -1,5 +1,6 @@
 //! `lockwright diff`: what a bump changed.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,13 +10,18 @@ use super::diff_contents::{self, How, Side};
 use super::diff_input::{Given, Lock, What};
 use super::lock_targets::{LockTargetArgs, NODE_GLIBC, Targets, whole};
 use super::network_args::NetworkArgs;
-use super::{Failure, Outcome, outputs, print};
-use crate::core::progress::count;
+use super::review_args::ReviewArgs;
+use super::{Failure, Outcome, export, outputs, print};
+use crate::core::progress::{Progress, count};
 use crate::inspect::diff::compare::compare;
-use crate::inspect::diff::facts::{Ecosystem, LockFacts};
-use crate::inspect::diff::model::{LockDiff, Severity};
-use crate::inspect::diff::report::{clean, html, json, markdown, text};
+use crate::inspect::diff::facts::{Ecosystem, LockFacts, Package};
+use crate::inspect::diff::found::Found;
+use crate::inspect::diff::model::{ChangeKind, LockDiff, Severity};
+use crate::inspect::diff::report::{clean, html, json, markdown, sarif, text};
 use crate::inspect::diff::{npm, targets, tree};
+use crate::inspect::osv::Advisories;
+use crate::inspect::policy::Policy;
+use crate::obtain::fetch::document::Library;
 
 /// Say what a lock bump changed: versions, sources, files, and what should not have changed
 ///
@@ -60,6 +66,8 @@ pub struct DiffArgs {
     #[arg(long)]
     git: bool,
     #[command(flatten)]
+    review: ReviewArgs,
+    #[command(flatten)]
     target: LockTargetArgs,
     #[command(flatten)]
     pub(super) network: NetworkArgs,
@@ -75,6 +83,8 @@ enum Format {
     Json,
     /// One page for a browser, which needs nothing else
     Html,
+    /// The findings for code hosts: SARIF 2.1.0
+    Sarif,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -140,6 +150,10 @@ pub fn run(args: &DiffArgs) -> Outcome {
         Format::Markdown => markdown::render(&diff),
         Format::Json => json::render(&diff)?,
         Format::Html => html::render(&diff),
+        Format::Sarif => {
+            let file = path_in_repository(&new.label);
+            json::render(&sarif::render(&diff.findings, file, &new.lines()))?
+        }
     };
     write(args, &outputs::files(&args.locks), &report)?;
     let fails = match args.fail_on {
@@ -149,6 +163,11 @@ pub fn run(args: &DiffArgs) -> Outcome {
         Some(FailOn::Change) => !diff.changes.is_empty() || !diff.findings.is_empty(),
     };
     Ok(ExitCode::from(u8::from(fails)))
+}
+
+/// A lock's path, without the revision that it was taken from.
+fn path_in_repository(label: &str) -> &str {
+    label.split_once(':').map_or(label, |(_, path)| path)
 }
 
 /// Two trees: their differences are a failure, as those of files are to diff(1).
@@ -164,6 +183,7 @@ fn trees(args: &DiffArgs, old: &Utf8Path, new: &Utf8Path) -> Outcome {
         Format::Markdown => tree::report::markdown(&diff),
         Format::Json => json::render(&diff)?,
         Format::Html => tree::report::html(&diff),
+        Format::Sarif => return Err("SARIF is for locks: trees have no lines".into()),
     };
     write(args, &[old.as_str(), new.as_str()], &report)?;
     Ok(ExitCode::from(u8::from(!diff.is_same())))
@@ -232,13 +252,14 @@ fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Fa
         )
         .into());
     }
+    let asked = Asked::of(args, old, new)?;
     // Of a package of npm's there is one file, whatever the target.
     let one_each = args.contents && new.what.ecosystem() == Ecosystem::Python;
     let targets = match args.target.meant(new, one_each)? {
         Targets::All => {
             let (before, after) = rayon::join(|| whole(old), || whole(new));
             let glibc = (new.what.ecosystem() == Ecosystem::Npm).then_some(NODE_GLIBC);
-            return look_into(args, [old, new], [before, after], glibc);
+            return look_into(args, &asked, [old, new], [before, after], glibc);
         }
         Targets::These(targets) if args.contents && targets.len() > 1 => {
             return Err("--contents looks into one file a package: name one target".into());
@@ -247,16 +268,73 @@ fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Fa
     };
     let diffs = targets.iter().map(|target| {
         let (before, after) = rayon::join(|| target.facts(old), || target.facts(new));
-        let diff = look_into(args, [old, new], [before?, after?], target.glibc())?;
+        let diff = look_into(args, &asked, [old, new], [before?, after?], target.glibc())?;
         Ok((target.label.clone(), diff))
     });
     targets::merge(diffs.collect::<Result<Vec<_>, Failure>>()?)
         .ok_or_else(|| "no target is named".into())
 }
 
+/// What the project asks of its locks, and what is known of their packages.
+struct Asked {
+    policy: Policy,
+    advisories: Option<Advisories>,
+}
+
+impl Asked {
+    fn of(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<Self, Failure> {
+        let options = args.network.options(&[]);
+        let library = Library {
+            options: &options,
+            snapshot: None,
+        };
+        let progress = Progress::items("Asking", 0);
+        let ecosystem = new.what.ecosystem();
+        let both = args
+            .review
+            .needs_packages()
+            .then(|| [whole(old), whole(new)]);
+        let both: Vec<&LockFacts> = both.iter().flatten().collect();
+        let advisories = (args.review).advisories(ecosystem, &both, &library, &progress)?;
+        progress.done();
+        Ok(Self {
+            policy: args.review.policy(new)?,
+            advisories,
+        })
+    }
+
+    /// Holds what changed against it.
+    fn hold(&self, diff: &mut LockDiff, new: &LockFacts) {
+        let mut found = Found::default();
+        let mut changed: HashSet<(&str, &str)> = HashSet::new();
+        for change in &diff.changes {
+            if let (Some(locked), true) = (&change.new, change.kind != ChangeKind::Relocated) {
+                let version = locked.version.as_deref().unwrap_or_default();
+                changed.insert((&change.name, version));
+            }
+        }
+        let is_changed = |name: &str, package: &Package| {
+            let version = package.version.as_deref().unwrap_or_default();
+            changed.contains(&(name, version))
+        };
+        self.policy.ages(new, &mut found, is_changed);
+        if self.policy.has_licenses() {
+            let store = export::default_store();
+            let stated = store.map(|store| export::licenses(new, &store));
+            let stated = stated.unwrap_or_default();
+            self.policy.licenses(new, &stated, &mut found, is_changed);
+        }
+        if let Some(advisories) = &self.advisories {
+            advisories.of_bump(diff, &self.policy, &mut found);
+        }
+        diff.add(found);
+    }
+}
+
 /// The diff of two locks' facts, and of the files behind it if that is wanted.
 fn look_into(
     args: &DiffArgs,
+    asked: &Asked,
     locks: [&Lock; 2],
     mut facts: [LockFacts; 2],
     glibc: Option<(u16, u16)>,
@@ -264,6 +342,7 @@ fn look_into(
     let [old, new] = locks;
     let [before, after] = &mut facts;
     let mut diff = compare(before, after);
+    asked.hold(&mut diff, after);
     if !args.contents {
         return Ok(diff);
     }

@@ -1,5 +1,7 @@
 //! What `lockwright diff` is given: a lock, a folder that has one, a revision's, or a tree.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
@@ -23,6 +25,46 @@ pub struct Lock {
     pub label: String,
     /// What stands in it.
     pub what: What,
+    /// The same, as it is written.
+    text: String,
+    /// Where its project is.
+    project: ProjectOf,
+}
+
+/// Where what stands beside a lock is read from.
+enum ProjectOf {
+    /// A folder.
+    Folder(Utf8PathBuf),
+    /// A revision, and the folder in it, as `REV:` or `REV:path/`.
+    Revision(String),
+}
+
+impl Lock {
+    /// A file beside the lock, and what it is called; nothing where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn beside(&self, name: &str) -> Result<Option<(String, Utf8PathBuf)>, Failure> {
+        match &self.project {
+            ProjectOf::Folder(folder) => {
+                let file = folder.join(name);
+                match std::fs::read_to_string(&file) {
+                    Ok(text) => Ok(Some((text, file))),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(format!("cannot read {file}: {error}").into()),
+                }
+            }
+            ProjectOf::Revision(folder) => {
+                let object = format!("{folder}{name}");
+                let Ok(bytes) = show(&object) else {
+                    return Ok(None);
+                };
+                let text = String::from_utf8(bytes);
+                let text = text.map_err(|_| format!("{object} is not UTF-8"))?;
+                Ok(Some((text, object.into())))
+            }
+        }
+    }
 }
 
 /// A lock of either kind.
@@ -31,6 +73,29 @@ pub enum What {
     Python(Box<UvLock>, Box<ProjectSettings>),
     /// A `package-lock.json`.
     Npm(Box<NpmLock>),
+}
+
+impl Lock {
+    /// Where in it each package begins: the line, from 1.
+    pub fn lines(&self) -> BTreeMap<String, usize> {
+        let mut all = BTreeMap::new();
+        for (at, line) in self.text.lines().enumerate() {
+            let line = line.trim();
+            let name = match &self.what {
+                What::Python(..) => line
+                    .strip_prefix("name = \"")
+                    .and_then(|rest| rest.strip_suffix('"')),
+                What::Npm(_) => line
+                    .strip_suffix("\": {")
+                    .and_then(|rest| rest.rsplit_once("node_modules/"))
+                    .map(|(_, name)| name),
+            };
+            if let Some(name) = name {
+                all.entry(name.to_owned()).or_insert(at + 1);
+            }
+        }
+        all
+    }
 }
 
 impl What {
@@ -113,6 +178,8 @@ fn of_file(label: &str, file: &Utf8Path) -> Result<Given, Failure> {
     Ok(Given::Lock(Box::new(Lock {
         label: label.to_owned(),
         what,
+        text,
+        project: ProjectOf::Folder(file.parent().unwrap_or(Utf8Path::new(".")).to_owned()),
     })))
 }
 
@@ -148,7 +215,14 @@ fn at_revision(argument: &str, revision: &str, path: &str) -> Result<Given, Fail
         let text = String::from_utf8(bytes).map_err(|_| format!("{object} is not UTF-8"))?;
         Ok(Pyproject::parse(&text, Utf8Path::new(&object))?.settings)
     })?;
-    Ok(Given::Lock(Box::new(Lock { label, what })))
+    let end = label.rfind(['/', ':']).map_or(0, |at| at + 1);
+    let project = ProjectOf::Revision(label.get(..end).unwrap_or_default().to_owned());
+    Ok(Given::Lock(Box::new(Lock {
+        label,
+        what,
+        text,
+        project,
+    })))
 }
 
 /// Reads a lock of either kind: JSON begins with a brace, whatever the file is called.

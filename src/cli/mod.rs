@@ -1,6 +1,7 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
 //! meant), and nothing reads the command line after that. One file a command.
 
+mod audit;
 mod build;
 mod build_args;
 mod build_lock;
@@ -34,6 +35,7 @@ mod python_args;
 mod refs;
 mod repro;
 mod restore;
+mod review_args;
 mod sandbox;
 mod seal;
 mod signals;
@@ -132,6 +134,7 @@ enum Command {
     Init(init::InitArgs),
     Plan(plan::PlanArgs),
     Diff(Box<diff::DiffArgs>),
+    Audit(Box<audit::AuditArgs>),
     Verify(Box<verify::VerifyArgs>),
     Repro(repro::ReproArgs),
     Export(Box<export::ExportCommand>),
@@ -193,6 +196,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Repro(args) => repro::run(args),
         Command::Export(args) => export::run(args),

@@ -8,6 +8,7 @@ mod document;
 mod graph;
 mod image;
 mod model;
+mod review;
 mod source;
 mod template;
 mod tool;
@@ -23,6 +24,7 @@ pub use model::{
     Base, BuildDefaults, Component, Copy, Diff, Elf, Install, Keep, Manifest, Migration, Node,
     PackageBuild, Patch, Python, Run, Seal, Shebangs, Smoke, Substitute, Target, Wrap,
 };
+pub use review::{Age, AgeError, Ignore, Licenses, Review};
 pub use source::{Form, Origin, Source, UrlSource};
 pub use template::{Parsed, PathTemplate, Placeholder, TextTemplate, is_name};
 pub use tool::{Tool, ToolKind};

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image::Image;
+use super::review::Review;
 use super::source::Source;
 use super::template::{PathTemplate, TextTemplate};
 use super::tool::Tool;
@@ -40,6 +41,9 @@ pub struct Manifest {
     /// How sdists and source trees are built, for `sync` beside a lock as well.
     #[serde(default)]
     pub build: BuildDefaults,
+    /// What is asked of the project's locks when they are reviewed.
+    #[serde(default)]
+    pub review: Review,
     /// What is made.
     #[serde(default)]
     pub component: IndexMap<String, Component>,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::facts::{File, FileKind, LockFacts, Package, without_password};
 use super::findings;
+use super::found::label;
 use super::model::{
     Change, ChangeKind, FileChange, FileFacts, Finding, LockDiff, Locked, PackageOrigin,
     Requirement, Setting, Severity, Side, Summary, VERSION,
 };
-use super::pair::{Pair, label, pairs};
+use super::pair::{Pair, pairs};
 use super::version::Step;
 
 /// Compares two locks.

@@ -4,14 +4,15 @@
 //! that holds for the package it is about. Findings of the same words are told once, with all their
 //! packages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::facts::{
     Doubt, File, FileKind, LockFacts, Origin, OriginKind, Package, without_password,
 };
+use super::found::{Found, FromTo, NOTHING, label};
 use super::lookalike::{Known, is_lookalike};
 use super::model::{Finding, FindingKind, Severity};
-use super::pair::{Pair, label};
+use super::pair::Pair;
 use crate::core::digest::Digest;
 use crate::inspect::licence::Licence;
 
@@ -48,50 +49,6 @@ pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<
     }
     found.into_findings()
 }
-
-pub(super) type FromTo = (Option<String>, Option<String>);
-
-/// Findings in the making, those of the same words together.
-#[derive(Default)]
-struct Found {
-    all: BTreeMap<(Severity, FindingKind, String, FromTo), Vec<String>>,
-}
-
-impl Found {
-    fn say(
-        &mut self,
-        label: &str,
-        severity: Severity,
-        kind: FindingKind,
-        says: &str,
-        from_to: FromTo,
-    ) {
-        let key = (severity, kind, says.to_owned(), from_to);
-        let packages = self.all.entry(key).or_default();
-        if !label.is_empty() {
-            packages.push(label.to_owned());
-        }
-    }
-
-    fn into_findings(self) -> Vec<Finding> {
-        let finding = |((severity, kind, says, (old, new)), mut packages): (_, Vec<String>)| {
-            packages.sort();
-            packages.dedup();
-            Finding {
-                severity,
-                kind,
-                packages,
-                says,
-                old,
-                new,
-                targets: Vec::new(),
-            }
-        };
-        self.all.into_iter().map(finding).collect()
-    }
-}
-
-const NOTHING: FromTo = (None, None);
 
 struct Rules<'a> {
     /// Whether the lock asks for another Python: it then names other wheels of the same versions.

@@ -12,7 +12,7 @@
 //! - [`compare`]: pairs the packages of two locks. Of a name that is there in several versions,
 //!   equal versions belong together, then those of one major version, then the rest, the highest
 //!   first.
-//! - [`findings`]: what a reviewer must see, in three severities. An *alarm* is what no honest bump
+//! - `findings`: what a reviewer must see, in three severities. An *alarm* is what no honest bump
 //!   does: other bytes for the same file, another host, a wheel that became source.
 //! - [`targets`]: diffs for several targets as one, each change knowing where it applies.
 //!
@@ -24,7 +24,8 @@
 pub mod compare;
 pub mod contents;
 pub mod facts;
-pub mod findings;
+mod findings;
+pub mod found;
 pub mod lookalike;
 pub mod model;
 pub mod npm;

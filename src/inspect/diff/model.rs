@@ -147,6 +147,38 @@ pub enum FindingKind {
     RequiresPython,
     /// A library needs a newer C library.
     GlibcFloor,
+    /// An index does not have it: removed, or never there.
+    NotOnIndex,
+    /// It has another size on its index.
+    SizeChanged,
+    /// It was published at another time than the lock says.
+    UploadTime,
+    /// It is yanked: nobody should newly choose it.
+    Yanked,
+    /// Its index keeps people from it.
+    Quarantined,
+    /// Its registry's signature is not there, or not good.
+    Signature,
+    /// What its index keeps of who published it is not there, or of other bytes.
+    Attestation,
+    /// It could not be held against its index.
+    NotHeld,
+    /// The lock is not what its project asks for.
+    Unfit,
+    /// It was published too short a time ago.
+    TooYoung,
+    /// Nothing says when it was published.
+    AgeUnknown,
+    /// Its licence is none that the project takes.
+    LicenseDenied,
+    /// A vulnerability is known of it.
+    Vulnerable,
+    /// It brings a known vulnerability.
+    Introduces,
+    /// It ends a known vulnerability.
+    Fixes,
+    /// A vulnerability was to be borne until a day that is over.
+    IgnoreOver,
     /// What is behind a change could not be had or read, so nothing is known of it.
     NotLookedInto,
 }

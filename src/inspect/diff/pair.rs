@@ -12,14 +12,6 @@ pub(super) struct Pair<'a> {
     pub(super) new: Option<&'a Package>,
 }
 
-/// `name version`, as findings name a package.
-pub(super) fn label(name: &str, version: Option<&str>) -> String {
-    match version {
-        Some(version) => format!("{name} {version}"),
-        None => name.to_owned(),
-    }
-}
-
 /// Pairs the packages of two locks, by name.
 pub(super) fn pairs<'a>(old: &'a LockFacts, new: &'a LockFacts) -> Vec<Pair<'a>> {
     let names: BTreeSet<&str> = (old.packages.keys().chain(new.packages.keys()))

@@ -61,6 +61,14 @@ pub enum FetchError {
         /// Why not.
         why: String,
     },
+    /// What indexes answered cannot be kept.
+    #[error("the snapshot `{folder}` cannot be written")]
+    Snapshot {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No connection can be made at all.
     #[error("the network cannot be used: {0}")]
     Client(String),

@@ -11,6 +11,7 @@
 
 mod client;
 pub mod credentials;
+pub mod document;
 mod download;
 pub mod error;
 mod local;

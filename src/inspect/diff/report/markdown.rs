@@ -74,7 +74,7 @@ fn write_findings(text: &mut String, diff: &LockDiff, severity: Severity) {
     }
 }
 
-fn write_finding(text: &mut String, finding: &Finding) {
+pub(crate) fn write_finding(text: &mut String, finding: &Finding) {
     let sign = match finding.severity {
         Severity::Alarm => "🚨 **ALARM** ",
         Severity::Warning => "⚠️ ",
@@ -215,19 +215,22 @@ fn write_more(text: &mut String, more: usize) {
 }
 
 fn write_notes(text: &mut String, diff: &LockDiff) {
-    let notes: Vec<&Finding> = diff.of_severity(Severity::Note).collect();
-    if notes.is_empty() {
-        return;
-    }
-    let _ = writeln!(
-        text,
-        "<details><summary>Notes ({})</summary>\n",
-        notes.len()
-    );
-    let mut left = notes.len();
-    for note in notes {
+    let notes = diff.of_severity(Severity::Note).map(|note| {
         let mut line = String::new();
         write_finding(&mut line, note);
+        line
+    });
+    fold(text, "Notes", notes.collect());
+}
+
+/// Lines under a title that opens them, as many as there is room for; nothing where there are none.
+pub(crate) fn fold(text: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    let mut left = lines.len();
+    let _ = writeln!(text, "<details><summary>{title} ({left})</summary>\n");
+    for line in lines {
         if text.len() + line.len() > ROOM {
             break;
         }

@@ -8,6 +8,7 @@ pub mod json;
 pub mod markdown;
 pub mod picture;
 mod rows;
+pub mod sarif;
 pub mod text;
 
 use crate::core::progress::count;
@@ -160,11 +161,13 @@ pub(crate) fn headline(diff: &LockDiff) -> String {
 
 /// `3 alarms, 1 warning`; nothing where there are neither.
 pub(crate) fn gravity(diff: &LockDiff) -> String {
+    gravity_of(diff.summary.alarms, diff.summary.warnings)
+}
+
+/// The same of any counts.
+pub(crate) fn gravity_of(alarms: usize, warnings: usize) -> String {
     let some = |number, word| (number > 0).then(|| count(number, word));
-    let all = [
-        some(diff.summary.alarms, "alarm"),
-        some(diff.summary.warnings, "warning"),
-    ];
+    let all = [some(alarms, "alarm"), some(warnings, "warning")];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -128,7 +128,7 @@ pub fn lines(facts: &LockFacts) -> String {
     text
 }
 
-fn write_finding(text: &mut String, finding: &Finding, detail: bool) {
+pub(crate) fn write_finding(text: &mut String, finding: &Finding, detail: bool) {
     let word = match finding.severity {
         Severity::Alarm => "ALARM   ",
         Severity::Warning => "warning ",

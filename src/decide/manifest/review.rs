@@ -1,0 +1,126 @@
+//! `[review]`: what a project asks of its locks, for `diff` and `audit`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Span, SpanRelativeTo, civil};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What is asked of a lock when it is reviewed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Review {
+    /// How long a file must have been published, as `7d`.
+    #[schemars(with = "Option<String>")]
+    pub min_age: Option<Age>,
+    /// The same of single packages; `0d` lets one pass.
+    #[schemars(with = "IndexMap<String, String>")]
+    pub min_age_of: IndexMap<String, Age>,
+    /// Which licences packages may have.
+    pub licenses: Licenses,
+    /// Vulnerabilities that are known and borne.
+    pub ignore: Vec<Ignore>,
+}
+
+/// Which licences packages may have, by SPDX's identifiers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Licenses {
+    /// Those that they may have; any where the list is empty.
+    pub allow: Vec<String>,
+    /// Those that they must not have.
+    pub deny: Vec<String>,
+    /// What packages are licensed under that do not say it, or not well: an expression.
+    pub packages: IndexMap<String, String>,
+}
+
+/// A vulnerability that is borne.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ignore {
+    /// Its identifier, or one of its aliases.
+    pub id: String,
+    /// In which package; in any where it is not said.
+    pub package: Option<String>,
+    /// Why it can be borne.
+    pub reason: String,
+    /// Until when, that day included, as `2026-12-31`; without an end where it is not said.
+    #[schemars(with = "Option<String>")]
+    pub until: Option<civil::Date>,
+}
+
+/// A span of time: `7d`, `36h`, `2 weeks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(pub SignedDuration);
+
+/// Why a text is no span of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no span of time: write it as 7d, 36h or 2 weeks")]
+pub struct AgeError(String);
+
+impl FromStr for Age {
+    type Err = AgeError;
+
+    fn from_str(text: &str) -> Result<Self, AgeError> {
+        let error = || AgeError(text.to_owned());
+        let span: Span = text.parse().map_err(|_| error())?;
+        let length = span
+            .to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| error())?;
+        match length.is_negative() {
+            true => Err(error()),
+            false => Ok(Self(length)),
+        }
+    }
+}
+
+impl fmt::Display for Age {
+    /// In the largest unit that makes sense: days from two on, else hours or minutes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.0.as_mins();
+        let (number, unit) = match minutes {
+            _ if minutes >= 48 * 60 => (minutes / (24 * 60), "day"),
+            _ if minutes >= 120 => (minutes / 60, "hour"),
+            _ => (minutes, "minute"),
+        };
+        let s = if number == 1 { "" } else { "s" };
+        write!(f, "{number} {unit}{s}")
+    }
+}
+
+impl Serialize for Age {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}s", self.0.as_secs()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        for (text, hours) in [
+            ("7d", Some(168)),
+            ("36h", Some(36)),
+            ("2 weeks", Some(336)),
+            ("P1D", Some(24)),
+            ("0d", Some(0)),
+            ("7", None),
+            ("-1d", None),
+            ("a week", None),
+        ] {
+            let read = text.parse::<Age>().ok().map(|age| age.0.as_hours());
+            assert_eq!(read, hours, "{text}");
+        }
+    }
+}

@@ -1,0 +1,654 @@
+//! `lockwright audit` against indexes of the tests' own, with everything wrong that an index can be.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use camino::Utf8PathBuf;
+use common::{Ran, Run, Server, Temp};
+use data_encoding::BASE64;
+use lockwright::core::digest::{Algorithm, Digest};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use serde_json::{Value, json};
+
+const DAY: &str = "2026-11-30T12:00:00Z";
+
+fn audit(temp: &Temp, lock: &Utf8PathBuf, more: &[&str]) -> Ran {
+    common::lockwright(temp)
+        .args(["audit", lock.as_str(), "--as-of", DAY, "--retries", "0"])
+        .args(more)
+        .run()
+}
+
+/// What was found, as `severity kind package`.
+fn found(ran: &Ran) -> Vec<String> {
+    let json = ran.json();
+    let findings = json["findings"].as_array().unwrap().clone();
+    findings
+        .iter()
+        .flat_map(|one| {
+            let packages = one["packages"].as_array().unwrap();
+            let label = |package: &str| {
+                let (severity, kind) = (&one["severity"], &one["kind"]);
+                format!(
+                    "{} {} {package}",
+                    severity.as_str().unwrap(),
+                    kind.as_str().unwrap()
+                )
+            };
+            match packages.is_empty() {
+                true => vec![label("-")],
+                false => packages
+                    .iter()
+                    .map(|one| label(one.as_str().unwrap()))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+fn sha(text: &str) -> String {
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
+}
+
+/// A file as the simple API lists it.
+fn listed(name: &str) -> Value {
+    json!({
+        "filename": name, "url": format!("../../files/{name}"), "hashes": {"sha256": sha(name)},
+        "size": name.len(), "upload-time": "2026-01-02T03:04:05.678Z", "yanked": false,
+    })
+}
+
+fn page(server: &Server, project: &str, files: &[Value], more: &[(&str, Value)]) {
+    let mut page = json!({"meta": {"api-version": "1.4"}, "name": project, "files": files});
+    for (key, value) in more {
+        page[*key] = value.clone();
+    }
+    server.put(&format!("/simple/{project}/"), page.to_string());
+}
+
+/// A package of a uv.lock with one wheel, as an index of a name has it.
+fn entry(name: &str, more: &str) -> String {
+    let wheel = format!("{name}-1.0-py3-none-any.whl");
+    format!(
+        "\n[[package]]\nname = \"{name}\"\nversion = \"1.0\"\n\
+         source = {{ registry = \"https://pypi.example/simple\" }}\n\
+         wheels = [{{ url = \"https://pypi.example/files/{wheel}\", hash = \"sha256:{}\", size = {}, \
+         upload-time = \"2026-01-02T03:04:05Z\"{more} }}]\n",
+        sha(&wheel),
+        wheel.len()
+    )
+}
+
+fn wheel(name: &str) -> Value {
+    listed(&format!("{name}-1.0-py3-none-any.whl"))
+}
+
+fn with(mut value: Value, key: &str, to: Value) -> Value {
+    value[key] = to;
+    value
+}
+
+const HEAD: &str = "version = 1\nrevision = 3\nrequires-python = \">=3.12\"\n";
+
+#[test]
+fn a_lock_of_python_s_is_held_against_everything_that_an_index_can_say() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let names = [
+        "honest",
+        "digest",
+        "size",
+        "time",
+        "yanked",
+        "gone",
+        "unknown",
+        "host",
+        "held",
+        "asleep",
+        "broken",
+        "html",
+        "unhashed",
+        "attested",
+        "misattested",
+    ];
+    let mut lock: String = names.iter().map(|name| entry(name, "")).collect();
+    lock = lock.replace(
+        "https://pypi.example/files/host-",
+        "https://files.evil.example/files/host-",
+    );
+    let digest = format!(
+        "hash = \"sha256:{}\", ",
+        sha("unhashed-1.0-py3-none-any.whl")
+    );
+    lock = lock.replace(&digest, "");
+    let lock = temp.write("uv.lock", format!("{HEAD}{lock}"));
+    for name in ["honest", "host", "unhashed"] {
+        page(&server, name, &[wheel(name)], &[]);
+    }
+    page(
+        &server,
+        "digest",
+        &[with(
+            wheel("digest"),
+            "hashes",
+            json!({"sha256": sha("other")}),
+        )],
+        &[],
+    );
+    page(
+        &server,
+        "size",
+        &[with(wheel("size"), "size", json!(7))],
+        &[],
+    );
+    page(
+        &server,
+        "time",
+        &[with(
+            wheel("time"),
+            "upload-time",
+            json!("2026-11-29T00:00:00Z"),
+        )],
+        &[],
+    );
+    page(
+        &server,
+        "yanked",
+        &[with(wheel("yanked"), "yanked", json!("broken \u{1b}[2J"))],
+        &[],
+    );
+    page(&server, "gone", &[listed("gone-0.9-py3-none-any.whl")], &[]);
+    let status = json!({"status": "quarantined", "reason": "malware"});
+    page(
+        &server,
+        "held",
+        &[wheel("held")],
+        &[("project-status", status)],
+    );
+    page(
+        &server,
+        "asleep",
+        &[wheel("asleep")],
+        &[("project-status", json!({"status": "archived"}))],
+    );
+    server.put("/simple/broken/", "{");
+    server.put("/simple/html/", "<!doctype html><a href=x>x</a>");
+    for (name, of) in [("attested", "attested"), ("misattested", "other")] {
+        let url = server.url(&format!("/integrity/{name}"));
+        page(
+            &server,
+            name,
+            &[with(wheel(name), "provenance", json!(url))],
+            &[],
+        );
+        let digest = sha(&format!("{of}-1.0-py3-none-any.whl"));
+        let statement =
+            json!({"subject": [{"name": "x", "digest": {"sha256": digest}}]}).to_string();
+        let bundle = json!({
+            "publisher": {"kind": "GitHub", "repository": "o/r", "workflow": "release.yml"},
+            "attestations": [{"envelope": {"statement": BASE64.encode(statement.as_bytes())}}],
+        });
+        server.put(
+            &format!("/integrity/{name}"),
+            json!({"version": 1, "attestation_bundles": [bundle]}).to_string(),
+        );
+    }
+    let mirror = format!("https://pypi.example/={}", server.url("/"));
+    let args = ["--json", "--mirror", &mirror];
+    let ran = audit(&temp, &lock, &args).exit(1);
+    let expected = [
+        "alarm digest-changed digest 1.0",
+        "alarm not-on-index gone 1.0",
+        "alarm not-on-index unknown 1.0",
+        "alarm size-changed size 1.0",
+        "alarm upload-time time 1.0",
+        "alarm quarantined held 1.0",
+        "alarm attestation misattested 1.0",
+        "warning digest-removed unhashed 1.0",
+        "warning deprecated asleep 1.0",
+        "warning yanked yanked 1.0",
+        "warning not-held html 1.0",
+        "warning not-held broken 1.0",
+    ];
+    let mut seen = found(&ran);
+    seen.sort();
+    let mut expected = expected.map(str::to_owned);
+    expected.sort();
+    assert_eq!(seen, expected, "{ran}");
+    let json = ran.json();
+    assert_eq!(
+        json["identities"][0]["publisher"],
+        "GitHub o/r, release.yml"
+    );
+    assert_eq!(json["identities"][0]["verified"], false);
+    assert_eq!(json["summary"]["files"], names.len());
+    let text = audit(&temp, &lock, &["--mirror", &mirror]).exit(1).stdout;
+    assert!(
+        text.starts_with("ALARM   ") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+    assert!(text.contains("(unverified)"), "{text}");
+    audit(
+        &temp,
+        &lock,
+        &[
+            "--mirror",
+            &mirror,
+            "--fail-on",
+            "never",
+            "--format",
+            "markdown",
+        ],
+    )
+    .ok();
+    let sarif = audit(
+        &temp,
+        &lock,
+        &[
+            "--mirror",
+            &mirror,
+            "--fail-on",
+            "never",
+            "--format",
+            "sarif",
+        ],
+    )
+    .ok()
+    .json();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let digest = results
+        .iter()
+        .find(|one| one["ruleId"] == "digest-changed")
+        .unwrap();
+    assert_eq!(digest["level"], "error");
+    let line = &digest["locations"][0]["physicalLocation"]["region"]["startLine"];
+    let text = std::fs::read_to_string(&lock).unwrap();
+    let at = text
+        .lines()
+        .position(|line| line == "name = \"digest\"")
+        .unwrap()
+        + 1;
+    assert_eq!(*line, at);
+}
+
+#[test]
+fn a_host_that_is_not_the_index_s_is_an_alarm_and_logins_and_snapshots_are_used() {
+    let temp = Temp::new();
+    let server = Server::new();
+    server.require_auth("me", "secret");
+    page(&server, "honest", &[wheel("honest")], &[]);
+    page(&server, "host", &[wheel("host")], &[]);
+    let index = server.url_with_credentials("me", "secret", "/simple");
+    let (plain, files) = (server.url("/simple"), server.url("/files/"));
+    let lock = format!("{HEAD}{}{}", entry("honest", ""), entry("host", ""))
+        .replace(
+            "https://pypi.example/files/host-",
+            "https://files.evil.example/files/host-",
+        )
+        .replace("https://pypi.example/files/", &files)
+        .replace("https://pypi.example/simple", &plain);
+    let lock = temp.write("uv.lock", lock);
+    let snapshot = temp.join("snapshot");
+    let run = |more: &[&str]| {
+        common::lockwright(&temp)
+            .args(["audit", lock.as_str(), "--json", "--retries", "0"])
+            .args(["--snapshot", snapshot.as_str()])
+            .args(more)
+            .env("UV_INDEX_URL", &index)
+            .run()
+    };
+    let online = run(&[]).exit(1);
+    assert_eq!(found(&online), ["alarm host-changed host 1.0"], "{online}");
+    let asked = server.requests().len();
+    let offline = run(&["--offline"]).exit(1);
+    assert_eq!(online.stdout, offline.stdout);
+    assert_eq!(server.requests().len(), asked, "no socket is opened");
+    // Without it nothing is known, and that is said.
+    std::fs::remove_dir_all(&snapshot).unwrap();
+    let without = run(&["--offline", "--fail-on", "warning"]).exit(1);
+    assert_eq!(
+        found(&without),
+        ["warning not-held honest 1.0", "warning not-held host 1.0"],
+        "{without}"
+    );
+}
+
+#[test]
+fn what_is_too_young_is_an_alarm_in_diff_and_audit() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let (old, new) = (
+        entry("old", ""),
+        entry("new", "").replace("2026-01-02T03:04:05Z", "2026-11-28T12:00:00Z"),
+    );
+    page(&server, "old", &[wheel("old")], &[]);
+    page(
+        &server,
+        "new",
+        &[with(
+            wheel("new"),
+            "upload-time",
+            json!("2026-11-28T12:00:00Z"),
+        )],
+        &[],
+    );
+    let before = temp.write("before/uv.lock", format!("{HEAD}{old}"));
+    let after = temp.write("after/uv.lock", format!("{HEAD}{old}{new}"));
+    let mirror = format!("https://pypi.example/={}", server.url("/"));
+    let args = ["--json", "--mirror", &mirror, "--min-age"];
+    let of = |age: &str| audit(&temp, &after, &[&args[..], &[age]].concat());
+    assert_eq!(found(&of("7d").exit(1)), ["alarm too-young new 1.0"]);
+    assert_eq!(found(&of("2d").ok()), Vec::<String>::new());
+    assert_eq!(found(&of("7d,new=1d").ok()), Vec::<String>::new());
+    let diff = |more: &[&str]| {
+        common::lockwright(&temp)
+            .args([
+                "diff",
+                before.as_str(),
+                after.as_str(),
+                "--json",
+                "--as-of",
+                DAY,
+            ])
+            .args(more)
+            .run()
+    };
+    assert_eq!(
+        found(&diff(&["--min-age", "365d"]).ok()),
+        ["alarm too-young new 1.0"]
+    );
+    diff(&["--min-age", "1d", "--fail-on", "warning"]).ok();
+    // The project's own file says it as well.
+    temp.write("after/lockwright.toml", "[review]\nmin-age = \"7d\"\n");
+    diff(&["--fail-on", "alarm"]).exit(1);
+    let said = diff(&["--min-age", "a while"]).exit(1).stderr;
+    assert!(said.contains("no span of time"), "{said}");
+}
+
+/// A registry's document of a package in one version, and its key.
+fn packument(name: &str, key: &EcdsaKeyPair, more: &[(&str, Value)]) -> (Value, String) {
+    let digest = Digest::of(Algorithm::Sha512, name.as_bytes()).sri();
+    let random = ring::rand::SystemRandom::new();
+    let said = format!("{name}@1.0.0:{digest}");
+    let signature = key.sign(&random, said.as_bytes()).unwrap();
+    let signature = json!({"keyid": "SHA256:k", "sig": BASE64.encode(signature.as_ref())});
+    let mut version = json!({"dist": {
+        "tarball": format!("https://registry.npm.example/{name}/-/{name}-1.0.0.tgz"),
+        "integrity": digest, "signatures": [signature],
+    }});
+    for (pointer, value) in more {
+        match version.pointer_mut(pointer) {
+            Some(place) => *place = value.clone(),
+            None => version[pointer.trim_start_matches('/')] = value.clone(),
+        }
+    }
+    let time = json!({"1.0.0": "2026-11-29T00:00:00.000Z"});
+    (
+        json!({"name": name, "versions": {"1.0.0": version}, "time": time}),
+        digest,
+    )
+}
+
+#[test]
+fn a_lock_of_npm_s_is_held_against_its_registry_and_signatures_are_verified() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let random = ring::rand::SystemRandom::new();
+    let key = || {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap()
+    };
+    let (own, other) = (key(), key());
+    let header = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+    let mut spki = data_encoding::HEXLOWER.decode(header.as_bytes()).unwrap();
+    spki.extend_from_slice(own.public_key().as_ref());
+    let keys =
+        json!({"keys": [{"keyid": "SHA256:k", "key": BASE64.encode(&spki), "expires": null}]});
+    server.put("/-/npm/v1/keys", keys.to_string());
+    let mut entries = vec![(
+        String::new(),
+        json!({"dependencies": {"honest": "^1", "missing": "^2"}}),
+    )];
+    let mut put = |name: &str, key: &EcdsaKeyPair, more: &[(&str, Value)]| {
+        let (document, digest) = packument(name, key, more);
+        server.put(&format!("/{name}"), document.to_string());
+        let resolved = format!("https://registry.npm.example/{name}/-/{name}-1.0.0.tgz");
+        let entry = json!({"version": "1.0.0", "resolved": resolved, "integrity": digest});
+        entries.push((format!("node_modules/{name}"), entry));
+    };
+    put("honest", &own, &[]);
+    put("forged", &other, &[]);
+    put("unsigned", &own, &[("/dist/signatures", json!([]))]);
+    let digest = Digest::of(Algorithm::Sha512, b"other").sri();
+    put("digest", &own, &[("/dist/integrity", json!(digest))]);
+    put("hooked", &own, &[("/hasInstallScript", json!(true))]);
+    put("dropped", &own, &[("/deprecated", json!("use honest"))]);
+    let gone = json!({"version": "3.0.0", "integrity": digest,
+        "resolved": "https://registry.npm.example/honest/-/honest-3.0.0.tgz"});
+    entries.push(("node_modules/x/node_modules/honest".into(), gone));
+    let packages: serde_json::Map<String, Value> = entries.into_iter().collect();
+    let lock = temp.write(
+        "package-lock.json",
+        json!({"lockfileVersion": 3, "packages": packages}).to_string(),
+    );
+    temp.write(
+        "package.json",
+        json!({"dependencies": {"honest": "^1", "missing": "^3"}}).to_string(),
+    );
+    let mirror = format!("https://registry.npm.example/={}", server.url("/"));
+    let ran = audit(&temp, &lock, &["--json", "--mirror", &mirror]).exit(1);
+    let mut seen = found(&ran);
+    seen.sort();
+    // What is signed for other bytes is of the digest's forger, too.
+    let mut expected = [
+        "alarm unfit -",
+        "alarm signature forged 1.0.0",
+        "alarm signature digest 1.0.0",
+        "alarm digest-changed digest 1.0.0",
+        "alarm install-script hooked 1.0.0",
+        "alarm not-on-index honest 3.0.0",
+        "warning signature unsigned 1.0.0",
+        "warning deprecated dropped 1.0.0",
+    ]
+    .map(str::to_owned);
+    expected.sort();
+    assert_eq!(seen, expected, "{ran}");
+    assert_eq!(ran.json()["summary"]["signed"], 3, "{ran}");
+    // Ages are the registry's, which has the long document for that.
+    let young = audit(
+        &temp,
+        &lock,
+        &["--json", "--mirror", &mirror, "--min-age", "3d"],
+    )
+    .exit(1);
+    assert!(
+        found(&young).contains(&"alarm too-young honest 1.0.0".to_owned()),
+        "{young}"
+    );
+    let asked = server.requests_of("/honest");
+    assert_eq!(asked.last().unwrap().headers["accept"], "application/json");
+}
+
+/// An advisory in the OSV format.
+fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str) -> String {
+    json!({
+        "id": id, "summary": format!("{name} does what it should not"), "aliases": [format!("CVE-{id}")],
+        "affected": [{"package": {"ecosystem": ecosystem, "name": name}, "ranges": [
+            {"type": "ECOSYSTEM", "events": [{"introduced": "0.5"}, {"fixed": fixed}]}]}],
+        "database_specific": {"severity": "HIGH"},
+    })
+    .to_string()
+}
+
+#[test]
+fn known_vulnerabilities_come_from_a_folder_an_archive_or_a_server() {
+    let temp = Temp::new();
+    let server = Server::new();
+    for name in ["a", "b"] {
+        page(&server, name, &[wheel(name)], &[]);
+    }
+    let new = format!("{HEAD}{}{}", entry("a", ""), entry("b", ""));
+    let old = new
+        .replace("version = \"1.0\"", "version = \"0.4\"")
+        .replace("-1.0-", "-0.4-");
+    let (old, new) = (
+        temp.write("old/uv.lock", old),
+        temp.write("new/uv.lock", new),
+    );
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (id, name, fixed) in [
+        ("GHSA-1", "A", "1.1"),
+        ("MAL-2", "b", "2.0"),
+        ("GHSA-3", "c", "9"),
+    ] {
+        let text = advisory(id, "PyPI", name, fixed);
+        temp.write(&format!("osv/PyPI/{id}.json"), &text);
+        zip.start_file(
+            format!("{id}.json"),
+            zip::write::SimpleFileOptions::default(),
+        )
+        .unwrap();
+        std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+        server.put(&format!("/osv/v1/vulns/{}", id.replace('-', "%2D")), text);
+    }
+    temp.write("osv/npm/GHSA-4.json", advisory("GHSA-4", "npm", "a", "9"));
+    let archive = temp.write("all.zip", zip.finish().unwrap().into_inner());
+    let batch = json!({"results": [{"vulns": [{"id": "GHSA-1"}]}, {"vulns": [{"id": "MAL-2"}]}]});
+    server.put("/osv/v1/querybatch", batch.to_string());
+    let mirror = format!("https://pypi.example/={}", server.url("/"));
+    let (folder, api) = (temp.join("osv"), server.url("/osv"));
+    for place in [folder.as_str(), archive.as_str(), &api] {
+        let ran = audit(
+            &temp,
+            &new,
+            &["--json", "--mirror", &mirror, "--osv", place],
+        )
+        .exit(1);
+        assert_eq!(
+            found(&ran),
+            ["alarm vulnerable b 1.0", "warning vulnerable a 1.0"],
+            "{ran}"
+        );
+        assert_eq!(
+            ran.json()["advisories"][0]["fixed-in"],
+            json!(["1.1"]),
+            "{ran}"
+        );
+    }
+    let diff = |old: &Utf8PathBuf, new: &Utf8PathBuf| {
+        common::lockwright(&temp)
+            .args([
+                "diff",
+                old.as_str(),
+                new.as_str(),
+                "--json",
+                "--osv",
+                folder.as_str(),
+                "--as-of",
+                DAY,
+            ])
+            .run()
+            .ok()
+    };
+    let of_osv = |ran: &Ran| -> Vec<String> {
+        let is = |line: &String| line.contains("introduces") || line.contains("fixes");
+        found(ran).into_iter().filter(is).collect()
+    };
+    let bump = diff(&old, &new);
+    assert_eq!(
+        of_osv(&bump),
+        ["alarm introduces b 1.0", "warning introduces a 1.0"],
+        "{bump}"
+    );
+    let back = diff(&new, &old);
+    assert_eq!(
+        of_osv(&back),
+        ["note fixes a 0.4", "note fixes b 0.4"],
+        "{back}"
+    );
+    // What the project bears is listed, and no finding, until its day.
+    let ignore = |until: &str| {
+        temp.write(
+            "new/lockwright.toml",
+            format!("[[review.ignore]]\nid = \"CVE-GHSA-1\"\nreason = \"not reached\"\nuntil = \"{until}\"\n"),
+        );
+        audit(
+            &temp,
+            &new,
+            &["--json", "--mirror", &mirror, "--osv", folder.as_str()],
+        )
+        .exit(1)
+    };
+    let borne = ignore("2026-12-31");
+    assert_eq!(found(&borne), ["alarm vulnerable b 1.0"], "{borne}");
+    assert_eq!(borne.json()["advisories"][0]["ignored"], "not reached");
+    let over = ignore("2026-01-31");
+    assert!(
+        found(&over).contains(&"warning ignore-over a".to_owned()),
+        "{over}"
+    );
+}
+
+#[test]
+fn licences_that_the_project_does_not_take_are_told() {
+    let temp = Temp::new();
+    let entry = |name: &str, license: &str| {
+        let resolved = format!("https://registry.npm.example/{name}/-/{name}-1.0.0.tgz");
+        let entry = json!({"version": "1.0.0", "resolved": resolved, "license": license,
+            "integrity": Digest::of(Algorithm::Sha512, b"x").sri()});
+        (format!("node_modules/{name}"), entry)
+    };
+    let lock = |entries: Vec<(String, Value)>| {
+        let packages: serde_json::Map<String, Value> = entries.into_iter().collect();
+        json!({"lockfileVersion": 3, "packages": packages}).to_string()
+    };
+    let before = temp.write(
+        "old/package-lock.json",
+        lock(vec![entry("was", "AGPL-3.0-only")]),
+    );
+    let after = vec![
+        entry("was", "AGPL-3.0-only"),
+        entry("fine", "(MIT OR GPL-3.0-only)"),
+        entry("bad", "AGPL-3.0-only"),
+        entry("odd", "see LICENSE"),
+        entry("said", "see LICENSE"),
+    ];
+    let after = temp.write("new/package-lock.json", lock(after));
+    temp.write(
+        "new/lockwright.toml",
+        "[review.licenses]\nallow = [\"MIT\", \"ISC\"]\n[review.licenses.packages]\nsaid = \"ISC\"\n",
+    );
+    let ran = common::lockwright(&temp)
+        .args(["diff", before.as_str(), after.as_str(), "--json"])
+        .run()
+        .ok();
+    let denied: Vec<String> = found(&ran)
+        .into_iter()
+        .filter(|line| line.contains("license-denied"))
+        .collect();
+    assert_eq!(
+        denied,
+        [
+            "warning license-denied bad 1.0.0",
+            "warning license-denied odd 1.0.0"
+        ],
+        "{ran}"
+    );
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_published() {
+    let temp = Temp::new();
+    let printed = common::lockwright(&temp)
+        .args(["audit", "--schema"])
+        .run()
+        .ok()
+        .stdout;
+    let published = common::project().join("docs/schema/audit.schema.json");
+    assert_eq!(
+        printed,
+        std::fs::read_to_string(&published).unwrap(),
+        "write it anew: lockwright audit --schema > {published}"
+    );
+}
