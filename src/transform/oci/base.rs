@@ -180,7 +180,8 @@ impl Image {
         self.source.read(&name).map_err(|error| self.bad(&error))
     }
 
-    /// Reads all layers, holds them against their digests, and puts them on top of one another.
+    /// Reads all layers, holds them against their digests before anything in them is looked at, and
+    /// puts them on top of one another.
     ///
     /// # Errors
     /// When a digest does not hold, or a layer cannot be read.
@@ -188,35 +189,22 @@ impl Image {
         let mut root = Root::default();
         let layers = self.manifest.layers.iter();
         for (layer, diff_id) in layers.zip(&self.config.rootfs.diff_ids) {
+            let bad = |error| self.bad(&error);
             let packed = Hashing::new(self.blob(&layer.digest)?, layer.digest.algorithm());
-            let (plain, packed) = match compression(&layer.media_type) {
-                "gzip" => {
-                    let mut plain = plain(flate2::read::MultiGzDecoder::new(packed), diff_id);
-                    root.add_layer(&mut plain)?;
-                    let (digest, rest) = plain.finish();
-                    (digest, rest.into_inner())
-                }
-                "zstd" => {
-                    let decoder = zstd::Decoder::new(packed).map_err(|error| self.bad(&error))?;
-                    let mut plain = plain(decoder, diff_id);
-                    root.add_layer(&mut plain)?;
-                    let (digest, rest) = plain.finish();
-                    (digest, rest.finish().into_inner())
-                }
-                "" => {
-                    let mut plain = plain(packed, diff_id);
-                    root.add_layer(&mut plain)?;
-                    plain.finish()
-                }
+            self.hold(&layer.digest, &packed.rest().map_err(bad)?)?;
+            let packed = self.blob(&layer.digest)?;
+            let plain: Box<dyn Read + '_> = match compression(&layer.media_type) {
+                "gzip" => Box::new(flate2::read::MultiGzDecoder::new(packed)),
+                "zstd" => Box::new(zstd::Decoder::new(packed).map_err(bad)?),
+                "" => Box::new(packed),
                 other => {
                     let why = format!("a layer is compressed by {}", foreign::shown(other));
                     return Err(self.bad(&io::Error::other(why)));
                 }
             };
-            let (packed, _) = packed.rest().map_err(|error| self.bad(&error))?;
-            for (wanted, found) in [(&layer.digest, packed), (diff_id, plain)] {
-                self.hold(wanted, &found)?;
-            }
+            let mut plain = Hashing::new(plain.take(LARGEST), diff_id.algorithm());
+            root.add_layer(&mut plain).map_err(bad)?;
+            self.hold(diff_id, &plain.rest().map_err(bad)?)?;
         }
         Ok(root)
     }
@@ -239,10 +227,6 @@ impl Image {
             why: error.to_string(),
         }
     }
-}
-
-fn plain<R: Read>(from: R, diff_id: &Digest) -> Hashing<io::Take<R>> {
-    Hashing::new(from.take(LARGEST), diff_id.algorithm())
 }
 
 /// What a layer is compressed by, as its media type says.

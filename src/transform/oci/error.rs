@@ -23,9 +23,6 @@ pub enum OciError {
         /// Why.
         why: String,
     },
-    /// A layer of the base that cannot be read.
-    #[error("a layer of the base cannot be read: {}", shown(.0))]
-    BaseLayer(String),
     /// Something is not what its digest says.
     #[error(
         "{path} is not what it should be: a digest in it is {found}, and {wanted} was expected"

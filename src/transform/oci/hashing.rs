@@ -8,7 +8,6 @@ use crate::core::digest::{Algorithm, Digest, Hasher};
 pub struct Hashing<R> {
     from: R,
     hasher: Hasher,
-    length: u64,
 }
 
 impl<R: Read> Hashing<R> {
@@ -17,24 +16,16 @@ impl<R: Read> Hashing<R> {
         Self {
             from,
             hasher: Hasher::new(algorithm),
-            length: 0,
         }
     }
 
-    /// Reads what is left: the digest of all, and its length.
+    /// Reads what is left: the digest of all.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn rest(mut self) -> io::Result<(Digest, u64)> {
+    pub fn rest(mut self) -> io::Result<Digest> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok((self.hasher.finish(), self.length))
-    }
-}
-
-impl<R> Hashing<io::Take<R>> {
-    /// The digest of what was read, and what it was read from.
-    pub fn finish(self) -> (Digest, R) {
-        (self.hasher.finish(), self.from.into_inner())
+        Ok(self.hasher.finish())
     }
 }
 
@@ -42,7 +33,6 @@ impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(to)?;
         self.hasher.update(to.get(..read).unwrap_or_default());
-        self.length += read as u64;
         Ok(read)
     }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Bound;
 use std::os::unix::fs::FileExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::OciError;
 use crate::core::foreign;
 
 /// How many links lead to one file at most, as in Linux.
@@ -72,7 +71,7 @@ impl Held {
     }
 }
 
-fn fill(file: &File, to: &mut [u8]) -> std::io::Result<usize> {
+fn fill(file: &File, to: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
     while let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, done as u64)? {
@@ -188,12 +187,11 @@ impl Root {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn add_layer(&mut self, tar: impl Read) -> Result<(), OciError> {
+    pub fn add_layer(&mut self, tar: impl Read) -> io::Result<()> {
         let mut archive = tar::Archive::new(tar);
         let mut own = BTreeSet::new();
-        let layer = |error: std::io::Error| OciError::BaseLayer(error.to_string());
-        for entry in archive.entries().map_err(layer)? {
-            let mut entry = entry.map_err(layer)?;
+        for entry in archive.entries()? {
+            let mut entry = entry?;
             let Some(path) = name(&entry.path_bytes()) else {
                 continue;
             };
@@ -225,11 +223,10 @@ impl Root {
                     }
                 }
                 _ if kind.is_file() || kind.is_contiguous() => {
-                    let mode = entry.header().mode().map_err(layer)?;
+                    let mode = entry.header().mode()?;
                     let limit = if is_looked_at(&path) { TEXT } else { HEAD };
                     let mut bytes = Vec::new();
-                    let read = entry.by_ref().take(limit).read_to_end(&mut bytes);
-                    read.map_err(layer)?;
+                    entry.by_ref().take(limit).read_to_end(&mut bytes)?;
                     Node::File(Held {
                         mode: mode & 0o7777,
                         bytes: Bytes::Base(bytes),
@@ -245,7 +242,7 @@ impl Root {
             self.nodes.insert(path, node);
         }
         // What follows the end is part of the layer's digest all the same.
-        std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(layer)?;
+        io::copy(&mut archive.into_inner(), &mut io::sink())?;
         Ok(())
     }
 
