@@ -418,7 +418,17 @@ fn a_bump_of_one_package_changes_its_layer_and_no_other() {
         "{changed:?}"
     );
     temp.write("app/main.js", "start(2)");
-    assert_eq!(new(&make()), ["/app"]);
+    let last = make();
+    assert_eq!(new(&last), ["/app"]);
+    // What was taken over is what would have been made.
+    let mut fresh = of_trees(&temp, &["--base", root.as_str(), "--tree", "app=/app"]);
+    let fresh = digest(
+        &fresh
+            .args(["--cmd", "node", "--out", "fresh.tar"])
+            .run()
+            .ok(),
+    );
+    assert_eq!(last["digest"], fresh);
 }
 
 #[test]
@@ -564,7 +574,7 @@ fn what_cannot_be_an_image_is_refused_with_a_sentence() {
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "mine"],
-            "would be lost",
+            "it is the tree",
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "over"],
@@ -576,7 +586,7 @@ fn what_cannot_be_an_image_is_refused_with_a_sentence() {
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "base"],
-            "would be lost",
+            "it is the base",
         ),
         (
             &["--base", "base", "--tree", "mine/file=/x", "--out", "x"],
@@ -667,6 +677,37 @@ fn what_no_layer_has_is_listed_and_may_be_left_out_by_name() {
         .flat_map(|one| ["--allow-missing", one])
         .collect();
     make(&allow).ok();
+}
+
+#[test]
+fn a_base_with_an_older_glibc_is_told() {
+    let temp = Temp::new();
+    let root = small_root(&temp);
+    let old = "/lib/x86_64-linux-gnu/libc.so.6";
+    fs::copy(old, root.join("usr/lib/x86_64-linux-gnu/libc.so.6")).unwrap();
+    let program = common::forky_root().join("usr/bin/python3.14");
+    fs::create_dir(temp.join("tree")).unwrap();
+    fs::copy(program, temp.join("tree/program")).unwrap();
+    let base = [
+        "--base",
+        root.as_str(),
+        "--tree",
+        "tree=/empty",
+        "--cmd",
+        "sh",
+        "--out",
+        "base",
+    ];
+    let base = [&base[..], &["--allow-missing", "*"]].concat();
+    of_trees(&temp, &base).run().ok();
+    for base in [root.as_str(), "base"] {
+        let args = [
+            "--base", base, "--tree", "tree=/t", "--cmd", "sh", "--out", "x",
+        ];
+        let ran = of_trees(&temp, &args).run().exit(1);
+        let said = " of libc.so.6, which /t/program needs of it";
+        assert!(ran.stderr.contains(said), "{ran}");
+    }
 }
 
 #[test]

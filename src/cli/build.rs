@@ -186,22 +186,19 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<RequestedComp
         false => folder.join(name),
     };
     let own = document.folder().join("out");
+    let manifest = &document.manifest;
     Ok(names
-        .into_iter()
+        .iter()
+        .cloned()
         .map(|name| {
             let out = match &out {
                 Some(out) => place(out, &name),
                 None => own.join(&name),
             };
             let prefix = prefix.as_ref().map(|prefix| place(prefix, &name));
-            // What an image has lives there.
-            let in_image = || {
-                document
-                    .manifest
-                    .place_in_image(&name)
-                    .map(Utf8PathBuf::from)
-            };
-            let prefix = prefix.or_else(in_image);
+            // What an image has lives there when that is made.
+            let in_image = manifest.place_in_image(&name, &names);
+            let prefix = prefix.or(in_image.map(Utf8PathBuf::from));
             RequestedComponent {
                 prefix: prefix.unwrap_or_else(|| out.clone()),
                 out,

@@ -184,12 +184,13 @@ impl<'a> Shared<'a> {
             };
             return Ok(outcome(Verdict::Given, Some(made)));
         }
+        let manifest = &self.settings.document.manifest;
         let context = self.context(name, made)?;
         let wanted = self.settings.wanted(name);
         let kept = self.settings.kept();
         let place = match wanted {
             Some(wanted) => wanted.prefix.clone(),
-            None => match self.settings.document.manifest.place_in_image(name) {
+            None => match manifest.place_in_image(name, &self.order) {
                 Some(place) => place.into(),
                 None if self.led_to.contains(name) => kept.clone(),
                 None => places::nowhere(name),

@@ -578,10 +578,17 @@ pub struct Smoke {
 }
 
 impl Manifest {
-    /// Where a component lives because an image has it there.
-    pub fn place_in_image(&self, component: &str) -> Option<&str> {
-        let images = self.component.values().filter_map(|one| one.image.as_ref());
-        images.filter_map(|image| image.place_of(component)).next()
+    /// Where a component lives when these are made, because an image among them has it there.
+    pub fn place_in_image<'a>(
+        &'a self,
+        component: &str,
+        made: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Option<&'a str> {
+        let made = made.into_iter();
+        let made = made.filter_map(|name| self.component.get(name.as_ref()));
+        made.filter_map(|one| one.image.as_ref())
+            .filter_map(|image| image.place_of(component))
+            .next()
     }
 }
 

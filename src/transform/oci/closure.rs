@@ -6,8 +6,9 @@
 //! affair. A library that is there and is not where ld.so looks is no reason to refuse: who loads
 //! the file may have loaded the library before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -43,6 +44,8 @@ pub enum What {
     Program(String),
     /// A library.
     Library(String),
+    /// A version of what a library brings: that is older than it must be.
+    Version(String),
     /// Where a link leads.
     Target(String),
 }
@@ -55,6 +58,7 @@ impl What {
             | Self::Interpreter(name)
             | Self::Program(name)
             | Self::Library(name)
+            | Self::Version(name)
             | Self::Target(name) => name,
         }
     }
@@ -70,6 +74,7 @@ impl fmt::Display for Missing {
             What::Interpreter(_) => write!(f, "{name}, by which /{first} is run"),
             What::Program(_) => write!(f, "{name} on the PATH, by which /{first} is run"),
             What::Library(_) => write!(f, "{name}, a library that /{first} needs"),
+            What::Version(_) => write!(f, "{name}, which /{first} needs of it"),
             What::Target(_) => write!(f, "{name}, where the link /{first} leads"),
         }?;
         match self.by.len() {
@@ -90,6 +95,8 @@ pub struct Closure<'a> {
     pub arch: Arch,
     /// The variables that it is started with.
     pub env: &'a BTreeMap<String, String>,
+    /// What libraries define.
+    pub versions: Versions,
 }
 
 impl Closure<'_> {
@@ -177,21 +184,34 @@ impl Closure<'_> {
             .filter_map(|entry| elf::expand(entry, origin))
             .collect();
         for library in &facts.needed {
-            let is_found = match library.contains('/') {
-                true => elf::expand(library, origin).is_none_or(|path| is_there(&path)),
-                false => {
-                    let mut folders = own.iter().chain(folders);
-                    folders.any(|folder| is_there(&folder.join(library)))
-                        || by_name
-                            .get(&**library)
-                            .is_some_and(|all| all.contains(&ident))
-                }
+            let mut places = own.iter().chain(folders).map(|folder| folder.join(library));
+            let place = match library.contains('/') {
+                true => elf::expand(library, origin).filter(|path| is_there(path)),
+                false => places.find(|path| is_there(path)),
             };
-            if !is_found {
-                missing.push(What::Library(library.clone()));
+            let is_known = || {
+                by_name
+                    .get(&**library)
+                    .is_some_and(|all| all.contains(&ident))
+            };
+            match place {
+                Some(place) => missing.extend(self.older(facts, library, &place)),
+                None if is_known() || library.starts_with('$') => {}
+                None => missing.push(What::Library(library.clone())),
             }
         }
         missing
+    }
+
+    /// A version that a file needs of a library and that this does not have, being older. Of one that
+    /// says nothing of versions nothing is known.
+    fn older(&self, facts: &ElfFacts, library: &str, place: &Utf8Path) -> Option<What> {
+        let mut needs = facts.version_needs.iter();
+        let needs = needs.find(|need| need.library == library)?;
+        let has = self.versions.of(self.root, place)?;
+        let mut lacks = needs.versions.iter().filter(|need| !has.contains(need));
+        let lack = lacks.next_back().filter(|_| !has.is_empty())?;
+        Some(What::Version(format!("{lack} of {library}")))
     }
 
     /// Where ld.so looks, whatever a file says.
@@ -323,6 +343,22 @@ impl Closure<'_> {
             }
         }
         missing
+    }
+}
+
+/// The versions that libraries define, by the libraries' paths: each is read once.
+#[derive(Debug, Default)]
+pub struct Versions(Mutex<HashMap<Utf8PathBuf, Option<Arc<Vec<String>>>>>);
+
+impl Versions {
+    fn of(&self, root: &Root, place: &Utf8Path) -> Option<Arc<Vec<String>>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || {
+            let facts = ElfFacts::read(&root.file(place)?.library()?).ok()?;
+            Some(Arc::new(facts.version_definitions))
+        };
+        let known = known.entry(place.to_owned()).or_insert_with(read);
+        known.clone()
     }
 }
 

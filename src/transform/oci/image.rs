@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::OciError;
 use super::base::Image;
-use super::closure::{Closure, ident, ident_of};
+use super::closure::{Closure, Versions, ident, ident_of};
 use super::compress::Compression;
 use super::layers::{Unit, group};
 use super::output::Output;
@@ -117,6 +117,7 @@ impl Request<'_> {
             trees: &placed,
             arch: self.arch,
             env: &env,
+            versions: Versions::default(),
         };
         self.check_entry(&config, &closure)?;
         let missing = closure.missing(self.allow_missing)?;
@@ -141,7 +142,7 @@ impl Request<'_> {
             built.push(BuiltLayer {
                 kept: output
                     .earlier()
-                    .is_some_and(|known| known.contains(&descriptor.digest)),
+                    .is_some_and(|known| known.has(&descriptor.digest)),
                 digest: descriptor.digest.clone(),
                 size: descriptor.size,
                 files: layer

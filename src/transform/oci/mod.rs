@@ -8,6 +8,7 @@
 mod base;
 mod closure;
 mod compress;
+mod earlier;
 mod error;
 mod hashing;
 mod image;

@@ -6,15 +6,17 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tar::EntryType;
 
+use super::OciError;
 use super::base::{blob_name, is_image};
+use super::earlier::Earlier;
 use super::tar::header;
-use super::{Image, OciError};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::scratch::{Beside, TempFile};
 use crate::files::tree::Precious;
@@ -33,8 +35,8 @@ pub struct Output {
     path: Utf8PathBuf,
     form: Form,
     known: HashSet<String>,
-    /// The layers of the image that is in its place.
-    earlier: Option<HashSet<Digest>>,
+    /// The image that is in its place.
+    earlier: Option<Rc<Earlier>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl Output {
     /// When something else is there, or nothing can be written beside it.
     pub fn begin(path: &Utf8Path, precious: &Precious) -> Result<Self, OciError> {
         precious.check(path)?;
-        let earlier = earlier(path);
+        let earlier = Earlier::at(path).map(Rc::new);
         if let Ok(meta) = fs::symlink_metadata(path) {
             let may_go = match meta.is_dir() {
                 true => !is_archive(path) && is_layout(path),
@@ -121,17 +123,17 @@ impl Output {
             path: folder.to_owned(),
             form: Form::Folder(folder.as_std_path().to_owned()),
             known: HashSet::new(),
-            earlier: earlier(place),
+            earlier: Earlier::at(place).map(Rc::new),
         };
         let made = fs::create_dir_all(folder.join("blobs/sha256"));
         made.map_err(|error| output.failed(error))?;
         Ok(output)
     }
 
-    /// The same with the layers of an image that is elsewhere.
+    /// The same in the place of an image that is elsewhere.
     #[must_use]
     pub fn after(mut self, image: &Utf8Path) -> Self {
-        self.earlier = earlier(image);
+        self.earlier = Earlier::at(image).map(Rc::new);
         self
     }
 
@@ -140,9 +142,9 @@ impl Output {
         &self.path
     }
 
-    /// The layers of the image in its place, if there is one.
-    pub fn earlier(&self) -> Option<&HashSet<Digest>> {
-        self.earlier.as_ref()
+    /// The image in its place, if there is one.
+    pub fn earlier(&self) -> Option<Rc<Earlier>> {
+        self.earlier.clone()
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -323,16 +325,6 @@ impl Output {
             source,
         }
     }
-}
-
-/// The layers of an image, if there is one.
-fn earlier(path: &Utf8Path) -> Option<HashSet<Digest>> {
-    if !path.exists() || !is_image(path) {
-        return None;
-    }
-    let image = Image::open(path, None, None).ok()?;
-    let layers = image.manifest.layers.into_iter();
-    Some(layers.map(|layer| layer.digest).collect())
 }
 
 /// Whether a folder is a layout and nothing else, or empty.

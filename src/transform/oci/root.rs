@@ -16,6 +16,9 @@ const LINKS: usize = 40;
 /// What is read of texts that are looked at, in bytes.
 const TEXT: u64 = 1 << 20;
 
+/// What is read of libraries that are looked at, in bytes.
+const LIBRARY: u64 = 16 << 20;
+
 /// What is at a path. A layer's own special files are of no interest to anybody here.
 #[derive(Debug, Clone)]
 pub enum Node {
@@ -58,6 +61,14 @@ impl Held {
                 head.truncate(read.unwrap_or(0));
                 head
             }
+        }
+    }
+
+    /// All bytes of a library, where they are at hand.
+    pub fn library(&self) -> Option<Vec<u8>> {
+        match &self.bytes {
+            Bytes::Base(bytes) => (bytes.len() as u64 > HEAD).then(|| bytes.clone()),
+            Bytes::Here(path) => foreign::read(path, LIBRARY).ok(),
         }
     }
 
@@ -224,7 +235,11 @@ impl Root {
                 }
                 _ if kind.is_file() || kind.is_contiguous() => {
                     let mode = entry.header().mode()?;
-                    let limit = if is_looked_at(&path) { TEXT } else { HEAD };
+                    let limit = match () {
+                        () if is_looked_at(&path) => TEXT,
+                        () if is_versioned(last) => LIBRARY,
+                        () => HEAD,
+                    };
                     let mut bytes = Vec::new();
                     entry.by_ref().take(limit).read_to_end(&mut bytes)?;
                     Node::File(Held {
@@ -273,6 +288,18 @@ fn is_looked_at(path: &str) -> bool {
         || (path.starts_with("etc/ld-musl-") && path.ends_with(".path"))
 }
 
+/// Libraries whose versions decide whether others work with them.
+fn is_versioned(name: &str) -> bool {
+    let names = [
+        "libc.so.6",
+        "libc-2.",
+        "libm.so.6",
+        "libm-2.",
+        "libstdc++.so.6",
+    ];
+    names.iter().any(|start| name.starts_with(start))
+}
+
 /// A member's path, if it is one that stays inside.
 fn name(bytes: &[u8]) -> Option<String> {
     let path = std::str::from_utf8(bytes).ok()?;
@@ -298,6 +325,7 @@ mod tests {
         for (path, text) in entries {
             let mut header = tar::Header::new_ustar();
             header.set_mode(0o755);
+            header.set_size(0);
             match text.strip_prefix("-> ") {
                 Some(target) => {
                     header.set_entry_type(tar::EntryType::Symlink);

@@ -11,6 +11,9 @@ use super::spec::{Config, History, Names, Platform, Process, RootFs};
 use super::tar::TIME_TEXT;
 use crate::decide::target::Arch;
 
+/// How the history of a layer begins that this version made: another may compress otherwise.
+pub const CREATED_BY: &str = concat!("lockwright ", env!("CARGO_PKG_VERSION"), " image: ");
+
 /// Where programs are looked for where a base says nothing.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -299,7 +302,7 @@ pub fn variables(config: &Config) -> BTreeMap<String, String> {
 pub fn history(what: &str) -> History {
     History {
         created: Some(TIME_TEXT.to_owned()),
-        created_by: Some(format!("lockwright image: {what}")),
+        created_by: Some(format!("{CREATED_BY}{what}")),
         empty_layer: false,
         other: serde_json::Map::new(),
     }

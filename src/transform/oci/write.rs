@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::json;
 
 use super::OciError;
-use super::base::blob_name;
+use super::base::{Image, blob_name};
 use super::compress::Packed;
 use super::hashing::Hashing;
 use super::image::Request;
@@ -17,6 +17,7 @@ use super::spec::{
 };
 use super::tar::{Items, lay_out};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::pieces::Pieces;
 use crate::core::progress::Progress;
 
 /// How much is copied at once, in bytes.
@@ -33,33 +34,12 @@ impl Request<'_> {
             return Ok(0);
         };
         for layer in &base.manifest.layers {
-            let mut from = Hashing::new(base.blob(&layer.digest)?, layer.digest.algorithm());
-            let mut blob = output.blob()?;
-            let mut bytes = vec![0; COPY];
-            loop {
-                let read = from.read(&mut bytes).map_err(|source| OciError::Write {
-                    path: output.path().to_owned(),
-                    source,
-                })?;
-                match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
-                    Some(bytes) => output.write(&mut blob, bytes)?,
-                    None => break,
-                }
-            }
-            let (digest, size) = output.end(blob)?;
-            if layer.digest.algorithm() == Algorithm::Sha256 {
-                base.hold(&layer.digest, &digest)?;
-            }
-            layers.push(Descriptor {
-                digest,
-                size,
-                ..layer.clone()
-            });
+            layers.push(copy(output, base, layer)?);
         }
         Ok(base.manifest.layers.len())
     }
 
-    /// A layer, read, compressed and hashed on every core.
+    /// A layer, read, compressed and hashed on every core; or taken over from the image that is there.
     pub(super) fn write_layer(
         &self,
         output: &mut Output,
@@ -67,9 +47,17 @@ impl Request<'_> {
         progress: &Progress,
     ) -> Result<(Descriptor, Digest), OciError> {
         let pieces = lay_out(items);
+        let how = self.compression;
+        let media_type = format!("{LAYER}{}", how.suffix());
+        if let Some(earlier) = output.earlier().filter(|earlier| earlier.is_own()) {
+            let diff_id = hash(&pieces)?;
+            if let Some(layer) = earlier.layer(&diff_id, &media_type) {
+                progress.advance(pieces.size());
+                return Ok((copy(output, &earlier.image, layer)?, diff_id));
+            }
+        }
         let mut diff_id = Hasher::new(Algorithm::Sha256);
         let mut blob = output.blob()?;
-        let how = self.compression;
         let path = output.path().to_owned();
         let failed = |source| OciError::Write {
             path: path.clone(),
@@ -87,7 +75,6 @@ impl Request<'_> {
             },
         )?;
         let (digest, size) = output.end(blob)?;
-        let media_type = format!("{LAYER}{}", how.suffix());
         Ok((Descriptor::new(media_type, digest, size), diff_id.finish()))
     }
 
@@ -182,4 +169,47 @@ impl Request<'_> {
         output.file("index.json", &serde_json::to_vec(&index)?)?;
         output.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
     }
+}
+
+/// The digest of what is in a layer.
+fn hash(pieces: &Pieces) -> Result<Digest, OciError> {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    pieces.in_order(
+        |at, bytes: &mut Vec<u8>| Ok::<(), OciError>(pieces.fill(at, bytes)?),
+        |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        },
+    )?;
+    Ok(hasher.finish())
+}
+
+/// A layer of another image, as it is.
+fn copy(output: &mut Output, from: &Image, layer: &Descriptor) -> Result<Descriptor, OciError> {
+    let mut reader = Hashing::new(from.blob(&layer.digest)?, layer.digest.algorithm());
+    let mut blob = output.blob()?;
+    let mut bytes = vec![0; COPY];
+    loop {
+        let read = reader.read(&mut bytes).map_err(|source| OciError::Write {
+            path: output.path().to_owned(),
+            source,
+        })?;
+        match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
+            Some(bytes) => output.write(&mut blob, bytes)?,
+            None => break,
+        }
+    }
+    let (digest, size) = output.end(blob)?;
+    from.hold(
+        &layer.digest,
+        &reader.rest().map_err(|source| OciError::Write {
+            path: output.path().to_owned(),
+            source,
+        })?,
+    )?;
+    Ok(Descriptor {
+        digest,
+        size,
+        ..layer.clone()
+    })
 }
