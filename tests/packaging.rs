@@ -415,3 +415,110 @@ fn the_github_action_reviews_a_pull_request() {
     let output = fs::read_to_string(temp.join("output")).unwrap();
     assert!(output.ends_with("changed=false\n"), "{output}");
 }
+
+/// The texts that people read: README, docs and what lies beside them.
+fn pages() -> Vec<(Utf8PathBuf, String)> {
+    let top = common::project();
+    let docs = top.join("docs").read_dir_utf8().unwrap();
+    let docs = docs.map(|entry| entry.unwrap().into_path());
+    let names = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ];
+    let all = names.iter().map(|name| top.join(name)).chain(docs);
+    all.filter(|path| path.extension() == Some("md"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path, text)
+        })
+        .collect()
+}
+
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#', ' ']).next().unwrap_or_default();
+            if link.is_empty() || link.contains("://") {
+                continue;
+            }
+            seen += 1;
+            if !page.parent().unwrap().join(link).exists() {
+                wrong.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(seen > 40, "the links were not found: {seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn commands_and_flags_that_the_pages_name_are_there() {
+    use common::Run as _;
+    let temp = common::Temp::new();
+    let mut helps: std::collections::HashMap<String, Option<String>> =
+        std::collections::HashMap::new();
+    let mut help = |words: &[&str]| -> Option<String> {
+        let known = helps.entry(words.join(" "));
+        let ask = || {
+            let mut ask = common::lockwright(&temp);
+            let ran = ask.args(words).arg("--help").run();
+            (ran.code == 0).then_some(ran.stdout)
+        };
+        known.or_insert_with(ask).clone()
+    };
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (page, text) in pages() {
+        // Code spans and lines of code blocks alike.
+        for said in text.split("lockwright ").skip(1) {
+            let said = said
+                .split(['`', '\n', '|', ';', '&', '#', ')', '"', '\''])
+                .next()
+                .unwrap_or_default();
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let Some(&command) = words.first() else {
+                continue;
+            };
+            let is_word = |word: &str| {
+                !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            };
+            let has_flag = words.iter().any(|word| word.starts_with("--"));
+            if !is_word(command) || command.starts_with('-') || !has_flag {
+                continue;
+            }
+            let nested = words
+                .get(1)
+                .filter(|word| is_word(word) && !word.starts_with('-'));
+            let text = nested
+                .and_then(|nested| help(&[command, nested]))
+                .or_else(|| help(&[command]));
+            let Some(text) = text else {
+                wrong.push(format!("{page}: there is no command `{command}`"));
+                continue;
+            };
+            for flag in words
+                .iter()
+                .filter(|word| word.starts_with("--"))
+                .take_while(|word| **word != "--")
+            {
+                let flag = flag
+                    .split(['=', '[', ']', ',', '.', ':', '('])
+                    .next()
+                    .unwrap_or_default();
+                seen += 1;
+                let is_there = text
+                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                    .any(|word| word == flag);
+                if !is_there {
+                    wrong.push(format!("{page}: `lockwright {command}` has no {flag}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 60, "the flags were not found: {seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
