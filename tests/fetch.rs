@@ -51,6 +51,7 @@ impl Fetching {
                     first_pause: Duration::from_millis(1),
                     longest: Duration::from_secs(2),
                     timeout: Duration::from_secs(20),
+                    slowest: 1000,
                 },
                 ..FetchOptions::default()
             },
@@ -292,6 +293,72 @@ fn a_server_that_falls_silent_is_asked_again() {
     fetching.options.retry.timeout = Duration::from_millis(300);
     assert_eq!(fetching.bytes(), bytes);
     assert_eq!(ranges(&server)[2].as_deref(), Some("bytes=50000-"));
+}
+
+#[test]
+fn a_trickle_is_given_up_where_it_may_not_be_one() {
+    let bytes = body(1000);
+    let served = bytes.clone();
+    let slowly = Duration::from_millis(20);
+    let server = Server::start(move |request| Reply::file(request, &served, "\"1\"").drip(slowly));
+    let mut fetching = Fetching::new().want(&server.url(), "a", &bytes);
+    fetching.options.retry.timeout = Duration::from_millis(300);
+    fetching.options.retry.retries = 1;
+    let start = std::time::Instant::now();
+    let error = fetching.error();
+    let why = "bytes a second came, fewer than --speed-limit 1000 asks for";
+    assert!(error.contains(why), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(15), "{error}");
+
+    let few = bytes[..30].to_vec();
+    let served = few.clone();
+    let server = Server::start(move |request| Reply::file(request, &served, "\"1\"").drip(slowly));
+    let mut fetching = Fetching::new().want(&server.url(), "b", &few);
+    fetching.options.retry.timeout = Duration::from_millis(300);
+    fetching.options.retry.slowest = 0;
+    assert_eq!(fetching.bytes(), few);
+}
+
+#[test]
+fn no_redirect_leads_round_in_circles_or_off_the_network() {
+    for target in [
+        "/a-1.whl",
+        "file:///etc/passwd",
+        "gopher://h/",
+        "data:,x",
+        "http://[/",
+        "",
+    ] {
+        let server = Server::start(move |_| Reply::status(302).header("Location", target));
+        let fetching = Fetching::new().want(&server.url(), "a", b"right");
+        let error = fetching.error();
+        assert!(
+            error.contains("a could not be fetched"),
+            "{target}: {error}"
+        );
+        assert!(server.requests().len() < 30, "{target}: {error}");
+        fetching.assert_nothing_kept();
+    }
+}
+
+#[test]
+fn absurd_headers_end_in_a_sentence() {
+    for (name, value) in [
+        ("Retry-After", "99999999999999999999999".to_owned()),
+        ("Retry-After", "-1".to_owned()),
+        ("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
+        ("X-Flood", "x".repeat(2 << 20)),
+    ] {
+        let (long, sent) = (value.len() > 1000, value.clone());
+        let server = Server::start(move |_| Reply::status(503).header(name, &sent));
+        let mut fetching = Fetching::new().want(&server.url(), "a", b"right");
+        fetching.options.retry.retries = 1;
+        let error = fetching.error();
+        assert!(error.contains("a could not be fetched"), "{name}: {error}");
+        assert!(error.len() < 1000, "{name}: {}", error.len());
+        assert!(long || error.contains("503"), "{name}: {error}");
+        fetching.assert_nothing_kept();
+    }
 }
 
 #[test]

@@ -50,6 +50,8 @@ enum End {
     Hang(usize),
     /// The whole body, without its length: the line's end is its end.
     Unsized,
+    /// The whole body, a byte at a time.
+    Drip(Duration),
     /// Nothing at all, not even a status, for as long as the other side waits.
     Silence,
 }
@@ -115,6 +117,10 @@ impl Reply {
 
     pub fn hang(self, after: usize) -> Self {
         self.ending(End::Hang(after))
+    }
+
+    pub fn drip(self, pause: Duration) -> Self {
+        self.ending(End::Drip(pause))
     }
 
     pub fn without_length(self) -> Self {
@@ -290,6 +296,14 @@ fn send(stream: &mut impl Write, raw: &TcpStream, reply: &Reply) -> Option<()> {
         End::Cut(bytes) | End::Reset(bytes) | End::Hang(bytes) => &reply.body[..bytes],
         _ => &reply.body,
     };
+    if let End::Drip(pause) = reply.end {
+        for byte in sent {
+            stream.write_all(&[*byte]).ok()?;
+            stream.flush().ok()?;
+            thread::sleep(pause);
+        }
+        return Some(());
+    }
     stream.write_all(sent).ok()?;
     stream.flush().ok()?;
     match reply.end {
