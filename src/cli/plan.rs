@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 use super::table::columns;
 use super::{Outcome, print};
+use crate::core::foreign::shown;
 use crate::core::progress::count;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
+use crate::obtain::store::Store;
 
 /// Say what `sync` would place: each package's version, file, size, digest, and why
 #[derive(Debug, Args)]
@@ -40,7 +42,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
     }
     args.node.refuse(path)?;
     let project = args.selection.open(path)?;
-    let cache = crate::obtain::store::Store::default_root()
+    let cache = Store::default_root()
         .map(|root| root.join("interpreters"))
         .ok();
     let chosen = args.target.choose(&project.lock, cache.as_deref())?;
@@ -53,7 +55,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&plan)?)
     } else {
-        table(&plan)
+        table(&plan) + &at_start(&plan)
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -80,6 +82,53 @@ fn table(plan: &PythonPlan) -> String {
         crate::core::progress::bytes(bytes),
     );
     text
+}
+
+/// Which packages bring code that Python runs whenever it starts, asked for or not: of those whose contents the
+/// store knows, since a lock says nothing of them.
+fn at_start(plan: &PythonPlan) -> String {
+    let root = match std::env::var("LOCKWRIGHT_STORE") {
+        Ok(root) if !root.is_empty() => Some(Utf8PathBuf::from(root)),
+        _ => Store::default_root().ok(),
+    };
+    // Nothing is made for a plan.
+    let store = root.filter(|root| root.join("v1").is_dir());
+    let Some(store) = store.and_then(|root| Store::open(&root).ok()) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for (name, artifact) in plan.artifacts() {
+        let index_of = |digest| store.index(digest, crate::install::python::FORM);
+        let Some(known) = artifact.digest.as_ref().and_then(index_of) else {
+            continue;
+        };
+        let paths = known.members().iter().map(|member| member.path.as_str());
+        let found: Vec<String> = paths
+            .filter(|path| is_run_at_start(path))
+            .map(shown)
+            .collect();
+        if !found.is_empty() {
+            let files = found.join(", ");
+            let _ = writeln!(text, "Python runs {files} of {name} whenever it starts");
+        }
+    }
+    text
+}
+
+/// Whether a wheel's file is run at start: a `.pth` or a customisation (<https://docs.python.org/3/library/site.html>)
+/// at the top of site-packages.
+fn is_run_at_start(path: &str) -> bool {
+    let top = match path.split_once(".data/") {
+        Some((_, rest)) => rest
+            .strip_prefix("purelib/")
+            .or_else(|| rest.strip_prefix("platlib/")),
+        None => Some(path),
+    };
+    top.is_some_and(|name| {
+        let is_pth = Utf8Path::new(name).extension() == Some("pth");
+        let is_custom = matches!(name, "sitecustomize.py" | "usercustomize.py");
+        !name.contains('/') && (is_pth || is_custom)
+    })
 }
 
 fn row(package: &PlannedPackage) -> [String; 6] {

@@ -310,7 +310,18 @@ pub fn shown(text: &str) -> String {
     plain
 }
 
-/// The same of a text of several lines, which stay.
+/// How much of a name is shown, in characters.
+const BRIEF: usize = 200;
+
+/// The beginning of a stranger's name, which may be as long as it likes.
+pub fn brief(name: &str) -> String {
+    match name.char_indices().nth(BRIEF) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
+/// What [`shown`] makes of a text of several lines, which stay.
 pub fn shown_lines(text: &str) -> String {
     let lines = text.split('\n');
     let lines: Vec<String> = lines

@@ -5,6 +5,8 @@ use std::ops::Deref;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::foreign;
+
 /// A path inside an output: relative, `/`-separated UTF-8, with no empty, `.` or `..` part, no
 /// backslash, no NUL and no other control character. Checked when it is made and never again.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -17,7 +19,7 @@ const LONGEST_PART: usize = 255;
 
 /// Why a path cannot be one inside an output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a path inside a tree: {why}", .path.escape_debug())]
+#[error("`{}` is not a path inside a tree: {why}", foreign::brief(.path).escape_debug())]
 pub struct PathError {
     /// As it was found.
     pub path: String,

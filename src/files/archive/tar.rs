@@ -19,6 +19,7 @@ use ::tar::{EntryType, Header};
 
 use super::Limits;
 use super::inflate::Inflate;
+use crate::core::foreign;
 use crate::core::tree_path::{PathError, TreePath};
 
 const BLOCK: usize = 512;
@@ -556,7 +557,9 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
 }
 
 fn shown(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).escape_debug().to_string()
+    foreign::brief(&String::from_utf8_lossy(name))
+        .escape_debug()
+        .to_string()
 }
 
 #[cfg(test)]

@@ -292,7 +292,7 @@ fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(ZipMember
 
 /// A name as it may be shown.
 fn shown(name: &[u8]) -> String {
-    foreign::shown(&String::from_utf8_lossy(name))
+    foreign::shown(&foreign::brief(&String::from_utf8_lossy(name)))
 }
 
 /// What a member is called in messages.

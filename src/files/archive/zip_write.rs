@@ -35,7 +35,11 @@ pub fn write<'a>(
     method: CompressionMethod,
     out: impl Write + Seek,
 ) -> Result<(), WriteError> {
-    let failed = |error: ::zip::result::ZipError| WriteError::Write(error.into());
+    // A disk that is full says so itself.
+    let failed = |error| match error {
+        ::zip::result::ZipError::Io(error) => WriteError::Write(error),
+        other => WriteError::Write(other.into()),
+    };
     let mut out = ZipWriter::new(out);
     for member in members {
         let mode = if member.executable { 0o755 } else { 0o644 };
