@@ -16,6 +16,7 @@ use crate::core::progress::Progress;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::Pyproject;
 use crate::inspect::audit::{self, Ask, Audit, Summary, VERSION, report};
+use crate::inspect::diff::facts::{Ecosystem, OriginKind};
 use crate::inspect::diff::model::{FindingKind, Severity};
 use crate::inspect::diff::npm;
 use crate::inspect::diff::report::{json, sarif};
@@ -50,6 +51,14 @@ pub struct AuditArgs {
     /// Keep what indexes answer in this folder; with --offline, take it from there
     #[arg(long, value_name = "DIR")]
     snapshot: Option<Utf8PathBuf>,
+    /// The index of Python packages whose place the lock does not say
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "UV_DEFAULT_INDEX",
+        hide_env_values = true
+    )]
+    default_index: Option<String>,
     /// Print the schema of --format json
     #[arg(long)]
     schema: bool,
@@ -124,10 +133,26 @@ fn audit(args: &AuditArgs, lock: &Lock) -> Result<Audit, Failure> {
         None => whole(lock),
         Some(target) => target.facts(lock)?,
     };
+    if let (Some(index), Ecosystem::Python) = (&args.default_index, facts.ecosystem) {
+        // An index may be given as NAME=URL.
+        let url = index
+            .split_once('=')
+            .filter(|(name, _)| !name.contains("://"));
+        let url = url
+            .map_or(index.as_str(), |(_, url)| url)
+            .trim_end_matches('/');
+        let packages = facts.packages.values_mut().flatten();
+        for package in packages.filter(|one| one.origin.kind == OriginKind::Registry) {
+            if package.origin.place.is_empty() {
+                url.clone_into(&mut package.origin.place);
+            }
+        }
+    }
     let policy = args.review.policy(lock)?;
     let options = match &lock.what {
         What::Python(_, settings) => args.network.options(&settings.indexes),
-        What::Npm(_) => {
+        What::Other(facts, _) if facts.ecosystem == Ecosystem::Python => args.network.options(&[]),
+        What::Npm(_) | What::Other(..) => {
             let npmrc = args.target.npmrc(lock)?;
             npm::locate(&mut facts, &npmrc);
             args.network.options(&[]).with_npmrc(&npmrc)?
@@ -186,16 +211,18 @@ fn audit(args: &AuditArgs, lock: &Lock) -> Result<Audit, Failure> {
 
 /// Where the lock does not fit what the project asks for, a sentence each.
 fn differences(lock: &Lock) -> Result<Vec<String>, Failure> {
-    let Some((text, file)) = lock.beside(match &lock.what {
+    let name = match &lock.what {
         What::Python(..) => "pyproject.toml",
         What::Npm(_) => "package.json",
-    })?
-    else {
+        What::Other(..) => return Ok(Vec::new()),
+    };
+    let Some((text, file)) = lock.beside(name)? else {
         return Ok(Vec::new());
     };
     Ok(match &lock.what {
         What::Python(uv, _) => uv.differences(&Pyproject::parse(&text, &file)?),
         What::Npm(npm) => of_package_json(npm, &text, &file)?,
+        What::Other(..) => Vec::new(),
     })
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::diff_comment;
 use super::diff_contents::{self, How, Side};
 use super::diff_input::{Given, Lock, What};
 use super::lock_targets::{LockTargetArgs, NODE_GLIBC, Targets, whole};
@@ -32,7 +33,7 @@ pub struct DiffArgs {
     /// The old lock and the new one: each a file, a folder that has one, or a git revision's as
     /// REV:path
     #[arg(value_name = "OLD NEW", required_unless_present = "schema", num_args = 1..=9)]
-    locks: Vec<String>,
+    pub(super) locks: Vec<String>,
     /// How it is reported
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -62,6 +63,10 @@ pub struct DiffArgs {
     /// Print one lock as lines, a package each: for git config diff.lockwright.textconv
     #[arg(long, conflicts_with_all = ["format", "json", "fail_on", "git"])]
     textconv: bool,
+    /// Print the comment for a pull request: what each lock brings that changed since the revision OLD,
+    /// here and below, in no more than a comment may have, behind a mark by which the next one finds it
+    #[arg(long, conflicts_with_all = ["format", "json", "detail", "git", "textconv", "tree"])]
+    comment: bool,
     /// Take the arguments that git gives: for git config diff.lockwright.command
     #[arg(long)]
     git: bool,
@@ -109,6 +114,7 @@ pub fn run(args: &DiffArgs) -> Outcome {
     }
     let (old, new) = match &args.locks[..] {
         [lock] if args.textconv => return textconv(lock),
+        [base] if args.comment => return diff_comment::run(args, base),
         // git: path, old file, its hash and mode, new file, its hash and mode; of a rename more.
         [path, old, _, _, new, _, _, ..] if args.git => {
             let Some(both) = of_git(path, old, new)? else {
@@ -136,6 +142,7 @@ pub fn run(args: &DiffArgs) -> Outcome {
             }
         }
         _ if args.textconv => return Ok(usage("--textconv takes one lock")),
+        _ if args.comment => return Ok(usage("--comment takes one revision, of the base branch")),
         _ if args.git => {
             return Ok(usage(
                 "--git takes the arguments that git gives: let git run it",
@@ -156,13 +163,17 @@ pub fn run(args: &DiffArgs) -> Outcome {
         }
     };
     write(args, &outputs::files(&args.locks), &report)?;
-    let fails = match args.fail_on {
+    Ok(ExitCode::from(u8::from(fails(args, &diff))))
+}
+
+/// Whether the exit code says so.
+pub(super) fn fails(args: &DiffArgs, diff: &LockDiff) -> bool {
+    match args.fail_on {
         None => false,
         Some(FailOn::Alarm) => diff.of_severity(Severity::Alarm).next().is_some(),
         Some(FailOn::Warning) => diff.summary.alarms + diff.summary.warnings > 0,
         Some(FailOn::Change) => !diff.changes.is_empty() || !diff.findings.is_empty(),
-    };
-    Ok(ExitCode::from(u8::from(fails)))
+    }
 }
 
 /// A lock's path, without the revision that it was taken from.
@@ -237,14 +248,14 @@ fn of_git(path: &str, old: &str, new: &str) -> Result<Option<Both>, Failure> {
 }
 
 /// Prints the report, or writes it to a file; `read` is what it is about.
-fn write(args: &DiffArgs, read: &[&str], report: &str) -> Result<(), Failure> {
+pub(super) fn write(args: &DiffArgs, read: &[&str], report: &str) -> Result<(), Failure> {
     match &args.out {
         None => Ok(print(report)?),
         Some(out) => outputs::write_report(out, read, |to| to.write_all(report.as_bytes())),
     }
 }
 
-fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Failure> {
+pub(super) fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<LockDiff, Failure> {
     if old.what.ecosystem() != new.what.ecosystem() {
         return Err(format!(
             "{} and {} are locks of different tools, and cannot be compared",
@@ -348,7 +359,8 @@ fn look_into(
     }
     let options = match &new.what {
         What::Python(_, settings) => args.network.options(&settings.indexes),
-        What::Npm(_) => {
+        What::Other(facts, _) if facts.ecosystem == Ecosystem::Python => args.network.options(&[]),
+        What::Npm(_) | What::Other(..) => {
             let npmrc = args.target.npmrc(new)?;
             npm::locate(before, &args.target.npmrc(old)?);
             npm::locate(after, &npmrc);

@@ -8,7 +8,8 @@ use super::Failure;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
-use crate::inspect::diff::facts::Ecosystem;
+use crate::inspect::diff::facts::{Ecosystem, LockFacts};
+use crate::inspect::diff::others;
 use crate::obtain::source::show::show;
 
 /// One side of a diff.
@@ -73,6 +74,8 @@ pub enum What {
     Python(Box<UvLock>, Box<ProjectSettings>),
     /// A `package-lock.json`.
     Npm(Box<NpmLock>),
+    /// Another tool's, of which the facts alone are read, and its folder.
+    Other(Box<LockFacts>, Utf8PathBuf),
 }
 
 impl Lock {
@@ -85,6 +88,7 @@ impl Lock {
                 What::Python(..) => line
                     .strip_prefix("name = \"")
                     .and_then(|rest| rest.strip_suffix('"')),
+                What::Other(..) => None,
                 What::Npm(_) => line
                     .strip_suffix("\": {")
                     .and_then(|rest| rest.rsplit_once("node_modules/"))
@@ -104,6 +108,7 @@ impl What {
         match self {
             Self::Python(lock, _) => lock.folder(),
             Self::Npm(lock) => lock.folder(),
+            Self::Other(_, folder) => folder,
         }
     }
 
@@ -112,12 +117,23 @@ impl What {
         match self {
             Self::Python(..) => Ecosystem::Python,
             Self::Npm(_) => Ecosystem::Npm,
+            Self::Other(facts, _) => facts.ecosystem,
         }
     }
 }
 
 /// The names of locks, in the order they are looked for in a folder.
 const NAMES: [&str; 3] = ["uv.lock", "npm-shrinkwrap.json", "package-lock.json"];
+
+/// Those, and the names of other tools' locks.
+fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(others::names())
+}
+
+/// Whether a file of this name is a lock.
+pub(super) fn is_lock(name: &str) -> bool {
+    names().any(|own| own == name)
+}
 
 impl Given {
     /// Reads what is meant by an argument.
@@ -140,8 +156,7 @@ impl Given {
         }
         let absolute = super::absolute(path)?;
         if absolute.is_dir() {
-            let lock = NAMES
-                .iter()
+            let lock = names()
                 .map(|name| absolute.join(name))
                 .find(|lock| lock.is_file());
             return match lock {
@@ -192,7 +207,7 @@ fn at_revision(argument: &str, revision: &str, path: &str) -> Result<Given, Fail
     let (label, bytes) = match show(argument) {
         Ok(bytes) if !path.is_empty() => (argument.to_owned(), bytes),
         first => {
-            let found = NAMES.iter().find_map(|name| {
+            let found = names().find_map(|name| {
                 let object = inside(name);
                 show(&object).ok().map(|bytes| (object, bytes))
             });
@@ -225,12 +240,16 @@ fn at_revision(argument: &str, revision: &str, path: &str) -> Result<Given, Fail
     })))
 }
 
-/// Reads a lock of either kind: JSON begins with a brace, whatever the file is called.
+/// Reads a lock of any kind: other tools' are told by their names, and else JSON begins with a brace, whatever the file is called.
 fn parse(
     text: &str,
     file: &Utf8Path,
     settings: impl FnOnce() -> Result<ProjectSettings, Failure>,
 ) -> Result<What, Failure> {
+    if let Some(facts) = others::read(text, file) {
+        let folder = file.parent().unwrap_or(Utf8Path::new("")).to_owned();
+        return Ok(What::Other(Box::new(facts?), folder));
+    }
     if text.trim_start().starts_with('{') {
         Ok(What::Npm(Box::new(NpmLock::parse(file, text)?)))
     } else {

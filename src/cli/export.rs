@@ -101,6 +101,7 @@ fn sbom(args: &SbomArgs) -> Outcome {
             Graph::python(lock, python.flatten().map(|python| python.markers).as_ref())
         }
         What::Npm(lock) => Graph::npm(lock),
+        What::Other(..) => Graph::default(),
     };
     let known = default_store().map(|store| licenses(&facts, &store));
     let label = target.as_ref().map(|target| target.label.as_str());

@@ -75,6 +75,13 @@ impl LockTargetArgs {
         let all = match &lock.what {
             What::Npm(_) => self.node_targets(one_each)?,
             What::Python(lock, _) => self.python_targets(lock, one_each)?,
+            What::Other(..) if self.target.is_empty() => Vec::new(),
+            What::Other(..) => {
+                let label = &lock.label;
+                let why =
+                    format!("{label} is read alone, and nothing can be chosen of it for a target");
+                return Err(why.into());
+            }
         };
         Ok(match all.is_empty() {
             true => Targets::All,
@@ -223,6 +230,10 @@ pub fn whole(lock: &Lock) -> LockFacts {
     match &lock.what {
         What::Python(uv, _) => python::of_lock(uv, &lock.label),
         What::Npm(npm) => npm::of_lock(npm, &lock.label),
+        What::Other(facts, _) => LockFacts {
+            label: lock.label.clone(),
+            ..facts.as_ref().clone()
+        },
     }
 }
 

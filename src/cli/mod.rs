@@ -7,6 +7,7 @@ mod build_args;
 mod build_lock;
 mod completions;
 mod diff;
+mod diff_comment;
 mod diff_contents;
 mod diff_input;
 mod dry_run;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::simple::Project;
+use super::simple::{Listed, Project};
 use super::{Asked, Held, identity, is_same_moment};
-use crate::inspect::diff::facts::{File, Package, host};
+use crate::inspect::diff::facts::{File, FileKind, Package, host};
 use crate::inspect::diff::found::Found;
 use crate::inspect::diff::model::{FindingKind, Severity};
 
@@ -24,12 +24,20 @@ impl Asked<'_> {
             .collect();
         let mut held = Held::default();
         let mut yanked = BTreeSet::new();
-        let is_there = |file: &File| project.files.contains_key(&file.name);
-        let none = !package.files.iter().any(is_there);
         let mut gone = Vec::new();
         let mut files = std::mem::take(&mut package.files);
         for file in &mut files {
-            let Some(listed) = project.files.get(&file.name) else {
+            // requirements.txt names digests, not files.
+            let by_digest = || {
+                let is_it = |listed: &&Listed| {
+                    file.digest
+                        .as_ref()
+                        .is_some_and(|own| listed.digests.contains(own))
+                };
+                let mut all = project.files.values();
+                all.find(is_it).filter(|_| file.kind == FileKind::Tarball)
+            };
+            let Some(listed) = project.files.get(&file.name).or_else(by_digest) else {
                 gone.push(file.name.clone());
                 continue;
             };
@@ -81,7 +89,7 @@ impl Asked<'_> {
             );
         }
         if let Some(first) = gone.first() {
-            let says = match (none, gone.len()) {
+            let says = match (held.files == 0, gone.len()) {
                 (true, _) => "is a version that its index does not have: removed, or never there",
                 (false, 1) => "has a file that its index does not have: removed, or never there",
                 (false, _) => "has files that its index does not have: removed, or never there",
@@ -97,7 +105,7 @@ impl Asked<'_> {
     }
 
     /// Digest and size.
-    fn bytes(&self, found: &mut Found, label: &str, file: &File, listed: &super::simple::Listed) {
+    fn bytes(&self, found: &mut Found, label: &str, file: &File, listed: &Listed) {
         match &file.digest {
             None => {
                 let says = "has no digest in the lock: whatever its index sends is taken";

@@ -84,7 +84,7 @@ pub fn markdown(audit: &Audit) -> String {
         markdown::write_finding(&mut line, note);
         lines.push(line);
     }
-    markdown::fold(&mut out, "Notes", lines);
+    markdown::fold(&mut out, "Notes", lines, markdown::ROOM);
     let published = publishers(audit).into_iter().map(|(publisher, packages)| {
         let packages: Vec<String> = packages.iter().map(|one| markdown::code(one)).collect();
         format!(
@@ -94,7 +94,7 @@ pub fn markdown(audit: &Audit) -> String {
         )
     });
     let title = "Published by, as their indexes say (unverified)";
-    markdown::fold(&mut out, title, published.collect());
+    markdown::fold(&mut out, title, published.collect(), markdown::ROOM);
     out
 }
 

@@ -284,6 +284,11 @@ fn locked(package: &Package) -> Locked {
             commit: package.origin.commit.clone(),
         },
         size: package.size(),
+        published: package
+            .files
+            .iter()
+            .filter_map(|file| file.uploaded.clone())
+            .max(),
         license: package.license.clone(),
         native: package.native,
         install_script: package.install_script,

@@ -9,6 +9,7 @@
 //!
 //! - [`facts`]: what a lock says, the same for both ecosystems; of the whole lock, or of what a plan
 //!   chooses of it for one target.
+//! - [`others`]: locks of other tools, to be read alone.
 //! - [`compare`]: pairs the packages of two locks. Of a name that is there in several versions,
 //!   equal versions belong together, then those of one major version, then the rest, the highest
 //!   first.
@@ -29,6 +30,7 @@ pub mod found;
 pub mod lookalike;
 pub mod model;
 pub mod npm;
+pub mod others;
 mod pair;
 pub mod python;
 pub mod report;

@@ -307,6 +307,9 @@ pub struct Locked {
     /// Bytes to fetch: of the file for the target, or else the largest wheel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// When it was published, where the lock says it: the last of its files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
     /// Its licence, where the lock says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,

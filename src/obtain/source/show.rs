@@ -20,3 +20,34 @@ pub fn show(object: &str) -> Result<Vec<u8>, GitError> {
     git.args(["cat-file", "blob", object]);
     run(git, "cat-file")
 }
+
+/// The files below the current folder that differ from a revision, as paths relative to it.
+///
+/// # Errors
+/// When there is no such revision.
+pub fn changed(revision: &str) -> Result<Vec<String>, GitError> {
+    if revision.starts_with('-') {
+        return Err(GitError::Refused {
+            what: "the revision",
+            text: revision.to_owned(),
+            why: "it begins with a dash, as options do",
+        });
+    }
+    let mut git = program();
+    git.args([
+        "diff",
+        "--name-only",
+        "-z",
+        "--relative",
+        "--no-ext-diff",
+        revision,
+        "--",
+    ]);
+    let listed = run(git, "diff")?;
+    let names = listed
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
+    Ok(names
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect())
+}

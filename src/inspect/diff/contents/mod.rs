@@ -33,6 +33,8 @@ pub struct Contents {
     pub libraries: BTreeMap<String, Library>,
     /// What METADATA or package.json says: field → values.
     pub metadata: BTreeMap<String, BTreeSet<String>>,
+    /// Where it says that more about it is: `source`, `changelog`.
+    pub links: BTreeMap<String, String>,
     /// What runs without being called: on installing it, on building it, or whenever Python starts.
     pub hooks: BTreeMap<String, Hook>,
 }
@@ -87,6 +89,9 @@ pub struct ContentsDiff {
     pub metadata: Vec<FieldDiff>,
     /// What newly runs without being called, or otherwise than before.
     pub hooks: Vec<HookDiff>,
+    /// Where the new one says that more about it is: `source`, `changelog`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
 }
 
 /// How an ELF file differs.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::{Contents, Hook, Library, hooks};
 use crate::files::archive::Limits;
@@ -160,6 +161,9 @@ impl Reader {
             if FIELDS.contains(&name) {
                 self.note(name, value.trim());
             }
+            if let ("Project-URL", Some((label, url))) = (name, value.split_once(',')) {
+                self.link(label, url);
+            }
         }
         if let Some(license) = about::license(text) {
             self.note("License", &license);
@@ -169,6 +173,27 @@ impl Reader {
     fn note(&mut self, field: &str, value: &str) {
         let values = self.contents.metadata.entry(field.to_owned()).or_default();
         values.insert(value.to_owned());
+    }
+
+    /// Keeps a link whose label says what it is to a reviewer.
+    fn link(&mut self, label: &str, url: &str) {
+        let label = label.to_lowercase().replace(['-', '_'], " ");
+        let kind = match label.trim() {
+            "source" | "source code" | "repository" | "code" | "github" | "gitlab" | "sources" => {
+                "source"
+            }
+            "changelog" | "change log" | "changes" | "release notes" | "releases" | "history"
+            | "whatsnew" | "what's new" => "changelog",
+            _ => return,
+        };
+        let url = Url::parse(url.trim().trim_start_matches("git+")).ok();
+        let url = url.filter(|url| {
+            url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
+        });
+        if let Some(url) = url {
+            let text = url.as_str().trim_end_matches(".git").to_owned();
+            self.contents.links.entry(kind.to_owned()).or_insert(text);
+        }
     }
 
     fn entry_points(&mut self, text: &str) {
@@ -213,6 +238,11 @@ impl Reader {
         }
         if let Some(license) = about.get("license").and_then(Value::as_str) {
             self.note("license", license);
+        }
+        let repository = about.get("repository");
+        let place = repository.and_then(|one| one.get("url").or(Some(one)));
+        if let Some(place) = place.and_then(Value::as_str) {
+            self.link("repository", place);
         }
         match about.get("bin") {
             Some(Value::Object(programs)) => {

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use super::picture::{Item, svg};
 use super::rows::{Row, rows};
-use super::{clean, gravity, headline, some, versions, why};
+use super::{clean, date, gravity, headline, some, versions, why};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, ChangeKind, Finding, LockDiff, Locked, Severity};
 use crate::inspect::diff::version::Step;
@@ -21,18 +22,25 @@ pub fn render(diff: &LockDiff) -> String {
     let mut body = String::new();
     let (old, new) = (escape(&diff.old.label), escape(&diff.new.label));
     let _ = writeln!(body, "<h1>{old} → {new}</h1>");
-    let mut said = vec![headline(diff)];
-    said.push(gravity(diff));
-    said.retain(|part| !part.is_empty());
-    let _ = writeln!(body, "<p>{}</p>", escape(&said.join("; ")));
+    let sum = &diff.summary;
+    let gravity = gravity(diff);
+    if !gravity.is_empty() {
+        let worst = if sum.alarms > 0 { "alarm" } else { "warning" };
+        let _ = writeln!(
+            body,
+            "<p class=\"gravity {worst}\">{}</p>",
+            escape(&gravity)
+        );
+    }
+    let _ = writeln!(body, "<p>{}</p>", escape(&headline(diff)));
     if !diff.targets.is_empty() {
         let _ = writeln!(body, "<p>For {}</p>", escape(&diff.targets.join(", ")));
     }
     write_findings(&mut body, diff);
     write_facts(&mut body, diff);
     write_controls(&mut body, diff);
-    write_picture(&mut body, diff);
     write_table(&mut body, diff);
+    write_picture(&mut body, diff);
     page(&format!("{old} → {new}"), &body)
 }
 
@@ -74,14 +82,15 @@ fn write_findings(body: &mut String, diff: &LockDiff) {
         |finding: &&Finding| finding.severity != Severity::Note || finding.packages.is_empty();
     let (loud, notes): (Vec<&Finding>, Vec<&Finding>) = diff.findings.iter().partition(loud);
     if !loud.is_empty() {
-        body.push_str("<ul class=\"findings\">\n");
+        body.push_str("<ul class=\"findings\" aria-label=\"findings\">\n");
         for finding in loud {
             write_finding(body, finding);
         }
         body.push_str("</ul>\n");
     }
     if !notes.is_empty() {
-        let _ = writeln!(body, "<details><summary>{} notes</summary>", notes.len());
+        let said = count(notes.len(), "note");
+        let _ = writeln!(body, "<details><summary>{said}</summary>");
         body.push_str("<ul class=\"findings\">\n");
         for finding in notes {
             write_finding(body, finding);
@@ -132,10 +141,10 @@ fn write_facts(body: &mut String, diff: &LockDiff) {
         body.push_str("</dl>\n");
     }
     if !diff.requirements.is_empty() {
-        let count = diff.requirements.len();
         let _ = writeln!(
             body,
-            "<details><summary>Asked for directly: {count} changes</summary><dl>"
+            "<details><summary>Asked for directly: {}</summary><dl>",
+            count(diff.requirements.len(), "change")
         );
         for one in &diff.requirements {
             let (old, new) = (side(&one.old), side(&one.new));
@@ -205,69 +214,35 @@ fn write_controls(body: &mut String, diff: &LockDiff) {
     body.push_str("<span id=\"shown\" class=\"quiet\"></span></div>\n");
 }
 
+/// What grew and what shrank, where there is something to compare.
 fn write_picture(body: &mut String, diff: &LockDiff) {
-    let size = |change: &Change| {
-        let of = |side: &Option<Locked>| side.as_ref().and_then(|side| side.size);
-        of(&change.new).or(of(&change.old))
-    };
-    let drawn = || {
-        diff.changes
-            .iter()
-            .filter(|c| c.kind != ChangeKind::Relocated)
-    };
-    if drawn().next().is_none() {
-        return;
-    }
-    let known = drawn().filter_map(size).any(|size| size > 0);
-    let mut items: Vec<Item> = rows(drawn())
+    let drawn = (diff.changes.iter()).filter(|one| one.kind != ChangeKind::Relocated);
+    let items: Vec<Item> = rows(drawn)
         .iter()
-        .map(|row| {
+        .filter_map(|row| {
+            let growth = row.growth().filter(|growth| *growth != 0)?;
             let change = row.change;
-            let size: Option<u64> = row.all().map(size).sum();
-            let about = match size {
-                Some(size) => format!(
-                    ", {} {}",
-                    crate::core::progress::bytes(size),
-                    row.growth_text()
-                ),
-                None => String::new(),
-            };
-            Item {
+            Some(Item {
                 name: row.name.clone(),
-                title: format!("{} {}{about}", row.name, versions(change)),
-                class: class(change),
-                weight: if known {
-                    weight(size.unwrap_or(0))
-                } else {
-                    1.0
+                title: format!("{} {}, {}", row.name, versions(change), row.growth_text()),
+                class: match change.worst {
+                    Some(Severity::Alarm) => "risk-alarm",
+                    Some(Severity::Warning) => "risk-warning",
+                    _ if growth < 0 => "shrank",
+                    _ => "grew",
                 },
-            }
+                weight: weight(growth.unsigned_abs()),
+            })
         })
         .collect();
-    let changed: u64 = (diff
-        .changes
-        .iter()
-        .filter_map(|change| change.new.as_ref()?.size))
-    .sum();
-    let rest = diff.new.bytes.saturating_sub(changed);
-    if known && rest > 0 {
-        items.push(Item {
-            name: String::new(),
-            title: format!(
-                "{} unchanged: {}",
-                diff.summary.unchanged,
-                crate::core::progress::bytes(rest)
-            ),
-            class: "same",
-            weight: weight(rest),
-        });
+    if items.len() < 3 {
+        return;
     }
-    let said = if known {
-        "What there is to fetch, by package; grey is unchanged"
-    } else {
-        "The packages that changed, all drawn alike: this lock gives no sizes"
-    };
-    let _ = writeln!(body, "<h2>{said}</h2>\n{}", svg(items, escape));
+    body.push_str(
+        "<h2>What grew and what shrank</h2>\n<p class=\"quiet\">By bytes to fetch: blue grew, grey \
+         shrank; red has an alarm, orange a warning</p>\n",
+    );
+    let _ = writeln!(body, "{}", svg(items, escape));
 }
 
 /// An area; what is lost of a number above 2^53 nobody sees.
@@ -280,17 +255,22 @@ fn write_table(body: &mut String, diff: &LockDiff) {
     if diff.changes.is_empty() {
         return;
     }
-    body.push_str(
-        "<h2>Packages</h2>\n<table><thead><tr><th>package</th><th>change</th><th>version</th>\
-         <th>size</th><th>pulled in by</th></tr></thead><tbody>\n",
-    );
-    for row in rows(&diff.changes) {
-        write_row(body, &row);
+    body.push_str("<h2>Packages</h2>\n<table><thead><tr>");
+    for column in ["package", "change", "version", "size", "pulled in by"] {
+        let _ = write!(
+            body,
+            "<th scope=\"col\"><button type=\"button\">{column}</button></th>"
+        );
+    }
+    body.push_str("</tr></thead><tbody>\n");
+    for (at, row) in rows(&diff.changes).iter().enumerate() {
+        write_row(body, at, row);
     }
     body.push_str("</tbody></table>\n");
 }
 
-fn write_row(body: &mut String, row: &Row<'_>) {
+/// A row, and below it one as wide as the table with what there is to know besides.
+fn write_row(body: &mut String, at: usize, row: &Row<'_>) {
     let change = row.change;
     let class = class(change);
     let name = escape(&row.name);
@@ -304,7 +284,7 @@ fn write_row(body: &mut String, row: &Row<'_>) {
     let text = format!("{} {versions} {why}", escape(&names.join(" "))).to_lowercase();
     let _ = write!(
         body,
-        "<tr class=\"{worst}\" data-name=\"{name}\" data-kind=\"{class}\" data-worst=\"{worst}\" \
+        "<tr class=\"row {worst}\" data-name=\"{name}\" data-kind=\"{class}\" data-worst=\"{worst}\" \
          data-targets=\"{targets}\" data-text=\"{text}\"><td>"
     );
     let mut detail = String::new();
@@ -314,12 +294,17 @@ fn write_row(body: &mut String, row: &Row<'_>) {
         }
         write_detail(&mut detail, change);
     }
+    let mark = match worst {
+        "" => String::new(),
+        worst => format!("<b class=\"mark {worst}\">{worst}</b> "),
+    };
     let _ = if detail.is_empty() {
-        write!(body, "<span class=\"mono\">{name}</span>")
+        write!(body, "{mark}<span class=\"mono\">{name}</span>")
     } else {
         write!(
             body,
-            "<details><summary class=\"mono\">{name}</summary><dl>{detail}</dl></details>"
+            "{mark}<button type=\"button\" class=\"open mono\" aria-expanded=\"true\" \
+             aria-controls=\"d{at}\">{name}</button>"
         )
     };
     let only = match change.targets.is_empty() {
@@ -328,11 +313,19 @@ fn write_row(body: &mut String, row: &Row<'_>) {
     };
     let _ = writeln!(
         body,
-        "</td><td><span class=\"tag {class}\">{class}</span></td><td>{versions}</td>\
-         <td data-n=\"{}\">{}</td><td class=\"quiet\">{why}{only}</td></tr>",
+        "</td><td><span class=\"tag {class}\">{class}</span></td><td class=\"version\">{}</td>\
+         <td class=\"size\" data-n=\"{}\">{}</td><td class=\"quiet\">{why}{only}</td></tr>",
+        // A version may be put on a line of its own, not broken in two.
+        versions.replace(" → ", " →<wbr> "),
         row.growth().unwrap_or(0),
         row.growth_text()
     );
+    if !detail.is_empty() {
+        let _ = writeln!(
+            body,
+            "<tr class=\"detail\" id=\"d{at}\"><td colspan=\"5\"><dl>{detail}</dl></td></tr>"
+        );
+    }
 }
 
 /// What is folded away: pairs of `<dt>` and `<dd>`.
@@ -365,6 +358,7 @@ fn write_detail(text: &mut String, change: &Change) {
                 .unwrap_or_default()
         }),
     );
+    put("published", both(&|one| date(one.published.as_deref())));
     put(
         "licence",
         both(&|one| one.license.clone().unwrap_or_default()),
@@ -389,5 +383,12 @@ fn write_detail(text: &mut String, change: &Change) {
                 put(sign, format!("{} {digest} {}", side.name, side.location));
             }
         }
+    }
+    for (kind, url) in change.contents.iter().flat_map(|inside| &inside.links) {
+        let (kind, url) = (escape(kind), escape(url));
+        let _ = write!(
+            text,
+            "<dt>{kind}</dt><dd><a href=\"{url}\" rel=\"noreferrer noopener\">{url}</a></dd>"
+        );
     }
 }

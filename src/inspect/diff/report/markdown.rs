@@ -9,10 +9,15 @@ use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
 
 /// GitHub takes 65,536 characters; what follows the tables needs some of them.
-const ROOM: usize = 60_000;
+pub const ROOM: usize = 60_000;
 
 /// Writes the report.
 pub fn render(diff: &LockDiff) -> String {
+    render_in(diff, ROOM)
+}
+
+/// Writes the report in about so many bytes: alarms are never left out.
+pub fn render_in(diff: &LockDiff, room: usize) -> String {
     let mut text = String::new();
     let (old, new) = (code(&diff.old.label), code(&diff.new.label));
     let gravity = gravity(diff);
@@ -48,14 +53,14 @@ pub fn render(diff: &LockDiff) -> String {
     for (title, section) in SECTIONS {
         let rows = section.rows(diff);
         if !rows.is_empty() {
-            write_section(&mut text, title, &rows);
+            write_section(&mut text, title, &rows, room);
         }
     }
-    write_contents(&mut text, diff);
+    write_contents(&mut text, diff, room);
     if diff.summary.relocated > 0 {
         let _ = writeln!(text, "{}.\n", escape(&only_moved(diff.summary.relocated)));
     }
-    write_notes(&mut text, diff);
+    write_notes(&mut text, diff, room);
     text
 }
 
@@ -135,7 +140,7 @@ fn write_requirements(text: &mut String, diff: &LockDiff) {
     let _ = writeln!(text, "\n</details>\n");
 }
 
-fn write_section(text: &mut String, title: &str, rows: &[Row<'_>]) {
+fn write_section(text: &mut String, title: &str, rows: &[Row<'_>], room: usize) {
     let count = rows.iter().flat_map(Row::all).count();
     let _ = writeln!(text, "<details><summary>{title} ({count})</summary>\n");
     let _ = writeln!(
@@ -146,7 +151,7 @@ fn write_section(text: &mut String, title: &str, rows: &[Row<'_>]) {
     for row in rows {
         let line = row_line(row);
         // Each section keeps room for the ones behind it to say at least their title.
-        if text.len() + line.len() > ROOM - 500 {
+        if text.len() + line.len() + 500 > room {
             break;
         }
         text.push_str(&line);
@@ -156,7 +161,7 @@ fn write_section(text: &mut String, title: &str, rows: &[Row<'_>]) {
     let _ = writeln!(text, "\n</details>\n");
 }
 
-fn write_contents(text: &mut String, diff: &LockDiff) {
+fn write_contents(text: &mut String, diff: &LockDiff, room: usize) {
     let looked: Vec<&Change> = diff
         .changes
         .iter()
@@ -176,7 +181,11 @@ fn write_contents(text: &mut String, diff: &LockDiff) {
         for line in change.contents.iter().flat_map(ContentsDiff::lines) {
             let _ = writeln!(part, "  - {}", escape(&line));
         }
-        if text.len() + part.len() > ROOM - 500 {
+        for (kind, url) in change.contents.iter().flat_map(|inside| &inside.links) {
+            // Where it leads is seen: it is the package's own word.
+            let _ = writeln!(part, "  - {}: <{}>", escape(kind), link(url));
+        }
+        if text.len() + part.len() + 500 > room {
             break;
         }
         text.push_str(&part);
@@ -214,24 +223,24 @@ fn write_more(text: &mut String, more: usize) {
     }
 }
 
-fn write_notes(text: &mut String, diff: &LockDiff) {
+fn write_notes(text: &mut String, diff: &LockDiff, room: usize) {
     let notes = diff.of_severity(Severity::Note).map(|note| {
         let mut line = String::new();
         write_finding(&mut line, note);
         line
     });
-    fold(text, "Notes", notes.collect());
+    fold(text, "Notes", notes.collect(), room);
 }
 
 /// Lines under a title that opens them, as many as there is room for; nothing where there are none.
-pub(crate) fn fold(text: &mut String, title: &str, lines: Vec<String>) {
+pub(crate) fn fold(text: &mut String, title: &str, lines: Vec<String>, room: usize) {
     if lines.is_empty() {
         return;
     }
     let mut left = lines.len();
     let _ = writeln!(text, "<details><summary>{title} ({left})</summary>\n");
     for line in lines {
-        if text.len() + line.len() > ROOM {
+        if text.len() + line.len() > room {
             break;
         }
         text.push_str(&line);
@@ -262,6 +271,15 @@ pub(crate) fn escape(text: &str) -> String {
     }
     // `https://…` would become a link by itself.
     out.replace("://", ":&#47;&#47;")
+}
+
+/// A URL that nothing in it can end.
+fn link(url: &str) -> String {
+    clean(url)
+        .replace('<', "%3C")
+        .replace('>', "%3E")
+        .replace(' ', "%20")
+        .replace('@', "%40")
 }
 
 /// Text as code, which no Markdown can leave.

@@ -86,6 +86,12 @@ fn signed(bytes: Option<i64>) -> String {
     }
 }
 
+/// The day of a moment.
+pub(crate) fn date(moment: Option<&str>) -> String {
+    let day = moment.and_then(|moment| moment.get(..10));
+    clean(day.unwrap_or_default())
+}
+
 /// The requirement path, without the package itself where it leads to it directly.
 pub(crate) fn why(change: &Change) -> String {
     clean(&change.why.join(" → "))

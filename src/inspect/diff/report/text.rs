@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::rows::Row;
-use super::{SECTIONS, Section, clean, gravity, headline, only_moved, short, some, versions, why};
+use super::{
+    SECTIONS, Section, clean, date, gravity, headline, only_moved, short, some, versions, why,
+};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
@@ -200,6 +202,9 @@ fn write_contents(text: &mut String, diff: &LockDiff, limit: usize) {
         for line in contents.lines() {
             let _ = writeln!(text, "      {}", clean(&line));
         }
+        for (kind, url) in &contents.links {
+            let _ = writeln!(text, "      {}: {}", clean(kind), clean(url));
+        }
         let files = [
             ("+", &contents.files_added),
             ("−", &contents.files_removed),
@@ -311,6 +316,10 @@ fn write_detail(text: &mut String, change: &Change) {
                 format!("{} wheels{sdist}", side.wheels)
             };
             let _ = writeln!(text, "      {} → {}", count(old), count(new));
+        }
+        if old.published != new.published {
+            let side = |one: &crate::inspect::diff::model::Locked| date(one.published.as_deref());
+            let _ = writeln!(text, "      published {} → {}", side(old), side(new));
         }
         if old.license != new.license {
             let side = |side: &Option<String>| clean(side.as_deref().unwrap_or("(not said)"));
