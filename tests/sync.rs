@@ -672,3 +672,53 @@ fn other_tools_locks_are_told_what_they_are() {
     let (_, said) = scratch.ok(&["sync"]);
     assert!(said.contains("Of two locks this takes uv.lock"), "{said}");
 }
+
+/// What a user's file and a project's say is what an argument would; the argument counts first.
+#[test]
+fn settings_stand_in_files() {
+    use common::{Run as _, Temp, lockwright};
+    let temp = Temp::new();
+    temp.copy_of_fixture("default");
+    let users = temp.write("config.toml", "link-mode = \"reflink\"\nretries = 7\n");
+    let pyproject = temp.join("default/pyproject.toml");
+    let project = std::fs::read_to_string(&pyproject).unwrap();
+    let say = |own: &str| {
+        let text = format!("{project}\n[tool.lockwright]\n{own}\n");
+        std::fs::write(&pyproject, text).unwrap();
+    };
+    let asked = |args: &[&str]| {
+        let mut ask = lockwright(&temp);
+        ask.current_dir(temp.join("default"))
+            .env("LOCKWRIGHT_CONFIG", &users);
+        ask.args(args).run()
+    };
+    say("link-mode = \"hardlink\"");
+    let said = asked(&["config", "--json"]).ok().json();
+    assert_eq!(said["link-mode"]["values"][0], "hardlink");
+    assert_eq!(said["link-mode"]["from"], pyproject.as_str());
+    assert_eq!(said["retries"]["values"][0], "7");
+    assert_eq!(said["retries"]["from"], users.as_str());
+    assert_eq!(said["offline"]["from"], "default");
+    let links = |args: &[&str]| {
+        let mut all = vec!["sync", "--offline", "--clear"];
+        all.extend(args);
+        asked(&all).ok();
+        let lib = temp
+            .join("default/.venv/lib")
+            .read_dir_utf8()
+            .unwrap()
+            .next();
+        let site = lib.unwrap().unwrap().path().join("site-packages");
+        std::os::unix::fs::MetadataExt::nlink(
+            &std::fs::metadata(site.join("greeting/__init__.py")).unwrap(),
+        )
+    };
+    assert!(links(&[]) > 1);
+    assert_eq!(links(&["--link-mode", "copy"]), 1);
+    say("store = \"/elsewhere\"");
+    let said = asked(&["sync", "--offline"]).exit(1).stderr;
+    assert!(said.contains("`store` is the user's to set"), "{said}");
+    std::fs::write(&users, "lnik-mode = \"copy\"").unwrap();
+    let said = asked(&["sync", "--offline"]).exit(1).stderr;
+    assert!(said.contains("there is no setting `lnik-mode`"), "{said}");
+}

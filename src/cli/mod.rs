@@ -39,6 +39,7 @@ mod restore;
 mod review_args;
 mod sandbox;
 mod seal;
+mod settings;
 mod signals;
 mod store;
 mod sync;
@@ -146,6 +147,7 @@ enum Command {
     Elf(elf::ElfArgs),
     Store(store::StoreCommand),
     Wheel(Box<wheel::WheelArgs>),
+    Config(settings::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -163,7 +165,22 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(help::command)
         .var(completions::VARIABLE)
         .complete();
-    let matches = match help::command().try_get_matches() {
+    // What this program starts of itself has its arguments from it alone.
+    let is_own = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word.as_encoded_bytes().starts_with(b"__"));
+    let settings = match is_own {
+        true => Ok(settings::Settings::new()),
+        false => settings::read(),
+    };
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            anstream::eprintln!("{}", sentences(error.as_ref()));
+            return ExitCode::from(1);
+        }
+    };
+    let matches = match settings::apply(help::command(), &settings).try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return words::refuse(&error),
     };
@@ -208,6 +225,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Elf(args) => elf::run(args),
         Command::Store(args) => store::run(args, &cli.global),
         Command::Wheel(args) => wheel::run(args, &cli.global),
+        Command::Config(args) => settings::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Sandbox(args) => sandbox::run(args),

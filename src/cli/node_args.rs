@@ -45,7 +45,13 @@ pub struct NodeArgs {
     #[arg(long, conflicts_with = "allow_scripts")]
     ignore_scripts: bool,
     /// How files come from the store: copied, or shared with it where the disk can [default: copy]
-    #[arg(long, value_enum, value_name = "MODE")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        env = "UV_LINK_MODE",
+        hide_env_values = true
+    )]
     link_mode: Option<LinkModeArg>,
     /// The system it is for: linux, darwin, win32, … [default: this one]
     #[arg(long, value_name = "OS")]
