@@ -28,7 +28,8 @@ use crate::transform::oci::{self, Built, Image, Name, Output, Request, Root, Tre
 /// What comes out is an OCI layout: one archive that `podman load`, `docker load` and `skopeo` take
 /// where --out ends in .tar, a folder otherwise. The image's digest goes to standard output.
 ///
-///   lockwright image --no-dev --base python.tar --cmd '["python", "-m", "app"]' --out app.tar
+///   lockwright image --no-dev --python-version 3.13 --base python.tar --out app.tar \
+///     --cmd '["python", "-m", "app"]'
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ImageArgs {

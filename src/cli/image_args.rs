@@ -42,7 +42,8 @@ pub struct OciArgs {
     /// A port that it listens to (repeatable)
     #[arg(long, value_name = "PORT[/PROTOCOL]")]
     expose: Vec<String>,
-    /// The folder that it starts in [default: /app for a lock, else the base's]
+    /// The folder that it starts in [default: the one that the environment is in,
+    /// else the base's]
     #[arg(long, value_name = "/PATH")]
     pub workdir: Option<String>,
     /// A label (repeatable)

@@ -245,7 +245,7 @@ impl Python {
                 changing: locals.map(|package| package.name.to_string()).collect(),
             },
             path: vec![prefix.join("bin").into_string()],
-            workdir: "/app".to_owned(),
+            workdir: prefix.parent().unwrap_or(prefix).to_string(),
         })
     }
 }

@@ -16,6 +16,12 @@ const LINKS: usize = 40;
 /// What is read of texts that are looked at, in bytes.
 const TEXT: u64 = 1 << 20;
 
+/// How much of a base's files is held at most before no more is than how they begin, in bytes.
+const HELD: u64 = 512 << 20;
+
+/// How many members a layer of a base has at most: a bomb has more.
+const MEMBERS: usize = 5_000_000;
+
 /// What is read of libraries that are looked at, in bytes.
 const LIBRARY: u64 = 16 << 20;
 
@@ -97,6 +103,8 @@ fn fill(file: &File, to: &mut [u8]) -> io::Result<usize> {
 #[derive(Debug, Default)]
 pub struct Root {
     nodes: BTreeMap<String, Node>,
+    /// How much of files of the base is held, in bytes.
+    held: u64,
 }
 
 impl Root {
@@ -201,8 +209,12 @@ impl Root {
     pub fn add_layer(&mut self, tar: impl Read) -> io::Result<()> {
         let mut archive = tar::Archive::new(tar);
         let mut own = BTreeSet::new();
-        for entry in archive.entries()? {
+        for (count, entry) in archive.entries()?.enumerate() {
             let mut entry = entry?;
+            if count > MEMBERS {
+                let why = format!("a layer of it has more than {MEMBERS} files");
+                return Err(io::Error::other(why));
+            }
             let Some(path) = name(&entry.path_bytes()) else {
                 continue;
             };
@@ -236,12 +248,14 @@ impl Root {
                 _ if kind.is_file() || kind.is_contiguous() => {
                     let mode = entry.header().mode()?;
                     let limit = match () {
+                        () if self.held > HELD => HEAD,
                         () if is_looked_at(&path) => TEXT,
                         () if is_versioned(last) => LIBRARY,
                         () => HEAD,
                     };
                     let mut bytes = Vec::new();
                     entry.by_ref().take(limit).read_to_end(&mut bytes)?;
+                    self.held += bytes.len() as u64;
                     Node::File(Held {
                         mode: mode & 0o7777,
                         bytes: Bytes::Base(bytes),
