@@ -348,7 +348,8 @@ fn end_children(spared: Option<u32>) {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace() {
             let child = child.parse().ok().and_then(Pid::from_raw);
-            let child = child.filter(|child| child.as_raw_pid() as u32 != spared.unwrap_or(0));
+            let child =
+                child.filter(|child| child.as_raw_pid().unsigned_abs() != spared.unwrap_or(0));
             if let Some(child) = child.filter(|child| getsid(Some(*child)) == own) {
                 let _ = kill_process(child, Signal::TERM);
             }

@@ -285,7 +285,7 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
             program.args(["--build-env", &format!("pure:{name}={value}")]);
         }
         let ran = setting.command(&temp, &program).run();
-        let reached = ran.stderr.lines().map(|line| line.trim());
+        let reached = ran.stderr.lines().map(str::trim);
         let reached = reached.filter_map(|line| line.strip_prefix("REACHED "));
         let reached: Vec<&str> = reached.filter(|one| !setting.is_known(one)).collect();
         assert!(reached.is_empty(), "{setting:?}: {ran}");

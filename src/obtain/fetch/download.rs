@@ -360,11 +360,12 @@ impl Pace {
         if passed < self.time {
             return Ok(());
         }
-        let rate = (size - self.before) as f64 / passed.as_secs_f64();
-        if rate < self.slowest as f64 {
+        let came = u128::from(size.saturating_sub(self.before));
+        let rate = came * 1000 / passed.as_millis().max(1);
+        if rate < u128::from(self.slowest) {
             return Err(Ended::Again {
                 why: format!(
-                    "{rate:.0} bytes a second came, fewer than --speed-limit {} asks for",
+                    "{rate} bytes a second came, fewer than --speed-limit {} asks for",
                     self.slowest
                 ),
                 after: None,

@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::lines::Line;
+use crate::core::progress::bytes;
 
 /// How many processes and threads there may be at once, besides those for each core.
 const PROCESSES: u64 = 1024;
@@ -56,7 +57,6 @@ impl Limits {
             setrlimit(resource, new).map_err(|error| io::Error::from(error).to_string())
         };
         let _ = set(Resource::Core, 0);
-        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         vec![
             Line::new(
                 "processes",
@@ -66,13 +66,13 @@ impl Limits {
             Line::new(
                 "memory",
                 set(Resource::Data, self.memory)
-                    .map(|()| format!("at most {:.1} GiB a process", gib(self.memory))),
+                    .map(|()| format!("at most {} a process", bytes(self.memory))),
             ),
             Line::new(
                 "files",
                 set(Resource::Fsize, FILE)
                     .and_then(|()| set(Resource::Nofile, OPEN))
-                    .map(|()| format!("at most {:.0} GiB each, {OPEN} open", gib(FILE))),
+                    .map(|()| format!("at most {} each, {OPEN} open", bytes(FILE))),
             ),
         ]
     }

@@ -107,12 +107,12 @@ pub(super) fn files<'a>(
 pub(super) fn calls(no_sockets: bool) -> Result<String, String> {
     let said = |error: seccompiler::BackendError| error.to_string();
     let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(said)?;
-    let other = |argument, value| {
+    let other = |argument, value: i32| {
         SeccompCondition::new(
             argument,
             SeccompCmpArgLen::Dword,
             SeccompCmpOp::Ne,
-            value as u64,
+            value.unsigned_abs().into(),
         )
         .and_then(|condition| SeccompRule::new(vec![condition]))
     };
@@ -128,7 +128,7 @@ pub(super) fn calls(no_sockets: bool) -> Result<String, String> {
         (libc::SYS_socketpair, vec![not_unix]),
     ]);
     for (rules, error) in [(calls, libc::EPERM), (sockets, libc::EAFNOSUPPORT)] {
-        let denied = SeccompAction::Errno(error as u32);
+        let denied = SeccompAction::Errno(error.unsigned_abs());
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, machine);
         let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(said)?;
         let program = [other_numbers(), program].concat();
@@ -167,7 +167,7 @@ fn other_numbers() -> BpfProgram {
         step(
             libc::BPF_RET | libc::BPF_K,
             0,
-            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs(),
         ),
     ]
 }
