@@ -403,3 +403,111 @@ fn tarballs_beside_the_lock_and_urls_that_follow_from_the_registry() {
     project.lockwright(&ours, &["--registry", &registry]).ok();
     crate::registry::assert_same(&project.temp, &ours, &theirs);
 }
+
+/// A workspace that asks for another version than is nested under it: npm looks whether what it asks for
+/// could lie above, and keeps the lock's if nothing stands in the way.
+#[test]
+fn a_version_that_is_nested_under_a_workspace_stays() {
+    for (above, is_taken) in [(None, true), (Some("1.0.0"), true), (Some("2.0.0"), false)] {
+        let mut project = Project::new(json!({
+            "name": "project", "version": "1.0.0", "workspaces": ["packages/*"],
+        }));
+        let workspace = json!({ "version": "1.0.0", "dependencies": { "dep": "1.0.0" } });
+        project.entry("packages/a", workspace.clone()).entry(
+            "node_modules/a",
+            json!({ "resolved": "packages/a", "link": true }),
+        );
+        let mut package = workspace;
+        package["name"] = "a".into();
+        project.file("packages/a/package.json", &package.to_string());
+        // As the registry has it, whatever the lock says.
+        project.simple("dep", json!({})).lose("node_modules/dep");
+        let newer = json!({ "name": "dep", "version": "1.1.0" });
+        project.package(
+            "a-dep/node_modules/dep",
+            &[about(&newer)],
+            json!({ "version": "1.1.0" }),
+        );
+        let nested = project
+            .packages
+            .shift_remove("node_modules/a-dep/node_modules/dep");
+        project.entry("packages/a/node_modules/dep", nested.unwrap());
+        if let Some(version) = above {
+            let said = json!({ "name": "dep", "version": version });
+            project.package(
+                "above/node_modules/dep",
+                &[about(&said)],
+                json!({ "version": version }),
+            );
+            let entry = project
+                .packages
+                .shift_remove("node_modules/above/node_modules/dep");
+            project.entry("node_modules/dep", entry.unwrap());
+        }
+        if is_taken {
+            let ours = project.is_as_npm_has_it(&[]);
+            assert!(
+                ours.join("packages/a/node_modules/dep/package.json")
+                    .exists()
+            );
+        } else {
+            let (ours, theirs) = (project.write("ours"), project.write("theirs"));
+            assert_ne!(project.npm(&theirs, &[]).code, 0);
+            let said = project.lockwright(&ours, &[]).exit(1).stderr;
+            assert!(said.contains("packages/a needs dep 1.0.0"), "{said}");
+        }
+    }
+}
+
+/// A folder beside the project is linked, with its programs; all that is written there is a mode.
+#[test]
+fn a_folder_beside_the_project_is_linked() {
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": { "sib": "file:../sib" },
+    }));
+    project
+        .entry(
+            "../sib",
+            json!({
+                "version": "2.0.0", "bin": { "sib": "cli.js" },
+                "dependencies": { "absent": "^1.0.0" }, "devDependencies": { "other": "1" },
+            }),
+        )
+        .entry(
+            "../sib/node_modules/absent",
+            json!({ "version": "1.0.0", "extraneous": true }),
+        )
+        .entry(
+            "node_modules/sib",
+            json!({ "resolved": "../sib", "link": true }),
+        );
+    let sibling = |name: &str| {
+        let about = json!({
+            "name": "sib", "version": "2.0.0", "bin": { "sib": "cli.js" },
+            "dependencies": { "absent": "^1.0.0" }, "devDependencies": { "other": "1" },
+        });
+        project
+            .temp
+            .write(&format!("{name}/sib/package.json"), about.to_string());
+        project
+            .temp
+            .write(&format!("{name}/sib/cli.js"), "#!/usr/bin/env node\n");
+    };
+    sibling("ours");
+    sibling("theirs");
+    let ours = project.is_as_npm_has_it(&[]);
+    let folder = |name: &str| crate::registry::entries(&project.temp.join(name).join("sib"));
+    assert_eq!(folder("ours"), folder("theirs"));
+    assert!(ours.join("node_modules/.bin/sib").exists());
+    let said = project
+        .lockwright(&ours, &["--out", "elsewhere"])
+        .exit(1)
+        .stderr;
+    assert!(said.contains("outside of the project"), "{said}");
+
+    // Not there at all: a link to nowhere, as npm leaves it.
+    for name in ["ours", "theirs"] {
+        fs::remove_dir_all(project.temp.join(name)).unwrap();
+    }
+    project.is_as_npm_has_it(&[]);
+}

@@ -266,12 +266,17 @@ fn a_place_or_link_outside_of_the_project() {
         &[("node_modules/x/../../../out", json!({ "version": "1.0.0" }))],
         "not a path inside",
     );
+    // A folder beside the project may be linked, and no other.
     let link = json!({ "resolved": "../out", "link": true });
-    refused(
-        &[("../out", json!({})), ("node_modules/x", link.clone())],
-        "not a path inside",
-    );
-    refused(&[("node_modules/x", link)], "outside of the project");
+    refused(&[("../out", json!({}))], "not a path inside");
+    refused(&[("node_modules/x", link)], "which the lock lacks");
+    for out in ["/out", "x/../../out", "../x/../../out", "..", "../."] {
+        let link = json!({ "resolved": out, "link": true });
+        refused(
+            &[(out, json!({})), ("node_modules/x", link)],
+            "not a path inside",
+        );
+    }
 }
 
 #[test]

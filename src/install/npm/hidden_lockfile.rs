@@ -31,6 +31,11 @@ pub fn lockfile(lock: &NpmLock, plan: &NpmPlan) -> String {
             let recorded = Value::Object(package.recorded.clone());
             (package.location.to_string(), recorded)
         })
+        .chain(
+            plan.outside
+                .iter()
+                .map(|(place, recorded)| (place.clone(), Value::Object(recorded.clone()))),
+        )
         .collect();
     all.insert("packages".into(), Value::Object(packages));
     let indent = if lock.indent.is_empty() {

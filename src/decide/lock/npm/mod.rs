@@ -10,6 +10,8 @@ mod manifest;
 pub mod scripts;
 pub mod workspaces;
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -114,7 +116,9 @@ impl NpmLock {
                 root = Manifest::of(&raw, None);
                 continue;
             }
-            TreePath::new(location.as_str()).map_err(|error| at(error.to_string()))?;
+            if !is_outside(&location) {
+                TreePath::new(location.as_str()).map_err(|error| at(error.to_string()))?;
+            }
             check_name(&location).map_err(|why| at(why.into()))?;
             let text_of = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
             let is = |key: &str| raw.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -124,10 +128,11 @@ impl NpmLock {
                 })?;
                 // A project may be linked into its own node_modules.
                 let is_inside = target.is_empty() || TreePath::new(target.as_str()).is_ok();
-                is_inside.then_some(()).ok_or_else(|| {
+                let is_known = is_inside || is_outside(&target);
+                is_known.then_some(()).ok_or_else(|| {
                     at(format!(
-                        "the link `{location}` leads to `{}`, outside of the project: move that \
-                         folder into it",
+                        "the link `{location}` leads to `{}`, which is no folder of the project or \
+                         beside it",
                         target.escape_debug()
                     ))
                 })?;
@@ -159,6 +164,23 @@ impl NpmLock {
                 let why = format!("`{location}` is a link to `{target}`, which the lock lacks");
                 return Err(refuse(file, text, at, why));
             }
+        }
+        // What is in the node_modules of a folder beside the project is known, and its own business.
+        let links: BTreeSet<String> = entries
+            .values()
+            .filter_map(|one| one.link.clone())
+            .collect();
+        let is_below = |location: &str| {
+            let mut tops = location.match_indices("/node_modules/");
+            tops.any(|(at, _)| location.get(..at).is_some_and(|top| links.contains(top)))
+        };
+        let is_led_to = |place: &String| links.contains(place) || is_below(place);
+        let mut places = entries.keys();
+        if let Some(alone) = places.find(|place| is_outside(place) && !is_led_to(place)) {
+            let at = text.find(&format!("\"{alone}\"")).unwrap_or(0);
+            let why =
+                format!("`{alone}` is not a path inside of the project, and no link leads there");
+            return Err(refuse(file, text, at, why));
         }
         // npm writes as the project's package.json is written.
         let beside = file.with_file_name("package.json");
@@ -202,6 +224,16 @@ pub fn modules(location: &str) -> impl Iterator<Item = usize> {
 /// Whether a place is one in a `node_modules`, not a folder of the project's own.
 pub fn is_in_modules(location: &str) -> bool {
     modules(location).next().is_some()
+}
+
+/// Whether a place is a folder beside the project, which its lock may link and nothing is placed in:
+/// `../sibling`.
+pub fn is_outside(location: &str) -> bool {
+    let mut rest = location;
+    while let Some(above) = rest.strip_prefix("../") {
+        rest = above;
+    }
+    rest.len() < location.len() && TreePath::new(rest).is_ok()
 }
 
 fn check_name(location: &str) -> Result<(), &'static str> {

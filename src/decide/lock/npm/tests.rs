@@ -60,7 +60,15 @@ fn what_npm_lets_pass_is_refused_with_its_line() {
         (&lock("\"node_modules/@x\": {}"), "a scope and a name"),
         (
             &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"../x\"}"),
-            "outside of the project",
+            "which the lock lacks",
+        ),
+        (
+            &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"x/../y\"}"),
+            "no folder of the project or beside it",
+        ),
+        (
+            &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"/etc\"}"),
+            "no folder of the project or beside it",
         ),
         (
             &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"x\"}"),

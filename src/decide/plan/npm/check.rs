@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::graph::{Graph, Kind, Node, ROOT};
 use super::location::is_top;
 use super::{NpmPlanError, Omit};
+use crate::decide::lock::npm::is_outside;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::target::node::{NodeTarget, satisfies};
 
@@ -81,6 +82,19 @@ impl Graph<'_> {
         Ok(())
     }
 
+    /// Whether a package is nested under a workspace that asks for another version of it, and nothing
+    /// above stands in the way of that: npm keeps what the lock has there.
+    fn is_pinned(&self, node: &Node<'_>, to: &Node<'_>, name: &str, range: &str) -> bool {
+        let nested = to.location.strip_prefix(node.location);
+        let nested = nested.and_then(|rest| rest.strip_prefix("/node_modules/"));
+        if node.location.is_empty() || nested != Some(name) {
+            return false;
+        }
+        let above = self.resolve("", name).map(|index| &self.nodes[index]);
+        let version = above.and_then(|node| node.about.version.as_deref());
+        above.is_none() || version.is_some_and(|version| satisfies(version, range))
+    }
+
     /// Holds what a package asks for against what the lock has. npm takes a lock for incomplete whatever lacks,
     /// be it optional or of another machine (<https://github.com/npm/cli/issues/4828>): only a peer that is
     /// optional may be missing, and what comes out of the package's own tarball.
@@ -91,6 +105,9 @@ impl Graph<'_> {
         conflicts: &mut Vec<String>,
         warnings: &mut Vec<String>,
     ) {
+        if is_outside(node.location) {
+            return;
+        }
         let own = is_top(node.location);
         let who = who(node);
         let overrides = &self.nodes[ROOT].about.overrides;
@@ -128,6 +145,7 @@ impl Graph<'_> {
                 && let Some(version) = version
                 && edge.range.parse::<node_semver::Range>().is_ok()
                 && !satisfies(version, &edge.range)
+                && !self.is_pinned(node, to, &edge.name, &edge.range)
             {
                 let difference = format!(
                     "{who} needs {} {}, and the lock has {version}",

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 
 use super::NpmPlanError;
 use super::location::{above, is_direct, is_top};
-use crate::decide::lock::npm::{Entry, Manifest, NpmLock, is_in_modules, name_of, workspaces};
+use crate::decide::lock::npm::{
+    Entry, Manifest, NpmLock, is_in_modules, is_outside, name_of, workspaces,
+};
 use crate::decide::lock::npmrc::Npmrc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +210,8 @@ impl<'a> Graph<'a> {
                 kind,
                 to: self.resolve(node.location, name),
             })
+            // What a folder beside the project needs is not had for it: it has it, or not.
+            .filter(|edge| edge.to.is_some() || !is_outside(node.location))
             .collect()
     }
 
@@ -253,6 +257,10 @@ impl<'a> Graph<'a> {
                 return None;
             }
             base = above(base);
+            // From beside the project the way up does not lead into it.
+            if is_outside(location) && !is_outside(base) {
+                return None;
+            }
         }
     }
 }

@@ -23,14 +23,14 @@ mod omit;
 mod record;
 mod source;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use crate::core::artifact::Artifact;
 use crate::core::tree_path::TreePath;
 use crate::decide::lock::LockError;
-use crate::decide::lock::npm::{NpmLock, name_of, scripts};
+use crate::decide::lock::npm::{NpmLock, is_outside, name_of, scripts};
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::target::node::NodeTarget;
 
@@ -62,6 +62,9 @@ pub struct NpmPlan {
     /// The project's own scripts that npm would run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub own_scripts: Vec<&'static str>,
+    /// Folders beside the project that links lead to, and what `.package-lock.json` says of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outside: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -336,6 +339,14 @@ impl Graph<'_> {
         warnings: Vec<String>,
     ) -> Result<NpmPlan, NpmPlanError> {
         let mut packages = Vec::new();
+        let is_beside = |index: &usize| is_outside(self.nodes[*index].location);
+        let (beside, indexes): (Vec<usize>, Vec<usize>) = indexes.into_iter().partition(is_beside);
+        let recorded = beside.iter().filter_map(|index| {
+            let node = &self.nodes[*index];
+            let recorded = self.recorded(node, node.entry?, npmrc);
+            Some((node.location.to_owned(), recorded))
+        });
+        let outside = recorded.collect();
         for index in &indexes {
             let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };
@@ -378,6 +389,7 @@ impl Graph<'_> {
                 .copied()
                 .filter(|event| root.scripts.contains(*event))
                 .collect(),
+            outside,
             warnings,
         })
     }

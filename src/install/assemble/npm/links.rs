@@ -9,11 +9,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::place::owner;
 use super::trees::Trees;
-use super::{NpmAssembleError, Request};
+use super::{Destination, NpmAssembleError, Request};
 use crate::core::foreign;
 use crate::core::paths::way;
 use crate::core::scratch::TempFile;
-use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::npm::{NpmLock, is_outside};
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::install::npm::package::without_cr;
 
@@ -24,6 +24,9 @@ pub(super) fn link_folders(
 ) -> Result<(), NpmAssembleError> {
     for package in &request.plan.packages {
         if let NpmSource::Link(target) = &package.source {
+            if is_outside(target) && !matches!(request.to, Destination::InPlace) {
+                return Err(NpmAssembleError::Beside(package.location.to_string()));
+            }
             let (tree, path) = trees.find(package.location.as_str())?;
             let target = relative(package.location.as_str(), target.as_str());
             tree.link_anywhere(owner(tree, package), &path, &target)?;
@@ -105,10 +108,20 @@ pub(super) fn unstartable(
             path: path.clone(),
             source,
         };
-        if let Some(found) = Unstartable::look(&path).map_err(failed)? {
+        if let Some(mut found) = Unstartable::look(&path).map_err(failed)? {
             let folder = lock.folder().canonicalize_utf8().map_err(failed)?;
-            if !found.path.starts_with(folder) {
-                return Err(NpmAssembleError::Program(path));
+            if !found.path.starts_with(&folder) {
+                let beside = plan.outside.keys();
+                let beside =
+                    beside.filter_map(|at| lock.folder().join(at).canonicalize_utf8().ok());
+                if !beside
+                    .into_iter()
+                    .any(|beside| found.path.starts_with(beside))
+                {
+                    return Err(NpmAssembleError::Program(path));
+                }
+                // Nothing is written there but a mode.
+                found.bytes = None;
             }
             all.push(found);
         }

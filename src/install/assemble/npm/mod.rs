@@ -124,6 +124,12 @@ pub enum NpmAssembleError {
         /// Why.
         why: GitError,
     },
+    /// A link leads to a folder beside the project.
+    #[error(
+        "the link {0} leads to a folder outside of the project, and what is collected elsewhere would \
+         not find it: leave --out out, or move that folder into the project"
+    )]
+    Beside(String),
     /// A script failed.
     #[error(transparent)]
     Script(#[from] ScriptError),
