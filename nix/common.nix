@@ -45,7 +45,8 @@ let
       }
     else
       {
-        builder = "${lockwright}/bin/lockwright";
+        # A path that is no derivation's is meant where it is, and not to be copied into the store.
+        builder = "${if builtins.isPath lockwright then toString lockwright else lockwright}/bin/lockwright";
         args = [ ];
       };
 

@@ -186,7 +186,6 @@ pub fn run(args: &NixArgs) -> Outcome {
         }
     }
     let list = drawing.list();
-    let number = list.artifacts.len() + list.commits.len();
     let vendored = match args.granularity {
         Granularity::Artifact => None,
         Granularity::Lock => Some(fetch::vendored_hash(&store, &network, list)?),
@@ -205,8 +204,8 @@ pub fn run(args: &NixArgs) -> Outcome {
         outputs::write_report(&out.join(name), &[], |to| to.write_all(text.as_bytes()))?;
     }
     eprintln!(
-        "{} for {} in {out}: nix-build {out} --arg lockwright … --arg python …",
-        count(number, "artifact"),
+        "{} for {} in {out}: nix-build {out} --argstr lockwright … --argstr python …",
+        count(graph.count(), "artifact"),
         graph.systems().collect::<Vec<_>>().join(", ")
     );
     Ok(ExitCode::SUCCESS)

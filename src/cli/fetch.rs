@@ -84,6 +84,7 @@ struct Report<'a> {
     store: &'a Utf8Path,
     from_store: usize,
     from_disk: usize,
+    from_shared: usize,
     from_network: usize,
     bytes_fetched: u64,
     vendor: Option<Vendored<'a>>,
@@ -464,6 +465,7 @@ fn report<'a>(
         store: store.root(),
         from_store: summary.from_store,
         from_disk: summary.from_disk,
+        from_shared: summary.from_shared,
         from_network: summary.from_network,
         bytes_fetched: summary.bytes,
         vendor: vendored.map(|(path, hash)| Vendored {
@@ -480,6 +482,7 @@ fn said(summary: &Summary, count: usize) -> String {
     for (count, place) in [
         (summary.from_store, "from the store"),
         (summary.from_disk, "from this machine"),
+        (summary.from_shared, "from the shared store"),
     ] {
         if count > 0 {
             from.push(format!("{count} {place}"));

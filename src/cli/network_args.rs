@@ -12,7 +12,9 @@ use super::Failure;
 use super::python_args::is_true;
 use crate::core::scratch::Scratch;
 use crate::obtain::fetch::credentials::Credentials;
+use crate::obtain::fetch::keys::PublicKey;
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
+use crate::obtain::fetch::remote::{Place, Remote, Said};
 use crate::obtain::fetch::{FetchOptions, RetryPolicy, Route};
 use crate::obtain::store::Store;
 
@@ -147,6 +149,58 @@ pub struct NetworkArgs {
     /// Take md5 and sha1 for digests
     #[arg(long)]
     allow_weak_integrity: bool,
+    #[command(flatten)]
+    shared: SharedArgs,
+}
+
+/// A store that machines share.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "A store that machines share")]
+struct SharedArgs {
+    /// Ask this store before the network: a folder, or a server that takes PUT where it is to be
+    /// written to. What comes from it is believed for its digest alone
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LOCKWRIGHT_REMOTE",
+        hide_env_values = true
+    )]
+    remote: Option<Place>,
+    /// Give it what it does not have
+    #[arg(long, env = "LOCKWRIGHT_REMOTE_PUSH", value_parser = FalseyValueParser::new())]
+    remote_push: bool,
+    /// Believe wheels that were built elsewhere if this key has signed them: NAME:BASE64 (repeatable;
+    /// several in the variable are separated by spaces)
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "LOCKWRIGHT_REMOTE_TRUST",
+        value_delimiter = ' '
+    )]
+    remote_trust: Vec<PublicKey>,
+    /// Sign wheels that are built here with the key in this file, which `lockwright store keygen` makes
+    #[arg(long, value_name = "FILE", env = "LOCKWRIGHT_REMOTE_KEY")]
+    remote_key: Option<Utf8PathBuf>,
+    /// The store, once a run has asked for it.
+    #[arg(skip)]
+    opened: OnceLock<Arc<Remote>>,
+}
+
+impl SharedArgs {
+    /// The store, one for the whole run.
+    fn open(&self, offline: bool) -> Option<Arc<Remote>> {
+        let place = self.remote.clone()?;
+        let open = || {
+            Arc::new(Remote::new(Said {
+                place,
+                push: self.remote_push,
+                trusted: self.remote_trust.clone(),
+                key: self.remote_key.clone(),
+                offline,
+            }))
+        };
+        Some(Arc::clone(self.opened.get_or_init(open)))
+    }
 }
 
 impl NetworkArgs {
@@ -191,6 +245,7 @@ impl NetworkArgs {
                 ..RetryPolicy::default()
             },
             route: Route::default(),
+            shared: self.shared.open(self.offline),
         }
     }
 }

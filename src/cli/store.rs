@@ -1,6 +1,6 @@
 //! `lockwright store`: what is in the store, and keeping it in order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -10,9 +10,12 @@ use serde_json::json;
 
 use super::network_args::StoreArgs;
 use super::{Failure, Global, Outcome, print};
-use crate::core::digest::Digest;
+use crate::component::kept;
+use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::{Progress, bytes, count};
-use crate::decide::lock::uv::UvLock;
+use crate::decide::lock::npm::NpmLock;
+use crate::decide::lock::uv::{PackageSource, UvLock};
+use crate::obtain::fetch::keys::SecretKey;
 use crate::obtain::store::{Blob, Collected, Entry, Keep, Store};
 
 /// List, check, clean and carry over the store of verified artifacts
@@ -69,6 +72,20 @@ enum Action {
         #[arg(required = true)]
         from: Vec<Utf8PathBuf>,
     },
+    /// Print the key under which a CI keeps the store: the same as long as these locks name the same
+    Key {
+        /// Locks, or folders that have one
+        #[arg(default_value = ".")]
+        locks: Vec<Utf8PathBuf>,
+    },
+    /// Make a key that signs what is built, for --remote-key, and print its public key, for --remote-trust
+    Keygen {
+        /// What the key is called: a machine or a team, and a number
+        name: String,
+        /// The file for the secret key
+        #[arg(long, value_name = "FILE")]
+        out: Utf8PathBuf,
+    },
     /// Print where the store is, or where it has an artifact
     Path {
         /// An artifact's digest: sha256:<hex> or sha512-<base64>
@@ -99,6 +116,8 @@ pub fn run(args: &StoreCommand, global: &Global) -> Outcome {
         }
         Action::Export { out, locks } => export(&store, out, locks, global),
         Action::Import { from } => import(&store, from, global),
+        Action::Key { locks } => key(locks),
+        Action::Keygen { name, out } => keygen(name, out),
         Action::Path { digest } => path(&store, digest.as_ref()),
     }
 }
@@ -239,7 +258,8 @@ fn verify(store: &Store, remove: bool, json: bool, global: &Global) -> Outcome {
 }
 
 fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> Outcome {
-    let collected = store.gc(keep, SystemTime::now(), dry_run, || {
+    let trees = || kept::trees(store);
+    let collected = store.gc(keep, &trees, SystemTime::now(), dry_run, || {
         if !global.quiet {
             eprintln!("Waiting for other lockwright processes that use the store…");
         }
@@ -252,6 +272,7 @@ fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> 
             "store": store.root(),
             "dry_run": dry_run,
             "removed": removed,
+            "trees": collected.trees.iter().map(|tree| &tree.path).collect::<Vec<_>>(),
             "leftovers": leftovers,
             "freed": collected.bytes(),
             "kept": collected.kept,
@@ -266,7 +287,10 @@ fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> 
         .iter()
         .map(|entry| line(entry, now))
         .collect();
-    print(&lines)?;
+    let trees: String = (collected.trees.iter())
+        .map(|tree| format!("{:>11}  {}\n", bytes(tree.size), tree.path))
+        .collect();
+    print(&format!("{lines}{trees}"))?;
     if !global.quiet {
         eprintln!("{}", said(&collected, dry_run));
     }
@@ -274,10 +298,16 @@ fn gc(store: &Store, keep: Keep, dry_run: bool, json: bool, global: &Global) -> 
 }
 
 fn said(collected: &Collected, dry_run: bool) -> String {
-    let leftovers = match collected.leftovers.len() {
+    let mut leftovers = match collected.trees.len() {
         0 => String::new(),
-        number => format!(" and {}", count(number, "leftover")),
+        number => format!(", {}", count(number, "tree")),
     };
+    if !collected.leftovers.is_empty() {
+        leftovers.push_str(&format!(
+            " and {}",
+            count(collected.leftovers.len(), "leftover")
+        ));
+    }
     format!(
         "{} {}{leftovers} ({}); {} ({}) kept",
         if dry_run { "Would remove" } else { "Removed" },
@@ -369,6 +399,54 @@ fn said_copied(copied: &[Blob], of: usize, to: &Store, global: &Global) {
             to.root()
         );
     }
+}
+
+/// A digest of all that the locks name, for whatever platform: an edit that changes nothing of that
+/// changes no key, nor do the locks' places.
+fn key(locks: &[Utf8PathBuf]) -> Outcome {
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for lock in locks {
+        if let Some(file) = super::find_npm_lock(lock)? {
+            let lock = NpmLock::load(&file)?;
+            for entry in lock.entries.values() {
+                let digest = entry.integrity.as_ref().map(ToString::to_string);
+                named.extend(digest.or_else(|| entry.resolved.clone()));
+            }
+            continue;
+        }
+        let file = super::find_lock(lock)?;
+        named.extend(digests(&file)?.iter().map(ToString::to_string));
+        let lock = UvLock::load(&file)?;
+        for package in &lock.packages {
+            if let PackageSource::Git(git) = &package.source {
+                named.insert(format!("git {}", git.commit));
+            }
+        }
+    }
+    let text: Vec<String> = named.into_iter().collect();
+    let digest = Digest::of(Algorithm::Sha256, text.join("\n").as_bytes());
+    let short: String = digest.hex().chars().take(32).collect();
+    print(&format!("lockwright-v1-{short}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn keygen(name: &str, out: &Utf8PathBuf) -> Outcome {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if name.is_empty() || name.contains([':', ' ', '\n']) {
+        return Err(format!("`{name}` cannot be a key's name: leave out colons and spaces").into());
+    }
+    let (secret, public) = SecretKey::generate(name)
+        .map_err(|_| "the system has no randomness to make a key of".to_owned())?;
+    let mut options = std::fs::OpenOptions::new();
+    // One that is there signs something already.
+    options.write(true).create_new(true).mode(0o600);
+    let written = options
+        .open(out)
+        .and_then(|mut file| writeln!(file, "{secret}"));
+    written.map_err(|error| format!("cannot write the key {out}: {error}"))?;
+    print(&format!("{public}\n"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn path(store: &Store, digest: Option<&Digest>) -> Outcome {

@@ -138,6 +138,7 @@ struct Report<'a> {
     bytes: u64,
     from_store: usize,
     from_disk: usize,
+    from_shared: usize,
     from_network: usize,
     bytes_fetched: u64,
     built: usize,
@@ -364,6 +365,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
         bytes: 0,
         from_store: 0,
         from_disk: 0,
+        from_shared: 0,
         from_network: 0,
         bytes_fetched: 0,
         built: 0,
@@ -438,6 +440,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
     report.changed = true;
     report.from_store = fetched.from_store;
     report.from_disk = fetched.from_disk;
+    report.from_shared = fetched.from_shared;
     report.from_network = fetched.from_network;
     report.bytes_fetched = fetched.bytes;
     (report.built, report.built_before) = (done.built, done.built_before);
@@ -447,6 +450,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
         for (number, place) in [
             (fetched.from_store + done.built_before, "from the store"),
             (fetched.from_disk, "from this machine"),
+            (fetched.from_shared, "from the shared store"),
             (fetched.from_network, "from the network"),
         ] {
             if number > 0 {

@@ -27,6 +27,7 @@ pub mod export;
 mod image;
 mod ingredients;
 mod keep;
+pub mod kept;
 mod links;
 mod make;
 mod mapping;

@@ -465,6 +465,11 @@ impl<'a> Drawing<'a> {
 }
 
 impl Graph {
+    /// How many artifacts and commits it names.
+    pub fn count(&self) -> usize {
+        self.artifacts.len() + self.commits.len()
+    }
+
     /// The systems that it is for.
     pub fn systems(&self) -> impl Iterator<Item = &str> {
         self.systems.keys().map(String::as_str)

@@ -13,6 +13,7 @@ use super::commands::Containment;
 use super::context::{Context, Pythons};
 use super::error::{Cause, ComponentError};
 use super::ingredients::Change;
+use super::kept;
 use super::prepare::prepare;
 use super::record::Record;
 use super::sources::{Sources, no_such};
@@ -224,6 +225,9 @@ impl<'a> Shared<'a> {
             prefix: prefix.clone(),
             hash: record.hash,
         };
+        if !is_dry && verdict == Verdict::Unchanged && wanted.is_none() {
+            kept::used(&Record::place(&out));
+        }
         if is_dry || verdict == Verdict::Unchanged {
             return Ok(outcome(verdict, there.map(here)));
         }
@@ -332,6 +336,7 @@ pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, C
     if let Some((_, error)) = failed.into_iter().next() {
         return Err(error);
     }
+    kept::note(settings, &outcomes, &shared.led_to);
     outcomes.sort_by_key(|outcome| shared.order.iter().position(|name| *name == outcome.name));
     Ok(outcomes)
 }

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Settings;
 use super::error::{Cause, ComponentError};
+use super::kept;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::Progress;
@@ -128,7 +129,10 @@ impl<'a> Sources<'a> {
         };
         let (blob, form) = match (&source.origin, known.filter(|place| place.exists())) {
             (Origin::Path { path }, _) => return self.local(name, path, source.hash.as_ref()),
-            (_, Some(place)) => return Ok(place),
+            (_, Some(place)) => {
+                kept::used(&place);
+                return Ok(place);
+            }
             (
                 Origin::Git {
                     git,

@@ -1,6 +1,6 @@
 //! A static HTTP/1.1 server on loopback that can be told to misbehave.
 //!
-//! It serves a folder or bytes given one by one, keeps connections open, and knows ranges, `If-Range`, ETags and basic
+//! It serves a folder or bytes given one by one, or by PUT, keeps connections open, and knows ranges, `If-Range`, ETags and basic
 //! authentication. Faults are queued for a path and used up one a request, so that a test says exactly which attempt
 //! fails, and how:
 //!
@@ -51,6 +51,8 @@ pub struct Request {
     pub path: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// What came with it.
+    pub body: Vec<u8>,
     /// The answer's status; 0 where none was sent.
     pub status: u16,
 }
@@ -192,7 +194,14 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let (answer, fault) = {
             let mut state = lock(state);
             let fault = state.faults.get_mut(&path).and_then(VecDeque::pop_front);
-            let answer = answer(&state, &request, &path, fault.as_ref());
+            let answer = match (request.method.as_str(), &fault) {
+                ("PUT", None) => {
+                    let body = std::mem::take(&mut request.body);
+                    state.files.insert(path.clone(), body);
+                    Answer::empty(201, Vec::new())
+                }
+                _ => answer(&state, &request, &path, fault.as_ref()),
+            };
             request.status = if matches!(fault, Some(Fault::Drop)) {
                 0
             } else {
@@ -251,11 +260,13 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Req
         .get("content-length")
         .and_then(|v| v.parse().ok())
         .unwrap_or(0);
-    reader.by_ref().take(length).read_to_end(&mut Vec::new())?;
+    let mut body = Vec::new();
+    reader.by_ref().take(length).read_to_end(&mut body)?;
     Ok(Some(Request {
         method,
         path,
         headers,
+        body,
         status: 0,
     }))
 }

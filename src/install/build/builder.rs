@@ -219,7 +219,10 @@ impl<'a> Builder<'a> {
         if self.is_anew(recipe) {
             return None;
         }
-        let (file_name, blob) = self.request.store.built(recipe.key.as_ref()?)?;
+        let key = recipe.key.as_ref()?;
+        let store = self.request.store;
+        let shared = || self.request.fetch.shared.as_ref()?.built(store, key);
+        let (file_name, blob) = store.built(key).or_else(shared)?;
         Some(Wheel {
             file_name,
             blob,
@@ -363,7 +366,11 @@ impl<'a> Builder<'a> {
                 if self.is_anew(recipe) {
                     store.forget_built(key);
                 }
-                store.insert_built(key, &made, &wheel, &made_by)?
+                let built = store.insert_built(key, &made, &wheel, &made_by)?;
+                if let Some(shared) = &self.request.fetch.shared {
+                    shared.give_built(key, &built.0, &built.1);
+                }
+                built
             }
             None => {
                 let origin = Provenance {

@@ -14,10 +14,12 @@ pub mod credentials;
 pub mod document;
 mod download;
 pub mod error;
+pub mod keys;
 mod local;
 pub mod mirrors;
 pub(crate) mod netrc;
 mod npm_settings;
+pub mod remote;
 pub mod retry;
 mod sink;
 pub mod vendor;
@@ -25,6 +27,7 @@ pub mod vendor;
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
@@ -34,12 +37,13 @@ use url::Url;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
-use crate::obtain::store::{Blob, Store};
+use crate::obtain::store::{Blob, Origin, Store};
 use credentials::Credentials;
 pub use error::FetchError;
 use error::{Failure, Named, Problem};
 use local::Found;
 use mirrors::Mirrors;
+use remote::Remote;
 pub use retry::RetryPolicy;
 
 /// How things are fetched.
@@ -64,6 +68,8 @@ pub struct FetchOptions {
     pub retry: RetryPolicy,
     /// How connections are made.
     pub route: Route,
+    /// A store that machines share, asked before the network.
+    pub shared: Option<Arc<Remote>>,
 }
 
 /// How connections are made, where that is said otherwise than by the usual variables.
@@ -91,6 +97,7 @@ impl Default for FetchOptions {
             credentials: Credentials::default(),
             retry: RetryPolicy::default(),
             route: Route::default(),
+            shared: None,
         }
     }
 }
@@ -111,9 +118,11 @@ pub struct Summary {
     pub from_store: usize,
     /// Artifacts from this machine: `--find-links`, paths in the lock, `file:` mirrors.
     pub from_disk: usize,
+    /// Artifacts from a store that machines share.
+    pub from_shared: usize,
     /// Artifacts from the network.
     pub from_network: usize,
-    /// Bytes from the network.
+    /// Bytes from the network, and from a shared store.
     pub bytes: u64,
 }
 
@@ -125,6 +134,8 @@ struct Job<'a> {
     request: &'a DownloadRequest<'a>,
     /// What would be asked, mirrors applied; `None` for a path.
     url: Option<Url>,
+    /// What was found in its place on this machine, in words.
+    note: String,
 }
 
 /// Brings everything into the store. `on_ready` hears of each request (by its index) as soon as its
@@ -164,6 +175,7 @@ pub fn fetch(
                     Location::Path(_) => None,
                     Location::Url(url) => Some(options.mirrors.apply(url)?),
                 },
+                note: String::new(),
             });
         }
     }
@@ -191,22 +203,24 @@ pub fn fetch(
             (Found::Failed { source, problem }, _) => {
                 failed.push(failure(&job, source, problem));
             }
-            (Found::Nowhere { note }, Some(url)) if options.offline => {
-                missing.push(Named {
-                    package: job.request.package.clone(),
-                    file_name: job.request.artifact.file_name.clone(),
-                    note: match note.as_str() {
-                        "" => format!("from {}", download::shown(url)),
-                        note => note.to_owned(),
-                    },
-                });
-            }
-            (Found::Nowhere { .. }, _) => remote.push(job),
+            (Found::Nowhere { note }, _) => remote.push(Job { note, ..job }),
         }
     }
     if !failed.is_empty() {
-        let untried = remote.len() + missing.len();
+        let untried = remote.len();
         return Err(FetchError::Failed { failed, untried });
+    }
+    from_shared(store, &mut remote, options, &ready, &mut summary);
+    if options.offline {
+        let asked = remote.extract_if(.., |job| job.url.is_some());
+        missing.extend(asked.map(|job| Named {
+            package: job.request.package.clone(),
+            file_name: job.request.artifact.file_name.clone(),
+            note: match (job.note, &job.url) {
+                (note, Some(url)) if note.is_empty() => format!("from {}", download::shown(url)),
+                (note, _) => note,
+            },
+        }));
     }
     if !missing.is_empty() {
         return Err(FetchError::Offline(missing));
@@ -265,6 +279,43 @@ fn normalised(name: &str) -> String {
     parts.join("-").to_lowercase()
 }
 
+/// What a shared store has; the rest stays among the jobs.
+fn from_shared(
+    store: &Store,
+    jobs: &mut Vec<Job<'_>>,
+    options: &FetchOptions,
+    ready: &dyn Fn(&Job<'_>, &Blob),
+    summary: &mut Summary,
+) {
+    let Some(shared) = &options.shared else {
+        return;
+    };
+    let known = jobs.iter().enumerate().filter_map(|(index, job)| {
+        let artifact = job.request.artifact;
+        let origin = Origin {
+            file_name: artifact.file_name.clone(),
+            source: job.url.as_ref().map_or_else(String::new, download::shown),
+        };
+        Some((index, (artifact.digest.as_ref()?, origin)))
+    });
+    let (indexes, wanted): (Vec<usize>, Vec<_>) = known.unzip();
+    let mut had: BTreeSet<usize> = BTreeSet::new();
+    shared.bring(store, &wanted, &mut |place, blob| {
+        let found = indexes.get(place);
+        if let Some((index, job)) = found.and_then(|index| Some((index, jobs.get(*index)?))) {
+            had.insert(*index);
+            summary.from_shared += job.requests.len();
+            summary.bytes += blob.size;
+            ready(job, &blob);
+        }
+    });
+    let mut index = 0;
+    jobs.retain(|_| {
+        index += 1;
+        !had.contains(&(index - 1))
+    });
+}
+
 /// The rest: one thread for the network, many downloads.
 fn from_network(
     store: &Store,
@@ -309,6 +360,7 @@ fn from_network(
         })
     });
     let (mut failed, mut untried) = (Vec::new(), 0);
+    let mut new = Vec::new();
     runtime.block_on(async {
         let mut done = futures_util::stream::iter(downloads)
             .buffer_unordered(options.concurrency.clamp(1, 256));
@@ -319,6 +371,7 @@ fn from_network(
                     summary.from_network += job.requests.len();
                     summary.bytes += blob.size;
                     ready(job, &blob);
+                    new.extend(job.request.artifact.digest.is_some().then_some(blob));
                 }
                 Some(Err((url, problem))) => {
                     failed.push(failure(job, download::shown(url), problem));
@@ -326,6 +379,9 @@ fn from_network(
             }
         }
     });
+    if let Some(shared) = &options.shared {
+        shared.give(&new);
+    }
     if failed.is_empty() {
         return Ok(());
     }

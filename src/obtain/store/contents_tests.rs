@@ -171,7 +171,11 @@ fn what_cannot_be_read_leaves_nothing() {
 #[test]
 fn cleaning_removes_them_with_their_artifact_or_for_space() {
     let (_held, store, digest) = with_artifact();
-    let clean = |keep| store.gc(keep, SystemTime::now(), false, || {}).unwrap();
+    let clean = |keep| {
+        store
+            .gc(keep, &Vec::new, SystemTime::now(), false, || {})
+            .unwrap()
+    };
     extract(&store, &digest);
     keep(&store, &digest).unwrap();
     assert!(clean(Keep::default()).leftovers.is_empty());

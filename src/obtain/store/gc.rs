@@ -3,6 +3,7 @@
 //! While it runs no other process has the store open, and those that want to wait for it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use camino::Utf8PathBuf;
@@ -22,11 +23,29 @@ pub struct Keep {
     pub bytes: Option<u64>,
 }
 
+/// A tree in the store's own folder that is no artifact: a component that others need, a source that was
+/// unpacked. Who puts it there knows what of it counts.
+#[derive(Debug, Clone)]
+pub struct KeptTree {
+    /// The tree.
+    pub path: Utf8PathBuf,
+    /// Files beside it that go with it.
+    pub beside: Vec<Utf8PathBuf>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was last used.
+    pub last_used: SystemTime,
+    /// Whether something finished leads to it: then it stays.
+    pub is_needed: bool,
+}
+
 /// What was removed, or would be.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// Artifacts, the longest unused first.
     pub removed: Vec<Entry>,
+    /// Trees, the latest used first.
+    pub trees: Vec<KeptTree>,
     /// Broken downloads and other files that nobody will go on with.
     pub leftovers: Vec<Leftover>,
     /// How many artifacts stay.
@@ -49,7 +68,8 @@ impl Collected {
     pub fn bytes(&self) -> u64 {
         let artifacts = self.removed.iter().map(|entry| entry.blob.size);
         let leftovers = self.leftovers.iter().map(|leftover| leftover.size);
-        artifacts.chain(leftovers).sum()
+        let trees = self.trees.iter().map(|tree| tree.size);
+        artifacts.chain(leftovers).chain(trees).sum()
     }
 }
 
@@ -62,6 +82,7 @@ impl Store {
     pub fn gc(
         &self,
         keep: Keep,
+        trees: &dyn Fn() -> Vec<KeptTree>,
         now: SystemTime,
         dry_run: bool,
         on_wait: impl FnOnce(),
@@ -69,7 +90,7 @@ impl Store {
         if !dry_run {
             self.lock_alone(on_wait)?;
         }
-        let collected = self.collect(keep, now, dry_run);
+        let collected = self.collect(keep, trees(), now, dry_run);
         if let Some(lock) = &self.lock {
             // Failing leaves a lock that the end of the process lifts.
             let _ = rustix::fs::flock(&**lock, FlockOperation::LockShared);
@@ -92,7 +113,13 @@ impl Store {
         .map_err(|error| failed(error.into()))
     }
 
-    fn collect(&self, keep: Keep, now: SystemTime, dry_run: bool) -> Result<Collected, StoreError> {
+    fn collect(
+        &self,
+        keep: Keep,
+        trees: Vec<KeptTree>,
+        now: SystemTime,
+        dry_run: bool,
+    ) -> Result<Collected, StoreError> {
         let is_old = |time: SystemTime| {
             (keep.used_within)
                 .is_some_and(|limit| now.duration_since(time).unwrap_or_default() >= limit)
@@ -102,7 +129,24 @@ impl Store {
             (other.last_used, &other.blob.digest).cmp(&(one.last_used, &one.blob.digest))
         });
         let mut collected = Collected::default();
+        let (needed, mut trees): (Vec<KeptTree>, Vec<KeptTree>) =
+            trees.into_iter().partition(|tree| tree.is_needed);
+        collected.kept_bytes = needed.iter().map(|tree| tree.size).sum();
+        trees.sort_by_key(|tree| std::cmp::Reverse(tree.last_used));
+        let mut trees = trees.into_iter().peekable();
+        let mut see = |collected: &mut Collected, until: Option<SystemTime>| {
+            let is_next = |tree: &KeptTree| until.is_none_or(|until| tree.last_used >= until);
+            while let Some(tree) = trees.next_if(is_next) {
+                let bytes = collected.kept_bytes + tree.size;
+                if is_old(tree.last_used) || keep.bytes.is_some_and(|limit| bytes > limit) {
+                    collected.trees.push(tree);
+                } else {
+                    collected.kept_bytes = bytes;
+                }
+            }
+        };
         for entry in entries {
+            see(&mut collected, Some(entry.last_used));
             let bytes = collected.kept_bytes + entry.blob.size;
             if is_old(entry.last_used) || keep.bytes.is_some_and(|limit| bytes > limit) {
                 collected.removed.insert(0, entry);
@@ -111,9 +155,23 @@ impl Store {
                 collected.kept_bytes = bytes;
             }
         }
+        see(&mut collected, None);
         if !dry_run {
             for entry in &collected.removed {
                 self.remove(&entry.blob)?;
+            }
+            for tree in &collected.trees {
+                // What says that it is there goes first.
+                for file in &tree.beside {
+                    let _ = fs::remove_file(file);
+                }
+                let failed = StoreError::io("remove", &tree.path);
+                // One that may not be written to cannot be emptied by its owner.
+                let _ = fs::set_permissions(&tree.path, fs::Permissions::from_mode(0o755));
+                let emptied = foreign::Folder::open(&tree.path).map(|folder| folder.empty());
+                emptied
+                    .and_then(|_| fs::remove_dir(&tree.path))
+                    .map_err(failed)?;
             }
         }
         // A broken download is worth as much as an artifact: it may be gone on with.

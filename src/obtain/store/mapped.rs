@@ -41,3 +41,9 @@ impl Blob {
         mapped.map_err(StoreError::io("read", &self.path))
     }
 }
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}

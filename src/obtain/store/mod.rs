@@ -57,7 +57,7 @@ pub use contents::Index;
 pub use entries::{Damaged, Entry};
 pub use error::StoreError;
 pub use extracted::Extracted;
-pub use gc::{Collected, Keep, Leftover};
+pub use gc::{Collected, Keep, KeptTree, Leftover};
 pub use heal::Rotten;
 pub use mapped::Mapped;
 pub use stamps::Look;

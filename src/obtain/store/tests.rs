@@ -282,7 +282,11 @@ fn gc_keeps_what_was_used_lately_and_no_more_than_it_may() {
     };
     let (_dir, store) = store();
     let now = SystemTime::now();
-    let gc = |keep, dry_run| store.gc(keep, now, dry_run, || panic!("nobody else is here"));
+    let gc = |keep, dry_run| {
+        store.gc(keep, &Vec::new, now, dry_run, || {
+            panic!("nobody else is here")
+        })
+    };
     for (name, days) in [("old", 100), ("older", 200), ("new", 1)] {
         age(&insert(&store, name, name.as_bytes()), days);
     }
@@ -321,7 +325,9 @@ fn gc_sweeps_leftovers() {
     drop(writer);
 
     let now = SystemTime::now();
-    let swept = store.gc(Keep::default(), now, false, || {}).unwrap();
+    let swept = store
+        .gc(Keep::default(), &Vec::new, now, false, || {})
+        .unwrap();
     assert_eq!(swept.leftovers.len(), 1);
     assert!(store.built(&sha256(b"key")).is_some());
 
@@ -330,7 +336,13 @@ fn gc_sweeps_leftovers() {
         used_within: Some(Duration::ZERO),
         bytes: None,
     };
-    let swept = store.gc(everything, now + Duration::from_secs(1), false, || {});
+    let swept = store.gc(
+        everything,
+        &Vec::new,
+        now + Duration::from_secs(1),
+        false,
+        || {},
+    );
     assert_eq!(swept.unwrap().leftovers.len(), 2);
     assert_eq!(files(&store), Vec::<String>::new());
 }
@@ -347,7 +359,7 @@ fn gc_waits_for_those_who_use_the_store() {
     let later = SystemTime::now() + Duration::from_secs(1);
     let mut other = Some(other);
     let collected = store
-        .gc(everything, later, false, || drop(other.take()))
+        .gc(everything, &Vec::new, later, false, || drop(other.take()))
         .unwrap();
     assert_eq!(collected.removed.len(), 1);
     // And the store is open to others again.
