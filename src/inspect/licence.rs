@@ -159,7 +159,7 @@ const NAMES: &[(&str, &str)] = &[
     ),
     ("eclipse public 1.0 (epl-1.0)", "EPL-1.0"),
     ("eclipse public 2.0 (epl-2.0)", "EPL-2.0"),
-    ("european union public licence 1.2 (eupl 1.2)", "EUPL-1.2"),
+    ("european union public 1.2 (eupl 1.2)", "EUPL-1.2"),
     ("boost software 1.0 (bsl-1.0)", "BSL-1.0"),
     (
         "cc0 1.0 universal (cc0 1.0) public domain dedication",
@@ -287,7 +287,12 @@ fn plain(said: &str) -> String {
     let said = said.trim().to_lowercase();
     let words = said.split_whitespace();
     let kept: Vec<&str> = words
-        .filter(|word| !matches!(*word, "the" | "license" | "licence" | "licensed"))
+        .filter(|word| {
+            !matches!(
+                word.trim_end_matches(','),
+                "the" | "license" | "licence" | "licensed"
+            )
+        })
         .collect();
     let text = kept.join(" ");
     let text = text.strip_prefix("osi approved :: ").unwrap_or(&text);

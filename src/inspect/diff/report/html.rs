@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::picture::{Item, svg};
 use super::rows::{Row, rows};
-use super::{clean, date, gravity, headline, some, versions, why};
+use super::{clean, date, gravity, headline, some, versions};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
@@ -278,7 +278,7 @@ fn write_row(body: &mut String, at: usize, row: &Row<'_>) {
         Some(Severity::Note) | None => "",
         Some(severity) => severity.word(),
     };
-    let (versions, why) = (escape(&versions(change)), escape(&why(change)));
+    let (versions, why) = (escape(&versions(change)), escape(&row.why()));
     let targets = escape(&change.targets.join("\n")).replace("\\u{a}", "\n");
     let names: Vec<&str> = row.all().map(|change| change.name.as_str()).collect();
     let text = format!("{} {versions} {why}", escape(&names.join(" "))).to_lowercase();

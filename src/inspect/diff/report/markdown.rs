@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::rows::Row;
-use super::{SECTIONS, clean, gravity, headline, only_moved, short, some, versions, why};
+use super::{SECTIONS, clean, gravity, headline, only_moved, short, some, versions};
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
 
@@ -213,7 +213,7 @@ fn row_line(row: &Row<'_>) -> String {
         code(&row.name),
         escape(&versions(change)),
         row.growth_text(),
-        escape(&why(change)),
+        escape(&row.why()),
     )
 }
 

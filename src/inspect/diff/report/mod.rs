@@ -92,11 +92,6 @@ pub(crate) fn date(moment: Option<&str>) -> String {
     clean(day.unwrap_or_default())
 }
 
-/// The requirement path, without the package itself where it leads to it directly.
-pub(crate) fn why(change: &Change) -> String {
-    clean(&change.why.join(" → "))
-}
-
 /// What changes are listed under, the gravest first.
 pub(crate) const SECTIONS: [(&str, Section); 9] = [
     ("Down", Section::Of(ChangeKind::Down)),

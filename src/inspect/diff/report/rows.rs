@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{signed, versions};
+use super::{clean, signed, versions};
 use crate::inspect::diff::model::{Change, ChangeKind, Severity};
 use crate::inspect::diff::version::Step;
 
@@ -121,7 +121,16 @@ impl<'a> Row<'a> {
         self.all().map(Change::growth).sum()
     }
 
-    /// That, as it is written.
+    /// What pulls it in; a family, without the one package that it ends with.
+    pub(crate) fn why(&self) -> String {
+        let path = &self.change.why[..];
+        match path.split_last() {
+            Some((_, above)) if !self.others.is_empty() => clean(&above.join(" → ")),
+            _ => clean(&path.join(" → ")),
+        }
+    }
+
+    /// By how much it grew, as it is written.
     pub(crate) fn growth_text(&self) -> String {
         signed(self.growth())
     }

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::rows::Row;
-use super::{
-    SECTIONS, Section, clean, date, gravity, headline, only_moved, short, some, versions, why,
-};
+use super::{SECTIONS, Section, clean, date, gravity, headline, only_moved, short, some, versions};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
@@ -266,7 +264,7 @@ fn write_changes(text: &mut String, rows: &[Row<'_>], limit: usize, detail: bool
                 _ => "",
             };
             let name = format!("{mark}{}", clean(&row.name));
-            let mut about = why(change);
+            let mut about = row.why();
             if !change.targets.is_empty() {
                 let _ = write!(about, "  only on {}", clean(&change.targets.join(", ")));
             }
