@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::super::tests::with_artifact;
 use super::super::{Extracted, Keep, Uncompressed};
