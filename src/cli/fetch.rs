@@ -205,12 +205,15 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fetches artifacts; each with its bytes.
+/// Artifacts with their bytes, and where these were had from.
+type Brought<'n> = (Summary, Vec<(&'n Needed, Blob)>);
+
+/// Fetches artifacts.
 fn bring<'n>(
     store: &Store,
     options: &FetchOptions,
     needed: &'n [Needed],
-) -> Result<(Summary, Vec<(&'n Needed, Blob)>), Failure> {
+) -> Result<Brought<'n>, Failure> {
     let wants: Vec<DownloadRequest<'_>> = needed
         .iter()
         .map(|needed| DownloadRequest {

@@ -32,6 +32,7 @@ use crate::transform::oci::{self, Built, Image, Name, Output, Request, Root, Tre
 ///     --cmd '["python", "-m", "app"]'
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_link_with_quotes)] // it is a command of a shell's
 pub struct ImageArgs {
     /// A project's folder, or its lock [default: the current folder, unless there is a --tree]
     path: Option<Utf8PathBuf>,

@@ -329,7 +329,7 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
             return Err(other.into());
         }
         return match absolute.extension() {
-            Some("py") => lock_of_script(absolute),
+            Some("py") => lock_of_script(&absolute),
             _ => Ok(absolute),
         };
     }
@@ -365,7 +365,7 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 }
 
 /// The lock of a script that says itself what it needs (PEP 723), as uv has it beside the script.
-fn lock_of_script(script: Utf8PathBuf) -> Result<Utf8PathBuf, Failure> {
+fn lock_of_script(script: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let lock = Utf8PathBuf::from(format!("{script}.lock"));
     match lock.is_file() {
         true => Ok(lock),

@@ -103,11 +103,7 @@ pub fn node(context: &Context<'_>) -> Result<OwnNode, ComponentError> {
         return Err(context.refuse("allow-scripts", what));
     };
     let (mut shown, mut readable) = (Vec::new(), Vec::new());
-    for hole in tool
-        .templates()
-        .into_iter()
-        .flat_map(|one| one.placeholders())
-    {
+    for hole in tool.templates().into_iter().flat_map(Parsed::placeholders) {
         let (from, to) = match hole {
             Placeholder::Source(source) => (
                 context.sources.folder(source)?,
@@ -175,10 +171,7 @@ fn real(path: &Utf8Path) -> Result<Utf8PathBuf, Cause> {
 }
 
 fn sources(tool: &Tool) -> impl Iterator<Item = &str> {
-    let holes = tool
-        .templates()
-        .into_iter()
-        .flat_map(|one| one.placeholders());
+    let holes = tool.templates().into_iter().flat_map(Parsed::placeholders);
     holes.filter_map(|hole| match hole {
         Placeholder::Source(name) => Some(name.as_str()),
         _ => None,

@@ -100,9 +100,10 @@ impl io::Write for TempFile {
 /// When that cannot be done.
 pub fn link_onto(existing: &Path, name: &Path) -> io::Result<()> {
     let folder = name.parent().unwrap_or(Path::new("."));
-    // Its new name is not a dead run's as long as the file is locked.
+    // Its new name is not a dead run's as long as the file is locked: by this, or as it is if it is a
+    // file that is being made here.
     let held = File::open(existing)?;
-    let _ = flock(&held, FlockOperation::LockShared);
+    let _ = flock(&held, FlockOperation::NonBlockingLockShared);
     let link = tempfile::Builder::new()
         .prefix(FILE)
         .make_in(folder, |path| fs::hard_link(existing, path))?;

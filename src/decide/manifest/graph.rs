@@ -77,7 +77,7 @@ impl Component {
         all.extend(self.base.iter().map(|base| &*base.from));
         all.extend(self.python.iter().map(|python| &*python.lock));
         all.extend(self.node.iter().map(|node| &*node.lock));
-        all.extend(self.image.iter().flat_map(|image| image.templates()));
+        all.extend(self.image.iter().flat_map(super::Image::templates));
         for copy in &self.copy {
             all.extend([&*copy.from, &*copy.to]);
         }

@@ -587,8 +587,7 @@ impl Manifest {
         let made = made.into_iter();
         let made = made.filter_map(|name| self.component.get(name.as_ref()));
         made.filter_map(|one| one.image.as_ref())
-            .filter_map(|image| image.place_of(component))
-            .next()
+            .find_map(|image| image.place_of(component))
     }
 }
 

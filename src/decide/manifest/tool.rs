@@ -72,10 +72,7 @@ impl TryFrom<RawTool> for Tool {
             (Some(exec), None, None) if inputs.is_empty() => ToolKind::Exec { exec },
             (None, Some(path), None) if inputs.is_empty() => ToolKind::Path { path },
             (None, None, Some(found)) => ToolKind::Found { found, inputs },
-            (None, None, None) | (.., Some(_)) => {
-                return Err("a tool has exactly one of `exec`, `path` and `found`".into());
-            }
-            (Some(_), Some(_), None) => {
+            (None, None, None) | (.., Some(_)) | (Some(_), Some(_), None) => {
                 return Err("a tool has exactly one of `exec`, `path` and `found`".into());
             }
             _ => {

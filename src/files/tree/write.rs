@@ -293,9 +293,8 @@ impl Tree {
     pub fn clear(&self, path: &TreePath) -> Result<Vec<TreePath>, TreeError> {
         let gone = self.claims.clear(path);
         let failed = |error: std::io::Error| self.io("remove", path, error);
-        let parent = match self.open_folder(path.folder()) {
-            Ok(parent) => parent,
-            Err(_) => return Ok(gone),
+        let Ok(parent) = self.open_folder(path.folder()) else {
+            return Ok(gone);
         };
         let name = path.file_name();
         let unlink = |flags| rustix::fs::unlinkat(&parent, name, flags);

@@ -42,7 +42,7 @@ impl Asked<'_> {
                 continue;
             };
             held.files += 1;
-            self.bytes(found, label, file, listed);
+            Self::bytes(found, label, file, listed);
             self.place(
                 found,
                 label,
@@ -105,7 +105,7 @@ impl Asked<'_> {
     }
 
     /// Digest and size.
-    fn bytes(&self, found: &mut Found, label: &str, file: &File, listed: &Listed) {
+    fn bytes(found: &mut Found, label: &str, file: &File, listed: &Listed) {
         match &file.digest {
             None => {
                 let says = "has no digest in the lock: whatever its index sends is taken";

@@ -46,7 +46,10 @@ pub fn locate(facts: &mut LockFacts, npmrc: &Npmrc) {
             let Some(url) = npmrc.tarball(name, version) else {
                 continue;
             };
-            package.origin.place = npmrc.registry(name).unwrap_or_default().to_owned();
+            npmrc
+                .registry(name)
+                .unwrap_or_default()
+                .clone_into(&mut package.origin.place);
             for file in &mut package.files {
                 if file.location.is_empty() {
                     file.location = url.to_string();

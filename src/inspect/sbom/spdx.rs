@@ -100,7 +100,9 @@ fn package(id: &str, purl: &str, component: &Component<'_>) -> Value {
         }
         _ => UNKNOWN.to_owned(),
     };
-    let declared = licence.as_ref().and_then(|licence| licence.spdx());
+    let declared = licence
+        .as_ref()
+        .and_then(crate::inspect::licence::Licence::spdx);
     let mut value = json!({
         "SPDXID": id,
         "name": name,

@@ -38,6 +38,12 @@ pub(super) fn digest(folder: &Utf8Path, is_editable: bool) -> io::Result<Digest>
     // What is no project is not walked through, were it the whole disk.
     let project = Project::read(folder, Utf8Path::new("/")).map_err(io::Error::other)?;
     let is_plain = is_editable && PLAIN.contains(&project.backend.as_str()) && project.is_static;
+    contents(folder, is_plain)
+}
+
+/// A digest of what counts in a folder: with `is_plain`, files below the top by their folders' names
+/// alone.
+fn contents(folder: &Utf8Path, is_plain: bool) -> io::Result<Digest> {
     let mut found = list(folder.as_std_path())?;
     if is_plain {
         found.retain(|(path, kind)| *kind == Kind::Folder || path.components().count() == 1);
@@ -52,7 +58,7 @@ pub(super) fn digest(folder: &Utf8Path, is_editable: bool) -> io::Result<Digest>
 /// A digest of a file, or of all that counts of a folder.
 pub(super) fn digest_of(path: &Utf8Path) -> io::Result<Digest> {
     if path.is_dir() {
-        return digest(path, false);
+        return contents(path, false);
     }
     let is_executable = fs::metadata(path)?.permissions().mode() & 0o100 != 0;
     let entry = entry(

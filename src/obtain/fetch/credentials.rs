@@ -15,7 +15,8 @@
 use camino::Utf8PathBuf;
 use url::Url;
 
-use super::netrc::{Login, Netrc};
+pub use super::netrc::Login;
+use super::netrc::Netrc;
 use crate::decide::lock::npmrc::{Auth, Npmrc};
 
 /// What is shown to a server.

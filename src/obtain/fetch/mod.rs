@@ -257,7 +257,7 @@ fn check_digests(
         let named = || Named::algorithm(package, &artifact.file_name, algorithm);
         match algorithm {
             None if !allowed.contains("all") && !allowed.contains(&normalised(package)) => {
-                unhashed.push(named())
+                unhashed.push(named());
             }
             Some(algorithm) if algorithm.is_weak() && !options.allow_weak => weak.push(named()),
             _ => {}

@@ -170,7 +170,7 @@ impl Store {
                 let _ = fs::set_permissions(&tree.path, fs::Permissions::from_mode(0o755));
                 let emptied = foreign::Folder::open(&tree.path).map(|folder| folder.empty());
                 emptied
-                    .and_then(|_| fs::remove_dir(&tree.path))
+                    .and_then(|()| fs::remove_dir(&tree.path))
                     .map_err(failed)?;
             }
         }

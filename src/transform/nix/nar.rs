@@ -204,7 +204,7 @@ mod tests {
             fs::write(dir.path().join("a"), vec![0; length]).unwrap();
             match archive.hash() {
                 Err(NarError::Piece(PieceError::Changed { path })) => {
-                    assert_eq!(path, dir.path().join("a"))
+                    assert_eq!(path, dir.path().join("a"));
                 }
                 other => panic!("{other:?}"),
             }

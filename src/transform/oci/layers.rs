@@ -124,7 +124,7 @@ mod tests {
     fn there_are_never_more_than_may_be_and_each_unit_is_in_one() {
         for count in [0_u64, 1, 7, 200] {
             let names: Vec<String> = (0..count).map(|number| format!("p{number}")).collect();
-            let sized = |(name, size): (&String, u64)| (name.clone(), size * size << 14);
+            let sized = |(name, size): (&String, u64)| (name.clone(), (size * size) << 14);
             let sized: Vec<(String, u64)> = names.iter().zip(0..).map(sized).collect();
             let mut all: Vec<(&str, u64)> = sized.iter().map(|(n, s)| (n.as_str(), *s)).collect();
             all.push(("", 5));

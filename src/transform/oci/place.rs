@@ -114,7 +114,7 @@ impl<'a> Placing<'a> {
         let mut entries = Vec::new();
         walked.each(&mut |path, node| entries.push((path.to_owned(), node)));
         for (path, node) in entries {
-            let inside = self.inside(tree, &path)?;
+            let inside = Self::inside(tree, &path)?;
             let image = join(&placed.at, inside);
             if image.is_empty() {
                 continue;
@@ -149,7 +149,7 @@ impl<'a> Placing<'a> {
     }
 
     /// A tree's path, as it can be in an image.
-    fn inside<'p>(&self, tree: &Tree, path: &'p Path) -> Result<&'p str, OciError> {
+    fn inside<'p>(tree: &Tree, path: &'p Path) -> Result<&'p str, OciError> {
         path.to_str().ok_or_else(|| {
             let name = shown(&path.to_string_lossy());
             OciError::Tree(
@@ -182,7 +182,7 @@ impl<'a> Placing<'a> {
                 return Ok((is_new && entries.is_empty()).then_some(item));
             }
             walk::Node::Link(target) => {
-                let target = self.inside(tree, Path::new(target))?.to_owned();
+                let target = Self::inside(tree, Path::new(target))?.to_owned();
                 placed.links.push((image.to_owned(), target.clone()));
                 (Node::Link(target.clone()), Item::Link(target), 0)
             }
@@ -240,7 +240,7 @@ impl<'a> Placing<'a> {
     }
 
     /// Items with the folders that they are in, as far as the base has not got these.
-    pub fn with_folders(&self, items: Items) -> Items {
+    pub fn with_folders(&self, items: &Items) -> Items {
         let mut all = items.clone();
         for path in items.keys() {
             let mut path = path.as_str();

@@ -267,6 +267,13 @@ impl Root {
             if !matches!(node, Node::Folder) {
                 self.remove_below(&path, &BTreeSet::new());
             }
+            // Folders that no member stands for are there all the same.
+            for (end, _) in path.match_indices('/') {
+                let above = path.get(..end).unwrap_or_default();
+                if !self.nodes.contains_key(above) {
+                    self.nodes.insert(above.to_owned(), Node::Folder);
+                }
+            }
             own.insert(path.clone());
             self.nodes.insert(path, node);
         }

@@ -223,12 +223,11 @@ impl Settings {
             (name.to_owned(), value.to_owned())
         };
         let mut all: Vec<(String, String)> = base.iter().map(split).collect();
-        let mut set = |name: &str, value: String| {
-            match all.iter_mut().find(|(known, _)| known == name) {
+        let mut set =
+            |name: &str, value: String| match all.iter_mut().find(|(known, _)| known == name) {
                 Some((_, old)) => *old = value,
                 None => all.push((name.to_owned(), value)),
             };
-        };
         for (name, value) in &self.env {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(OciError::Setting {

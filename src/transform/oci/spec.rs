@@ -127,6 +127,8 @@ pub struct Process {
     pub other: Map<String, Value>,
 }
 
+// As serde asks.
+#[allow(clippy::ref_option)]
 fn none<T>(value: &Option<T>) -> bool {
     value.is_none()
 }

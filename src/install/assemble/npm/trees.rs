@@ -130,6 +130,20 @@ fn modules_of(place: &str) -> Option<&str> {
     place.get(..at + MODULES.len())
 }
 
+/// Says no where what a tree would be put in is reached by a link that leads out of the project: a checkout
+/// may bring such links.
+fn stays_inside(project: &Utf8Path, dest: &Utf8Path) -> Result<(), NpmAssembleError> {
+    // What is not there yet leads nowhere.
+    let above = dest.ancestors().skip(1).find(|above| above.exists());
+    let (Some(above), Ok(project)) = (above, project.canonicalize_utf8()) else {
+        return Ok(());
+    };
+    match above.canonicalize_utf8() {
+        Ok(real) if !real.starts_with(&project) => Err(NpmAssembleError::Outside(dest.to_owned())),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,19 +159,5 @@ mod tests {
             Some("old_node_modules/a/node_modules/")
         );
         assert_eq!(modules_of("packages/x"), None);
-    }
-}
-
-/// Says no where what a tree would be put in is reached by a link that leads out of the project: a checkout
-/// may bring such links.
-fn stays_inside(project: &Utf8Path, dest: &Utf8Path) -> Result<(), NpmAssembleError> {
-    // What is not there yet leads nowhere.
-    let above = dest.ancestors().skip(1).find(|above| above.exists());
-    let (Some(above), Ok(project)) = (above, project.canonicalize_utf8()) else {
-        return Ok(());
-    };
-    match above.canonicalize_utf8() {
-        Ok(real) if !real.starts_with(&project) => Err(NpmAssembleError::Outside(dest.to_owned())),
-        _ => Ok(()),
     }
 }

@@ -174,7 +174,8 @@ impl Backend {
     }
 }
 
-/// A table, if it has these keys alone.
+/// A table, if it has these keys alone: `None` where it has others, nothing inside where there is none.
+#[allow(clippy::option_option)]
 fn only<'t>(value: Option<&'t Value>, known: &[&str]) -> Option<Option<&'t Table>> {
     let Some(value) = value else {
         return Some(None);
@@ -186,6 +187,7 @@ fn only<'t>(value: Option<&'t Value>, known: &[&str]) -> Option<Option<&'t Table
 
 /// hatchling's `packages`, where nothing else is said that shapes an editable wheel: inside, nothing
 /// where they are not said.
+#[allow(clippy::option_option)]
 fn hatch_packages(hatch: Option<&Value>) -> Option<Option<Vec<&str>>> {
     let others = ["build", "envs", "metadata", "publish"];
     let Some(hatch) = only(hatch, &others)? else {
