@@ -535,7 +535,7 @@ fn every_word_of_uv_sync_and_npm_ci_is_taken_or_answered() {
     }
     let variables = uv.split("[env: ").skip(1);
     let variables: Vec<&str> = variables
-        .map(|rest| rest.split('=').next().unwrap())
+        .map(|rest| rest.split(['=', ']']).next().unwrap().trim_matches('`'))
         .collect();
     assert!(variables.len() > 20, "{variables:?}");
     for variable in variables {

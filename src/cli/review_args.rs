@@ -23,7 +23,7 @@ pub struct ReviewArgs {
     /// (repeatable)
     #[arg(long, value_name = "[NAME=]SPAN", value_delimiter = ',')]
     min_age: Vec<String>,
-    /// The lockwright.toml whose [review] says what is asked, also a revision's as REV:path
+    /// The lockwright.toml whose table `review` says what is asked, also a revision's as REV:path
     /// [default: the one beside the lock, or above it]
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,

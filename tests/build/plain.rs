@@ -43,7 +43,7 @@ const STATED: &str = "[project]\nname = 'my-app'\nversion = '1.0.0-rc1'\ndescrip
 
 /// Says in which files two environments differ, but for what says who installed: METADATA and
 /// entry points by what they mean, where the third word is not `bytes`.
-const COMPARE: &str = r#"
+const COMPARE: &str = r"
 import configparser, email, os, re, sys
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -86,7 +86,7 @@ assert len(one) > 7, one
 for path in sorted(one.keys() | other.keys()):
     if one.get(path) != other.get(path):
         print(path, one.get(path), other.get(path), sep='\n', end='\n\n')
-"#;
+";
 
 fn project(temp: &Temp, backend: &str, requires: &str, place: &str, more: &str) {
     let system =

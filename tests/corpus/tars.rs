@@ -118,11 +118,13 @@ fn as_package(bytes: &[u8]) -> Result<String, String> {
     })
 }
 
+/// Says of an archive what was read, or why it is refused.
+type Judge = fn(&[u8]) -> Result<String, String>;
+
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |case: &str, known: &'static str, bytes: &[u8]| {
-        let judges: [(_, fn(&[u8]) -> Result<String, String>); 2] =
-            [("source archive", as_source), ("npm package", as_package)];
+        let judges: [(_, Judge); 2] = [("source archive", as_source), ("npm package", as_package)];
         for (format, judged) in judges {
             rows.push(Row {
                 format,

@@ -46,6 +46,8 @@ fn wheel(more: &[(&str, &str)], record: impl Fn(&str, usize) -> Option<String>) 
     zip(&members)
 }
 
+/// A line of RECORD, as [`wheel`] asks for one.
+#[allow(clippy::unnecessary_wraps)]
 fn plain(path: &str, size: usize) -> Option<String> {
     Some(format!("\"{path}\",,{size}"))
 }

@@ -3,7 +3,7 @@
 //! The lock alone says what may be installed; which groups are installed by default, and which
 //! packages must be built, stands in `[tool.uv]` of `pyproject.toml` (or, for the latter, in a
 //! `uv.toml` beside it, which then counts alone). What the project states of its dependencies is
-//! read too, to tell whether the lock still [fits](super::fresh) it.
+//! read too, to tell whether the lock still [fits](super::staleness) it.
 
 use std::collections::BTreeMap;
 

@@ -144,7 +144,7 @@ pub struct Component {
 
 /// What a component starts from: a component, or with what is left out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "RawBase", rename_all = "kebab-case")]
+#[serde(try_from = "RawBase", rename_all = "kebab-case")]
 pub struct Base {
     /// The component's tree.
     pub from: PathTemplate,
@@ -162,24 +162,29 @@ pub struct Base {
 #[schemars(rename = "Base")]
 enum RawBase {
     /// All of it.
-    All(PathTemplate),
+    All(#[schemars(with = "PathTemplate")] String),
     /// Without what the globs mean.
     Without {
         /// The component's tree.
-        from: PathTemplate,
+        #[schemars(with = "PathTemplate")]
+        from: String,
         /// Globs of paths in it, or of names, that are left out.
         #[serde(default)]
         exclude: Vec<String>,
     },
 }
 
-impl From<RawBase> for Base {
-    fn from(raw: RawBase) -> Self {
+impl TryFrom<RawBase> for Base {
+    type Error = String;
+
+    // What is wrong with a template is said here: an untagged choice would say what there is to choose.
+    fn try_from(raw: RawBase) -> Result<Self, String> {
         let (from, exclude) = match raw {
             RawBase::All(from) => (from, Vec::new()),
             RawBase::Without { from, exclude } => (from, exclude),
         };
-        Self { from, exclude }
+        let from = PathTemplate::try_from(from)?;
+        Ok(Self { from, exclude })
     }
 }
 

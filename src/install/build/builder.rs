@@ -111,7 +111,7 @@ impl<'a> Builder<'a> {
         built.chain(plain).collect()
     }
 
-    /// What has to be fetched for those that are not in the store: hand it to [`fetch::fetch`] with
+    /// What has to be fetched for those that are not in the store: hand it to [`fetch`](crate::obtain::fetch::fetch) with
     /// all else, and each that is there to [`Self::arrived`].
     pub fn downloads(&self) -> Vec<DownloadRequest<'_>> {
         let mut wants = Vec::new();

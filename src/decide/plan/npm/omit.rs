@@ -27,7 +27,7 @@ impl Omit {
         let said = |own: &[Self], key: &str| -> Vec<Self> {
             let listed = npmrc.list(key).into_iter();
             match own {
-                [] => listed.filter_map(|kind| Self::named(kind)).collect(),
+                [] => listed.filter_map(Self::named).collect(),
                 own => own.to_vec(),
             }
         };
