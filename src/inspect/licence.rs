@@ -92,8 +92,8 @@ const FAMILIES: &[(&str, &Family)] = &[
     ("public domain", &PUBLIC),
 ];
 
-/// Common names of single licences, as [`plain`] has them: those of Python's classifiers
-/// (<https://pypi.org/classifiers/>), and what stands beside them in METADATA.
+/// Common names of single licences, as [`plain`] has them: those of Python's trove classifiers (PEP 301),
+/// and what stands beside them in METADATA.
 const NAMES: &[(&str, &str)] = &[
     ("mit", "MIT"),
     ("expat", "MIT"),
