@@ -718,6 +718,14 @@ fn settings_stand_in_files() {
     say("store = \"/elsewhere\"");
     let said = asked(&["sync", "--offline"]).exit(1).stderr;
     assert!(said.contains("`store` is the user's to set"), "{said}");
+    // Another's, as one in /tmp may be, sets nothing; nor does what is no text.
+    std::os::unix::fs::chown(&pyproject, Some(4321), None).unwrap();
+    assert_eq!(
+        asked(&["config", "--json"]).ok().json()["store"]["from"],
+        "LOCKWRIGHT_STORE"
+    );
+    std::fs::write(&pyproject, b"\xff[tool.lockwright]").unwrap();
+    asked(&["config"]).ok();
     std::fs::write(&users, "lnik-mode = \"copy\"").unwrap();
     let said = asked(&["sync", "--offline"]).exit(1).stderr;
     assert!(said.contains("there is no setting `lnik-mode`"), "{said}");

@@ -56,10 +56,11 @@ pub(super) fn read() -> Result<Settings, Failure> {
     let here = here.and_then(|here| Utf8PathBuf::try_from(here).ok());
     for folder in here.iter().flat_map(|here| here.ancestors()) {
         let file = folder.join("pyproject.toml");
-        let Some(text) = text_of(&file)? else {
+        // Whatever else it is, it sets nothing: a command that needs no project must not fail for it.
+        let Some(text) = text_of(&file).ok().flatten() else {
             continue;
         };
-        if text.contains("tool.lockwright") {
+        if text.contains("tool.lockwright") && is_ours(&file, here.as_deref()) {
             let said: Table =
                 toml::from_str(&text).map_err(|error| wrong(&file, &error.to_string()))?;
             let own = said.get("tool").and_then(|tool| tool.get("lockwright"));
@@ -101,11 +102,21 @@ fn users_file() -> Option<Utf8PathBuf> {
     })
 }
 
+/// Whether a project's file is the user's, the system's, or of whoever has the folder that we were started
+/// in: one that somebody left above it, in `/tmp` say, is nobody's project.
+fn is_ours(file: &Utf8Path, here: Option<&Utf8Path>) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = |path: &Utf8Path| std::fs::symlink_metadata(path).ok().map(|meta| meta.uid());
+    let user = rustix::process::geteuid().as_raw();
+    let owners = [Some(user), Some(0), here.and_then(owner)];
+    owner(file).is_some() && owners.contains(&owner(file))
+}
+
 fn text_of(file: &Utf8Path) -> Result<Option<String>, Failure> {
     let bytes = match foreign::read(file, foreign::TEXT) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        // What is above the folder that we were started in need not be ours to read.
+        // A home that is another's, as HOME may name one in a container.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
         Err(error) => return Err(format!("cannot read {file}: {error}").into()),
     };
