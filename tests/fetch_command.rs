@@ -5,6 +5,8 @@
 
 #[path = "common/scripted.rs"]
 mod scripted;
+#[path = "common/signals.rs"]
+mod signals;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -367,6 +369,7 @@ fn several_processes_fill_one_store_and_fetch_each_artifact_once() {
 
 #[test]
 fn a_killed_process_leaves_what_the_next_goes_on_from() {
+    signals::be_heeded();
     for signal in ["KILL", "INT"] {
         let project = Project::new();
         let wheels: HashMap<_, _> = project.wheels.clone().into_iter().collect();

@@ -208,8 +208,9 @@ pub fn place(
         });
         digests.collect::<Result<Vec<_>, PlaceError>>()
     };
-    let digests = folders.par_iter().map(fill);
-    let digests: Vec<Vec<_>> = digests.collect::<Result<_, PlaceError>>()?;
+    // All of them: whatever is said to be wrong is the first in the order of paths, not of threads.
+    let digests: Vec<Result<Vec<_>, PlaceError>> = folders.par_iter().map(fill).collect();
+    let digests: Vec<Vec<_>> = digests.into_iter().collect::<Result<_, PlaceError>>()?;
     Ok(digests.into_iter().flatten().collect())
 }
 

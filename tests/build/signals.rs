@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::containment::sleeps;
@@ -33,6 +33,7 @@ fn endless(temp: &Temp, seconds: &str) -> Command {
 
 /// Starts it and waits until its build is under way.
 fn started(command: &mut Command, seconds: &str) -> Child {
+    common::signals::be_heeded();
     let child = command.spawn().unwrap();
     within(Duration::from_secs(120), || sleeps(seconds));
     child
@@ -44,6 +45,14 @@ fn within(time: Duration, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it did not come to that in {time:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Its end, which is to come soon.
+fn ended(child: &mut Child) -> ExitStatus {
+    within(Duration::from_secs(20), || {
+        child.try_wait().unwrap().is_some()
+    });
+    child.wait().unwrap()
 }
 
 fn send(child: &Child, signal: &str) {
@@ -75,7 +84,7 @@ fn a_signal_ends_a_run_at_once_and_nothing_stays() {
         };
         let asked = Instant::now();
         send(&child, signal);
-        let status = child.wait().unwrap();
+        let status = ended(&mut child);
         let took = asked.elapsed();
         assert_eq!((status.code(), status.signal()), (Some(code), None));
         // On a machine that does much else, too.
@@ -90,12 +99,36 @@ fn a_signal_ends_a_run_at_once_and_nothing_stays() {
 }
 
 #[test]
+fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
+    let temp = Temp::new();
+    let seconds = format!("{}.8", 200_000 + std::process::id());
+    let usual = endless(&temp, &seconds);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]);
+    command.arg(usual.get_program()).args(usual.get_args());
+    for (name, value) in usual.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(temp.path());
+    let mut child = started(&mut command, &seconds);
+    send(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none() && sleeps(&seconds));
+    send(&child, "-TERM");
+    assert_eq!(ended(&mut child).code(), Some(143));
+    within(Duration::from_secs(20), || !sleeps(&seconds));
+}
+
+#[test]
 fn the_next_run_takes_away_what_killed_ones_left() {
     let temp = Temp::new();
     let seconds = format!("{}.9", 200_000 + std::process::id());
     let mut child = started(&mut endless(&temp, &seconds), &seconds);
     send(&child, "-KILL");
-    child.wait().unwrap();
+    ended(&mut child);
     within(Duration::from_secs(20), || !sleeps(&seconds));
     assert!(!is_empty(&temp.join("tmp")), "a killed run removes nothing");
     for kind in ["git", "prepare", "probe", "repro", "run", "scripts"] {

@@ -21,6 +21,7 @@ pub mod environments;
 pub mod nix;
 mod run;
 mod server;
+pub mod signals;
 pub mod sources;
 mod tools;
 
