@@ -87,14 +87,18 @@ fn a_signal_ends_a_run_at_once_and_nothing_stays() {
         let status = ended(&mut child);
         let took = asked.elapsed();
         assert_eq!((status.code(), status.signal()), (Some(code), None));
-        // On a machine that does much else, too.
-        assert!(took < Duration::from_millis(1000), "it took {took:?}");
+        // Not at the end of what it does, which has none.
+        assert!(took < Duration::from_secs(5), "it took {took:?}");
+        // What it had is removed by a process of its own.
+        let hidden = || {
+            let names = fs::read_dir(temp.join("app")).unwrap().flatten();
+            names
+                .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"."))
+                .count()
+        };
         within(Duration::from_secs(20), || {
-            is_empty(&temp.join("tmp")) && !sleeps(&seconds)
+            is_empty(&temp.join("tmp")) && hidden() == 0 && !sleeps(&seconds)
         });
-        let names = fs::read_dir(temp.join("app")).unwrap().flatten();
-        let mut names = names.map(|entry| entry.file_name().into_string().unwrap());
-        assert!(!names.any(|name| name.starts_with('.')), "{signal}");
     }
 }
 
