@@ -13,6 +13,7 @@ from pathlib import Path
 
 import diff
 import elf
+import fetch
 import native
 import npm
 import uv
@@ -26,7 +27,7 @@ def main():
     parser.add_argument("--out", type=Path, default=HERE / "target")
     args = parser.parse_args()
     about, tables = machine(), []
-    for module in (uv, npm, native, elf, diff):
+    for module in (uv, npm, native, elf, diff, fetch):
         with scratch(args.lockwright) as work:
             tables.append(module.bench(module.DEFAULT, work, args.runs))
     (args.out / "benchmarks.md").write_text(markdown(tables))

@@ -129,5 +129,5 @@ def escaped(text):
 
 if __name__ == "__main__":
     args = arguments(__doc__, "project", runs=5)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.project, work, args.runs)

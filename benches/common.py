@@ -20,23 +20,26 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 ENV = Path(os.environ.get("LOCKWRIGHT_TEST_ENV") or Path.home() / ".cache/lockwright-test")
 FLAGSHIP = HERE.parent / "shared/fixtures/authentik/2026.2.0"
+MEMORY = Path("/dev/shm")
 INSIDE = [str(ENV / "bin/in-forky")]
 
 
-def arguments(document, name=None, default=None, runs=7):
+def arguments(document, name=None, default=None, runs=7, more=lambda parser: None):
     """The arguments of a benchmark, of which NAME is a path."""
     parser = argparse.ArgumentParser(description=document.splitlines()[0])
     if name:
         parser.add_argument(name, nargs="?" if default else None, type=Path, default=default)
     parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--lockwright", type=Path, default=HERE / "target/release/lockwright")
+    parser.add_argument("--below", type=Path, default=MEMORY, help="where trees, stores and caches are written")
+    more(parser)
     return parser.parse_args()
 
 
 @contextlib.contextmanager
-def scratch(lockwright):
-    """A folder in memory with the program in it, removed afterwards."""
-    work = Path(f"/dev/shm/lockwright-bench-{os.getpid()}")
+def scratch(lockwright, below=MEMORY):
+    """A folder, in memory or elsewhere, with the program in it, removed afterwards."""
+    work = below.resolve() / f"lockwright-bench-{os.getpid()}"
     work.mkdir()
     try:
         shutil.copy(lockwright, work / "lockwright")

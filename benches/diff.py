@@ -32,5 +32,5 @@ def bench(_, work, runs):
 
 if __name__ == "__main__":
     args = arguments(__doc__, runs=20)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(DEFAULT, work, args.runs)

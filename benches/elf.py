@@ -51,5 +51,5 @@ def dynamic_files(tree):
 
 if __name__ == "__main__":
     args = arguments(__doc__, "tree", DEFAULT)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.tree, work, args.runs)

@@ -69,5 +69,5 @@ def buildah(work, tree, compression):
 
 if __name__ == "__main__":
     args = arguments(__doc__, "tree", runs=5)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.tree, work, args.runs)

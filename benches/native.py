@@ -49,5 +49,5 @@ def bench(from_tree, work, runs):
 
 if __name__ == "__main__":
     args = arguments(__doc__, "tree", DEFAULT)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.tree, work, args.runs)

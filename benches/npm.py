@@ -16,8 +16,9 @@ import shutil
 import sys
 
 from common import ENV, FLAGSHIP, Table, arguments, run, scratch
+from floor import floor
 
-DEFAULT = FLAGSHIP
+DEFAULT = FLAGSHIP / "web"
 
 
 def registry():
@@ -70,11 +71,24 @@ def bench(project, work, runs):
         "lockwright": side("lockwright", [*offline, "--link-mode", "hardlink"]),
         "bun": side("bun", [*bun, "--backend=hardlink"]),
     }, fresh)
+    bare, modules = floor(work), here["lockwright"] / "node_modules"
+    for mode, words in (("copy", "copies"), ("hardlink", "hard links")):
+        run([*offline, "--link-mode", mode], cwd=here["lockwright"], env=env)
+        pattern = work / "pattern"
+        shutil.copytree(modules, pattern, symlinks=True)
+        table.compare(f"offline, {words}, its node_modules alone", {
+            "lockwright": side("lockwright", [*offline, "--link-mode", mode]),
+            "floor, 2 threads": bare(pattern, mode),
+            "floor, 1 thread": bare(pattern, mode, 1),
+        }, lambda name: name == "lockwright" and fresh(name))
+        shutil.rmtree(pattern)
+        shutil.rmtree(work / "floor", ignore_errors=True)
+    run(offline, cwd=here["lockwright"], env=env)
     table.compare("nothing to do", {"lockwright": side("lockwright", offline), "bun": side("bun", bun)})
     return table
 
 
 if __name__ == "__main__":
     args = arguments(__doc__, "project", DEFAULT, runs=5)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.project, work, args.runs)

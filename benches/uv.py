@@ -6,8 +6,9 @@
 Both install the same wheels into memory, inside the Debian root with CPython 3.14 that scripts/test-env makes. The
 artifacts come from an nginx on the loopback interface, filled beforehand by `lockwright fetch --vendor`.
 
-The cases: cold (nothing in store or cache), and offline from a full store or cache, each with copies and with hard links;
-a second sync with nothing to do; bytecode, the first time and again.
+The cases: cold (nothing in store or cache), and offline from a full store or cache, each with copies and with hard links,
+the latter also beside the floor (floor.c); a second sync with nothing to do; `verify` beside `hash`; bytecode, the first
+time and again.
 """
 
 import contextlib
@@ -20,77 +21,110 @@ import sys
 import time
 
 from common import ENV, FLAGSHIP, INSIDE, Table, arguments, peer, run, scratch
+from floor import floor
 
 DEFAULT = FLAGSHIP / "uv.lock"
 SELECTION = ["--no-dev", "--no-install-project", "--no-install-workspace"]
+OWN = {"lockwright": ("ours", "store"), "uv": ("theirs", "cache")}
 
 
-def bench(lock, work, runs):
-    lock, program, uv = lock.resolve(), work / "lockwright", work / "uv"
-    shutil.copy(peer("uv"), uv)
-    mirrors = [word for text in (ENV / "mirrors").read_text().split() for word in ("--mirror", text)]
-    plan = [*INSIDE, program, "plan", lock, "--json", *SELECTION]
-    plan = json.loads(subprocess.check_output([str(word) for word in plan]))
-    built = [p["name"] for p in plan["packages"] if p["install"]["kind"] != "wheel"]
-    selection = SELECTION + [word for name in built for word in ("--no-install-package", name)]
-    vendor = work / "vendor"
-    filling = work / "filling"
-    run([*INSIDE, program, "fetch", lock, *selection, *mirrors, "--vendor", vendor, "--store", filling])
-    shutil.rmtree(filling)
-    left_out = f", without {', '.join(built)}" if built else ""
-    table = Table(f"{len(plan['packages']) - len(built)} wheels of a uv.lock{left_out}", runs)
+class Sides:
+    """Both programs, the same wheels of a lock, and what each is called with."""
 
-    with serve(vendor, work) as base:
-        # uv takes the URLs of the lock alone, so it gets a copy that names the server.
-        project = work / "project"
+    def __init__(self, lock, work):
+        self.lock, self.work, self.program, self.uv = lock.resolve(), work, work / "lockwright", work / "uv"
+        shutil.copy(peer("uv"), self.uv)
+        mirrors = [word for text in (ENV / "mirrors").read_text().split() for word in ("--mirror", text)]
+        plan = [*INSIDE, self.program, "plan", self.lock, "--json", *SELECTION]
+        plan = json.loads(subprocess.check_output([str(word) for word in plan]))
+        self.built = [p["name"] for p in plan["packages"] if p["install"]["kind"] != "wheel"]
+        self.wheels = len(plan["packages"]) - len(self.built)
+        self.selection = SELECTION + [word for name in self.built for word in ("--no-install-package", name)]
+        self.vendor, filling = work / "vendor", work / "filling"
+        run([*INSIDE, self.program, "fetch", self.lock, *self.selection, *mirrors, "--vendor", self.vendor,
+             "--store", filling])
+        shutil.rmtree(filling)
+
+    def serve_from(self, base):
+        """Has both take the wheels from here: uv takes the URLs of the lock alone, so it gets a copy that names it."""
+        project = self.work / "project"
+        shutil.rmtree(project, ignore_errors=True)
         project.mkdir()
-        text = lock.read_text()
+        text = self.lock.read_text()
         hosts = sorted(set(re.findall(r'url = "(https?://[^/"]+/)', text)))
         for host in hosts:
             text = text.replace(f'url = "{host}', f'url = "{base}')
         (project / "uv.lock").write_text(text)
-        shutil.copy(lock.with_name("pyproject.toml"), project)
+        shutil.copy(self.lock.with_name("pyproject.toml"), project)
+        self.mirrored = [word for host in hosts for word in ("--mirror", f"{host}={base}")]
 
-        def ours(mode, *more):
-            mirrored = [word for host in hosts for word in ("--mirror", f"{host}={base}")]
-            return [*INSIDE, program, "sync", "-q", lock, *selection, *mirrored, "--link-mode", mode,
-                    "--store", work / "store", "--out", work / "ours", *more]
+    def ours(self, mode, *more):
+        return [*INSIDE, self.program, "sync", "-q", self.lock, *self.selection, *self.mirrored, "--link-mode", mode,
+                "--store", self.work / "store", "--out", self.work / "ours", *more]
 
-        def theirs(mode, *more):
-            variables = [f"UV_PROJECT_ENVIRONMENT={work / 'theirs'}", f"UV_CACHE_DIR={work / 'cache'}",
-                         f"UV_LINK_MODE={mode}", "UV_PYTHON=/usr/bin/python3.14"]
-            return [*INSIDE, "env", *variables, uv, "sync", "-q", "--frozen", "--project", project, *selection, *more]
+    def theirs(self, mode, *more):
+        variables = [f"UV_PROJECT_ENVIRONMENT={self.work / 'theirs'}", f"UV_CACHE_DIR={self.work / 'cache'}",
+                     f"UV_LINK_MODE={mode}", "UV_PYTHON=/usr/bin/python3.14"]
+        return [*INSIDE, "env", *variables, self.uv, "sync", "-q", "--frozen", "--project", self.work / "project",
+                *self.selection, *more]
 
-        def remove(*folders):
-            for folder in folders:
-                shutil.rmtree(work / folder, ignore_errors=True)
+    def both(self, mode, *more):
+        return {"lockwright": self.ours(mode, *more), "uv": self.theirs(mode, *more)}
 
-        own = {"lockwright": ("ours", "store"), "uv": ("theirs", "cache")}
-        for mode in ("copy", "hardlink"):
-            def cold(name):
-                remove(*own[name])
+    def remove(self, *folders):
+        for folder in folders:
+            shutil.rmtree(self.work / folder, ignore_errors=True)
 
-            def offline(name):
-                remove(own[name][0])
+    def cold(self, name):
+        self.remove(*OWN[name])
 
-            words = {"copy": "copies", "hardlink": "hard links"}[mode]
-            table.compare(f"cold, {words}", {"lockwright": ours(mode), "uv": theirs(mode)}, cold)
+    def offline(self, name):
+        self.remove(OWN[name][0])
+
+
+def bench(lock, work, runs):
+    sides = Sides(lock, work)
+    left_out = f", without {', '.join(sides.built)}" if sides.built else ""
+    table = Table(f"{sides.wheels} wheels of a uv.lock{left_out}", runs)
+    with serve(sides.vendor, work) as base:
+        sides.serve_from(base)
+        for mode, words in (("copy", "copies"), ("hardlink", "hard links")):
+            table.compare(f"cold, {words}", sides.both(mode), sides.cold)
             # What is placed the second time is kept ready for the third: that is done here.
-            remove("ours")
-            run(ours(mode, "--offline"))
-            sides = {"lockwright": ours(mode, "--offline"), "uv": theirs(mode, "--offline")}
-            table.compare(f"offline, {words}", sides, offline)
-        table.compare("nothing to do", {"lockwright": ours("copy", "--offline"), "uv": theirs("copy", "--offline")})
-        sides = {"lockwright": ours("copy", "--offline", "--compile-bytecode"),
-                 "uv": theirs("copy", "--offline", "--compile-bytecode")}
-        again = Table.compare
+            sides.remove("ours")
+            run(sides.ours(mode, "--offline"))
+            table.compare(f"offline, {words}", sides.both(mode, "--offline"), sides.offline)
+            beside_the_floor(f"offline, {words}", mode, sides, table)
+        run(sides.ours("copy", "--offline"))
+        table.compare("nothing to do", sides.both("copy", "--offline"))
+        verify, hashed = ([*INSIDE, sides.program, word, work / "ours"] for word in ("verify", "hash"))
+        table.compare("verify", {"lockwright": verify, "lockwright hash": hashed})
         few = Table(table.title, 2)
         # `--reinstall` of ours compiles again what the store has; a fresh environment does not.
-        first = {"lockwright": [*sides["lockwright"], "--reinstall"], "uv": sides["uv"]}
-        again(few, "bytecode, the first time", first, offline)
-        again(few, "bytecode, again", sides, offline)
+        compiled = sides.both("copy", "--offline", "--compile-bytecode")
+        first = {"lockwright": [*compiled["lockwright"], "--reinstall"], "uv": compiled["uv"]}
+        few.compare("bytecode, the first time", first, sides.offline)
+        few.compare("bytecode, again", compiled, sides.offline)
         table.rows.extend(few.rows)
     return table
+
+
+def beside_the_floor(case, mode, sides, table):
+    """The same tree made by a C program that does nothing else."""
+    bare, pattern = floor(sides.work), sides.work / "pattern"
+    shutil.copytree(sides.work / "ours", pattern, symlinks=True)
+    made = {"lockwright": sides.ours(mode, "--offline")}
+    made |= {f"floor, {count} thread(s)": bare(pattern, mode, count) for count in (2, 1)}
+    table.compare(case, made, lambda _: sides.remove("ours"))
+    sides.remove("floor", "pattern")
+
+
+def latency(lock, work, table, delayed):
+    """Cold from a server that answers late."""
+    sides = Sides(lock, work)
+    with serve(sides.vendor, work) as base, delayed(int(base.split(":")[2].strip("/"))) as port:
+        sides.serve_from(f"http://127.0.0.1:{port}/")
+        table.compare(f"{sides.wheels} wheels from 50 ms away, copies", sides.both("copy"), sides.cold)
 
 
 @contextlib.contextmanager
@@ -123,5 +157,5 @@ def serve(folder, work):
 
 if __name__ == "__main__":
     args = arguments(__doc__, "lock", DEFAULT)
-    with scratch(args.lockwright) as work:
+    with scratch(args.lockwright, args.below) as work:
         bench(args.lock, work, args.runs)
