@@ -22,7 +22,8 @@ use crate::decide::lock::uv::UvLock;
 use crate::decide::lock::wheel_name::WheelName;
 use crate::decide::manifest::Manifest;
 use crate::files::archive::Limits;
-use crate::files::archive::tar::{self, Tar, TarError};
+use crate::files::archive::tar::{Tar, TarError};
+use crate::files::archive::tarball;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::files::contents::{Contents as _, Member};
@@ -215,7 +216,7 @@ fn another_reader_agrees(bytes: &[u8], zip: &Zip<'_>) {
 }
 
 fn tarred(bytes: &[u8]) {
-    let _ = tar::unpack::<_, TarError>(bytes, "x.tar.gz", &limits(), |bytes| {
+    let _ = tarball::unpack::<_, TarError>(bytes, "x.tar.gz", &limits(), |bytes| {
         let mut members = 0;
         for member in Tar::new(bytes, "x.tar.gz", &limits()) {
             let member = member?;
@@ -228,7 +229,7 @@ fn tarred(bytes: &[u8]) {
 }
 
 fn npm_package(bytes: &[u8]) {
-    let _ = tar::unpack::<_, TarError>(bytes, "x.tgz", &limits(), |bytes| {
+    let _ = tarball::unpack::<_, TarError>(bytes, "x.tgz", &limits(), |bytes| {
         for form in [Form::Tarball, Form::Checkout(""), Form::Checkout("package")] {
             if let Ok(package) = Package::read(bytes, form, &limits(), "x.tgz") {
                 for Member { path, mode, .. } in package.members() {

@@ -12,6 +12,9 @@
 //! before it (`tests/architecture.rs` holds it). Network, processes and disk writes live at the
 //! edges ([`cli`] drives them); everything else takes bytes or values and returns values.
 
+// What the tests index is their own.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 // The floors, from the ground up; the blank lines keep rustfmt from sorting them.
 
 pub mod core;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use pep508_rs::PackageName;
 
 use super::Failure;
-use super::wheel::Given;
+use super::built_wheel::BuiltWheel;
 use crate::decide::lock::build_settings::{BuildSettings, ConfigValue};
 use crate::decide::manifest::Manifest;
 use crate::install::build::sandbox::Mode;
@@ -166,10 +166,10 @@ impl BuildArgs {
     ///
     /// # Errors
     /// When a folder has none.
-    pub fn built(&self) -> Result<Vec<Given>, Failure> {
+    pub fn built(&self) -> Result<Vec<BuiltWheel>, Failure> {
         self.built
             .iter()
-            .map(|folder| Given::read(folder))
+            .map(|folder| BuiltWheel::read(folder))
             .collect()
     }
 

@@ -11,7 +11,7 @@ use super::python_args::{Project, SelectionArgs, TargetArgs};
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
 use crate::core::progress::Progress;
-use crate::core::scratch::TempFile;
+use crate::core::temp_file::TempFile;
 use crate::decide::plan::PythonPlan;
 use crate::install::build::lock_project::{self, Shape};
 use crate::install::build::{self, Asked, Builder, Carried};

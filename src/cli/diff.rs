@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::diff_comment;
 use super::diff_contents::{self, How, Side};
 use super::diff_input::{Given, Lock, What};
 use super::lock_targets::{LockTargetArgs, NODE_GLIBC, Targets, whole};
@@ -66,7 +65,7 @@ pub struct DiffArgs {
     /// Print the comment for a pull request: what each lock brings that changed since the revision OLD,
     /// here and below, in no more than a comment may have, behind a mark by which the next one finds it
     #[arg(long, conflicts_with_all = ["format", "json", "detail", "git", "textconv", "tree"])]
-    comment: bool,
+    pub(super) comment: bool,
     /// Take the arguments that git gives: for git config diff.lockwright.command
     #[arg(long)]
     git: bool,
@@ -114,7 +113,6 @@ pub fn run(args: &DiffArgs) -> Outcome {
     }
     let (old, new) = match &args.locks[..] {
         [lock] if args.textconv => return textconv(lock),
-        [base] if args.comment => return diff_comment::run(args, base),
         // git: path, old file, its hash and mode, new file, its hash and mode; of a rename more.
         [path, old, _, _, new, _, _, ..] if args.git => {
             let Some(both) = of_git(path, old, new)? else {
@@ -142,7 +140,6 @@ pub fn run(args: &DiffArgs) -> Outcome {
             }
         }
         _ if args.textconv => return Ok(usage("--textconv takes one lock")),
-        _ if args.comment => return Ok(usage("--comment takes one revision, of the base branch")),
         _ if args.git => {
             return Ok(usage(
                 "--git takes the arguments that git gives: let git run it",
@@ -200,7 +197,7 @@ fn trees(args: &DiffArgs, old: &Utf8Path, new: &Utf8Path) -> Outcome {
     Ok(ExitCode::from(u8::from(!diff.is_same())))
 }
 
-fn usage(message: &str) -> ExitCode {
+pub(super) fn usage(message: &str) -> ExitCode {
     eprintln!("error: {message}; see lockwright diff --help");
     ExitCode::from(2)
 }

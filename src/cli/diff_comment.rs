@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::diff::{DiffArgs, compare_locks, fails, write};
+use super::diff::{DiffArgs, compare_locks, fails, usage, write};
 use super::diff_input::{Given, Lock, is_lock};
 use super::lock_targets::whole;
 use super::{Failure, Outcome};
@@ -18,7 +18,10 @@ const MARKER: &str = "<!-- lockwright -->";
 const LEAST: usize = 3000;
 
 /// Prints the comment; the exit code is that of all diffs together.
-pub fn run(args: &DiffArgs, base: &str) -> Outcome {
+pub fn run(args: &DiffArgs) -> Outcome {
+    let [base] = &args.locks[..] else {
+        return Ok(usage("--comment takes one revision, of the base branch"));
+    };
     let files = changed(base)?;
     let locks: Vec<&String> = files
         .iter()

@@ -1,7 +1,5 @@
 //! `lockwright diff --contents`: has the artifacts behind the changes, and looks into them.
 
-use std::sync::{Mutex, PoisonError};
-
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use url::Url;
@@ -9,11 +7,10 @@ use url::Url;
 use super::Failure;
 use super::healing::put_aside;
 use crate::core::artifact::{Artifact, Location};
-use crate::core::progress::Progress;
 use crate::inspect::diff::contents::{Contents, Seen, compare, findings, read};
 use crate::inspect::diff::facts::{File, FileKind, LockFacts, OriginKind, Package};
 use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
-use crate::obtain::fetch::{DownloadRequest, FetchOptions, fetch};
+use crate::obtain::fetch::{DownloadRequest, FetchOptions, fetch_all};
 use crate::obtain::store::{Blob, Store};
 
 /// One lock: what it says, and the folder that paths in it are relative to.
@@ -208,19 +205,10 @@ fn look(looked: &[Looked], how: &How<'_>) -> Vec<Result<Option<(Contents, u64)>,
         artifact: &one.artifact,
     });
     let wants: Vec<DownloadRequest<'_>> = wants.collect();
-    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
-    let progress = Progress::bytes("Fetching", 0);
-    let fetched = fetch(how.store, &wants, how.options, &progress, &|index, blob| {
-        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = blobs.get_mut(index) {
-            *place = Some(blob);
-        }
-    });
-    progress.done();
+    let (fetched, blobs) = fetch_all(how.store, &wants, how.options);
     if let Err(error) = fetched {
         eprintln!("warning: {error}");
     }
-    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
     let contents = |(one, blob): (&Looked, Option<Blob>)| {
         let Some(blob) = blob else { return Ok(None) };
         let bytes = blob.map().map_err(|error| error.to_string())?;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -20,7 +19,7 @@ use crate::component::vendor::needs;
 use crate::component::{RequestedComponent, Settings};
 use crate::core::artifact::{Artifact, Location};
 use crate::core::foreign;
-use crate::core::progress::{self, Progress};
+use crate::core::progress;
 use crate::decide::lock::is_file_name;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Document;
@@ -29,7 +28,7 @@ use crate::decide::plan::{Install, PythonPlan};
 use crate::files::tree::{Precious, Record, Replace, Replaced, Tree, TreeOptions, TreePath};
 use crate::install::assemble::npm::prepare;
 use crate::install::assemble::npm::{fetch_commit, revision};
-use crate::obtain::fetch::{self, DownloadRequest, FetchOptions, Summary, fetch, vendor};
+use crate::obtain::fetch::{self, DownloadRequest, FetchOptions, Summary, vendor};
 use crate::obtain::source::Revision;
 use crate::obtain::source::git::{self, GitTree};
 use crate::obtain::store::{Blob, Store};
@@ -221,17 +220,8 @@ fn bring<'n>(
             artifact: &needed.artifact,
         })
         .collect();
-    let blobs: Mutex<Vec<Option<Blob>>> = Mutex::new(vec![None; wants.len()]);
-    let progress = Progress::bytes("Fetching", 0);
-    let summary = fetch(store, &wants, options, &progress, &|index, blob| {
-        let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = blobs.get_mut(index) {
-            *place = Some(blob);
-        }
-    });
-    progress.done();
+    let (summary, blobs) = fetch::fetch_all(store, &wants, options);
     let summary = summary?;
-    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
     let all = needed.iter().zip(blobs);
     let all = all.filter_map(|(needed, blob)| Some((needed, blob?)));
     Ok((summary, all.collect()))

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::image_args::LockArgs;
 use super::node_args::NodeProject;
 use super::python_args::{Chosen, Project};
-use super::{Failure, Global, export, outputs, sync};
+use super::{Failure, Global, export, outputs, sync_place};
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::{Arch, Os, Platform};
 use crate::files::tree::{Precious, Tree, TreeOptions};
@@ -228,7 +228,7 @@ impl Python {
             eprintln!("warning: {collision}");
         }
         if args.compile_bytecode {
-            sync::compile(
+            sync_place::compile(
                 chosen,
                 &tree,
                 &layout,

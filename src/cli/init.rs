@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Outcome, print};
 use crate::component::draft;
-use crate::core::scratch::TempFile;
+use crate::core::temp_file::TempFile;
 use crate::decide::manifest::{FILE_NAME, Manifest};
 
 /// Write a first lockwright.toml for a project, from its locks and its workspace members' build
@@ -43,7 +43,7 @@ pub fn run(args: &InitArgs) -> Outcome {
     if file.exists() {
         return Err(format!("{file} is there already: remove it first, or look at --print").into());
     }
-    let mut staged = TempFile::new_in(&folder, Some(0o644))?;
+    let mut staged = TempFile::beside(&file, Some(0o644))?;
     staged.write_all(text.as_bytes())?;
     staged.persist_noclobber(&file)?;
     eprintln!("{file}: drafted; see what it would make with `lockwright build --explain`");

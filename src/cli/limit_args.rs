@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::store::size;
+use super::units::size;
 use crate::files::archive::Limits;
 
 /// What is taken for a bomb.

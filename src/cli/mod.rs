@@ -5,6 +5,7 @@ mod audit;
 mod build;
 mod build_args;
 mod build_lock;
+mod built_wheel;
 mod completions;
 mod diff;
 mod diff_comment;
@@ -43,9 +44,12 @@ mod settings;
 mod signals;
 mod store;
 mod sync;
+mod sync_args;
 mod sync_node;
+mod sync_place;
 mod sync_plan;
 mod table;
+mod units;
 mod verify;
 mod wheel;
 mod words;
@@ -127,7 +131,7 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Sync(sync::SyncArgs),
+    Sync(sync_args::SyncArgs),
     BuildLock(build_lock::BuildLockArgs),
     Build(build::ComponentArgs),
     Fetch(fetch::FetchArgs),
@@ -205,7 +209,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Outcome {
     match &cli.command {
-        Command::Sync(args) => sync::run(args, &cli.global),
+        Command::Sync(args) => match &args.plan {
+            Some(plan) => sync_plan::run(args, plan, &cli.global),
+            None => sync::run(args, &cli.global),
+        },
         Command::BuildLock(args) => build_lock::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
         Command::Fetch(args) => fetch::run(args, &cli.global),
@@ -213,6 +220,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Image(args) => image::run(args, &cli.global),
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Diff(args) if args.comment => diff_comment::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Verify(args) => verify::run(args),

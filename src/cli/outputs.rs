@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
 use crate::component::Settings;
-use crate::core::scratch::TempFile;
+use crate::core::temp_file::TempFile;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::{Document, Origin};
@@ -163,11 +163,7 @@ pub fn write_report<T, E: Into<Failure>>(
             return Err(format!("{place} is not replaced: {why}; choose another place").into());
         }
     }
-    let folder = match place.parent() {
-        Some(folder) if !folder.as_str().is_empty() => folder,
-        _ => Utf8Path::new("."),
-    };
-    let mut staged = TempFile::new_in(folder, Some(0o666)).map_err(failed)?;
+    let mut staged = TempFile::beside(&place, Some(0o666)).map_err(failed)?;
     let done = write(&mut staged).map_err(E::into)?;
     staged.persist(&place).map_err(failed)?;
     Ok(done)

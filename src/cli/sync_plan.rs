@@ -6,7 +6,8 @@ use std::time::Instant;
 use camino::Utf8Path;
 
 use super::python_args::Chosen;
-use super::sync::{SyncArgs, Work, place, venv_of};
+use super::sync_args::SyncArgs;
+use super::sync_place::{Work, place, venv_of};
 use super::{Failure, Global, Outcome, outputs};
 use crate::core::artifact::{Artifact, Location};
 use crate::core::foreign;
@@ -19,6 +20,7 @@ use crate::install::python::Layout;
 /// Runs the command.
 pub fn run(args: &SyncArgs, file: &Utf8Path, global: &Global) -> Outcome {
     let start = Instant::now();
+    args.node.refuse(file)?;
     let store = args.network.store()?;
     // clap has seen that it is there.
     let dest = super::absolute(args.out.as_deref().unwrap_or(Utf8Path::new(".venv")))?;

@@ -3,29 +3,24 @@
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 use super::build::{Named, folders};
 use super::build_args::BuildArgs;
+use super::built_wheel::{BESIDE, BuiltWheel};
 use super::network_args::NetworkArgs;
 use super::python_args::TargetArgs;
 use super::{Failure, Global, Outcome, outputs, print};
-use crate::core::digest::Digest;
 use crate::core::foreign;
+use crate::core::locks;
 use crate::core::progress::Progress;
-use crate::decide::lock::is_file_name;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::plan::PythonPlan;
 use crate::files::tree::{Precious, Replace, Tree, TreeOptions, TreePath};
 use crate::install::build::order::Order;
 use crate::install::build::{self, Builder};
 use crate::obtain::fetch::fetch;
-use crate::obtain::store::Store;
-
-/// What stands beside a wheel, so that it is found again by what it was made of.
-const BESIDE: &str = "built.json";
 
 /// Build one wheel, as `export nix` orders it: for the derivation of that wheel
 ///
@@ -48,70 +43,6 @@ pub struct WheelArgs {
     pub(super) network: NetworkArgs,
     #[command(flatten)]
     build: BuildArgs,
-}
-
-/// A wheel that was built, and what it was made of.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Given {
-    /// The package, as its plan names it: `gssapi 1.9.0`.
-    pub package: String,
-    /// The key of its recipe.
-    pub key: Digest,
-    /// What the wheel is called.
-    pub file_name: String,
-    /// Its bytes.
-    pub digest: Digest,
-    /// The folder that it is in.
-    #[serde(skip)]
-    pub folder: Utf8PathBuf,
-}
-
-impl Given {
-    /// What a folder of `--built` has.
-    ///
-    /// # Errors
-    /// When it has none.
-    pub fn read(folder: &Utf8Path) -> Result<Self, Failure> {
-        let file = folder.join(BESIDE);
-        let no = |why: String| {
-            format!(
-                "{file} does not say which wheel was built: {why}; `lockwright wheel` writes such a folder"
-            )
-        };
-        let bytes = foreign::read(&file, foreign::TEXT).map_err(|error| no(error.to_string()))?;
-        let mut given: Self =
-            serde_json::from_slice(&bytes).map_err(|error| no(error.to_string()))?;
-        if !is_file_name(&given.file_name) {
-            return Err(no("it names a file as no file is named".into()).into());
-        }
-        folder.clone_into(&mut given.folder);
-        Ok(given)
-    }
-
-    /// Puts it in the store, under what it was made of.
-    ///
-    /// # Errors
-    /// When it is not what it is said to be, or cannot be kept.
-    pub fn keep(&self, store: &Store) -> Result<(), Failure> {
-        let wheel = self.path();
-        let made_by = format!("{} of {}", self.package, self.folder);
-        let (_, blob) = store.insert_built(&self.key, &self.file_name, &wheel, &made_by)?;
-        match blob.digest == self.digest {
-            true => Ok(()),
-            false => {
-                store.forget_built(&self.key);
-                Err(
-                    format!("{wheel} is not the wheel that was built: its digest is another")
-                        .into(),
-                )
-            }
-        }
-    }
-
-    /// The wheel.
-    pub fn path(&self) -> Utf8PathBuf {
-        self.folder.join(&self.file_name)
-    }
 }
 
 /// Runs the command.
@@ -170,21 +101,17 @@ pub fn run(args: &WheelArgs, global: &Global) -> Outcome {
     let built = Mutex::new(None);
     let progress = Progress::items("Building", 1);
     let done = builder.run(&progress, &|_, wheel| {
-        *built
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(wheel);
+        *locks::held(&built) = Some(wheel);
     });
     progress.done();
     done?;
-    let built = built
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let built = locks::unlocked(built);
     let package = order.package.label();
     let key = builder.keys().remove(&package).flatten();
     let (Some(wheel), Some(key)) = (built, key) else {
         return Err(format!("{package} was not built: something of it has no digest").into());
     };
-    let given = Given {
+    let given = BuiltWheel {
         package,
         key: key.parse()?,
         file_name: wheel.file_name.clone(),

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::context::Context;
 use super::copy::Filter;
 use super::error::{Cause, ComponentError};
+use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
 use crate::files::tree::{
     Content, FileFacts, LinkMode, Precious, Provenance, Record, Replace, Tree, TreeOptions,
@@ -52,9 +53,7 @@ pub fn place(
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(tree),
         Err(error) => {
-            return Err(context.failed(said, PHASE)(Cause::io("read", &config)(
-                error,
-            )));
+            return Err(context.failed(said, PHASE)(cannot("read", &config)(error)));
         }
     };
     let root = tree.root();

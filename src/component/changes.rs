@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 
-use super::commands::source_inside;
+use super::containment::source_inside;
 use super::context::Context;
 use super::edits::Edit;
-use super::error::{Cause, ComponentError};
+use super::error::ComponentError;
+use super::inputs::real;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::paths::normal;
 use crate::decide::manifest::{PackageBuild, Parsed, PathTemplate, Placeholder};
@@ -77,10 +78,6 @@ pub fn of(context: &Context<'_>, said: &[&PackageBuild]) -> Result<Given, Compon
         shown,
     });
     Ok(given)
-}
-
-fn real(path: &Utf8Path) -> Result<camino::Utf8PathBuf, Cause> {
-    path.canonicalize_utf8().map_err(Cause::io("find", path))
 }
 
 /// A text, as a build has it.

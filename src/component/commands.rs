@@ -10,23 +10,21 @@ use std::fs;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Settings;
+use super::containment::source_inside;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
-use super::prepare::{parts, uses_python};
+use super::inputs::parts;
+use super::places::uses_python;
 use super::toolbox::{self, Toolbox};
-use super::tools;
 use crate::core::foreign;
+use crate::core::io_error::cannot;
 use crate::core::scratch::Scratch;
 use crate::decide::manifest::Placeholder;
-use crate::install::build::sandbox::{
-    self, Ended, How, INSIDE, Job, Level, NOT_RUN, Ran, Said, Shown,
-};
+use crate::install::build::sandbox::{Ended, How, INSIDE, Job, Level, NOT_RUN, Ran, Said, Shown};
 
 /// How many lines of what a command said last are shown.
 const LAST: usize = 30;
@@ -34,62 +32,6 @@ const LAST: usize = 30;
 const LIMIT: Duration = Duration::from_secs(600);
 /// The time that commands believe it is, as builds do.
 const EPOCH: &str = "315532800";
-
-/// Whether commands are contained in this run; tried when the first asks.
-pub struct Containment<'a> {
-    settings: &'a Settings<'a>,
-    chosen: OnceLock<Result<(Level, Option<String>), String>>,
-    has_warned: Once,
-}
-
-impl<'a> Containment<'a> {
-    /// Not tried yet.
-    pub fn new(settings: &'a Settings<'a>) -> Self {
-        Self {
-            settings,
-            chosen: OnceLock::new(),
-            has_warned: Once::new(),
-        }
-    }
-
-    fn chosen(&self) -> Result<&(Level, Option<String>), ComponentError> {
-        let build = &self.settings.build;
-        let choose = || sandbox::choose(build.sandbox, &build.this, "commands");
-        let chosen = self.chosen.get_or_init(choose).as_ref();
-        chosen.map_err(|why| ComponentError::Sandbox(why.clone()))
-    }
-
-    /// Whether they have a root of their own.
-    ///
-    /// # Errors
-    /// When they must have, and cannot.
-    pub fn is_contained(&self) -> Result<bool, ComponentError> {
-        Ok(self.chosen()?.0.is_whole())
-    }
-
-    /// Where commands look for programs, behind the tree's own.
-    ///
-    /// # Errors
-    /// As [`Self::is_contained`].
-    pub fn path(&self) -> Result<String, ComponentError> {
-        let own = std::env::var("PATH").ok().filter(|path| !path.is_empty());
-        Ok(match (self.is_contained()?, own) {
-            // Where a system has its programs elsewhere, nothing else leads to them.
-            (false, Some(path)) => path,
-            _ => tools::PATH.into(),
-        })
-    }
-
-    /// How far they are, for commands that are run now: said where that is not wholly.
-    fn now(&self) -> Result<Level, ComponentError> {
-        let (level, warning) = self.chosen()?;
-        if let Some(warning) = warning {
-            self.has_warned
-                .call_once(|| eprintln!("warning: {warning}"));
-        }
-        Ok(*level)
-    }
-}
 
 /// Where commands see things.
 pub struct Stage<'a> {
@@ -193,8 +135,11 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// When one is not there.
     pub fn with_tools(mut self) -> Result<Self, ComponentError> {
-        self.tools = Toolbox::open(self.context, &self)?;
-        toolbox::check_versions(self.context, &self)?;
+        self.tools = Toolbox::open(self.context, &|template| self.fill(template))?;
+        toolbox::check_versions(self.context, &|name, words| {
+            let what = format!("`{}`", words.join(" "));
+            self.run(&Ask::reading(what, name, words, &self))
+        })?;
         Ok(self)
     }
 
@@ -235,7 +180,7 @@ impl<'a> Stage<'a> {
     /// When its program is missing, or it fails, with what it said last.
     pub fn run(&self, ask: &Ask<'_>) -> Result<Said, ComponentError> {
         let disk = |error| {
-            let cause = Cause::io("prepare the run of", Utf8Path::new(&ask.what))(error);
+            let cause: Cause = cannot("prepare the run of", &ask.what)(error).into();
             ComponentError::from(cause)
         };
         let held = Scratch::new("run").map_err(disk)?;
@@ -490,9 +435,4 @@ impl<'a> Stage<'a> {
         all.extend(ask.environment.clone());
         Ok(all.into_iter().collect())
     }
-}
-
-/// Where contained commands see a source.
-pub(super) fn source_inside(name: &str) -> String {
-    format!("{INSIDE}/source/{name}")
 }

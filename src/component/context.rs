@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::commands::Containment;
+use super::containment::Containment;
 use super::error::{Cause, ComponentError};
 use super::sources::Sources;
 use super::tools::Tools;

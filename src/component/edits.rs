@@ -7,8 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::context::Context;
-use super::error::{Cause, ComponentError};
+use super::error::ComponentError;
 use crate::core::foreign;
+use crate::core::io_error::cannot;
 use crate::decide::manifest::{Parsed, Patch};
 use crate::files::tree::TreePath;
 use crate::transform::patch::FileChange;
@@ -97,9 +98,8 @@ impl Edit {
                 let said = patch.diff.as_written();
                 let file = context.reading(&patch.diff, root)?;
                 let bytes = std::fs::read(&file);
-                let bytes = bytes.map_err(|error| {
-                    context.failed(said, PHASE)(Cause::io("read", &file)(error))
-                })?;
+                let bytes = bytes
+                    .map_err(|error| context.failed(said, PHASE)(cannot("read", &file)(error)))?;
                 let below = patch.root.as_ref().map(|below| context.in_tree(below));
                 let kind = Kind::Diff {
                     file,

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use crate::core::io_error::IoError;
 use crate::core::place::Place;
 use crate::core::walk::WalkError;
 use crate::decide::lock::LockError;
@@ -13,7 +14,6 @@ use crate::files::tree::{PathError, TreeError};
 use crate::install::assemble::npm::NpmAssembleError;
 use crate::install::assemble::python::AssembleError;
 use crate::install::build::BuildError;
-use crate::install::python::installed::RecordError;
 use crate::obtain::fetch::FetchError;
 use crate::obtain::source::{ArchiveError, GitError};
 use crate::obtain::store::StoreError;
@@ -156,8 +156,6 @@ pub enum Cause {
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -169,25 +167,6 @@ pub enum Cause {
     Unified(#[from] UnifiedError),
     #[error(transparent)]
     Walk(#[from] WalkError),
-    #[error("cannot {doing} {path}")]
-    Io {
-        doing: &'static str,
-        path: Utf8PathBuf,
-        source: std::io::Error,
-    },
-}
-
-impl Cause {
-    /// What the system says, for `map_err`.
-    pub(super) fn io(
-        doing: &'static str,
-        path: &camino::Utf8Path,
-    ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
-    }
+    #[error(transparent)]
+    Io(#[from] IoError),
 }

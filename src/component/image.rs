@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::context::Context;
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
-use super::prepare::with_digests;
+use super::inputs::with_digests;
 use crate::core::progress::{bytes, count};
 use crate::decide::manifest::{Image, Parsed, PathTemplate, Placeholder};
 use crate::decide::target::{Arch, Platform};

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
+use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
 use crate::decide::manifest::Keep;
 use crate::files::tree::TreePath;
@@ -57,7 +58,7 @@ fn move_all(context: &Context<'_>, root: &Utf8Path, keep: &[Keep]) -> Result<(),
         let beside = aside.join(index.to_string());
         fs::create_dir_all(&aside)
             .and_then(|()| fs::rename(&place, &beside))
-            .map_err(|error| context.failed(&one.from, PHASE)(Cause::io("move", &place)(error)))?;
+            .map_err(|error| context.failed(&one.from, PHASE)(cannot("move", &place)(error)))?;
         // Folders that have nothing in them any more go, too.
         let mut above = place.parent();
         while let Some(folder) = above.filter(|one| *one != root && fs::remove_dir(one).is_ok()) {
@@ -73,7 +74,7 @@ fn move_all(context: &Context<'_>, root: &Utf8Path, keep: &[Keep]) -> Result<(),
             }
             fs::create_dir_all(place.parent().unwrap_or(root))
                 .and_then(|()| fs::rename(&from, &place))
-                .map_err(|error| context.failed(to, PHASE)(Cause::io("make", &place)(error)))?;
+                .map_err(|error| context.failed(to, PHASE)(cannot("make", &place)(error)))?;
         }
     }
     // What is left are empty folders.
@@ -120,9 +121,9 @@ fn prune(
         return Ok(true);
     }
     let place = root.as_std_path().join(path);
-    let failed = |error| Cause::io("remove", &root.join(text))(error);
+    let failed = |error| cannot("remove", &root.join(text))(error);
     let Node::Folder(entries) = node else {
-        return fs::remove_file(&place).map(|()| false).map_err(failed);
+        return Ok(fs::remove_file(&place).map(|()| false).map_err(failed)?);
     };
     let mut is_left = false;
     for (name, inside) in entries {

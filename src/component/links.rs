@@ -57,7 +57,6 @@ fn path(context: &Context<'_>, name: &str) -> Result<TreePath, ComponentError> {
     TreePath::new(name).map_err(context.failed(name, PHASE))
 }
 
-/// Whether what is linked to is named as a part of the tree.
 /// Whether a link leads into the tree itself.
 pub(super) fn inside(template: &PathTemplate) -> bool {
     let starts_there = matches!(

@@ -17,6 +17,7 @@
 mod base;
 mod changes;
 mod commands;
+mod containment;
 mod context;
 mod copy;
 mod draft;
@@ -26,6 +27,7 @@ mod error;
 pub mod export;
 mod image;
 mod ingredients;
+mod inputs;
 mod keep;
 pub mod kept;
 mod links;
@@ -33,13 +35,16 @@ mod make;
 mod mapping;
 pub mod nix_graph;
 mod node;
+mod outcome;
 mod patch;
 mod places;
 mod prepare;
+mod project;
 mod python;
 mod record;
 mod run;
 pub mod schedule;
+mod setuptools;
 mod shebangs;
 mod smoke;
 mod sources;
@@ -63,8 +68,9 @@ pub use draft::{DraftError, draft};
 pub use error::{Cause, ComponentError};
 pub use ingredients::{Change, Ingredients};
 pub use mapping::{Piece, mapping};
+pub use outcome::{Outcome, Verdict};
 pub use record::Record;
-pub use schedule::{Outcome, Verdict, explain, make};
+pub use schedule::{explain, make};
 
 /// What a run goes by.
 pub struct Settings<'a> {

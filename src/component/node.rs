@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::prepare::{digest_of, lock_file};
+use super::inputs::{digest_of, lock_file};
 use super::toolbox;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;

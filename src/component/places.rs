@@ -126,6 +126,17 @@ pub fn is_environment(context: &Context<'_>) -> Result<bool, ComponentError> {
     Ok(component.python.is_some() || base.join("pyvenv.cfg").exists())
 }
 
+/// Whether there is a Python in what is made, or it is asked for.
+pub(super) fn uses_python(context: &Context<'_>) -> Result<bool, ComponentError> {
+    let component = context.component;
+    let mut holes = component
+        .templates()
+        .into_iter()
+        .flat_map(Parsed::placeholders);
+    let says_so = holes.any(|hole| matches!(hole, Placeholder::Python | Placeholder::Site));
+    Ok(says_so || !component.smoke.imports.is_empty() || is_environment(context)?)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

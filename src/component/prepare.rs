@@ -1,19 +1,17 @@
 //! Preparing a component: locks are read and planned, and all that will shape it is written down.
 //! Nothing is made yet.
 
-use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
+use camino::Utf8Path;
 
-use super::commands::source_inside;
 use super::context::Context;
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
+use super::inputs::{json, parts, with_digests};
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::WorkspaceMember;
 use super::{image, node, places, python, toolbox, workspace};
-use crate::core::digest::{Algorithm, Digest};
-use crate::decide::manifest::{Parsed, Patch, PathTemplate, Placeholder, Seal};
+use crate::decide::manifest::{Parsed, Patch, PathTemplate, Seal};
 
 /// Raised when what is made of the same ingredients comes out otherwise.
 const FORM: u32 = 2;
@@ -47,7 +45,7 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     let node = node::prepare(context, &mut all)?;
     let workspace = workspace::prepare(context, &mut all)?;
     image::prepare(context, &mut all)?;
-    if uses_python(context)? {
+    if places::uses_python(context)? {
         let chosen = context.python()?;
         all.add("target", chosen.target.to_string());
         let path = chosen.path();
@@ -128,10 +126,6 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     })
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 /// What commands say, and what they are run with and may read.
 fn add_runs(context: &Context<'_>, all: &mut Ingredients) -> Result<(), ComponentError> {
     let runs = &context.component.run;
@@ -192,117 +186,9 @@ fn is_of_the_tree(context: &Context<'_>, name: &str) -> Result<bool, ComponentEr
     Ok(is_path || is_python || base.is_some_and(|base| base.join("bin").join(name).exists()))
 }
 
-/// A part of a source that commands see, and where.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Part {
-    /// Where commands see it.
-    pub(super) to: Utf8PathBuf,
-    /// Where it is.
-    pub(super) from: Utf8PathBuf,
-}
-
-/// The parts of sources that texts name, of which none is in another. A path goes on behind
-/// its placeholder as far as there is something of that name: for a pattern it ends at the folder.
-/// A link may lead anywhere in its source, so what is named through one is all that is beside it.
-pub(super) fn parts<'t>(
-    context: &Context<'_>,
-    texts: impl Iterator<Item = &'t Parsed>,
-) -> Result<Vec<Part>, ComponentError> {
-    let mut all: Vec<Part> = Vec::new();
-    for (hole, rest) in texts.flat_map(Parsed::followed) {
-        let Placeholder::Source(name) = hole else {
-            continue;
-        };
-        let mut part = Part {
-            to: source_inside(name).into(),
-            from: context.sources.folder(name)?,
-        };
-        let end = |c: char| c.is_whitespace() || "\"'`:;,&|()<>=".contains(c);
-        let path = rest.split(end).next().unwrap_or_default();
-        let path = path.strip_prefix('/').unwrap_or_default();
-        for step in path.split('/').filter(|step| !matches!(*step, "" | ".")) {
-            let next = part.from.join(step);
-            let is_there = next.symlink_metadata().is_ok_and(|meta| !meta.is_symlink());
-            if step == ".." || !is_there {
-                break;
-            }
-            part = Part {
-                to: part.to.join(step),
-                from: next,
-            };
-        }
-        all.push(part);
-    }
-    all.sort();
-    // A folder stands before what is in it.
-    all.dedup_by(|one, before| one.to.starts_with(&before.to));
-    Ok(all)
-}
-
-/// What a phase says, and the digests of what it reads.
-pub(super) fn with_digests(
-    context: &Context<'_>,
-    phase: &impl Serialize,
-    read: &[&Parsed],
-) -> Result<String, ComponentError> {
-    let mut text = json(phase);
-    for template in read {
-        if let Some(digest) = digest(context, template)? {
-            text.push_str(&format!(" {digest}"));
-        }
-    }
-    Ok(text)
-}
-
-/// The digest of what a phase reads, where it is there. Components count by their own hash.
-fn digest(context: &Context<'_>, template: &Parsed) -> Result<Option<String>, ComponentError> {
-    let is_of_components = template
-        .placeholders()
-        .any(|hole| !matches!(hole, Placeholder::Source(_)));
-    if is_of_components {
-        return Ok(None);
-    }
-    let path = context.reading(template, None)?;
-    if path.symlink_metadata().is_err() {
-        return Ok(None);
-    }
-    let hash = context.sources.digest(&path);
-    let hash = hash.map_err(context.failed(template.as_written(), "inputs"));
-    hash.map(Some)
-}
-
 /// Where Nix keeps what it builds.
 pub(super) fn nix_store() -> String {
     // The first is what people set, the second what a build is told.
     let said = std::env::var("NIX_STORE_DIR").or_else(|_| std::env::var("NIX_STORE"));
     said.unwrap_or_else(|_| "/nix/store".into())
-}
-
-/// The digest of a file or folder outside of everything that is known by one.
-pub(super) fn digest_of(text: &str) -> String {
-    Digest::of(Algorithm::Sha256, text.as_bytes()).to_string()
-}
-
-/// Whether there is a Python in what is made, or it is asked for.
-pub(super) fn uses_python(context: &Context<'_>) -> Result<bool, ComponentError> {
-    let component = context.component;
-    let mut holes = component
-        .templates()
-        .into_iter()
-        .flat_map(Parsed::placeholders);
-    let says_so = holes.any(|hole| matches!(hole, Placeholder::Python | Placeholder::Site));
-    Ok(says_so || !component.smoke.imports.is_empty() || places::is_environment(context)?)
-}
-
-/// Where a lock is, as a phase names it.
-pub(super) fn lock_file(
-    context: &Context<'_>,
-    template: &Parsed,
-) -> Result<Utf8PathBuf, ComponentError> {
-    let said = template.as_written();
-    let file = context.reading(template, None)?;
-    if file.is_file() {
-        return Ok(file);
-    }
-    Err(context.refuse(said, format!("there is no lock {file}")))
 }

@@ -10,7 +10,8 @@ use super::changes;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::prepare::{digest_of, lock_file};
+use super::inputs::{digest_of, lock_file};
+use crate::core::io_error::cannot;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
@@ -101,7 +102,7 @@ pub fn prepare(
     if let Some(lock) = building.lock.as_ref().filter(|_| is_built) {
         let text = std::fs::read_to_string(lock);
         let text =
-            text.map_err(|error| context.failed(said, PHASE)(Cause::io("read", lock)(error)))?;
+            text.map_err(|error| context.failed(said, PHASE)(cannot("read", lock)(error)))?;
         all.add("build lock", digest_of(&text));
         all.add(
             "builds contained",

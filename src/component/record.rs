@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Cause;
 use super::ingredients::Ingredients;
 use crate::core::digest::Digest;
-use crate::core::scratch::TempFile;
+use crate::core::io_error::cannot;
+use crate::core::temp_file;
 use crate::core::walk::{Node, walk};
 
 /// What is added to the tree's name.
@@ -53,14 +54,10 @@ impl Record {
     pub(super) fn write(&self, tree: &Utf8Path) -> Result<(), Cause> {
         let place = Self::place(tree);
         let write = || -> std::io::Result<()> {
-            let folder = place.parent().unwrap_or(Utf8Path::new("/"));
-            let mut file = TempFile::new_in(folder, Some(0o644))?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            std::io::Write::write_all(&mut file, b"\n")?;
-            file.persist(&place)?;
-            Ok(())
+            let text = format!("{}\n", serde_json::to_string_pretty(self)?);
+            temp_file::write(&place, Some(0o644), text.as_bytes())
         };
-        write().map_err(Cause::io("write", &place))
+        Ok(write().map_err(cannot("write", &place))?)
     }
 }
 

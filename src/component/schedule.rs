@@ -9,60 +9,18 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 
-use super::commands::Containment;
+use super::containment::Containment;
 use super::context::{Context, Pythons};
 use super::error::{Cause, ComponentError};
-use super::ingredients::Change;
 use super::kept;
+use super::outcome::{Hearing, Outcome, Verdict};
 use super::prepare::prepare;
 use super::record::Record;
 use super::sources::{Sources, no_such};
 use super::tools::Tools;
 use super::{Made, Settings, make as phases, places};
+use crate::core::io_error::cannot;
 use crate::transform::nix::nar;
-
-/// What becomes of a component, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// A tree of the same key is there.
-    Unchanged,
-    /// It was named with `--component`.
-    Given,
-    /// There is none yet.
-    New,
-    /// There is one that was made from something else.
-    Changed(Vec<Change>),
-    /// There is one, and someone has changed it.
-    Touched,
-    /// A component that it needs is made again: it is too, if that one comes out different. With what
-    /// has changed besides.
-    After(Vec<String>, Vec<Change>),
-}
-
-/// A component that was seen to.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Its name.
-    pub name: String,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// Where it is; when it was only explained, and is not there, nothing.
-    pub made: Option<Made>,
-    /// The components that it needs.
-    pub needs: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// Who hears of components: of each by its name, why it is made, and, once it is, how long that took.
-pub type Hearing<'a> = &'a (dyn Fn(&str, &Verdict, Option<Duration>) + Sync);
-
-impl Verdict {
-    /// Whether it is made.
-    pub fn is_made(&self) -> bool {
-        !matches!(self, Self::Unchanged | Self::Given)
-    }
-}
 
 /// What all components of a run share.
 struct Shared<'a> {
@@ -270,7 +228,8 @@ fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
         std::fs::create_dir_all(path.parent().unwrap_or(Utf8Path::new("/")))?;
         File::options().create(true).append(true).open(&path)
     };
-    let file = open().map_err(Cause::io("make the lock", &path))?;
+    let file = open().map_err(cannot("make the lock", &path));
+    let file = file.map_err(Cause::from)?;
     match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
         Ok(()) => Ok(Some(file)),
         // Where the file system has no locks, both make it, and the last to be done has its tree there.

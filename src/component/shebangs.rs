@@ -10,6 +10,7 @@ use super::context::Context;
 use super::copy::Filter;
 use super::error::{Cause, ComponentError};
 use crate::core::foreign;
+use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
 use crate::decide::manifest::{Parsed, Placeholder};
 use crate::files::tree::TreePath;
@@ -67,7 +68,7 @@ pub fn make(
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in scripts {
         let Some(bytes) = script(root, &path)
-            .map_err(|error| failed(Cause::io("read", &root.join(&path))(error)))?
+            .map_err(|error| failed(cannot("read", &root.join(&path))(error).into()))?
         else {
             continue;
         };

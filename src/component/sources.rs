@@ -4,7 +4,7 @@
 //! by what it came as, and what would hold it is said so that it can be written down.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -13,7 +13,8 @@ use super::error::{Cause, ComponentError};
 use super::kept;
 use crate::core::artifact::{Artifact, Location};
 use crate::core::digest::{Algorithm, Digest};
-use crate::core::progress::Progress;
+use crate::core::io_error::cannot;
+use crate::core::locks;
 use crate::core::scratch::Beside;
 use crate::decide::manifest::{Form, Origin, Source, UrlSource, nearest};
 use crate::files::archive::Limits;
@@ -66,7 +67,7 @@ impl<'a> Sources<'a> {
             let known = self.settings.document.manifest.sources.keys();
             return Err(no_such(self.settings, "source", name, known));
         };
-        let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folder = locks::held(folder);
         if let Some(folder) = &*folder {
             return Ok(folder.clone());
         }
@@ -102,7 +103,7 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn digest(&self, path: &Utf8Path) -> Result<String, Cause> {
-        let digests = || self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digests = || locks::held(&self.digests);
         if let Some(known) = digests().get(path) {
             return Ok(known.clone());
         }
@@ -165,7 +166,7 @@ impl<'a> Sources<'a> {
         }
         let beside = make(place.parent().unwrap_or(&place)).map_err(failed)?;
         let staged = Beside::new(beside, STAGED)
-            .map_err(|error| failed(Cause::io("make a folder beside", &place)(error)))?;
+            .map_err(|error| failed(cannot("make a folder beside", &place)(error).into()))?;
         let tree = staged.path().join("tree");
         let unpack = |shape| -> Result<(), ComponentError> {
             let unpacked = source::unpack(&blob, name, shape, &tree, &Limits::default());
@@ -193,7 +194,7 @@ impl<'a> Sources<'a> {
         match std::fs::rename(&tree, &place) {
             // Another process was faster, with the same bytes.
             Err(_) if place.exists() => {}
-            other => other.map_err(|error| failed(Cause::io("make", &place)(error)))?,
+            other => other.map_err(|error| failed(cannot("make", &place)(error).into()))?,
         }
         Ok(place)
     }
@@ -264,17 +265,9 @@ impl<'a> Sources<'a> {
             package,
             artifact: &artifact,
         }];
-        let found: Mutex<Option<Blob>> = Mutex::default();
-        let progress = Progress::bytes("Fetching", 0);
-        fetch::fetch(
-            self.settings.store,
-            &wants,
-            &options,
-            &progress,
-            &|_, blob| *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(blob),
-        )?;
-        progress.done();
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (fetched, mut found) = fetch::fetch_all(self.settings.store, &wants, &options);
+        fetched?;
+        let found = found.pop().flatten();
         found.ok_or_else(|| Cause::Said(format!("{} was not fetched", download.url)))
     }
 }
@@ -308,7 +301,7 @@ fn put_file(blob: &Blob, executable: bool, place: &Utf8Path) -> Result<(), Cause
         std::fs::write(place, &*blob.verified().map_err(std::io::Error::other)?)?;
         std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(mode))
     };
-    write().map_err(Cause::io("write", place))
+    Ok(write().map_err(cannot("write", place))?)
 }
 
 fn say_what_holds(name: &str, key: &str, digest: &Digest) {
@@ -320,7 +313,7 @@ fn say_what_holds(name: &str, key: &str, digest: &Digest) {
 }
 
 fn make(folder: &Utf8Path) -> Result<&Utf8Path, Cause> {
-    std::fs::create_dir_all(folder).map_err(Cause::io("make the folder", folder))?;
+    std::fs::create_dir_all(folder).map_err(cannot("make the folder", folder))?;
     Ok(folder)
 }
 

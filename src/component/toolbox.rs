@@ -7,14 +7,15 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::commands::{Ask, Stage, source_inside};
+use super::containment::source_inside;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
+use super::inputs::real;
 use super::wrap::quoted;
 use crate::decide::manifest::{Parsed, Placeholder, Tool, ToolKind};
 use crate::install::build::package_of;
-use crate::install::build::sandbox::Shown;
+use crate::install::build::sandbox::{Said, Shown};
 use crate::install::build::scripts::OwnNode;
 
 const PHASE: &str = "tools";
@@ -166,10 +167,6 @@ pub fn node(context: &Context<'_>) -> Result<OwnNode, ComponentError> {
     })
 }
 
-fn real(path: &Utf8Path) -> Result<Utf8PathBuf, Cause> {
-    path.canonicalize_utf8().map_err(Cause::io("find", path))
-}
-
 fn sources(tool: &Tool) -> impl Iterator<Item = &str> {
     let holes = tool.templates().into_iter().flat_map(Parsed::placeholders);
     holes.filter_map(|hole| match hole {
@@ -242,11 +239,15 @@ pub fn missing(context: &Context<'_>, program: &str) -> String {
 }
 
 impl Toolbox {
-    /// Finds out where a component's tools are, and where commands find them.
+    /// Finds out where a component's tools are, and where commands find them; `fill` says what commands see of
+    /// the manifest's texts.
     ///
     /// # Errors
     /// When one is not there.
-    pub fn open(context: &Context<'_>, stage: &Stage<'_>) -> Result<Self, ComponentError> {
+    pub fn open(
+        context: &Context<'_>,
+        fill: &dyn Fn(&Parsed) -> Result<String, ComponentError>,
+    ) -> Result<Self, ComponentError> {
         let mut all = Self::default();
         for (name, tool) in context.named_tools() {
             for source in sources(tool) {
@@ -258,7 +259,7 @@ impl Toolbox {
             }
             let place = match &tool.kind {
                 ToolKind::Exec { exec } => {
-                    let words = exec.iter().map(|word| stage.fill(word));
+                    let words = exec.iter().map(|word| fill(word));
                     Place::Launcher(launcher(&words.collect::<Result<Vec<_>, _>>()?))
                 }
                 ToolKind::Path { path } => {
@@ -267,7 +268,7 @@ impl Toolbox {
                         let what = format!("the tool `{name}` is not there: no folder {real}");
                         return Err(context.refuse(path.as_written(), what));
                     }
-                    let seen = stage.fill(path)?;
+                    let seen = fill(path)?;
                     Place::Folder { real, seen }
                 }
                 ToolKind::Found { found, inputs } => {
@@ -334,11 +335,14 @@ fn launcher(words: &[String]) -> String {
     format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))
 }
 
-/// Has every tool say the version that the manifest wants of it.
+/// Has every tool say the version that the manifest wants of it; `ask` runs its words.
 ///
 /// # Errors
 /// When one says another, or none.
-pub fn check_versions(context: &Context<'_>, stage: &Stage<'_>) -> Result<(), ComponentError> {
+pub fn check_versions(
+    context: &Context<'_>,
+    ask: &dyn Fn(&str, Vec<String>) -> Result<Said, ComponentError>,
+) -> Result<(), ComponentError> {
     for (name, tool) in context.named_tools() {
         let Some(wanted) = &tool.version else {
             continue;
@@ -347,13 +351,7 @@ pub fn check_versions(context: &Context<'_>, stage: &Stage<'_>) -> Result<(), Co
             .into_iter()
             .chain(tool.ask.clone())
             .collect();
-        let said = stage.run(&Ask::reading(
-            format!("`{}`", words.join(" ")),
-            name,
-            words,
-            stage,
-        ))?;
-        let text = said.text();
+        let text = ask(name, words)?.text();
         let there = versions(&text).next();
         if !versions(&text).any(|there| is_of(there, wanted)) {
             let is = match there {

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::Cause;
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::io_error::cannot;
+use crate::core::locks;
 
 /// Where contained commands look for programs, behind the tree's own: the system's folders.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -57,12 +59,12 @@ impl Tools {
         // What a name stands for today may be another file tomorrow.
         let real = program
             .canonicalize_utf8()
-            .map_err(Cause::io("find", program))?;
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            .map_err(cannot("find", program))?;
+        let known = || locks::held(&self.known);
         if let Some(digest) = known().get(&real) {
             return Ok(digest.clone());
         }
-        let bytes = fs::read(&real).map_err(Cause::io("read", &real))?;
+        let bytes = fs::read(&real).map_err(cannot("read", &real))?;
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         known().insert(real, digest.clone());
         Ok(digest)

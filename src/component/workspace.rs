@@ -12,6 +12,7 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::mapping::{Piece, mapping};
 use super::python::{self, layout};
+use crate::core::io_error::cannot;
 use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::decide::manifest::nearest;
 use crate::files::tree::{Owner, Tree, TreePath};
@@ -251,7 +252,7 @@ fn install(
         if !file.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
             continue;
         }
-        let bytes = std::fs::read(&file).map_err(Cause::io("read", &file))?;
+        let bytes = std::fs::read(&file).map_err(cannot("read", &file))?;
         let name = match path.strip_prefix(&format!("{site}/")) {
             Some(inside) => inside.to_owned(),
             None => format!("{}/{path}", layout.site_to_top()),

@@ -4,11 +4,13 @@
 pub mod artifact;
 pub mod digest;
 pub mod foreign;
+pub mod io_error;
+pub mod locks;
 pub mod paths;
 pub mod pieces;
 pub mod place;
 pub mod progress;
 pub mod scratch;
-mod temp_file;
+pub mod temp_file;
 pub mod tree_path;
 pub mod walk;

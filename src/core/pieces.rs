@@ -8,8 +8,11 @@
 
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::{fs, thread};
+
+use super::io_error::{IoError, cannot};
+use super::locks;
 
 /// How many pieces may be waiting to be taken.
 const AHEAD: usize = 32;
@@ -18,13 +21,8 @@ const AHEAD: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum PieceError {
     /// A file could not be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file grew or shrank between being listed and being read.
     #[error("{} changed while it was read: try again when nothing writes to it", .path.display())]
     Changed {
@@ -214,12 +212,8 @@ impl Pieces {
                     let path = self.files.get(file).map_or(Path::new(""), PathBuf::as_path);
                     let wanted = bytes.len() + length;
                     // One byte more than there should be tells a file that has grown.
-                    read(path, offset, length as u64 + u64::from(last), bytes).map_err(
-                        |source| PieceError::Read {
-                            path: path.to_owned(),
-                            source,
-                        },
-                    )?;
+                    read(path, offset, length as u64 + u64::from(last), bytes)
+                        .map_err(cannot("read", path))?;
                     if bytes.len() != wanted {
                         return Err(PieceError::Changed {
                             path: path.to_owned(),
@@ -284,7 +278,7 @@ impl<B: Default, E> Queue<B, E> {
     }
 
     fn locked(&self) -> MutexGuard<'_, State<B, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locks::held(&self.state)
     }
 
     /// A piece to fill, as soon as there is room for one; nothing when all are claimed.
@@ -297,10 +291,7 @@ impl<B: Default, E> Queue<B, E> {
             if let Some(claimed) = state.claim() {
                 return Some(claimed);
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = locks::wait(&self.changed, state);
         }
     }
 
@@ -328,10 +319,7 @@ impl<B: Default, E> Queue<B, E> {
             if let Some((at, spare)) = state.claim() {
                 return Some(Turn::Fill(at, spare));
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = locks::wait(&self.changed, state);
         }
     }
 

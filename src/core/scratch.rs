@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getsid, kill_process};
 
 use super::foreign::{self, Folder};
-pub use super::temp_file::{TempFile, link_onto};
+use super::locks;
 
 /// How the names of folders in the temporary folder begin; what they are for follows.
 const FOLDER: &str = "lockwright-";
@@ -48,7 +48,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 static UNDISTURBED: AtomicUsize = AtomicUsize::new(0);
 
 fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    locks::held(&LIVE)
 }
 
 /// Something of ours, until it is dropped: to be removed when a signal ends this run.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::NamedTempFile;
 
+use super::locks;
 use super::scratch::{Live, dead, remove_dead};
 
 /// How their names begin.
@@ -50,6 +51,14 @@ impl TempFile {
                 return Ok(Self { file, _live: live });
             }
         }
+    }
+
+    /// Makes one in the folder that something is in, and so on the same disk.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn beside(path: impl AsRef<Path>, mode: Option<u32>) -> io::Result<Self> {
+        Self::new_in(path.as_ref().parent().unwrap_or(Path::new(".")), mode)
     }
 
     /// Gives it its name, in the place of what had it.
@@ -94,6 +103,28 @@ impl io::Write for TempFile {
     }
 }
 
+/// Writes a file in one step, in the place of what had its name; the mode is one for [`TempFile::new_in`].
+///
+/// # Errors
+/// When it cannot be written; then nothing has changed.
+pub fn write(path: impl AsRef<Path>, mode: Option<u32>, bytes: &[u8]) -> io::Result<()> {
+    let mut file = TempFile::beside(&path, mode)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop)
+}
+
+/// Writes a file that is there anew, in one step; its mode stays.
+///
+/// # Errors
+/// When it cannot be written; then nothing has changed.
+pub fn rewrite(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let mut file = TempFile::beside(&path, None)?;
+    file.write_all(bytes)?;
+    let mode = fs::metadata(&path)?.permissions();
+    file.as_file().set_permissions(mode)?;
+    file.persist(path).map(drop)
+}
+
 /// Makes `name` another name of the file that `existing` is one of, in one step, whatever had it before.
 ///
 /// # Errors
@@ -115,7 +146,7 @@ pub fn link_onto(existing: &Path, name: &Path) -> io::Result<()> {
 /// Removes files that runs before this one have left in a folder, the first time that it is asked about.
 fn sweep_files(folder: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut swept = locks::held(&SWEPT);
     if !swept.insert(folder.to_owned()) {
         return;
     }

@@ -5,11 +5,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+
+use super::io_error::{IoError, cannot};
 
 /// Something in a tree.
 #[derive(Debug)]
@@ -46,13 +47,8 @@ impl File {
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
     /// The operating system refused.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// Why it could not be.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Neither file, folder nor link.
     #[error("{} is a {kind}: a sealed tree may hold only files, folders and symbolic links", .path.display())]
     Kind {
@@ -63,15 +59,6 @@ pub enum WalkError {
     },
 }
 
-impl WalkError {
-    fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Read {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
 /// Reads the tree at `path`, which may also be a single file or a link.
 ///
 /// # Errors
@@ -79,7 +66,7 @@ impl WalkError {
 pub fn walk(path: &Path) -> Result<Node, WalkError> {
     node(
         path,
-        &fs::symlink_metadata(path).map_err(WalkError::read(path))?,
+        &fs::symlink_metadata(path).map_err(cannot("read", path))?,
     )
 }
 
@@ -93,7 +80,7 @@ fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
             links: meta.nlink(),
         }))
     } else if kind.is_symlink() {
-        let target = fs::read_link(path).map_err(WalkError::read(path))?;
+        let target = fs::read_link(path).map_err(cannot("read", path))?;
         Ok(Node::Link(target.into_os_string()))
     } else if kind.is_dir() {
         folder(path).map(Node::Folder)
@@ -112,14 +99,14 @@ fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
 fn folder(path: &Path) -> Result<Vec<(OsString, Node)>, WalkError> {
     let mut entries = Vec::new();
     let mut folders = Vec::new();
-    for entry in fs::read_dir(path).map_err(WalkError::read(path))? {
-        let entry = entry.map_err(WalkError::read(path))?;
-        let kind = entry.file_type().map_err(WalkError::read(path))?;
+    for entry in fs::read_dir(path).map_err(cannot("read", path))? {
+        let entry = entry.map_err(cannot("read", path))?;
+        let kind = entry.file_type().map_err(cannot("read", path))?;
         if kind.is_dir() {
             folders.push(entry.file_name());
         } else {
             let path = entry.path();
-            let meta = entry.metadata().map_err(WalkError::read(&path))?;
+            let meta = entry.metadata().map_err(cannot("read", &path))?;
             entries.push((entry.file_name(), node(&path, &meta)?));
         }
     }

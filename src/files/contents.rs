@@ -3,16 +3,15 @@
 //! Each ecosystem reads an artifact's [`Member`]s and decides what goes where: a [`Placement`].
 //! [`place`] alone writes it: folder by folder, on every core, copied or linked.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
-use camino::Utf8PathBuf;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::archive::zip::{WHOLE, Zip, ZipError};
 use super::tree::{FileFacts, LinkMode, Owner, Tree, TreeError, TreePath};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::io_error::IoError;
 
 /// A file or folder of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,15 +108,8 @@ pub enum PlaceError {
     #[error("with it, what is placed would come to {0} bytes, more than four times --max-unpacked")]
     TooMuch(u64),
     /// The store's copy cannot be read or written.
-    #[error("cannot {doing} {path}: {source}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A member has other bytes than the artifact states.
     #[error("the bytes of {0} do not have the stated digest")]
     Mismatch(String),

@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use crate::core::io_error::IoError;
 use crate::files::tree::{FileFacts, Provenance, TreeError};
-use crate::install::python::installed::{self, Line, RecordError};
+use crate::install::python::installed::{self, Line};
 
 /// What was brought up to date: absolute paths, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -36,7 +37,7 @@ pub struct Amended {
 pub enum AmendError {
     /// A RECORD could not be.
     #[error("files were changed, and a RECORD that lists them could not follow")]
-    Record(#[from] RecordError),
+    Record(#[from] IoError),
     /// A provenance record could not be.
     #[error("files were changed, and the provenance record could not follow")]
     Provenance(#[from] TreeError),
@@ -158,7 +159,7 @@ fn records_of(
 }
 
 /// Returns those that were replaced.
-fn amend_records(records: &[PathBuf], now: &Now) -> Result<BTreeSet<PathBuf>, RecordError> {
+fn amend_records(records: &[PathBuf], now: &Now) -> Result<BTreeSet<PathBuf>, IoError> {
     // Their paths are taken from the root, as a script's leads out of what was changed.
     let root = Path::new("/");
     let decide = |path: &Path| match now.get(&root.join(path)) {

@@ -105,7 +105,7 @@ fn as_source(bytes: &[u8]) -> Result<String, String> {
 
 fn as_package(bytes: &[u8]) -> Result<String, String> {
     let limits = Limits::default();
-    let names = tar::unpack::<_, PackageError>(bytes, "x.tgz", &limits, |bytes| {
+    let names = tarball::unpack::<_, PackageError>(bytes, "x.tgz", &limits, |bytes| {
         let package = Package::read(bytes, Form::Tarball, &limits, "x.tgz")?;
         let names = package.members().iter().map(|member| member.path.clone());
         Ok(names.collect::<Vec<_>>().join(", "))

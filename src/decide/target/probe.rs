@@ -13,7 +13,7 @@ use super::implementation::Implementation;
 use super::platform::{Os, Platform};
 use super::python::PythonTarget;
 use crate::core::digest::{Algorithm, Digest};
-use crate::core::scratch::TempFile;
+use crate::core::temp_file;
 
 const SCRIPT: &str = include_str!("probe.py");
 
@@ -147,10 +147,7 @@ fn remember(entry: &Utf8Path, about: &About) {
     let write = || -> std::io::Result<()> {
         let folder = entry.parent().ok_or(std::io::ErrorKind::NotFound)?;
         std::fs::create_dir_all(folder)?;
-        let mut file = TempFile::new_in(folder, None)?;
-        serde_json::to_writer(&mut file, about)?;
-        file.persist(entry)?;
-        Ok(())
+        temp_file::write(entry, None, &serde_json::to_vec(about)?)
     };
     if let Err(error) = write() {
         tracing::debug!("the answer of an interpreter was not kept in {entry}: {error}");

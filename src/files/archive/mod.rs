@@ -2,6 +2,7 @@
 
 mod inflate;
 pub mod tar;
+pub mod tarball;
 pub mod zip;
 mod zip_records;
 pub mod zip_write;

@@ -6,6 +6,7 @@ use ::tar::Builder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::files::archive::tarball::unpack;
 
 /// An archive with one member of each name, mode and body.
 fn archive(members: &[(&str, u32, &[u8])]) -> Vec<u8> {

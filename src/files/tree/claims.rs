@@ -6,114 +6,20 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use indexmap::IndexSet;
 use rayon::slice::ParallelSliceMut as _;
-use sha2::{Digest as _, Sha256};
 
 use super::TreeError;
-use crate::core::foreign;
+use super::content::{Collision, Content};
+use crate::core::locks;
 use crate::core::tree_path::{TreePath, fold};
 
 /// Someone who puts files into a tree, by the number the tree gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(pub(super) u32);
-
-/// What a file is, besides its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileFacts {
-    /// Permission bits, `0o777` at most.
-    pub mode: u16,
-    /// Length in bytes.
-    pub size: u64,
-    /// Of the bytes, where it is known: a tree without a record needs none.
-    pub sha256: Option<[u8; 32]>,
-}
-
-impl FileFacts {
-    /// Reads a file for what it is.
-    ///
-    /// # Errors
-    /// When there is no regular file, or it cannot be read.
-    pub fn of_file(path: &Path) -> io::Result<Self> {
-        Self::of(foreign::open(path)?)
-    }
-
-    /// Reads an open file for what it is.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn of(mut file: fs::File) -> io::Result<Self> {
-        let mode = file.metadata()?.permissions().mode();
-        let mut hasher = Sha256::new();
-        let mut size = 0;
-        let mut piece = vec![0; 1 << 17];
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(read) => {
-                    hasher.update(piece.get(..read).unwrap_or_default());
-                    size += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Self {
-            mode: (mode & 0o777) as u16,
-            size,
-            sha256: Some(hasher.finalize().into()),
-        })
-    }
-}
-
-/// What stands at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A file.
-    File(FileFacts),
-    /// A symbolic link, and where it leads.
-    Link(Box<str>),
-}
-
-impl Content {
-    /// Whether both are known to be the same; files without a digest are not.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        match self {
-            Self::File(facts) => facts.sha256.is_some() && self == other,
-            Self::Link(_) => self == other,
-        }
-    }
-}
-
-/// One path that several owners brought with different contents.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Collision {
-    /// Where.
-    pub path: TreePath,
-    /// Whose file is there.
-    pub winner: String,
-    /// Whose is not, lowest rank first.
-    pub losers: Vec<String>,
-}
-
-impl fmt::Display for Collision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let losers = self.losers.join(", ");
-        let (path, winner) = (&self.path, &self.winner);
-        write!(
-            f,
-            "{path} is brought by {losers} and by {winner} with different bytes; {winner}'s is kept"
-        )
-    }
-}
 
 /// What is to be done after a claim.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,7 +73,7 @@ impl Folder {
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
-        held_by(&self.entries)
+        locks::held(&self.entries)
     }
 
     /// Does something while nobody can claim what is here, if it is still this owner's, or another's
@@ -217,12 +123,12 @@ impl PathClaims {
             name: name.to_owned(),
             rank,
         };
-        let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = locks::write(&self.owners);
         Owner(owners.insert_full(named).0 as u32)
     }
 
     fn owners(&self) -> RwLockReadGuard<'_, IndexSet<Named>> {
-        self.owners.read().unwrap_or_else(PoisonError::into_inner)
+        locks::read(&self.owners)
     }
 
     pub(super) fn name(&self, owner: Owner) -> String {
@@ -284,7 +190,7 @@ impl PathClaims {
                 Err(twice())
             };
         }
-        let mut contested = held_by(&self.contested);
+        let mut contested = locks::held(&self.contested);
         let contenders = contested
             .entry(path())
             .or_insert_with(|| vec![(holder, held.content.clone())]);
@@ -325,7 +231,7 @@ impl PathClaims {
             }
         }
         // Another thread may have come first, while this one waited for the entries.
-        let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+        let mut folders = locks::write(&self.folders);
         let folder = folders
             .entry(path.into())
             .or_insert_with(|| Folder::new(path, false));
@@ -334,13 +240,13 @@ impl PathClaims {
 
     /// A folder that somebody has entered.
     pub(super) fn folder(&self, path: &str) -> Option<Arc<Folder>> {
-        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        let folders = locks::read(&self.folders);
         folders.get(path).cloned()
     }
 
     /// All folders, in no order.
     fn folders(&self) -> Vec<Arc<Folder>> {
-        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        let folders = locks::read(&self.folders);
         folders.values().cloned().collect()
     }
 
@@ -358,7 +264,7 @@ impl PathClaims {
 
     /// Whether others claimed this name too.
     pub(super) fn is_contested(&self, folder: &Folder, name: &str) -> bool {
-        held_by(&self.contested).contains_key(&TreePath::within(&folder.path, name))
+        locks::held(&self.contested).contains_key(&TreePath::within(&folder.path, name))
     }
 
     /// Puts a file or link there, whatever file or link is there.
@@ -395,7 +301,7 @@ impl PathClaims {
             Some(Entry::Folder(_)) => {
                 let below = format!("{path}/");
                 let is_gone = |folder: &str| folder == path.as_str() || folder.starts_with(&below);
-                let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+                let mut folders = locks::write(&self.folders);
                 let gone = folders.extract_if(|folder, _| is_gone(folder));
                 let mut gone: Vec<TreePath> = gone
                     .flat_map(|(_, folder)| {
@@ -412,11 +318,11 @@ impl PathClaims {
             }
         };
         let is_gone = |one: &str| gone.iter().any(|path| path.as_str() == one);
-        held_by(&self.contested).retain(|path, _| !is_gone(path));
+        locks::held(&self.contested).retain(|path, _| !is_gone(path));
         if let Some(folded) = &self.folded {
             let below = format!("{path}/");
             let is_gone = |one: &str| one == path.as_str() || one.starts_with(&below);
-            held_by(folded).retain(|_, spelt| !is_gone(spelt));
+            locks::held(folded).retain(|_, spelt| !is_gone(spelt));
         }
         gone
     }
@@ -427,7 +333,7 @@ impl PathClaims {
             return Ok(());
         };
         let path = TreePath::within(&folder.path, name);
-        match held_by(folded).insert(fold(&path), path.as_str().into()) {
+        match locks::held(folded).insert(fold(&path), path.as_str().into()) {
             Some(other) if *other != *path => Err(TreeError::SameOnDisk {
                 path: path.as_str().into(),
                 owner: self.name(owner),
@@ -456,7 +362,7 @@ impl PathClaims {
 
     /// Every collision, sorted by path.
     pub(super) fn collisions(&self) -> Vec<Collision> {
-        let contested = held_by(&self.contested).clone();
+        let contested = locks::held(&self.contested).clone();
         let mut collisions = Vec::new();
         for (path, contenders) in contested {
             let Some(node) = self.get(&path) else {
@@ -494,11 +400,6 @@ impl PathClaims {
         entries.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
         entries
     }
-}
-
-/// A lock's contents: a thread that panicked did so outside of the claims's own code.
-fn held_by<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -25,9 +25,11 @@
 //! ```
 
 mod claims;
+mod content;
 mod dir_writer;
 mod error;
 mod guard;
+mod open;
 mod provenance;
 mod stage;
 mod staged;
@@ -39,14 +41,15 @@ use std::sync::atomic::AtomicU64;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use crate::core::tree_path::{PathError, TreePath, fold};
-pub use claims::{Collision, Content, FileFacts, Owner};
+pub use claims::Owner;
+pub use content::{Collision, Content, FileFacts};
 pub(super) use dir_writer::DirWriter;
 pub use error::TreeError;
 pub use guard::{Precious, Replaced};
+pub use open::Open;
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};
 pub use staged::Staged;
 pub use stamp::{CACHES, Stamp, module_of_bytecode};
-pub use write::Open;
 
 use claims::PathClaims;
 use stage::Stage;

@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use super::claims::{Owner, PathClaims};
 use super::{Content, FileFacts, TreeError, TreePath};
-use crate::core::scratch::TempFile;
+use crate::core::temp_file;
 
 // What stands before, between and behind the entries.
 const HEAD_END: &str = "\"entries\": [\n";
@@ -169,15 +169,8 @@ impl Provenance {
         let Some(new) = amended(&old, now) else {
             return Ok(None);
         };
-        let write = || {
-            let permissions = fs::metadata(&place)?.permissions();
-            let folder = place.parent().unwrap_or(tree);
-            let mut staged = TempFile::new_in(folder, None)?;
-            staged.write_all(new.as_bytes())?;
-            fs::set_permissions(staged.path(), permissions)?;
-            staged.persist(&place)
-        };
-        write().map_err(|error| TreeError::io("replace", &place, error))?;
+        temp_file::rewrite(&place, new.as_bytes())
+            .map_err(|error| TreeError::io("replace", &place, error))?;
         Ok(Some(place))
     }
 

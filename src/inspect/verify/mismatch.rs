@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Problem, ProblemKind, Report, VerifyError};
+use crate::core::io_error::cannot;
 use crate::core::tree_path::TreePath;
 use crate::core::walk::Node;
 
@@ -156,7 +157,7 @@ pub(super) fn hidden(root: &Path, report: &mut Report) -> Result<BTreeSet<PathBu
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(places),
-        Err(source) => return Err(VerifyError::Read { path, source }),
+        Err(source) => return Err(cannot("read", &path)(source).into()),
     };
     let damaged = |why: String| VerifyError::Damaged {
         path: path.clone(),

@@ -15,13 +15,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::Node;
 use crate::files::tree::Provenance;
 use crate::files::tree::{Content, FileFacts};
@@ -111,17 +111,9 @@ pub enum VerifyError {
          node_modules/.package-lock.json; assemble it with `lockwright sync`", .0.display()
     )]
     Nothing(PathBuf),
-    /// A RECORD cannot be read.
-    #[error(transparent)]
-    Record(#[from] installed::RecordError),
     /// A file cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file is not what its name says.
     #[error("{} is damaged: {why}", .path.display())]
     Damaged {
@@ -307,10 +299,7 @@ fn check(
         return Ok(None);
     }
     let place = root.join(path);
-    let bytes = fs::read(&place).map_err(|source| VerifyError::Read {
-        path: place.clone(),
-        source,
-    })?;
+    let bytes = fs::read(&place).map_err(cannot("read", &place))?;
     let mut digest = None;
     if let Some(Content::File(facts)) = claim.placed {
         let found = Digest::of(Algorithm::Sha256, &bytes);

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::io_error::cannot;
 use crate::core::progress::Progress;
 use crate::decide::target::probe::Interpreter;
 use crate::files::archive::Limits;
@@ -74,10 +75,7 @@ enum KeepError {
 pub fn compile(request: &Request<'_>, progress: &Progress) -> Result<(), BytecodeError> {
     let about = &request.interpreter.about;
     let site = request.tree.root().join(request.site);
-    let packages = request.packages().map_err(|source| BytecodeError::List {
-        folder: site.clone(),
-        source,
-    })?;
+    let packages = request.packages().map_err(cannot("list", &site))?;
     let total: usize = packages.iter().map(|package| package.sources.len()).sum();
     progress.grow(total as u64);
     let missing: Vec<&Package> = packages
@@ -254,11 +252,7 @@ impl Request<'_> {
                 }
                 let mut file = instead(&place, || File::create_new(&place))?;
                 contents.read(number, &mut |piece| {
-                    io::Write::write_all(&mut file, piece).map_err(|source| PlaceError::Io {
-                        doing: "write",
-                        path: place.clone(),
-                        source,
-                    })
+                    Ok(io::Write::write_all(&mut file, piece).map_err(cannot("write", &place))?)
                 })?;
                 Ok(file.set_permissions(Permissions::from_mode(0o644))?)
             })

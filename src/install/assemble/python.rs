@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::kept::Artifact;
+use crate::core::locks;
 use crate::core::progress::Progress;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 use crate::files::archive::Limits;
@@ -128,7 +129,7 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
                 };
                 let placed = place(tree, request, owner, &blob, &source);
                 placing.advance(1);
-                lock(results).push((rank, placed));
+                locks::held(results).push((rank, placed));
             });
         };
         let on_ready = |index: usize, blob: Blob| {
@@ -143,7 +144,7 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         };
         let on_built = |rank: usize, wheel: Wheel| {
             place(rank, wheel.file_name.clone(), wheel.blob.clone());
-            lock(&built).push(wheel);
+            locks::held(&built).push(wheel);
         };
         let fetch = || {
             let fetched = fetch::fetch(request.store, &wants, request.fetch, &fetching, &on_ready);
@@ -176,16 +177,14 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
     fetching.done();
     let fetched = fetched?;
     building?;
-    let mut results = results
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results = locks::unlocked(results);
     results.sort_by_key(|(rank, _)| *rank);
     let installed = results
         .into_iter()
         .map(|(_, result)| result)
         .collect::<Result<Vec<_>, WheelError>>()?;
     let collisions = tree.settle(request.strict)?;
-    let built = lock(&built);
+    let built = locks::held(&built);
     let made = |how: Made| built.iter().filter(|wheel| wheel.made == how).count();
     Ok(Assembled {
         fetched,
@@ -222,10 +221,4 @@ fn place(
         let zip = zip.map_err(PlaceError::from)?;
         place(&Zipped::new(&zip, known))
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use super::build_dir::BuildDir;
 use super::environment::Wheelhouse;
 use super::error::BuildError;
 use super::folder;
-use super::inputs::{Cores, Inputs, lock};
+use super::inputs::{Cores, Inputs};
 use super::plain::Plain;
 use super::recipe::{Need, Origin, Recipe, RecipeSource};
 use super::request::Request;
@@ -20,6 +20,7 @@ use super::sandbox::{Ended, Said};
 use super::source::Ready;
 use super::{Made, Wheel};
 use crate::core::artifact::Artifact;
+use crate::core::locks;
 use crate::core::progress::Progress;
 use crate::decide::plan::{Install, PlannedPackage};
 use crate::obtain::fetch::DownloadRequest;
@@ -191,7 +192,7 @@ impl<'a> Builder<'a> {
                 }
             }
         });
-        let mut errors = std::mem::take(&mut *lock(&self.errors));
+        let mut errors = std::mem::take(&mut *locks::held(&self.errors));
         errors.sort_by(|(one, _), (other, _)| one.cmp(other));
         match errors.into_iter().next() {
             Some((_, error)) => Err(error),
@@ -208,7 +209,7 @@ impl<'a> Builder<'a> {
             });
             made.unwrap_or_else(|error| {
                 self.stop.store(true, Ordering::Relaxed);
-                lock(&self.errors).push((recipe.package.label(), error));
+                locks::held(&self.errors).push((recipe.package.label(), error));
                 None
             })
         };

@@ -1,14 +1,11 @@
 //! What builds wait for: their inputs, and a free core.
 
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 use crate::core::artifact::Artifact;
+use crate::core::locks;
 use crate::obtain::store::Blob;
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What has arrived so far, for builds that wait for it.
 #[derive(Default)]
@@ -30,19 +27,21 @@ impl Inputs {
     }
 
     pub(super) fn arrived(&self, artifact: &Artifact, blob: Blob) {
-        lock(&self.state).blobs.insert(Self::id(artifact), blob);
+        locks::held(&self.state)
+            .blobs
+            .insert(Self::id(artifact), blob);
         self.changed.notify_all();
     }
 
     pub(super) fn close(&self) {
-        lock(&self.state).is_over = true;
+        locks::held(&self.state).is_over = true;
         self.changed.notify_all();
     }
 
     /// Waits for an artifact; `None` when it will not come.
     pub(super) fn wait(&self, artifact: &Artifact) -> Option<Blob> {
         let id = Self::id(artifact);
-        let mut state = lock(&self.state);
+        let mut state = locks::held(&self.state);
         loop {
             if let Some(blob) = state.blobs.get(&id) {
                 return Some(blob.clone());
@@ -50,10 +49,7 @@ impl Inputs {
             if state.is_over {
                 return None;
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = locks::wait(&self.changed, state);
         }
     }
 }
@@ -76,12 +72,9 @@ impl Cores {
     }
 
     pub(super) fn take(&self) -> Core<'_> {
-        let mut free = lock(&self.free);
+        let mut free = locks::held(&self.free);
         while *free == 0 {
-            free = self
-                .changed
-                .wait(free)
-                .unwrap_or_else(PoisonError::into_inner);
+            free = locks::wait(&self.changed, free);
         }
         *free -= 1;
         Core(self)
@@ -90,7 +83,7 @@ impl Cores {
 
 impl Drop for Core<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
+        *locks::held(&self.0.free) += 1;
         self.0.changed.notify_one();
     }
 }

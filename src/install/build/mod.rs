@@ -110,7 +110,7 @@ pub struct BuildOptions {
     /// The lock with the build requirements.
     pub lock: Option<Utf8PathBuf>,
     /// What the build lock was asked before, elsewhere: see [`order`].
-    pub answers: Option<BTreeMap<PackageName, order::Answer>>,
+    pub answers: Option<BTreeMap<PackageName, requirements::Answer>>,
     /// Environment variables, by package.
     pub environment: BTreeMap<PackageName, BTreeMap<String, String>>,
     /// What builds are given beside their sources, by package.

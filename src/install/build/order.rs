@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BuildOptions;
 use super::error::BuildError;
-use super::requirements::{Requirements, Scope};
+use super::requirements::{Answer, Requirements};
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
@@ -29,17 +29,6 @@ pub struct Order {
     pub environment: BTreeMap<PackageName, BTreeMap<String, String>>,
     /// A command that builds, in the place of the PEP 517 front end.
     pub hook: Option<String>,
-}
-
-/// What a build lock says of one package.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Answer {
-    /// Where it comes from, for errors.
-    pub(super) scope: Scope,
-    /// Its build requirements, with all that they need in turn.
-    pub packages: Vec<PlannedPackage>,
-    /// What uv's settings require besides.
-    pub extra: Vec<String>,
 }
 
 impl Order {
@@ -195,16 +184,4 @@ fn order(
         hook: options.hook.clone(),
     });
     Ok(answers)
-}
-
-impl Scope {
-    /// The same without where this machine has it.
-    fn shown(self) -> Self {
-        let last = |file: Utf8PathBuf| file.file_name().unwrap_or_default().into();
-        match self {
-            Self::Group(file, group) => Self::Group(last(file), group),
-            Self::Project(file, group) => Self::Project(last(file), group),
-            other => other,
-        }
-    }
 }

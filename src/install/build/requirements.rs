@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::BuildOptions;
 use super::error::BuildError;
-use super::order::Answer;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
@@ -31,6 +30,17 @@ pub(super) enum Scope {
     Environment,
     /// There is no build lock.
     Nothing,
+}
+
+/// What a build lock says of one package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    /// Where it comes from, for errors.
+    pub(super) scope: Scope,
+    /// Its build requirements, with all that they need in turn.
+    pub packages: Vec<PlannedPackage>,
+    /// What uv's settings require besides.
+    pub extra: Vec<String>,
 }
 
 /// The build lock, and what uv's settings add to it.
@@ -218,6 +228,16 @@ impl<'a> Requirements<'a> {
 }
 
 impl Scope {
+    /// The same without where this machine has it.
+    pub(super) fn shown(self) -> Self {
+        let last = |file: Utf8PathBuf| file.file_name().unwrap_or_default().into();
+        match self {
+            Self::Group(file, group) => Self::Group(last(file), group),
+            Self::Project(file, group) => Self::Project(last(file), group),
+            other => other,
+        }
+    }
+
     /// What to do where something is missing.
     pub(super) fn remedy(&self) -> String {
         match self {

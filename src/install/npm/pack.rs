@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
@@ -16,6 +16,7 @@ use tar::{Builder, EntryType, Header};
 use super::package::package_json;
 use super::packlist::{self, Kind, PackError, PackSource};
 use crate::core::foreign::{Folder, TEXT};
+use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::decide::lock::npm::programs;
 
@@ -26,13 +27,8 @@ pub enum FolderError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// Which.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A name that npm could not have made.
     #[error("{0} has a name that is not UTF-8")]
     Name(String),
@@ -48,15 +44,13 @@ pub enum FolderError {
 pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
     let failed = |path: &str| {
         let path = folder.join(path);
-        move |source| FolderError::Read { path, source }
+        move |error: io::Error| cannot("read", &path)(error)
     };
     let open = Folder::open(folder).map_err(failed(""))?;
     let read = |path: &str| open.read(path, TEXT).map_err(failed(path));
     let modes = files(folder)?;
-    let about = package_json(&read("package.json")?).map_err(|error| FolderError::Read {
-        path: folder.join("package.json"),
-        source: error.into(),
-    })?;
+    let about = package_json(&read("package.json")?);
+    let about = about.map_err(|error| failed("package.json")(error.into()))?;
     let programs = about.as_object().map(programs).unwrap_or_default();
     let mut ignores: HashMap<&str, Vec<u8>> = HashMap::new();
     for (path, mode) in &modes {
@@ -97,15 +91,12 @@ pub fn pack(folder: &Utf8Path, into: impl Write) -> Result<(), FolderError> {
             .map_err(failed(&path))?;
     }
     let finish = || tar.into_inner()?.finish()?.flush();
-    finish().map_err(failed(""))
+    Ok(finish().map_err(failed(""))?)
 }
 
 /// Every file below a folder with its mode, and what is none without; but for what is installed there.
 fn files(folder: &Utf8Path) -> Result<BTreeMap<String, Option<u32>>, FolderError> {
-    let failed = |source| FolderError::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = cannot("read", folder);
     let mut all = BTreeMap::new();
     let mut bad = None;
     for entry in fs::read_dir(folder).map_err(failed)? {

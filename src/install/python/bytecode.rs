@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::marshal;
+use crate::core::io_error::IoError;
 use crate::core::progress::Progress;
 
 const SCRIPT: &str = include_str!("compile.py");
@@ -27,13 +28,8 @@ pub enum BytecodeError {
         reason: String,
     },
     /// Sources cannot be listed.
-    #[error("cannot list {folder}: {source}")]
-    List {
-        /// Where.
-        folder: Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// What is compiled, and by what.

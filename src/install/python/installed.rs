@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use super::{Layout, metadata, record, scripts};
 use crate::core::digest::Digest;
 use crate::core::foreign;
-use crate::core::scratch::TempFile;
+use crate::core::io_error::{IoError, cannot};
+use crate::core::temp_file;
 use crate::core::walk::Node;
 use crate::files::tree::FileFacts;
 
@@ -28,24 +29,6 @@ pub enum Line {
     Is(FileFacts),
     /// The file is no more.
     Drop,
-}
-
-/// Why a RECORD could not be kept true.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}", .path.display())]
-pub struct RecordError {
-    doing: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
-    let path = path.to_owned();
-    move |source| RecordError {
-        doing,
-        path,
-        source,
-    }
 }
 
 /// The RECORDs of a tree: paths relative to it, in order. What a package brings along in a folder of
@@ -85,9 +68,9 @@ pub fn without_vendored(records: Vec<PathBuf>) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, RecordError> {
+pub fn recorded(root: &Path, record: &Path) -> Result<Vec<PathBuf>, IoError> {
     let place = root.join(record);
-    let bytes = foreign::read(&place, foreign::TEXT).map_err(failed("read", &place))?;
+    let bytes = foreign::read(&place, foreign::TEXT).map_err(cannot("read", &place))?;
     let site = site_of(record);
     Ok(String::from_utf8_lossy(&bytes)
         .lines()
@@ -127,14 +110,14 @@ impl Recorded {
 ///
 /// # Errors
 /// When it cannot be read, or is no RECORD.
-pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, RecordError> {
+pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, IoError> {
     let place = root.join(record);
     let text = foreign::read(&place, foreign::TEXT).and_then(text);
-    let text = text.map_err(failed("read", &place))?;
+    let text = text.map_err(cannot("read", &place))?;
     let site = site_of(record);
     let entries = record::parse(&text).map_err(|line| {
         let why = format!("line {line} has not three fields");
-        failed("read", &place)(io::Error::new(io::ErrorKind::InvalidData, why))
+        cannot("read", &place)(io::Error::new(io::ErrorKind::InvalidData, why))
     })?;
     let line = |entry: record::Entry| {
         Some(Recorded {
@@ -207,12 +190,12 @@ pub fn update(
     records: &[PathBuf],
     decide: impl Fn(&Path) -> Line + Sync,
     more: &BTreeMap<PathBuf, Vec<PathBuf>>,
-) -> Result<Vec<PathBuf>, RecordError> {
+) -> Result<Vec<PathBuf>, IoError> {
     let changed = records.par_iter().map(|path| {
         let more = more.get(path).map_or(&[][..], Vec::as_slice);
         Ok(update_one(root, path, &decide, more)?.then(|| path.clone()))
     });
-    let changed: Vec<_> = changed.collect::<Result<_, RecordError>>()?;
+    let changed: Vec<_> = changed.collect::<Result<_, IoError>>()?;
     Ok(changed.into_iter().flatten().collect())
 }
 
@@ -221,9 +204,9 @@ fn update_one(
     path: &Path,
     decide: &impl Fn(&Path) -> Line,
     more: &[PathBuf],
-) -> Result<bool, RecordError> {
+) -> Result<bool, IoError> {
     let place = root.join(path);
-    let old = foreign::read(&place, foreign::TEXT).map_err(failed("read", &place))?;
+    let old = foreign::read(&place, foreign::TEXT).map_err(cannot("read", &place))?;
     let Ok(old) = String::from_utf8(old) else {
         return Ok(false);
     };
@@ -263,13 +246,13 @@ fn update_one(
     if new == old {
         return Ok(false);
     }
-    replace(&place, new.as_bytes()).map_err(failed("replace", &place))?;
+    temp_file::rewrite(&place, new.as_bytes()).map_err(cannot("replace", &place))?;
     Ok(true)
 }
 
-fn line_of(root: &Path, recorded: &str, file: &Path) -> Result<String, RecordError> {
+fn line_of(root: &Path, recorded: &str, file: &Path) -> Result<String, IoError> {
     let file = root.join(file);
-    let bytes = fs::read(&file).map_err(failed("read", &file))?;
+    let bytes = fs::read(&file).map_err(cannot("read", &file))?;
     Ok(record::write(vec![record::Entry::of(recorded, &bytes)]))
 }
 
@@ -287,15 +270,6 @@ fn relative(site: &Path, file: &Path) -> String {
         .chain(down.map(|part| part.as_os_str().to_string_lossy().into_owned().into()))
         .collect();
     parts.join("/")
-}
-
-/// Replaces a file in one step; its mode stays.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)?;
-    file.write_all(bytes)?;
-    fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

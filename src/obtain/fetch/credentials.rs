@@ -17,7 +17,6 @@ use url::Url;
 
 pub use super::netrc::Login;
 use super::netrc::Netrc;
-use crate::decide::lock::npmrc::{Auth, Npmrc};
 
 /// What is shown to a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,20 +45,6 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Adds the logins that npm's settings have.
-    pub fn add_npm(&mut self, npmrc: &Npmrc) {
-        for (url, auth) in npmrc.logins() {
-            let credential = match auth {
-                Auth::Token(token) => Credential::Bearer(token),
-                Auth::Login { user, password } => Credential::Basic(Login {
-                    user,
-                    password: Some(password),
-                }),
-            };
-            self.add(&url, credential);
-        }
-    }
-
     /// Reads uv's variables and the netrc file. `indexes` are the names and URLs of the indexes
     /// that the project knows (`[[tool.uv.index]]`).
     pub fn from_environment(indexes: &[(String, Url)]) -> Self {

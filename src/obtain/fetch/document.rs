@@ -14,13 +14,14 @@ use url::Url;
 
 use super::client::Client;
 use super::credentials::Credential;
-use super::error::{causes, is_reserved};
+use super::error::{is_reserved, why};
 use super::mirrors::without_login;
 use super::retry::{Gates, is_passing, retry_after};
 use super::{FetchError, FetchOptions, download};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::progress::Progress;
+use crate::core::temp_file;
 
 /// A document that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,9 +172,7 @@ fn keep(file: &Utf8Path, bytes: &[u8]) -> Result<(), FetchError> {
     let folder = file.parent().unwrap_or(Utf8Path::new("."));
     let write = || {
         std::fs::create_dir_all(folder)?;
-        let staged = tempfile::NamedTempFile::new_in(folder)?;
-        std::fs::write(staged.path(), bytes)?;
-        staged.persist(file).map(drop).map_err(|error| error.error)
+        temp_file::write(file, None, bytes)
     };
     write().map_err(|source| FetchError::Snapshot {
         folder: folder.to_owned(),
@@ -255,7 +254,7 @@ impl Asker<'_> {
             Some(Credential::Bearer(token)) => request.bearer_auth(token),
         };
         let broken = |error: &reqwest::Error| {
-            let why = std::error::Error::source(error).map_or_else(|| error.to_string(), causes);
+            let why = why(error);
             let is_final = error.is_builder()
                 || error.is_redirect()
                 || error.is_connect() && url.host_str().is_some_and(is_reserved);

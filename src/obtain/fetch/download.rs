@@ -10,17 +10,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName,
-    IF_RANGE, LAST_MODIFIED, RANGE,
-};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::client::Client;
 use super::credentials::{Credential, Credentials};
-use super::error::{Problem, causes, is_reserved};
+use super::error::{Problem, certificate_problem, is_reserved, why};
+use super::headers::{content_range, length, text, validator};
 use super::mirrors::without_login;
 use super::retry::{Gates, RetryPolicy, is_passing, retry_after};
 use super::sink::{Sink, join};
@@ -417,55 +415,6 @@ fn judge(
     }
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
-}
-
-fn length(headers: &HeaderMap) -> Option<u64> {
-    text(headers, &CONTENT_LENGTH)?.parse().ok()
-}
-
-/// `Content-Range: bytes START-END/TOTAL` (RFC 9110, section 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = text(headers, &CONTENT_RANGE)?;
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let start = range.split_once('-')?.0.parse().ok()?;
-    Some((start, total.parse().ok()))
-}
-
-/// What may stand in `If-Range`: a strong ETag or a date (RFC 9110, section 13.1.5).
-fn validator(headers: &HeaderMap) -> Option<String> {
-    text(headers, &ETAG)
-        .filter(|etag| !etag.starts_with("W/"))
-        .or_else(|| text(headers, &LAST_MODIFIED))
-}
-
-/// What rustls has against the server, if that is why there is no answer.
-fn certificate_problem(error: &reqwest::Error) -> Option<String> {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(why)) = rustls_error(error) {
-            return Some(why.to_string());
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// An `io::Error` is not among the causes of what it wraps, and may be wrapped in another.
-fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(error) = error.downcast_ref() {
-        return Some(error);
-    }
-    let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-    rustls_error(wrapped)
-}
-
-/// What went wrong, without the sentence around it that repeats the URL.
-fn why(error: &reqwest::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), causes)
-}
-
 fn problem(error: StoreError, resume: &Resume) -> Problem {
     match error {
         StoreError::Mismatch {
@@ -487,37 +436,4 @@ fn problem(error: StoreError, resume: &Resume) -> Problem {
 /// A URL as it may be shown: without its login.
 pub(super) fn shown(url: &Url) -> String {
     without_login(url).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderValue;
-
-    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
-        let value = |(name, value): &(HeaderName, &'static str)| {
-            (name.clone(), HeaderValue::from_static(value))
-        };
-        pairs.iter().map(value).collect()
-    }
-
-    #[test]
-    fn only_strong_validators_make_parts_of_one_file() {
-        assert_eq!(validator(&headers(&[(ETAG, "W/\"x\"")])), None);
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let both = [(ETAG, "\"x\""), (LAST_MODIFIED, date)];
-        assert_eq!(validator(&headers(&both)).as_deref(), Some("\"x\""));
-        let weak = [(ETAG, "W/\"x\""), (LAST_MODIFIED, date)];
-        assert_eq!(validator(&headers(&weak)).as_deref(), Some(date));
-    }
-
-    #[test]
-    fn a_content_range_is_read_or_not_believed() {
-        let read = |value| content_range(&headers(&[(CONTENT_RANGE, value)]));
-        assert_eq!(read("bytes 10-19/20"), Some((10, Some(20))));
-        assert_eq!(read("bytes 10-19/*"), Some((10, None)));
-        for value in ["", "bytes", "bytes */20", "bytes -1-2/3", "lines 1-2/3"] {
-            assert_eq!(read(value), None, "{value}");
-        }
-    }
 }

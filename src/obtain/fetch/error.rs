@@ -246,6 +246,32 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What rustls has against the server, if that is why there is no answer.
+pub(super) fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = rustls_error(error) {
+            return Some(why.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// An `io::Error` is not among the causes of what it wraps, and may be wrapped in another.
+fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    rustls_error(wrapped)
+}
+
+/// What went wrong, without the sentence around it that repeats the URL.
+pub(super) fn why(error: &reqwest::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), causes)
+}
+
 struct Offered(Option<u64>);
 
 impl fmt::Display for Offered {

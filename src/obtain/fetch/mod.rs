@@ -14,11 +14,13 @@ pub mod credentials;
 pub mod document;
 mod download;
 pub mod error;
+mod headers;
 pub mod keys;
 mod local;
 pub mod mirrors;
 pub(crate) mod netrc;
 mod npm_settings;
+mod objects;
 pub mod remote;
 pub mod retry;
 mod sink;
@@ -27,7 +29,7 @@ pub mod vendor;
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
@@ -36,6 +38,7 @@ use url::Url;
 
 use crate::core::artifact::{Artifact, Location};
 use crate::core::digest::Digest;
+use crate::core::locks;
 use crate::core::progress::Progress;
 use crate::obtain::store::{Blob, Origin, Store};
 use credentials::Credentials;
@@ -136,6 +139,23 @@ struct Job<'a> {
     url: Option<Url>,
     /// What was found in its place on this machine, in words.
     note: String,
+}
+
+/// As [`fetch`], and keeps what arrives, by the request's index: of what failed there is nothing.
+pub fn fetch_all(
+    store: &Store,
+    requests: &[DownloadRequest<'_>],
+    options: &FetchOptions,
+) -> (Result<Summary, FetchError>, Vec<Option<Blob>>) {
+    let blobs = Mutex::new(vec![None; requests.len()]);
+    let progress = Progress::bytes("Fetching", 0);
+    let summary = fetch(store, requests, options, &progress, &|index, blob| {
+        if let Some(place) = locks::held(&blobs).get_mut(index) {
+            *place = Some(blob);
+        }
+    });
+    progress.done();
+    (summary, locks::unlocked(blobs))
 }
 
 /// Brings everything into the store. `on_ready` hears of each request (by its index) as soon as its

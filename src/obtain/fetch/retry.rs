@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 use url::Url;
+
+use crate::core::locks;
 
 /// Retry and timeout limits.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +83,7 @@ impl Gates {
     /// Nothing is asked of the URL's server before this time has passed.
     pub(super) fn close(&self, url: &Url, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = locks::held(&self.0);
         let gate = gates.entry(server(url)).or_insert(until);
         *gate = until.max(*gate);
     }
@@ -89,7 +91,7 @@ impl Gates {
     /// Waits until the URL's server may be asked.
     pub(super) async fn pass(&self, url: &Url) {
         let until = {
-            let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let gates = locks::held(&self.0);
             gates.get(&server(url)).copied()
         };
         if let Some(until) = until {

@@ -11,7 +11,8 @@ use camino::Utf8Path;
 
 use super::view::About;
 use crate::files::archive::Limits;
-use crate::files::archive::tar::{Kind, Tar, TarError, TarMember, unpack as unpack_gzip};
+use crate::files::archive::tar::{Kind, Tar, TarError, TarMember};
+use crate::files::archive::tarball;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::tree::{Owner, Record, Replace, Tree, TreeError, TreeOptions, TreePath};
 use crate::obtain::store::{Blob, StoreError};
@@ -106,7 +107,7 @@ pub fn unpack(
     };
     match kind(&bytes) {
         Ok("zip") => unpacking.zip(&Zip::new(&bytes, name, limits)?)?,
-        Ok(_) => unpack_gzip(&bytes, name, limits, |bytes| {
+        Ok(_) => tarball::unpack(&bytes, name, limits, |bytes| {
             unpacking.tar(Tar::new(bytes, name, limits))
         })?,
         Err(what) => {

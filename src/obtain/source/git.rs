@@ -10,16 +10,20 @@ use std::collections::HashSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::git_error::GitError;
 use super::git_program::Repository;
-use super::packed::{self, PackError};
+use super::git_url::{
+    absolute, apply, check_rev, check_url, full_commit, is_local, short, shown, stem,
+};
+use super::packed;
+use super::submodules::{Modules, links};
 use super::view::About;
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::scratch::Scratch;
 use crate::core::tree_path::TreePath;
 use crate::obtain::fetch::FetchOptions;
-use crate::obtain::fetch::mirrors::Mirrors;
-use crate::obtain::store::{Blob, Store, StoreError};
+use crate::obtain::store::{Blob, Store};
 
 /// How deep submodules may hold submodules.
 const DEEPEST: usize = 8;
@@ -42,93 +46,6 @@ pub struct GitTree {
     pub commit: String,
     /// An archive of them, as a `.tar.gz`.
     pub archive: Blob,
-}
-
-/// Why a git tree cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// There is no git program.
-    #[error(
-        "the git program cannot be run ({0}): install git, or bring the tree into the store on a machine that has it"
-    )]
-    Program(std::io::Error),
-    /// It failed.
-    #[error("git {doing} failed: {said}")]
-    Failed {
-        /// Which command.
-        doing: &'static str,
-        /// What it said.
-        said: String,
-    },
-    /// The commit cannot be had from there.
-    #[error("{rev} of {url} cannot be fetched{via}: {said}")]
-    Fetch {
-        /// What.
-        rev: String,
-        /// From which repository, as the lock names it.
-        url: String,
-        /// Which mirror was asked, if one was.
-        via: String,
-        /// What git said.
-        said: String,
-    },
-    /// It is not here, and no socket may be opened.
-    #[error(
-        "{rev} of {url} is not in the store, and this run is offline: run once with the network, \
-         or name a clone or bundle of it on this machine, as in --mirror {url}=/path/to/clone"
-    )]
-    Offline {
-        /// What.
-        rev: String,
-        /// Of which repository.
-        url: String,
-    },
-    /// The URL or revision could make git do something else.
-    #[error("{what} `{text}` is refused: {why}")]
-    Refused {
-        /// `the repository` or `the revision`.
-        what: &'static str,
-        /// It.
-        text: String,
-        /// Why.
-        why: &'static str,
-    },
-    /// One name stands for two things: no checkout could have both.
-    #[error(
-        "{rev} of {url} is refused: its tree has {path} twice, which git would never have made"
-    )]
-    Twice {
-        /// What.
-        rev: String,
-        /// Of which repository.
-        url: String,
-        /// The name.
-        path: String,
-    },
-    /// A submodule cannot be had.
-    #[error("submodule {path} of {url}: {why}")]
-    Submodule {
-        /// Where it belongs.
-        path: String,
-        /// Whose.
-        url: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The tree cannot be kept.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The store does not take it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The disk does not take it.
-    #[error("cannot make a folder to check {url} out in: {source}")]
-    Disk {
-        /// What was wanted.
-        url: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
 }
 
 /// Brings a commit's files into the store, if they are not there.
@@ -210,12 +127,6 @@ fn vendored(
 fn key(commit: &str, submodules: bool) -> Digest {
     let text = format!("git tree, form 2\n{commit}\nsubmodules: {submodules}\n");
     Digest::of(Algorithm::Sha256, text.as_bytes())
-}
-
-/// A revision that is a whole object name.
-fn full_commit(rev: &str) -> Option<String> {
-    let is_full = matches!(rev.len(), 40 | 64) && rev.bytes().all(|b| b.is_ascii_hexdigit());
-    is_full.then(|| rev.to_ascii_lowercase())
 }
 
 struct Checkout<'a> {
@@ -416,202 +327,10 @@ fn twice(listing: &[u8]) -> Option<String> {
     Some(foreign::shown(&path))
 }
 
-/// The submodules of a commit: where, and at which commit.
-fn links(listing: &[u8]) -> Vec<(String, String)> {
-    listing
-        .split(|byte| *byte == 0)
-        .filter_map(|line| {
-            let line = std::str::from_utf8(line).ok()?;
-            let (about, path) = line.split_once('\t')?;
-            let mut words = about.split(' ');
-            let is_link = words.next() == Some("160000");
-            let commit = words.nth(1)?;
-            is_link.then(|| (path.to_owned(), commit.to_owned()))
-        })
-        .collect()
-}
-
-/// `.gitmodules`.
-struct Modules(Vec<(String, String, String)>);
-
-impl Modules {
-    fn read(repository: &Repository<'_>, commit: &str) -> Result<Self, GitError> {
-        let blob = format!("--blob={commit}:.gitmodules");
-        let list = ["config", &blob, "--null", "--list"];
-        let listing = match repository.ask(list) {
-            Ok(listing) => listing,
-            // There is none.
-            Err(GitError::Failed { .. }) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let entries = listing.split(|byte| *byte == 0).filter_map(|entry| {
-            let (key, value) = std::str::from_utf8(entry).ok()?.split_once('\n')?;
-            let (name, setting) = key.strip_prefix("submodule.")?.rsplit_once('.')?;
-            Some((name.to_owned(), setting.to_owned(), value.to_owned()))
-        });
-        Ok(Self(entries.collect()))
-    }
-
-    fn setting(&self, path: &str, wanted: &str) -> Option<&str> {
-        let (name, ..) = self
-            .0
-            .iter()
-            .find(|(_, setting, value)| setting == "path" && value == path)?;
-        self.0
-            .iter()
-            .rev()
-            .find(|(other, setting, _)| other == name && setting == wanted)
-            .map(|(_, _, value)| value.as_str())
-    }
-
-    fn url(&self, path: &str) -> Option<&str> {
-        self.setting(path, "url")
-    }
-
-    /// `update = none`, as `git submodule update` takes it.
-    fn is_left_out(&self, path: &str) -> bool {
-        self.setting(path, "update") == Some("none")
-    }
-}
-
-/// A submodule's URL; one that begins with `./` or `../` is relative to its superproject's.
-fn absolute(parent: &str, url: &str) -> String {
-    if !(url.starts_with("./") || url.starts_with("../")) {
-        return url.to_owned();
-    }
-    let mut base = parent.trim_end_matches('/');
-    let mut rest = url;
-    loop {
-        if let Some(after) = rest.strip_prefix("./") {
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix("../") {
-            rest = after;
-            base = match (base.rfind('/'), base.rfind(':')) {
-                (Some(slash), _) => base.get(..slash).unwrap_or_default(),
-                (None, Some(colon)) => base.get(..colon).unwrap_or_default(),
-                (None, None) => base,
-            };
-        } else {
-            return format!("{base}/{rest}");
-        }
-    }
-}
-
-/// Mirrors apply to URLs with and without their `.git`.
-fn apply(mirrors: &Mirrors, url: &str) -> String {
-    match url::Url::parse(url) {
-        // A login is for the server that the URL names.
-        Ok(parsed) => mirrors.apply(&parsed).map_or_else(
-            |_| url.to_owned(),
-            |asked| {
-                if asked == parsed {
-                    url.to_owned()
-                } else {
-                    asked.to_string()
-                }
-            },
-        ),
-        Err(_) => mirrors.apply_text(url),
-    }
-}
-
-/// Whether git would open a file rather than a connection.
-fn is_local(url: &str) -> bool {
-    url.starts_with("file:") || url.starts_with('/') || url.starts_with('.')
-}
-
-fn check_url(url: &str) -> Result<(), GitError> {
-    let refuse = |why| {
-        Err(GitError::Refused {
-            what: "the repository",
-            text: shown(url),
-            why,
-        })
-    };
-    if url.starts_with('-') {
-        return refuse("git would take it for an option");
-    }
-    if url.chars().any(char::is_control) {
-        return refuse("it has a control character");
-    }
-    match url.split_once("://") {
-        Some(("http" | "https" | "ssh" | "git" | "file", _)) => Ok(()),
-        Some(_) => refuse("git is let speak https, http, ssh, git and file alone"),
-        None if url.starts_with('/') => Ok(()),
-        // `user@host:path`; two colons call a program.
-        None if url.contains(':') && !url.contains("::") => Ok(()),
-        None => refuse("it is no URL"),
-    }
-}
-
-fn check_rev(rev: &str) -> Result<(), GitError> {
-    let odd = |c: char| c.is_control() || " :^~?*[\\+".contains(c);
-    if rev.is_empty() || rev.starts_with('-') || rev.contains(odd) || rev.contains("..") {
-        return Err(GitError::Refused {
-            what: "the revision",
-            text: rev.to_owned(),
-            why: "give a full commit, or the name of a tag or branch",
-        });
-    }
-    Ok(())
-}
-
-/// A URL as it may be shown: without its password.
-fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    match host.rsplit_once('@') {
-        Some((login, _)) if login.contains(':') => {
-            let user = login.split(':').next().unwrap_or_default();
-            let after = rest.get(login.len()..).unwrap_or_default();
-            format!("{scheme}://{user}:****{after}")
-        }
-        _ => url.to_owned(),
-    }
-}
-
-/// The last part of a URL, for the archive's name.
-fn stem(url: &str) -> String {
-    let last = url.trim_end_matches('/').rsplit(['/', ':']).next();
-    let last = last.unwrap_or_default().trim_end_matches(".git");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match last.chars().filter(|c| plain(*c)).collect::<String>() {
-        name if name.is_empty() => "source".into(),
-        name => name,
-    }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn relative_submodules_are_beside_their_superproject() {
-        for (parent, url, expected) in [
-            ("https://h.example/o/r", "../s", "https://h.example/o/s"),
-            ("https://h.example/o/r/", "./s", "https://h.example/o/r/s"),
-            (
-                "https://h.example/o/r",
-                "../../p/s",
-                "https://h.example/p/s",
-            ),
-            ("git@h.example:o/r", "../s", "git@h.example:o/s"),
-            (
-                "https://h.example/o/r",
-                "https://x.example/s",
-                "https://x.example/s",
-            ),
-        ] {
-            assert_eq!(absolute(parent, url), expected);
-        }
-    }
 
     #[test]
     fn a_submodule_goes_into_an_empty_folder_that_is_really_there_and_nowhere_else() {
@@ -649,50 +368,5 @@ mod tests {
         assert_eq!(twice(once), None);
         let both = "120000 blob 01\ta;160000 commit 02\ta;";
         assert_eq!(twice(both).as_deref(), Some("a"));
-    }
-
-    #[test]
-    fn what_git_would_run_is_refused() {
-        for url in [
-            "ext::sh -c id",
-            "--upload-pack=id",
-            "ftp://h.example/r",
-            "relative/path",
-            "https://h.example/\nr",
-        ] {
-            assert!(check_url(url).is_err(), "{url}");
-        }
-        for url in [
-            "https://h.example/r",
-            "ssh://git@h.example/r",
-            "git@h.example:o/r",
-            "/srv/r",
-        ] {
-            assert!(check_url(url).is_ok(), "{url}");
-        }
-        for rev in ["", "-x", "a b", "a:b", "+a", "a^", "a..b", "*"] {
-            assert!(check_rev(rev).is_err(), "{rev}");
-        }
-        for rev in ["version/2026.2.0", "v3.2026.2.0", "refs/pull/1/head"] {
-            assert!(check_rev(rev).is_ok(), "{rev}");
-        }
-    }
-
-    #[test]
-    fn passwords_are_not_shown() {
-        assert_eq!(
-            shown("https://me:secret@h.example/r"),
-            "https://me:****@h.example/r"
-        );
-        assert_eq!(shown("ssh://git@h.example/r"), "ssh://git@h.example/r");
-        assert_eq!(shown("git@h.example:o/r"), "git@h.example:o/r");
-    }
-
-    #[test]
-    fn names_of_archives_are_plain() {
-        assert_eq!(stem("https://h.example/o/oci-python.git"), "oci-python");
-        assert_eq!(stem("git@h.example:r"), "r");
-        assert_eq!(stem("https://h.example/%20/"), "20");
-        assert_eq!(stem("///"), "source");
     }
 }

@@ -8,11 +8,15 @@
 pub mod archive;
 pub mod checkout;
 pub mod git;
+mod git_error;
 mod git_program;
+mod git_url;
 mod packed;
 pub mod show;
+mod submodules;
 pub mod view;
 
 pub use archive::{ArchiveError, Shape, Unpacked, unpack};
-pub use git::{GitError, GitTree, Revision};
+pub use git::{GitTree, Revision};
+pub use git_error::GitError;
 pub use packed::PackError;

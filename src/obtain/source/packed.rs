@@ -9,12 +9,13 @@ use std::io::{self, BufWriter, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use crate::core::foreign;
+use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::files::archive::tar::NOTE;
 
@@ -25,15 +26,8 @@ pub enum PackError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// A file cannot be read or written.
-    #[error("cannot {doing} {path}: {source}")]
-    Io {
-        /// `read` or `write`.
-        doing: &'static str,
-        /// What.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// Writes the archive of a tree, with a note at its beginning that readers pass over.
@@ -42,31 +36,23 @@ pub(super) fn pack(
     archive: &Utf8Path,
     note: Option<&str>,
 ) -> Result<(), PackError> {
-    let failed = |doing, path: &Path| {
-        let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());
-        move |source| PackError::Io {
-            doing,
-            path,
-            source,
-        }
-    };
-    let writing = || failed("write", archive.as_std_path());
+    let failed = cannot("write", archive);
     let root = walk(tree.as_std_path())?;
-    let file = File::create_new(archive).map_err(writing())?;
+    let file = File::create_new(archive).map_err(failed)?;
     let mut tar = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
     if let Some(note) = note {
-        append_note(&mut tar, note).map_err(writing())?;
+        append_note(&mut tar, note).map_err(failed)?;
     }
     let mut outcome = Ok(());
     root.each(&mut |path, node| {
         if outcome.is_ok() && !path.as_os_str().is_empty() {
             let real = tree.as_std_path().join(path);
-            outcome = append(&mut tar, path, node, &real).map_err(failed("pack", &real));
+            outcome = append(&mut tar, path, node, &real).map_err(cannot("pack", &real));
         }
     });
     outcome?;
     let finish = || tar.into_inner()?.finish()?.flush();
-    finish().map_err(writing())
+    Ok(finish().map_err(failed)?)
 }
 
 /// A record that holds for the whole archive (POSIX.1-2024, `pax`), as git's own archives have one.

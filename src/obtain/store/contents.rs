@@ -26,7 +26,8 @@ use super::gc::Leftover;
 use super::{Store, StoreError, touch};
 use crate::core::digest::{Digest, crc32};
 use crate::core::foreign;
-use crate::core::scratch::{Live, TempFile};
+use crate::core::scratch::Live;
+use crate::core::temp_file::TempFile;
 use crate::files::contents::Member;
 
 /// What stands in front of a folder's path.

@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::Store;
 use super::contents::Index;
 use crate::core::digest::Digest;
+use crate::core::io_error::cannot;
 use crate::core::scratch::Live;
 use crate::files::contents::{Contents, Member, PlaceError, Take};
 
@@ -81,7 +82,7 @@ impl Contents for Extracted {
     fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
         let member = self.members.get(number);
         let member = member.ok_or(PlaceError::Absent(number))?;
-        let bytes = self.bytes(member).map_err(io_error("read", &member.path))?;
+        let bytes = self.bytes(member).map_err(cannot("read", &member.path))?;
         take(&bytes)
     }
 
@@ -115,9 +116,9 @@ impl Store {
     ) -> Result<Extracted, PlaceError> {
         let top = &self.layout;
         let staged = self.temporary_folder();
-        let staged = staged.map_err(io_error("make a folder in", top.clone()))?;
+        let staged = staged.map_err(cannot("make a folder in", top))?;
         let _live = Live::new(staged.as_std_path());
-        let writing = |error| io_error("extract into", staged.clone())(error);
+        let writing = cannot("extract into", &staged);
         let mut members = contents.members().to_vec();
         let mut folder = String::from("/");
         for (number, member) in members.iter_mut().enumerate() {
@@ -139,7 +140,7 @@ impl Store {
                 if let Some(hasher) = &mut hasher {
                     hasher.update(piece);
                 }
-                file.write_all(piece).map_err(writing)
+                Ok(file.write_all(piece).map_err(writing)?)
             })?;
             if let Some(hasher) = hasher {
                 member.sha256 = Some(hasher.finalize().into());
@@ -156,7 +157,7 @@ impl Store {
         });
         kept.ok_or_else(|| {
             let folder = self.contents_path(digest, form);
-            io_error("make", folder)(io::ErrorKind::PermissionDenied.into())
+            cannot("make", &folder)(io::ErrorKind::PermissionDenied).into()
         })
     }
 }
@@ -192,16 +193,4 @@ pub(super) fn is_true(index: &Index) -> bool {
                 })
         })
     })
-}
-
-fn io_error(
-    doing: &'static str,
-    path: impl Into<Utf8PathBuf>,
-) -> impl FnOnce(io::Error) -> PlaceError {
-    let path = path.into();
-    move |source| PlaceError::Io {
-        doing,
-        path,
-        source,
-    }
 }

@@ -12,7 +12,6 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::sync::PoisonError;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -22,6 +21,7 @@ use super::gc::Leftover;
 use super::writer::make_dir;
 use super::{Blob, Damaged, Mapped, Store, StoreError};
 use crate::core::digest::Digest;
+use crate::core::locks;
 
 /// Something of the store that was no longer what it should be, and was put aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// When one of them cannot be put aside.
     pub fn put_rotten_aside(&self) -> Result<Vec<Rotten>, StoreError> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = locks::held(&self.taken);
         let taken: Vec<Digest> = taken.iter().cloned().collect();
         let mut all: Vec<(String, String, Utf8PathBuf)> = taken
             .par_iter()

@@ -46,7 +46,7 @@ mod writer;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,6 +66,7 @@ pub use writer::{Claim, Writer};
 
 use crate::core::digest::Digest;
 use crate::core::foreign;
+use crate::core::locks;
 
 /// The layout this version reads and writes. Another layout lives beside it, untouched.
 const LAYOUT: &str = "v1";
@@ -195,7 +196,7 @@ impl Store {
             return None;
         }
         touch(&path, &metadata);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = locks::held(&self.taken);
         taken.insert(digest.clone());
         Some(Blob {
             path,

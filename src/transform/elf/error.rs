@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::machine::Machine;
 use super::report::Missing;
+use crate::core::io_error::IoError;
 
 /// Why an ELF file was not read or not patched. Nothing was written to it.
 #[derive(Debug, thiserror::Error)]
@@ -99,15 +100,8 @@ pub enum ElfError {
         text: String,
     },
     /// A file or folder could not be worked with.
-    #[error("cannot {doing} {path}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// NEEDED entries that nothing meets.
     #[error(
         "libraries are missing:{}\nname the folders that have them with --search, or let them be \
@@ -127,18 +121,10 @@ pub enum ElfError {
 }
 
 impl ElfError {
-    pub(super) fn io(doing: &'static str, path: &Utf8Path, source: std::io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
     /// The same, with the file it is about.
     pub(super) fn of(self, path: &Utf8Path) -> Self {
         match self {
-            error @ (Self::Io { .. } | Self::In { .. }) => error,
+            error @ (Self::Io(_) | Self::In { .. }) => error,
             error => Self::In {
                 path: path.to_owned(),
                 source: Box::new(error),

@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 use memmap2::Mmap;
 use rayon::prelude::*;
 
@@ -14,7 +16,8 @@ use super::ElfError;
 use super::facts::ElfFacts;
 use super::walk::{self, Id};
 use super::write::{How, Patched};
-use crate::core::scratch::{self, TempFile};
+use crate::core::io_error::cannot;
+use crate::core::temp_file::{TempFile, link_onto};
 
 /// An ELF file, under all the names it has below the roots.
 #[derive(Debug)]
@@ -55,8 +58,7 @@ impl Files {
         let mut found = BTreeMap::new();
         let mut symlinks = Vec::new();
         for (index, root) in roots.iter().enumerate() {
-            let metadata =
-                fs::metadata(root).map_err(|source| ElfError::io("read", root, source))?;
+            let metadata = fs::metadata(root).map_err(cannot("read", root))?;
             if metadata.is_dir() {
                 let mut inside = walk::walk(root)?;
                 symlinks.append(&mut inside.symlinks);
@@ -71,25 +73,26 @@ impl Files {
             roots,
             ..Self::default()
         };
-        let mut known: BTreeMap<Id, usize> = BTreeMap::new();
+        let mut known: IndexMap<Id, ElfFile> = IndexMap::new();
         for (path, (id, root)) in found {
-            if let Some(index) = known.get(&id) {
-                tree.files[*index].links.push(path);
-            } else {
-                known.insert(id, tree.files.len());
-                tree.files.push(ElfFile {
-                    path,
-                    links: Vec::new(),
-                    root,
-                    facts: Err(ElfError::NotElf),
-                });
+            match known.entry(id) {
+                Entry::Occupied(file) => file.into_mut().links.push(path),
+                Entry::Vacant(place) => {
+                    place.insert(ElfFile {
+                        path,
+                        links: Vec::new(),
+                        root,
+                        facts: Err(ElfError::NotElf),
+                    });
+                }
             }
         }
         let symlinks = symlinks.into_par_iter().filter_map(|link| {
             let metadata = fs::metadata(&link).ok()?;
-            Some((link, *known.get(&(metadata.dev(), metadata.ino()))?))
+            Some((link, known.get_index_of(&(metadata.dev(), metadata.ino()))?))
         });
         tree.symlinks = symlinks.collect::<Vec<_>>().into_iter().collect();
+        tree.files = known.into_values().collect();
         tree.files
             .par_iter_mut()
             .for_each(|file| file.facts = read_facts(&file.path));
@@ -101,15 +104,13 @@ impl Files {
     fn check_named(&mut self) -> Result<(), ElfError> {
         for root in self.roots.iter().filter(|root| !root.is_dir()) {
             let is_it = |file: &ElfFile| file.path == *root || file.links.contains(root);
-            match self.files.iter().position(is_it) {
-                None => return Err(ElfError::NotElf.of(root)),
-                Some(index) if self.files[index].facts.is_err() => {
-                    self.files
-                        .swap_remove(index)
-                        .facts
-                        .map_err(|error| error.of(root))?;
-                }
-                Some(_) => {}
+            let mut files = self.files.iter().enumerate();
+            let Some((index, file)) = files.find(|(_, file)| is_it(file)) else {
+                return Err(ElfError::NotElf.of(root));
+            };
+            if file.facts.is_err() {
+                let file = self.files.swap_remove(index);
+                file.facts.map_err(|error| error.of(root))?;
             }
         }
         Ok(())
@@ -138,11 +139,11 @@ pub(super) fn read_facts(path: &Utf8Path) -> Result<ElfFacts, ElfError> {
 /// The bytes of a file, without reading those that are not looked at.
 #[allow(unsafe_code)]
 pub(super) fn map(path: &Utf8Path) -> Result<Mmap, ElfError> {
-    let file = File::open(path).map_err(|source| ElfError::io("open", path, source))?;
+    let file = File::open(path).map_err(cannot("open", path))?;
     // SAFETY: the bytes are only read, and checked as they are read, so what they say does not
     // matter. Nothing of ours writes to a mapped file: files are replaced by renaming.
     let map = unsafe { Mmap::map(&file) };
-    map.map_err(|source| ElfError::io("read", path, source))
+    Ok(map.map_err(cannot("read", path))?)
 }
 
 /// Puts a patched file in place of the one it was made of: all of its names in the tree, at once
@@ -152,11 +153,10 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
         return Ok(());
     }
     let path = &file.path;
-    let failed = |source| ElfError::io("rewrite", path, source);
-    let folder = path.parent().unwrap_or(path);
+    let failed = cannot("rewrite", path);
     let original = File::open(path).map_err(failed)?;
     let metadata = original.metadata().map_err(failed)?;
-    let mut staged = TempFile::new_in(folder, None).map_err(failed)?;
+    let mut staged = TempFile::beside(path, None).map_err(failed)?;
     // The blocks are shared where the file system can. Elsewhere one write of all that is mapped
     // takes half as long as to let the kernel copy from file to file.
     if rustix::fs::ioctl_ficlone(staged.as_file(), &original).is_err() {
@@ -180,14 +180,13 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
         .map_err(failed)?;
     staged.persist(path).map_err(failed)?;
     for link in &file.links {
-        scratch::link_onto(path.as_std_path(), link.as_std_path())
-            .map_err(|source| ElfError::io("rewrite", link, source))?;
+        link_onto(path.as_std_path(), link.as_std_path()).map_err(cannot("rewrite", link))?;
     }
     Ok(())
 }
 
 /// The path from the root of the file system, without `.` and `..`.
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ElfError> {
-    let path = camino::absolute_utf8(path).map_err(|source| ElfError::io("find", path, source))?;
+    let path = camino::absolute_utf8(path).map_err(cannot("find", path))?;
     Ok(crate::core::paths::normal(&path))
 }

@@ -81,12 +81,10 @@ pub(super) fn decide(elf: &Elf, parts: &[Part], growing: &[usize]) -> Result<Lay
         moved.extend(&annex.parts);
         layout.annex = annex.segment;
         layout.headers_move = annex.has_headers;
-        let segment = &elf.segments[annex.segment];
-        let end = segment.p_offset + segment.p_filesz;
-        if end == layout.base_len {
-            layout.base_len = segment.p_offset;
+        if annex.end == layout.base_len {
+            layout.base_len = annex.start;
         } else {
-            layout.vacated.push((segment.p_offset, end));
+            layout.vacated.push((annex.start, annex.end));
         }
     } else {
         refuse_payload(elf)?;
@@ -108,8 +106,8 @@ pub(super) fn decide(elf: &Elf, parts: &[Part], growing: &[usize]) -> Result<Lay
     layout.moved = moved.into_iter().collect();
     // The order of the section headers, so that tools that go by it find addresses ascending.
     layout.moved.sort_by_key(|part| {
-        let part = &parts[*part];
-        (part.sections.first().copied(), part.offset)
+        let part = parts.get(*part);
+        part.map(|part| (part.sections.first().copied(), part.offset))
     });
     place_annex(elf, parts, &mut layout)?;
     Ok(layout)
@@ -117,6 +115,8 @@ pub(super) fn decide(elf: &Elf, parts: &[Part], growing: &[usize]) -> Result<Lay
 
 struct Annex {
     segment: usize,
+    start: u64,
+    end: u64,
     parts: Vec<usize>,
     has_headers: bool,
 }
@@ -141,12 +141,14 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
     {
         return None;
     }
-    let members: Vec<usize> = (0..parts.len())
-        .filter(|part| inside(parts[*part].offset))
-        .collect();
+    let (indices, members): (Vec<usize>, Vec<&Part>) = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| inside(part.offset))
+        .unzip();
     let mut covered: Vec<(u64, u64)> = members
         .iter()
-        .map(|part| (parts[*part].offset, parts[*part].end()))
+        .map(|part| (part.offset, part.end()))
         .collect();
     let headers = (elf.header.e_phoff, headers_end(elf, 0));
     let has_headers = inside(headers.0);
@@ -164,16 +166,8 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
         }
         at = to;
     }
-    let owned_section = |index: &usize| {
-        members
-            .iter()
-            .any(|part| parts[*part].sections.contains(index))
-    };
-    let owned_segment = |index: &usize| {
-        members
-            .iter()
-            .any(|part| parts[*part].segments.contains(index))
-    };
+    let owned_section = |index: &usize| members.iter().any(|part| part.sections.contains(index));
+    let owned_segment = |index: &usize| members.iter().any(|part| part.segments.contains(index));
     let sections = elf.sections.iter().enumerate().all(|(index, section)| {
         matches!(section.sh_type, SHT_NULL | SHT_NOBITS)
             || section.sh_size == 0
@@ -189,7 +183,7 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
         .iter()
         .flat_map(|dynamic| &dynamic.entries)
         .all(|(tag, value)| {
-            let table = |part: &usize| match parts[*part].what {
+            let table = |part: &&Part| match part.what {
                 What::Strings => *tag == goblin::elf::dynamic::DT_STRTAB,
                 What::Table(own) => own == *tag,
                 _ => false,
@@ -198,7 +192,9 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
         });
     (sections && segments && pointers).then_some(Annex {
         segment: index,
-        parts: members,
+        start,
+        end,
+        parts: indices,
         has_headers,
     })
 }
@@ -389,7 +385,8 @@ fn shift_up(
         .find(|thing| !in_moved(thing))?
         .offset;
     let (first, last) = (parts.get(*shifted.first()?)?, parts.get(*shifted.last()?)?);
-    let align = shifted.iter().map(|part| parts[*part].align).max()?;
+    let all = shifted.iter().filter_map(|part| parts.get(*part));
+    let align = all.map(|part| part.align).max()?;
     let shift = align_up(need.checked_sub(first.offset)?, align)?;
     // One segment loads the headers, the parts and the room.
     let one = elf.loads().any(|load| {
@@ -432,12 +429,10 @@ fn place_annex(elf: &Elf, parts: &[Part], layout: &mut Layout) -> Result<(), Elf
         address = base + offset;
     }
     // ld.so writes into the dynamic section.
-    let writable = layout
-        .moved
-        .iter()
-        .any(|part| parts[*part].what == What::Dynamic);
-    let segment = &mut layout.segments[layout.annex];
-    *segment = ProgramHeader {
+    let mut moved = layout.moved.iter().filter_map(|part| parts.get(*part));
+    let writable = moved.any(|part| part.what == What::Dynamic);
+    let annex = layout.segments.get_mut(layout.annex);
+    *annex.ok_or_else(no_room)? = ProgramHeader {
         p_type: PT_LOAD,
         p_flags: if writable { PF_R | PF_W } else { PF_R },
         p_offset: offset,

@@ -32,6 +32,7 @@ mod error;
 mod facts;
 mod files;
 mod glob;
+mod headers;
 mod layout;
 mod libraries;
 mod machine;

@@ -173,14 +173,14 @@ impl Finder<'_, '_> {
             };
             if let Some(found) = self.libraries.inside(folder, library, &abi) {
                 let entry = in_tree(entry, &origin, found.folder);
-                self.used[position] = Some(entry.clone());
+                self.use_old(position, &entry);
                 return self.taken_from_tree(found.file, found.folder.join(library), entry);
             }
             if self.libraries.is_beside(entry, folder)
                 && self.libraries.outside(folder, library, &abi).is_some()
             {
                 let (path, entry) = (folder.join(library), (*entry).to_owned());
-                self.used[position] = Some(entry.clone());
+                self.use_old(position, &entry);
                 return match self.lacks(folder, library) {
                     Some(reason) => FoundLibrary::Nothing { reason },
                     None => FoundLibrary::Tree { path, entry },
@@ -211,10 +211,16 @@ impl Finder<'_, '_> {
         }
     }
 
+    fn use_old(&mut self, position: usize, entry: &str) {
+        let used = self.used.get_mut(position);
+        used.into_iter()
+            .for_each(|used| *used = Some(entry.to_owned()));
+    }
+
     fn add(&mut self, entry: &str) {
         // An old entry that says the same keeps its place.
         match self.old.iter().position(|(old, _)| *old == entry) {
-            Some(position) => self.used[position] = Some(entry.to_owned()),
+            Some(position) => self.use_old(position, entry),
             None => self.added.push(entry.to_owned()),
         }
     }

@@ -13,6 +13,7 @@ use rustix::io::{Errno, pread};
 
 use super::ElfError;
 use super::read::MAGIC;
+use crate::core::io_error::cannot;
 
 /// What was found: absolute paths, in no order.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ fn is_other(name: &str) -> bool {
 /// # Errors
 /// Folders and files that cannot be read, and names that are not UTF-8.
 pub(super) fn walk(folder: &Utf8Path) -> Result<Found, ElfError> {
-    let failed = |source: Errno| ElfError::io("read", folder, source.into());
+    let failed = cannot("read", folder);
     let opened = openat(CWD, folder.as_str(), FOLDER, Mode::empty()).map_err(failed)?;
     inside(&opened, folder)
 }
@@ -65,8 +66,7 @@ pub(super) fn walk(folder: &Utf8Path) -> Result<Found, ElfError> {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn file(path: &Utf8Path) -> Result<Option<Id>, ElfError> {
-    look(CWD, path.as_str(), OFlags::empty())
-        .map_err(|source| ElfError::io("read", path, source.into()))
+    Ok(look(CWD, path.as_str(), OFlags::empty()).map_err(cannot("read", path))?)
 }
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -95,9 +95,9 @@ fn inside(folder: &OwnedFd, path: &Utf8Path) -> Result<Found, ElfError> {
     let mut buffer: Vec<u8> = Vec::with_capacity(1 << 13);
     let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
-        let entry = entry.map_err(|source| ElfError::io("read", path, source.into()))?;
+        let entry = entry.map_err(cannot("read", path))?;
         let name = utf8(entry.file_name(), path)?;
-        let failed = |source: Errno| ElfError::io("read", &path.join(name), source.into());
+        let failed = |error: Errno| cannot("read", &path.join(name))(error);
         let kind = match entry.file_type() {
             // Some file systems do not say it here.
             FileType::Unknown => {
@@ -119,7 +119,7 @@ fn inside(folder: &OwnedFd, path: &Utf8Path) -> Result<Found, ElfError> {
     let inner = folders.into_par_iter().map(|name| {
         let path = path.join(&name);
         let opened = openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())
-            .map_err(|source| ElfError::io("read", &path, source.into()))?;
+            .map_err(cannot("read", &path))?;
         inside(&opened, &path)
     });
     let merge = |mut one: Found, mut other: Found| {
@@ -135,7 +135,7 @@ fn utf8<'n>(name: &'n CStr, folder: &Utf8Path) -> Result<&'n str, ElfError> {
     name.to_str().map_err(|_| {
         let name = folder.join(name.to_string_lossy().as_ref());
         let source = io::Error::new(io::ErrorKind::InvalidData, "its name is not UTF-8");
-        ElfError::io("read", &name, source)
+        cannot("read", &name)(source).into()
     })
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::reference::Reference;
+use crate::core::io_error::IoError;
 use crate::core::walk::WalkError;
 
 /// Why references could not be looked for, or not be stripped.
@@ -13,13 +14,8 @@ pub enum RefsError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// A file could not be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file could not be replaced by its stripped form.
     #[error("cannot strip {}: it is as it was", .path.display())]
     Write {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub use super::hit::{Hit, Opaque, Place, RefsError, join};
 use super::reference::Search;
 use super::scan::{Seen, scan_tree};
+use crate::core::io_error::cannot;
 
 /// What was found in a tree.
 #[derive(Debug, Default)]
@@ -63,10 +64,7 @@ fn names(root: &Path, hits: &mut Vec<Hit>) -> Result<HashMap<PathBuf, Vec<PathBu
     paths.dedup();
     for path in paths {
         let place = join(root, &path);
-        let meta = place.symlink_metadata().map_err(|source| RefsError::Read {
-            path: place,
-            source,
-        })?;
+        let meta = place.symlink_metadata().map_err(cannot("read", &place))?;
         if meta.nlink() < 2 {
             continue;
         }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 
-use super::seal::{self, KEPT, PLACEHOLDER, SealError, failed};
+use super::seal::{self, KEPT, PLACEHOLDER, SealError};
+use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::walk;
 use crate::install::python::Layout;
 use crate::install::python::installed::{self, Line};
@@ -42,7 +43,7 @@ pub fn restore(
     let layout = layout(prefix, &text, &records);
     let bin = root.join("bin");
     seal::remove(&bin)?;
-    fs::create_dir(&bin).map_err(failed("make the folder", &bin))?;
+    fs::create_dir(&bin).map_err(cannot("make the folder", &bin))?;
     interpreter(&bin, python, &text)?;
     let venv = Venv {
         interpreter: python.to_owned(),
@@ -83,7 +84,7 @@ pub fn restore(
             else {
                 continue;
             };
-            let bytes = fs::read(&from).map_err(failed("read", &from))?;
+            let bytes = fs::read(&from).map_err(cannot("read", &from))?;
             let first = [b"#!", PLACEHOLDER.as_bytes()].concat();
             let bytes = match bytes.strip_prefix(first.as_slice()) {
                 Some(rest) => {
@@ -140,10 +141,10 @@ fn layout(prefix: &Utf8Path, config: &str, records: &[PathBuf]) -> Layout {
 }
 
 /// Links: `python` to the interpreter, `python3` and `python3.14` to `python`.
-fn interpreter(bin: &Path, python: &Utf8Path, config: &str) -> Result<(), SealError> {
+fn interpreter(bin: &Path, python: &Utf8Path, config: &str) -> Result<(), IoError> {
     let link = |name: &str, to: &str| {
         let place = bin.join(name);
-        symlink(to, &place).map_err(failed("make the link", &place))
+        symlink(to, &place).map_err(cannot("make the link", &place))
     };
     link("python", python.as_str())?;
     link("python3", "python")?;
@@ -155,8 +156,8 @@ fn interpreter(bin: &Path, python: &Utf8Path, config: &str) -> Result<(), SealEr
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SealError> {
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), IoError> {
     fs::write(path, bytes)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-        .map_err(failed("write", path))
+        .map_err(cannot("write", path))
 }

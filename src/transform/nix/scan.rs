@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use super::hit::{Hit, Opaque, Place, RefsError, join};
 use super::reference::Search;
+use crate::core::io_error::cannot;
 use crate::core::walk::WalkError;
 
 /// How much of a file is in memory at a time: it should stay near the core.
@@ -121,7 +122,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn failed(&self, path: &Path) -> impl FnOnce(io::Error) -> RefsError + use<> {
         let path = join(self.root, path);
-        move |source| RefsError::Read { path, source }
+        move |error| cannot("read", &path)(error).into()
     }
 
     /// A folder and all below it. It is closed before those in it are opened, so that not many are open.

@@ -24,9 +24,10 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use super::reference::Search;
 use super::refs::{self, Hit, RefsError};
 use super::strip::strip;
-use crate::core::scratch::TempFile;
+use crate::core::io_error::{IoError, cannot};
+use crate::core::temp_file::{self, TempFile};
 use crate::core::walk::{Node, WalkError, walk};
-use crate::install::python::installed::{self, Line, RecordError};
+use crate::install::python::installed::{self, Line};
 
 /// Where the interpreter's prefix was.
 pub const PLACEHOLDER: &str = "@python@";
@@ -52,19 +53,9 @@ pub enum SealError {
     /// References could not be stripped.
     #[error(transparent)]
     Refs(#[from] RefsError),
-    /// A RECORD could not be brought up to date.
+    /// Something in it could not be read or changed.
     #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Something in it could not be changed.
-    #[error("cannot {doing} {}", .path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io(#[from] IoError),
     /// It is no virtual environment.
     #[error("{} has no pyvenv.cfg: the fixed-output form is for Python environments; seal it without --fixed-output", .0.display())]
     NoEnvironment(PathBuf),
@@ -102,15 +93,6 @@ fn and_more(others: usize) -> String {
     }
 }
 
-pub(super) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SealError {
-    let path = path.to_owned();
-    move |source| SealError::Io {
-        doing,
-        path,
-        source,
-    }
-}
-
 /// Sets every mode and time of the tree at `root`.
 ///
 /// # Errors
@@ -140,15 +122,14 @@ pub fn seal(root: &Path, how: &Seal) -> Result<(), SealError> {
 }
 
 /// Gives a file of several names, in a cache say, bytes of its own, so that the others stay as they are.
-fn own(path: &Path) -> Result<(), SealError> {
-    let copy = TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)
-        .map_err(failed("copy", path))?;
-    fs::copy(path, copy.path()).map_err(failed("copy", path))?;
-    copy.persist(path).map_err(failed("replace", path))?;
-    Ok(())
+fn own(path: &Path) -> Result<(), IoError> {
+    let copy = TempFile::beside(path, None).map_err(cannot("copy", path))?;
+    fs::copy(path, copy.path()).map_err(cannot("copy", path))?;
+    let replaced = copy.persist(path).map(drop);
+    replaced.map_err(cannot("replace", path))
 }
 
-fn set_mode(path: &Path, executable: bool, how: &Seal) -> Result<(), SealError> {
+fn set_mode(path: &Path, executable: bool, how: &Seal) -> Result<(), IoError> {
     let mode = match (how.writable, executable) {
         (true, true) => 0o755,
         (true, false) => 0o644,
@@ -156,10 +137,10 @@ fn set_mode(path: &Path, executable: bool, how: &Seal) -> Result<(), SealError> 
         (false, false) => 0o444,
     };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .map_err(failed("set the mode of", path))
+        .map_err(cannot("set the mode of", path))
 }
 
-fn set_time(path: &Path, how: &Seal) -> Result<(), SealError> {
+fn set_time(path: &Path, how: &Seal) -> Result<(), IoError> {
     let time = Timespec {
         tv_sec: how.mtime,
         tv_nsec: 0,
@@ -169,7 +150,7 @@ fn set_time(path: &Path, how: &Seal) -> Result<(), SealError> {
         last_modification: time,
     };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|error| failed("set the time of", path)(error.into()))
+        .map_err(cannot("set the time of", path))
 }
 
 /// Brings the environment at `root` into its fixed-output form; [`seal`] it afterwards. Doing it
@@ -289,12 +270,12 @@ fn keep_scripts(
             }
             let place = Path::new(KEPT).join(name);
             let to = root.join(&place);
-            fs::create_dir_all(root.join(KEPT)).map_err(failed("make the folder", &to))?;
-            let bytes = fs::read(&from).map_err(failed("read", &from))?;
+            fs::create_dir_all(root.join(KEPT)).map_err(cannot("make the folder", &to))?;
+            let bytes = fs::read(&from).map_err(cannot("read", &from))?;
             let bytes = without_shebang(bytes, root, python);
             fs::write(&to, bytes)
                 .and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(0o755)))
-                .map_err(failed("write", &to))?;
+                .map_err(cannot("write", &to))?;
             kept.entry(record.clone()).or_default().push(place);
         }
     }
@@ -347,18 +328,18 @@ pub(super) fn writable(root: &Path) -> Result<(), SealError> {
     });
     for folder in folders {
         let mode = fs::metadata(&folder)
-            .map_err(failed("read", &folder))?
+            .map_err(cannot("read", &folder))?
             .permissions()
             .mode();
         if mode & 0o200 == 0 {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode | 0o200))
-                .map_err(failed("set the mode of", &folder))?;
+                .map_err(cannot("set the mode of", &folder))?;
         }
     }
     Ok(())
 }
 
-pub(super) fn remove(path: &Path) -> Result<(), SealError> {
+pub(super) fn remove(path: &Path) -> Result<(), IoError> {
     let result = match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -366,17 +347,13 @@ pub(super) fn remove(path: &Path) -> Result<(), SealError> {
     };
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(failed("remove", path)),
+        other => other.map_err(cannot("remove", path)),
     }
 }
 
 /// Replaces a file in one step.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = TempFile::new_in(folder, Some(0o644)).map_err(failed("write", path))?;
-    io::Write::write_all(&mut file, bytes).map_err(failed("write", path))?;
-    file.persist(path).map_err(failed("replace", path))?;
-    Ok(())
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    temp_file::write(path, Some(0o644), bytes).map_err(cannot("replace", path))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use rayon::prelude::*;
 
 use super::reference::{HASH, STRIPPED, Search};
 use super::refs::{self, Hit, Place, RefsError, Scan};
-use crate::core::scratch::{TempFile, link_onto};
+use crate::core::temp_file::{TempFile, link_onto};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -83,7 +82,7 @@ fn file(
         path: path.clone(),
         source,
     };
-    let stripped = beside(&path).map_err(write)?;
+    let stripped = TempFile::beside(&path, None).map_err(write)?;
     fs::copy(&path, stripped.path()).map_err(write)?;
     for (at, hit) in hits {
         let mut found = [0; HASH];
@@ -110,11 +109,6 @@ fn file(
     }
     stripped.persist(&path).map_err(write)?;
     Ok(())
-}
-
-/// An empty file in the same folder, and so on the same disk.
-fn beside(path: &Path) -> io::Result<TempFile> {
-    TempFile::new_in(path.parent().unwrap_or(Path::new(".")), None)
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@
 //! the file may have loaded the library before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use super::missing::{Missing, What};
 use super::place::Placed;
 use super::root::{Bytes, Node, Root};
+use crate::core::locks;
 use crate::decide::target::Arch;
 use crate::transform::elf::{self, ElfFacts, Files, Glob};
 
@@ -23,67 +24,6 @@ const LINE: usize = 256;
 
 /// Where ld.so looks by itself: glibc's and musl's folders, and what distributions add.
 const FOLDERS: [&str; 5] = ["lib64", "usr/lib64", "lib", "usr/lib", "usr/local/lib"];
-
-/// What a tree needs and no layer has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Missing {
-    /// What it is.
-    pub what: What,
-    /// The files that need it, by their paths in the image.
-    pub by: BTreeSet<String>,
-}
-
-/// What can be missing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// What the kernel starts an ELF file by.
-    Loader(String),
-    /// What a script is run by.
-    Interpreter(String),
-    /// What `env` looks for.
-    Program(String),
-    /// A library.
-    Library(String),
-    /// A version of what a library brings: that is older than it must be.
-    Version(String),
-    /// Where a link leads.
-    Target(String),
-}
-
-impl What {
-    /// Its name or path.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Loader(name)
-            | Self::Interpreter(name)
-            | Self::Program(name)
-            | Self::Library(name)
-            | Self::Version(name)
-            | Self::Target(name) => name,
-        }
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = crate::core::foreign::shown(self.what.name());
-        let first = self.by.first().map_or("", String::as_str);
-        let first = crate::core::foreign::shown(first);
-        match self.what {
-            What::Loader(_) => write!(f, "{name}, by which the kernel starts /{first}"),
-            What::Interpreter(_) => write!(f, "{name}, by which /{first} is run"),
-            What::Program(_) => write!(f, "{name} on the PATH, by which /{first} is run"),
-            What::Library(_) => write!(f, "{name}, a library that /{first} needs"),
-            What::Version(_) => write!(f, "{name}, which /{first} needs of it"),
-            What::Target(_) => write!(f, "{name}, where the link /{first} leads"),
-        }?;
-        match self.by.len() {
-            0 | 1 => Ok(()),
-            2 => f.write_str(" and one more does"),
-            more => write!(f, " and {} more do", more - 1),
-        }
-    }
-}
 
 /// What is looked at.
 pub struct Closure<'a> {
@@ -352,7 +292,7 @@ pub struct Versions(Mutex<HashMap<Utf8PathBuf, Option<Arc<Vec<String>>>>>);
 
 impl Versions {
     fn of(&self, root: &Root, place: &Utf8Path) -> Option<Arc<Vec<String>>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locks::held(&self.0);
         let read = || {
             let facts = ElfFacts::read(&root.file(place)?.library()?).ok()?;
             Some(Arc::new(facts.version_definitions))

@@ -1,12 +1,11 @@
 //! Why there is no image.
 
-use std::io;
-
 use camino::Utf8PathBuf;
 
-use super::closure::Missing;
+use super::missing::Missing;
 use crate::core::digest::Digest;
 use crate::core::foreign::shown;
+use crate::core::io_error::IoError;
 use crate::core::pieces::PieceError;
 use crate::core::walk::WalkError;
 use crate::files::tree::TreeError;
@@ -87,13 +86,8 @@ pub enum OciError {
     #[error("{0} is there and is no image: give another place, or take it away")]
     Occupied(Utf8PathBuf),
     /// The image could not be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// Where.
-        path: Utf8PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// What no output may replace.
     #[error(transparent)]
     Precious(#[from] TreeError),

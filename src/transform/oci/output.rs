@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -18,7 +17,9 @@ use super::base::{blob_name, is_image};
 use super::earlier::Earlier;
 use super::tar::header;
 use crate::core::digest::{Algorithm, Digest, Hasher};
-use crate::core::scratch::{Beside, TempFile};
+use crate::core::io_error::cannot;
+use crate::core::scratch::Beside;
+use crate::core::temp_file::TempFile;
 use crate::files::tree::Precious;
 
 const BLOCK: u64 = 512;
@@ -79,10 +80,7 @@ impl Output {
                 return Err(OciError::Occupied(path.to_owned()));
             }
         }
-        let failed = |source| OciError::Write {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = cannot("write", path);
         let parent = match path.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent,
             _ => Utf8Path::new("."),
@@ -126,7 +124,7 @@ impl Output {
             earlier: Earlier::at(place).map(Rc::new),
         };
         let made = fs::create_dir_all(folder.join("blobs/sha256"));
-        made.map_err(|error| output.failed(error))?;
+        made.map_err(cannot("write", &output.path))?;
         Ok(output)
     }
 
@@ -162,7 +160,7 @@ impl Output {
     pub fn blob(&mut self) -> Result<Blob, OciError> {
         let partial = self.folder().map(|folder| folder.join(PARTIAL));
         let file = partial.map(File::create).transpose();
-        let file = file.map_err(|error| self.failed(error))?;
+        let file = file.map_err(cannot("write", &self.path))?;
         if let Form::Tar(_, end) = &mut self.form {
             // Its header is written last, when its name is known.
             *end += BLOCK;
@@ -183,7 +181,7 @@ impl Output {
         match &blob.file {
             Some(file) => {
                 let written = file.write_all_at(bytes, blob.size);
-                written.map_err(|error| self.failed(error))?;
+                written.map_err(cannot("write", &self.path))?;
             }
             None => self.append(bytes)?,
         }
@@ -199,10 +197,7 @@ impl Output {
         let (digest, size) = (blob.hasher.finish(), blob.size);
         let name = blob_name(&digest);
         let is_new = self.known.insert(name.clone());
-        let failed = |error| OciError::Write {
-            path: self.path.clone(),
-            source: error,
-        };
+        let failed = cannot("write", &self.path);
         match &mut self.form {
             Form::Staged(_) | Form::Folder(_) => {
                 if let Some(folder) = self.folder() {
@@ -245,7 +240,7 @@ impl Output {
         match self.folder() {
             Some(folder) => {
                 let written = fs::write(folder.join(name), bytes);
-                written.map_err(|error| self.failed(error))
+                Ok(written.map_err(cannot("write", &self.path))?)
             }
             None => {
                 let header = header(("", name), EntryType::Regular, 0o644, size, "");
@@ -270,10 +265,7 @@ impl Output {
             self.append(&[0; 2 * BLOCK as usize])?;
         }
         let path = self.path;
-        let failed = |source| OciError::Write {
-            path: path.clone(),
-            source,
-        };
+        let failed = cannot("write", &path);
         match self.form {
             Form::Tar(file, _) => {
                 file.persist(&path).map_err(failed)?;
@@ -283,7 +275,7 @@ impl Output {
                 let open = fs::Permissions::from_mode(0o755);
                 fs::set_permissions(folder.path(), open).map_err(failed)?;
                 if fs::symlink_metadata(&path).is_err() {
-                    return fs::rename(folder.path(), &path).map_err(failed);
+                    return Ok(fs::rename(folder.path(), &path).map_err(failed)?);
                 }
                 let staged = folder.path().as_std_path();
                 let place = path.as_std_path();
@@ -296,11 +288,11 @@ impl Output {
                         fs::rename(place, &old).map_err(failed)?;
                         if let Err(error) = fs::rename(staged, place) {
                             let _ = fs::rename(&old, place);
-                            return Err(failed(error));
+                            return Err(failed(error).into());
                         }
                         fs::rename(&old, staged).map_err(failed)?;
                     }
-                    Err(error) => return Err(failed(error.into())),
+                    Err(error) => return Err(failed(error.into()).into()),
                 }
             }
         }
@@ -316,14 +308,7 @@ impl Output {
             }
             Form::Staged(_) | Form::Folder(_) => Ok(()),
         };
-        written.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, source: io::Error) -> OciError {
-        OciError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        Ok(written.map_err(cannot("write", &self.path))?)
     }
 }
 

@@ -17,6 +17,7 @@ use super::spec::{
 };
 use super::tar::{Items, lay_out};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::io_error::cannot;
 use crate::core::pieces::Pieces;
 use crate::core::progress::Progress;
 
@@ -59,14 +60,11 @@ impl Request<'_> {
         let mut diff_id = Hasher::new(Algorithm::Sha256);
         let mut blob = output.blob()?;
         let path = output.path().to_owned();
-        let failed = |source| OciError::Write {
-            path: path.clone(),
-            source,
-        };
+        let failed = cannot("write", &path);
         pieces.in_order(
             |at, packed: &mut Packed| {
                 pieces.fill(at, &mut packed.plain)?;
-                packed.pack(how).map_err(failed)
+                Ok(packed.pack(how).map_err(failed)?)
             },
             |packed| {
                 diff_id.update(&packed.plain);
@@ -190,10 +188,9 @@ fn copy(output: &mut Output, from: &Image, layer: &Descriptor) -> Result<Descrip
     let mut blob = output.blob()?;
     let mut bytes = vec![0; COPY];
     loop {
-        let read = reader.read(&mut bytes).map_err(|source| OciError::Write {
-            path: output.path().to_owned(),
-            source,
-        })?;
+        let read = reader
+            .read(&mut bytes)
+            .map_err(cannot("write", output.path()))?;
         match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
             Some(bytes) => output.write(&mut blob, bytes)?,
             None => break,
@@ -202,10 +199,7 @@ fn copy(output: &mut Output, from: &Image, layer: &Descriptor) -> Result<Descrip
     let (digest, size) = output.end(blob)?;
     from.hold(
         &layer.digest,
-        &reader.rest().map_err(|source| OciError::Write {
-            path: output.path().to_owned(),
-            source,
-        })?,
+        &reader.rest().map_err(cannot("write", output.path()))?,
     )?;
     Ok(Descriptor {
         digest,

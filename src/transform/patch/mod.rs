@@ -15,6 +15,7 @@ pub mod python_source;
 pub mod shebang;
 pub mod substitute;
 pub mod unified;
+mod unified_parse;
 mod write;
 
 pub use write::{FileChange, WriteError, write};

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::core::scratch::{TempFile, Undisturbed};
+use crate::core::scratch::Undisturbed;
+use crate::core::temp_file::TempFile;
 
 use crate::files::tree::TreePath;
 
@@ -115,7 +116,7 @@ fn stage(root: &Path, change: &FileChange) -> Result<Ready, WriteError> {
         Some(false) => mode & !0o111,
         None => mode,
     };
-    let mut staged = beside(&place).map_err(failed("write", &place))?;
+    let mut staged = TempFile::beside(&place, None).map_err(failed("write", &place))?;
     staged
         .write_all(bytes)
         .and_then(|()| fs::set_permissions(staged.path(), Permissions::from_mode(mode)))
@@ -133,7 +134,7 @@ fn replace(
 ) -> Result<(), WriteError> {
     let old = match fs::symlink_metadata(place) {
         Ok(_) => {
-            let old = beside(place).map_err(failed("keep", place))?;
+            let old = TempFile::beside(place, None).map_err(failed("keep", place))?;
             fs::copy(place, old.path()).map_err(failed("keep", place))?;
             Some(old)
         }
@@ -148,8 +149,4 @@ fn replace(
     }
     undo.push((place.to_owned(), old));
     Ok(())
-}
-
-fn beside(place: &Path) -> io::Result<TempFile> {
-    TempFile::new_in(place.parent().unwrap_or(Path::new(".")), None)
 }

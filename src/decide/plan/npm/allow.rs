@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
-use super::graph::{Graph, Kind, Node, ROOT};
+use super::graph::{Graph, Id, Kind, Node, ROOT};
 use super::{NpmPlanError, NpmSource};
 use crate::core::artifact::Location;
 use crate::decide::lock::npm::name_of;
@@ -20,10 +20,7 @@ impl Graph<'_> {
     ///
     /// # Errors
     /// When a setting says what is none of its words.
-    pub(super) fn forbidden(
-        &self,
-        npmrc: &Npmrc,
-    ) -> Result<Vec<(usize, NpmPlanError)>, NpmPlanError> {
+    pub(super) fn forbidden(&self, npmrc: &Npmrc) -> Result<Vec<(Id, NpmPlanError)>, NpmPlanError> {
         for setting in SETTINGS {
             match npmrc.value(setting) {
                 None | Some("all" | "root" | "none") => {}
@@ -43,17 +40,17 @@ impl Graph<'_> {
         }
         let edges = self.nodes[ROOT].edges.iter();
         let workspaces = edges.filter(|edge| edge.kind == Kind::Workspace);
-        let own: HashSet<usize> = workspaces
+        let own: HashSet<Id> = workspaces
             .filter_map(|edge| self.nodes[edge.to?].target)
             .chain([ROOT])
             .collect();
-        let nodes = self.nodes.iter().enumerate();
+        let nodes = self.nodes.each();
         let nodes = nodes.filter(|(_, node)| !node.flags.extraneous);
         Ok(nodes
             .filter_map(|(index, node)| {
                 let (setting, from) = self.guarded(node, npmrc)?;
                 let value = npmrc.value(setting).unwrap_or("all");
-                let is_asked_by_own = || node.into.iter().any(|(from, _)| own.contains(from));
+                let is_asked_by_own = || node.into.iter().any(|edge| own.contains(&edge.from));
                 let is_allowed = value == "all" || value == "root" && is_asked_by_own();
                 let package = node.location.to_owned();
                 let setting = format!("{setting}={value}");

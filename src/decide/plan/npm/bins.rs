@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::graph::{Graph, ROOT};
+use super::graph::{Graph, Id, ROOT};
 use super::location::{depth, is_package};
 use super::{NpmPlanError, PlannedBin};
 use crate::core::tree_path::TreePath;
@@ -12,10 +12,10 @@ use crate::decide::lock::npm_order as order;
 impl Graph<'_> {
     /// Dependencies first and links second, each by depth and then by path: the first to claim a
     /// name has it, even if its file turns out not to be there.
-    pub(super) fn bins(&self, mut indexes: Vec<usize>) -> Result<Vec<PlannedBin>, NpmPlanError> {
+    pub(super) fn bins(&self, mut indexes: Vec<Id>) -> Result<Vec<PlannedBin>, NpmPlanError> {
         indexes.retain(|index| is_package(self.nodes[*index].location));
         indexes.sort_by(|one, other| {
-            let key = |index: &usize| {
+            let key = |index: &Id| {
                 let node = &self.nodes[*index];
                 (node.target.is_some(), depth(node.location), node.location)
             };

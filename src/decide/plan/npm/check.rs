@@ -35,7 +35,7 @@ impl Graph<'_> {
         {
             return Err(NpmPlanError::Peer(first));
         }
-        for (index, node) in self.nodes.iter().enumerate() {
+        for (index, node) in self.nodes.each() {
             if node.flags.extraneous || (node.flags.optional && index != ROOT) {
                 continue;
             }
@@ -68,11 +68,7 @@ impl Graph<'_> {
             return refuse("install-strategy=linked", why);
         }
         let is_copied = |node: &Node<'_>| {
-            let asked = node
-                .into
-                .iter()
-                .map(|&(from, edge)| &self.nodes[from].edges[edge]);
-            let mut kinds = asked.map(|edge| edge.kind);
+            let mut kinds = node.into.iter().map(|edge| self.nodes[*edge].kind);
             node.target.is_some() && !kinds.any(|kind| kind == Kind::Workspace)
         };
         if npmrc.is_set("install-links") && self.nodes.iter().any(is_copied) {

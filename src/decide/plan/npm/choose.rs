@@ -2,20 +2,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::graph::{Graph, Kind, ROOT};
+use super::graph::{Graph, Id, Kind, ROOT};
 use super::location::{above, is_package, is_top};
 use super::{NpmPlanError, NpmSelection, Omit};
 
 impl Graph<'_> {
     /// What is neither left out nor inside of what is.
-    pub(super) fn kept(
-        &self,
-        omit: &BTreeSet<Omit>,
-        chosen: Option<&HashSet<usize>>,
-    ) -> Vec<usize> {
+    pub(super) fn kept(&self, omit: &BTreeSet<Omit>, chosen: Option<&HashSet<Id>>) -> Vec<Id> {
         let mut placed: HashSet<&str> = HashSet::new();
         let mut kept = Vec::new();
-        for (index, node) in self.nodes.iter().enumerate() {
+        for (index, node) in self.nodes.each() {
             let left_out = node.flags.extraneous
                 || node.inert
                 || node.is_omitted(omit)
@@ -37,12 +33,12 @@ impl Graph<'_> {
     pub(super) fn choose(
         &self,
         wanted: &NpmSelection,
-    ) -> Result<Option<HashSet<usize>>, NpmPlanError> {
+    ) -> Result<Option<HashSet<Id>>, NpmPlanError> {
         if wanted.workspaces.is_empty() {
             return Ok(None);
         }
         let edges = &self.nodes[ROOT].edges;
-        let all: Vec<(usize, &str, &str)> = edges
+        let all: Vec<(Id, &str, &str)> = edges
             .iter()
             .filter(|edge| edge.kind == Kind::Workspace)
             .filter_map(|edge| Some((edge.to?, edge.name.as_str(), edge.range.as_str())))
@@ -73,7 +69,7 @@ impl Graph<'_> {
             let own = edges.iter().filter(|edge| edge.kind != Kind::Workspace);
             chosen.extend(own.filter_map(|edge| edge.to));
         }
-        let mut reached: HashSet<usize> = HashSet::new();
+        let mut reached: HashSet<Id> = HashSet::new();
         while let Some(index) = chosen.pop() {
             if reached.insert(index) {
                 let node = &self.nodes[index];

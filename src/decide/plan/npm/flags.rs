@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Omit;
-use super::graph::{Edge, Flags, Graph, Kind, Node, ROOT};
+use super::graph::{Flags, Graph, Id, Kind, Node, ROOT};
 use super::location::{above, is_package};
 
 impl Graph<'_> {
@@ -34,11 +34,12 @@ impl Graph<'_> {
                 }
                 continue;
             }
-            for edge in 0..self.nodes[index].edges.len() {
-                let Edge { kind, to, .. } = self.nodes[index].edges[edge];
-                if let Some(to) = to
-                    && self.lower(index, to, kind)
-                {
+            let edges = self.nodes[index].edges.iter();
+            let edges: Vec<_> = edges
+                .filter_map(|edge| Some((edge.to?, edge.kind)))
+                .collect();
+            for (to, kind) in edges {
+                if self.lower(index, to, kind) {
                     queue.push(to);
                 }
             }
@@ -51,7 +52,7 @@ impl Graph<'_> {
         }
     }
 
-    fn lower(&mut self, from: usize, to: usize, kind: Kind) -> bool {
+    fn lower(&mut self, from: Id, to: Id, kind: Kind) -> bool {
         let Flags {
             extraneous,
             dev,

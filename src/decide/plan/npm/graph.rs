@@ -1,6 +1,7 @@
 //! The lock as a graph: who asks for what, and which place answers, found as Node finds it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::{Index, IndexMut};
 
 use indexmap::IndexMap;
 
@@ -34,7 +35,7 @@ pub(super) struct Edge {
     pub(super) name: String,
     pub(super) range: String,
     pub(super) kind: Kind,
-    pub(super) to: Option<usize>,
+    pub(super) to: Option<Id>,
 }
 
 pub(super) struct Node<'a> {
@@ -44,9 +45,9 @@ pub(super) struct Node<'a> {
     /// What its package.json on disk says, in a lock's words, if it is a folder of the project.
     pub(super) recorded: Option<serde_json::Map<String, serde_json::Value>>,
     /// Of a link, what it leads to.
-    pub(super) target: Option<usize>,
+    pub(super) target: Option<Id>,
     pub(super) edges: Vec<Edge>,
-    pub(super) into: Vec<(usize, usize)>,
+    pub(super) into: Vec<EdgeId>,
     pub(super) flags: Flags,
     pub(super) inert: bool,
 }
@@ -72,13 +73,76 @@ impl Flags {
     }
 }
 
+/// The number of a node, which only a graph gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Id(usize);
+
 /// The project is the first node.
-pub(super) const ROOT: usize = 0;
+pub(super) const ROOT: Id = Id(0);
+
+/// An edge, by where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EdgeId {
+    pub(super) from: Id,
+    number: usize,
+}
+
+/// The nodes of a graph. None is ever taken away, so an [`Id`] or [`EdgeId`] always leads to something.
+pub(super) struct Nodes<'a>(Vec<Node<'a>>);
+
+impl<'a> Nodes<'a> {
+    /// The project alone.
+    fn new(root: Node<'a>) -> Self {
+        Self(vec![root])
+    }
+
+    fn push(&mut self, node: Node<'a>) -> Id {
+        self.0.push(node);
+        Id(self.0.len() - 1)
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        (0..self.0.len()).map(Id)
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Node<'a>> {
+        self.0.iter()
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = (Id, &Node<'a>)> {
+        self.ids().zip(self.iter())
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "only what is there has a number")]
+impl<'a> Index<Id> for Nodes<'a> {
+    type Output = Node<'a>;
+
+    fn index(&self, id: Id) -> &Node<'a> {
+        &self.0[id.0]
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "only what is there has a number")]
+impl IndexMut<Id> for Nodes<'_> {
+    fn index_mut(&mut self, id: Id) -> &mut Self::Output {
+        &mut self.0[id.0]
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "only what is there has a number")]
+impl Index<EdgeId> for Nodes<'_> {
+    type Output = Edge;
+
+    fn index(&self, id: EdgeId) -> &Edge {
+        &self[id.from].edges[id.number]
+    }
+}
 
 pub(super) struct Graph<'a> {
     pub(super) lock: &'a NpmLock,
-    pub(super) nodes: Vec<Node<'a>>,
-    pub(super) at: HashMap<&'a str, usize>,
+    pub(super) nodes: Nodes<'a>,
+    pub(super) at: HashMap<&'a str, Id>,
     /// The workspaces, by name, where the project's package.json tells them.
     workspaces: Option<BTreeMap<String, String>>,
     /// Whether peers are not installed for being asked for (`legacy-peer-deps`).
@@ -114,7 +178,7 @@ impl<'a> Graph<'a> {
             flags: Flags::all(true),
             inert: false,
         };
-        let mut nodes = vec![node("", None, root, None)];
+        let mut nodes = Nodes::new(node("", None, root, None));
         let mut at = HashMap::from([("", ROOT)]);
         let links: HashSet<&str> = lock
             .entries
@@ -132,8 +196,8 @@ impl<'a> Graph<'a> {
                 Some((about, recorded)) => (about, Some(recorded)),
                 None => (entry.about.clone(), None),
             };
-            at.insert(location.as_str(), nodes.len());
-            nodes.push(node(location.as_str(), Some(entry), about, recorded));
+            let id = nodes.push(node(location.as_str(), Some(entry), about, recorded));
+            at.insert(location.as_str(), id);
         }
         let mut graph = Self {
             lock,
@@ -142,20 +206,19 @@ impl<'a> Graph<'a> {
             workspaces,
             without_peers: npmrc.is_set("legacy-peer-deps"),
         };
-        for index in 0..graph.nodes.len() {
-            let node = &graph.nodes[index];
-            if let Some(link) = node.entry.and_then(|entry| entry.link.as_deref()) {
-                let target = graph.at.get(link).copied();
-                graph.nodes[index].target = target;
+        for id in graph.nodes.ids() {
+            let entry = graph.nodes[id].entry;
+            if let Some(link) = entry.and_then(|entry| entry.link.as_deref()) {
+                graph.nodes[id].target = graph.at.get(link).copied();
                 continue;
             }
-            let edges = graph.edges(index);
-            graph.nodes[index].edges = edges;
+            graph.nodes[id].edges = graph.edges(id);
         }
-        for from in 0..graph.nodes.len() {
-            for edge in 0..graph.nodes[from].edges.len() {
-                if let Some(to) = graph.nodes[from].edges[edge].to {
-                    graph.nodes[to].into.push((from, edge));
+        for from in graph.nodes.ids() {
+            let edges = graph.nodes[from].edges.iter().map(|edge| edge.to);
+            for (number, to) in edges.collect::<Vec<_>>().into_iter().enumerate() {
+                if let Some(to) = to {
+                    graph.nodes[to].into.push(EdgeId { from, number });
                 }
             }
         }
@@ -163,8 +226,8 @@ impl<'a> Graph<'a> {
     }
 
     /// What a package asks for, in npm's order, and what answers.
-    fn edges(&self, index: usize) -> Vec<Edge> {
-        let node = &self.nodes[index];
+    fn edges(&self, id: Id) -> Vec<Edge> {
+        let node = &self.nodes[id];
         let about = &node.about;
         let mut wanted: IndexMap<&str, (&str, Kind)> = IndexMap::new();
         let put = |all: &IndexMap<String, String>, kind: &dyn Fn(&str) -> Kind| {
@@ -187,7 +250,7 @@ impl<'a> Graph<'a> {
         if is_top(node.location) {
             all.extend(put(&about.dev, &|_| Kind::Dev));
         }
-        if index == ROOT {
+        if id == ROOT {
             let own = match &self.workspaces {
                 Some(found) => found.clone(),
                 None => self.linked(),
@@ -243,7 +306,7 @@ impl<'a> Graph<'a> {
     }
 
     /// What `name` means to whoever is at a place: the nearest `node_modules` upwards that has it.
-    pub(super) fn resolve(&self, location: &str, name: &str) -> Option<usize> {
+    pub(super) fn resolve(&self, location: &str, name: &str) -> Option<Id> {
         let mut base = location;
         loop {
             let key = match base {

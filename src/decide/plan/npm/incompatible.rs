@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::graph::Graph;
+use super::graph::{Graph, Id};
 use crate::decide::target::node::NodeTarget;
 
 impl Graph<'_> {
     /// Optional packages that the machine rules out go, or that failed here, each with its whole
     /// optional set.
     pub(super) fn incompatible(&mut self, target: &NodeTarget, failed: &BTreeSet<String>) {
-        for index in 0..self.nodes.len() {
+        for index in self.nodes.ids() {
             let node = &self.nodes[index];
             let about = &node.about;
             if !node.flags.optional || node.flags.extraneous || node.inert {
@@ -31,19 +31,19 @@ impl Graph<'_> {
     }
 
     /// `optionalSet`: up to where it became optional, and down to all that nothing else needs.
-    fn optional_set(&self, start: usize) -> Vec<usize> {
+    fn optional_set(&self, start: Id) -> Vec<Id> {
         let mut set = vec![start];
         let mut core = HashSet::from([start]);
         let mut next = 0;
         while let Some(&index) = set.get(next) {
-            for &(from, edge) in &self.nodes[index].into {
-                if !self.nodes[from].edges[edge].kind.is_optional() && core.insert(from) {
-                    set.push(from);
+            for &edge in &self.nodes[index].into {
+                if !self.nodes[edge].kind.is_optional() && core.insert(edge.from) {
+                    set.push(edge.from);
                 }
             }
             next += 1;
         }
-        let counts = |from: usize, to: usize| !core.contains(&to) && !self.nodes[from].inert;
+        let counts = |from: Id, to: Id| !core.contains(&to) && !self.nodes[from].inert;
         let mut all = set;
         let mut members = core.clone();
         let mut next = 0;
@@ -65,7 +65,7 @@ impl Graph<'_> {
                 && self.nodes[index]
                     .into
                     .iter()
-                    .any(|&(from, _)| !members.contains(&from) && counts(from, index));
+                    .any(|edge| !members.contains(&edge.from) && counts(edge.from, index));
             if needed {
                 members.remove(&index);
                 asked.extend(self.nodes[index].edges.iter().filter_map(|edge| edge.to));

@@ -36,7 +36,7 @@ use crate::decide::target::node::NodeTarget;
 
 pub use source::GitPackage;
 
-use graph::{Graph, ROOT};
+use graph::{Graph, Id, ROOT};
 
 /// Kinds of dependencies that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -334,13 +334,13 @@ impl Graph<'_> {
     fn plan(
         &self,
         target: &NodeTarget,
-        indexes: Vec<usize>,
+        indexes: Vec<Id>,
         npmrc: &Npmrc,
         warnings: Vec<String>,
     ) -> Result<NpmPlan, NpmPlanError> {
         let mut packages = Vec::new();
-        let is_beside = |index: &usize| is_outside(self.nodes[*index].location);
-        let (beside, indexes): (Vec<usize>, Vec<usize>) = indexes.into_iter().partition(is_beside);
+        let is_beside = |index: &Id| is_outside(self.nodes[*index].location);
+        let (beside, indexes): (Vec<Id>, Vec<Id>) = indexes.into_iter().partition(is_beside);
         let recorded = beside.iter().filter_map(|index| {
             let node = &self.nodes[*index];
             let recorded = self.recorded(node, node.entry?, npmrc);
@@ -370,7 +370,7 @@ impl Graph<'_> {
             });
         }
         let root = &self.nodes[ROOT].about;
-        let of_node: HashMap<usize, usize> = indexes.iter().copied().zip(0..).collect();
+        let of_node: HashMap<Id, usize> = indexes.iter().copied().zip(0..).collect();
         for (package, index) in packages.iter_mut().zip(&indexes) {
             let node = &self.nodes[*index];
             let edges = node.edges.iter().filter_map(|edge| edge.to);

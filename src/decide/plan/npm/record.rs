@@ -60,9 +60,8 @@ impl Graph<'_> {
         let mut asked = node
             .into
             .iter()
-            .map(|&(from, edge)| (&self.nodes[from], edge))
-            .filter(|(from, _)| !from.flags.extraneous)
-            .map(|(from, edge)| from.edges[edge].range.as_str())
+            .filter(|edge| !self.nodes[edge.from].flags.extraneous)
+            .map(|edge| self.nodes[*edge].range.as_str())
             .peekable();
         // Which of the overrides of a name counts where is not asked: seldom does any lead elsewhere.
         let name = name_of(node.location).unwrap_or_default();

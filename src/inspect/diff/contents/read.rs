@@ -8,7 +8,8 @@ use url::Url;
 
 use super::{Contents, Hook, Library, hooks};
 use crate::files::archive::Limits;
-use crate::files::archive::tar::{Kind, Tar, TarError, unpack};
+use crate::files::archive::tar::{Kind, Tar, TarError};
+use crate::files::archive::tarball::unpack;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::inspect::diff::facts::FileKind;
 use crate::install::python::about;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::picture::{Item, svg};
 use super::rows::{Row, rows};
-use super::{clean, date, gravity, headline, some, versions};
+use super::{clean, date, gravity, headline, sides, subject, versions};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
@@ -101,29 +101,12 @@ fn write_findings(body: &mut String, diff: &LockDiff) {
 
 fn write_finding(body: &mut String, finding: &Finding) {
     let word = finding.severity.word();
-    let (shown, more) = some(&finding.packages, 12);
-    let packages: Vec<String> = shown
-        .iter()
-        .map(|package| format!("<code>{}</code>", escape(package)))
-        .collect();
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let colon = if shown.is_empty() { "" } else { ": " };
-    let _ = write!(
-        body,
-        "<li class=\"{word}\"><b>{word}</b>{}{more}{colon}{}",
-        packages.join(", "),
-        escape(&finding.says)
-    );
-    let code = |text: &String| format!("<code>{}</code>", escape(text));
-    let _ = match (&finding.old, &finding.new) {
-        (Some(old), Some(new)) => write!(body, "<br>{} → {}", code(old), code(new)),
-        (Some(one), None) => write!(body, "<br>was {}", code(one)),
-        (None, Some(one)) => write!(body, "<br>{}", code(one)),
-        (None, None) => Ok(()),
-    };
+    let code = |text: &str| format!("<code>{}</code>", escape(text));
+    let subject = subject(finding, 12, code, escape);
+    let _ = write!(body, "<li class=\"{word}\"><b>{word}</b>{subject}");
+    if let Some(sides) = sides(finding, code) {
+        let _ = write!(body, "<br>{sides}");
+    }
     if !finding.targets.is_empty() {
         let _ = write!(body, "<br>on {}", escape(&finding.targets.join(", ")));
     }

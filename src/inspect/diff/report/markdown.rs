@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use super::rows::Row;
-use super::{SECTIONS, clean, gravity, headline, only_moved, short, some, versions};
+use super::{
+    SECTIONS, clean, gravity, headline, only_moved, short, sides, some, subject, versions,
+};
 use crate::inspect::diff::contents::ContentsDiff;
 use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
 
@@ -85,26 +87,11 @@ pub(crate) fn write_finding(text: &mut String, finding: &Finding) {
         Severity::Warning => "⚠️ ",
         Severity::Note => "",
     };
-    let (shown, more) = some(&finding.packages, 8);
-    let packages: Vec<String> = shown.iter().map(|package| code(package)).collect();
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let colon = if shown.is_empty() { "" } else { ": " };
-    let _ = write!(
-        text,
-        "- {sign}{}{more}{colon}{}",
-        packages.join(", "),
-        escape(&finding.says)
-    );
-    let side = |side: &str| code(&short(side));
-    let _ = match (&finding.old, &finding.new) {
-        (Some(old), Some(new)) => write!(text, " ({} → {})", side(old), side(new)),
-        (Some(one), None) => write!(text, " (was {})", side(one)),
-        (None, Some(one)) => write!(text, " ({})", side(one)),
-        (None, None) => Ok(()),
-    };
+    let subject = subject(finding, 8, code, escape);
+    let _ = write!(text, "- {sign}{subject}");
+    if let Some(sides) = sides(finding, |side| code(&short(side))) {
+        let _ = write!(text, " ({sides})");
+    }
     if !finding.targets.is_empty() {
         let _ = write!(text, " on {}", escape(&finding.targets.join(", ")));
     }

@@ -13,7 +13,7 @@ pub mod text;
 
 use crate::core::progress::count;
 
-use super::model::{Change, ChangeKind, LockDiff};
+use super::model::{Change, ChangeKind, Finding, LockDiff};
 use super::version::Step;
 use rows::{Row, rows};
 
@@ -45,6 +45,36 @@ pub(crate) fn short(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// Which packages a finding is about, of many the first, and what it says of them: names and texts as a
+/// report spells them.
+fn subject(
+    finding: &Finding,
+    limit: usize,
+    name: impl Fn(&str) -> String,
+    plain: impl Fn(&str) -> String,
+) -> String {
+    let (shown, more) = some(&finding.packages, limit);
+    let shown: Vec<String> = shown.iter().map(|package| name(package)).collect();
+    let mut text = shown.join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    if !text.is_empty() {
+        text.push_str(": ");
+    }
+    text + &plain(&finding.says)
+}
+
+/// What a finding holds against each other, if anything: before and now.
+fn sides(finding: &Finding, value: impl Fn(&str) -> String) -> Option<String> {
+    Some(match (&finding.old, &finding.new) {
+        (Some(old), Some(new)) => format!("{} → {}", value(old), value(new)),
+        (Some(one), None) => format!("was {}", value(one)),
+        (None, Some(one)) => value(one),
+        (None, None) => return None,
+    })
 }
 
 /// `1.0 → 2.0`, `1.0` where both are the same, and what there is where one side is missing.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::rows::Row;
-use super::{SECTIONS, Section, clean, date, gravity, headline, only_moved, short, some, versions};
+use super::{
+    SECTIONS, Section, clean, date, gravity, headline, only_moved, short, sides, some, subject,
+    versions,
+};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
@@ -134,31 +137,16 @@ pub(crate) fn write_finding(text: &mut String, finding: &Finding, detail: bool) 
         Severity::Warning => "warning ",
         Severity::Note => "note    ",
     };
-    let (shown, more) = some(&finding.packages, if detail { usize::MAX } else { 5 });
-    let mut packages = clean(&shown.join(", "));
-    if more > 0 {
-        let _ = write!(packages, " and {more} more");
-    }
-    if !packages.is_empty() {
-        packages.push_str(": ");
-    }
-    let _ = write!(text, "{word}{packages}{}", clean(&finding.says));
+    let limit = if detail { usize::MAX } else { 5 };
+    let subject = subject(finding, limit, clean, clean);
+    let _ = write!(text, "{word}{subject}");
     if !finding.targets.is_empty() {
         let _ = write!(text, " (on {})", clean(&finding.targets.join(", ")));
     }
     text.push('\n');
     let side = |side: &str| clean(&if detail { side.to_owned() } else { short(side) });
-    match (&finding.old, &finding.new) {
-        (Some(old), Some(new)) => {
-            let _ = writeln!(text, "          {} → {}", side(old), side(new));
-        }
-        (Some(one), None) => {
-            let _ = writeln!(text, "          was {}", side(one));
-        }
-        (None, Some(one)) => {
-            let _ = writeln!(text, "          {}", side(one));
-        }
-        (None, None) => {}
+    if let Some(sides) = sides(finding, side) {
+        let _ = writeln!(text, "          {sides}");
     }
 }
 

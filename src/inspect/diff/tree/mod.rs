@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 pub use model::{Cause, CauseKind, FileDiff, FileKind, PackageDiff, TreeDiff, TreeSide, VERSION};
 
+use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::files::tree::Provenance;
 use crate::install::owners::Owners;
@@ -46,13 +47,8 @@ pub enum TreeDiffError {
     #[error(transparent)]
     Provenance(#[from] crate::files::tree::TreeError),
     /// A file cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// Compares the trees at two paths.
@@ -203,7 +199,7 @@ fn read(sides: &Sides<'_>, side: usize) -> Result<Vec<u8>, TreeDiffError> {
         true => root.to_owned(),
         false => root.join(sides.path),
     };
-    fs::read(&path).map_err(|source| TreeDiffError::Read { path, source })
+    Ok(fs::read(&path).map_err(cannot("read", &path))?)
 }
 
 fn by_package(files: &[FileDiff]) -> Vec<PackageDiff> {

@@ -11,8 +11,9 @@ use super::place::owner;
 use super::trees::Trees;
 use super::{Destination, NpmAssembleError, Request};
 use crate::core::foreign;
+use crate::core::io_error::cannot;
 use crate::core::paths::way;
-use crate::core::scratch::TempFile;
+use crate::core::temp_file::TempFile;
 use crate::decide::lock::npm::{NpmLock, is_outside};
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::install::npm::package::without_cr;
@@ -103,11 +104,7 @@ pub(super) fn unstartable(
     let files = files.filter_map(|bin| linked.file(bin.file.as_str()));
     let mut all = Vec::new();
     for path in files {
-        let failed = |source| NpmAssembleError::Io {
-            doing: "read",
-            path: path.clone(),
-            source,
-        };
+        let failed = cannot("read", &path);
         if let Some(mut found) = Unstartable::look(&path).map_err(failed)? {
             let folder = lock.folder().canonicalize_utf8().map_err(failed)?;
             if !found.path.starts_with(&folder) {
@@ -166,19 +163,14 @@ impl Unstartable {
         let fix = || match &self.bytes {
             None => self.file.set_permissions(wanted),
             Some(bytes) => {
-                let above = self.path.parent().unwrap_or(Utf8Path::new("/"));
-                let mut new = TempFile::new_in(above, None)?;
+                let mut new = TempFile::beside(&self.path, None)?;
                 new.write_all(bytes)?;
                 new.as_file().set_permissions(wanted)?;
                 new.persist(&self.path)?;
                 Ok(())
             }
         };
-        fix().map_err(|source| NpmAssembleError::Io {
-            doing: "make executable",
-            path: self.path.clone(),
-            source,
-        })
+        Ok(fix().map_err(cannot("make executable", &self.path))?)
     }
 }
 

@@ -11,7 +11,7 @@ mod trees;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -24,6 +24,8 @@ use prepare::PrepareError;
 use trees::{HIDDEN, MODULES, Trees};
 
 use crate::core::foreign::Folder;
+use crate::core::io_error::{IoError, cannot};
+use crate::core::locks;
 use crate::core::progress::Progress;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::NpmLock;
@@ -36,7 +38,7 @@ use crate::install::build::scripts::{OwnNode, ScriptError};
 use crate::install::npm::hidden_lockfile;
 use crate::install::npm::package::{Form, PackageError};
 use crate::obtain::fetch::{self, DownloadRequest, FetchError};
-use crate::obtain::source::git::GitError;
+use crate::obtain::source::GitError;
 use crate::obtain::store::{Blob, Store};
 
 /// Where packages are placed.
@@ -183,15 +185,8 @@ pub enum NpmAssembleError {
     )]
     Program(Utf8PathBuf),
     /// Something else the system says.
-    #[error("cannot {doing} {path}: {source}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 impl NpmAssembleError {
@@ -268,7 +263,7 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     let fetching = Progress::bytes("Fetching", 0);
     let failures: Mutex<Vec<(usize, NpmAssembleError)>> = Mutex::default();
     let fail = |index: usize, error: NpmAssembleError| {
-        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = locks::held(&failures);
         failures.push((index, error));
     };
     let commits = &commits;
@@ -301,14 +296,12 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     placing.done();
     fetching.done();
     let fetched = fetched?;
-    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut failures = locks::unlocked(failures);
     failures.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
     if let Some((_, error)) = failures.pop() {
         return Err(error);
     }
-    drop(failures);
-    let unprepared = placer.unprepared.into_inner();
-    let mut unprepared = unprepared.unwrap_or_else(PoisonError::into_inner);
+    let mut unprepared = locks::unlocked(placer.unprepared);
     unprepared.sort();
     link_folders(request, &trees)?;
     link_programs(request, &trees)?;
@@ -383,11 +376,7 @@ fn commit(
         {
             open.empty();
             let path = folder.join(modules.trim_end_matches('/'));
-            fs::remove_dir(&path).map_err(|source| NpmAssembleError::Io {
-                doing: "remove",
-                path,
-                source,
-            })?;
+            fs::remove_dir(&path).map_err(cannot("remove", &path))?;
         }
     }
     fix_programs(request)?;

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::commits::fetch_commit;
 use super::prepare::Prepared;
 use super::trees::Trees;
 use super::{NpmAssembleError, Request};
+use crate::core::locks;
 use crate::decide::plan::npm::{GitPackage, PlannedNpm};
-use crate::files::archive::{Limits, tar};
+use crate::files::archive::{Limits, tarball};
 use crate::files::contents::{self, Contents, Digests, Member};
 use crate::files::tree::{LinkMode, Owner, Tree};
 use crate::install::assemble::kept::Artifact;
@@ -78,13 +79,10 @@ impl Placer<'_> {
         };
         let read = |known: Option<Vec<Member>>, place: &Place<'_>| {
             let packed = blob.map()?;
-            tar::unpack(&packed, file_name, &self.limits, |bytes| {
+            tarball::unpack(&packed, file_name, &self.limits, |bytes| {
                 let package = Package::read(bytes, form, &self.limits, file_name)?.knowing(known);
                 if package.has_prepare {
-                    let mut all = self
-                        .unprepared
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let mut all = locks::held(&self.unprepared);
                     all.extend(group.iter().map(|planned| planned.location.to_string()));
                 }
                 place(&package)

@@ -15,6 +15,7 @@ use super::scripts::OWN;
 use super::{Destination, LeftOut, NpmAssembleError, Request, assemble};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
+use crate::core::io_error::{IoError, cannot};
 use crate::core::progress::Progress;
 use crate::core::scratch::Scratch;
 use crate::decide::lock::LockError;
@@ -64,15 +65,8 @@ pub enum PrepareError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What the system says.
-    #[error("cannot {doing} {path}: {source}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// With what.
-        path: Utf8PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// Makes ready what `--allow-scripts` names and has to be.
@@ -143,11 +137,11 @@ fn made(
     };
     assemble_in(request, &checkout, &host)?;
     let tarball = checkout.temporary().join("package.tgz");
-    let file = fs::File::create_new(&tarball).map_err(io("write", tarball.clone()))?;
+    let file = fs::File::create_new(&tarball).map_err(cannot("write", &tarball))?;
     // A script of its own may have put a link in the place of a folder.
     foreign::Folder::open(&checkout.root)
         .and_then(|root| root.folder(&commit.folder))
-        .map_err(io("open", checkout.folder.clone()))?;
+        .map_err(cannot("open", &checkout.folder))?;
     pack::pack(&checkout.folder, std::io::BufWriter::new(file))?;
     let about = &checkout.about;
     let last = about.name.as_deref().unwrap_or("package");
@@ -207,7 +201,7 @@ struct Checkout {
 
 impl Checkout {
     fn new(commit: &GitPackage, tree: &Blob) -> Result<Option<Self>, PrepareError> {
-        let held = Scratch::new("prepare").map_err(io("make a folder in", "/tmp".into()))?;
+        let held = Scratch::new("prepare").map_err(cannot("make a folder in", "/tmp"))?;
         let root = held.path().join("checkout");
         let name = format!("{}#{}", commit.url, commit.commit);
         let limits = Limits::default();
@@ -311,7 +305,7 @@ fn assemble_in(
 
 /// Refuses links that lead out of a checkout, which would be read and written through.
 fn stays_inside(checkout: &Utf8Path) -> Result<(), PrepareError> {
-    let root = fs::canonicalize(checkout).map_err(io("read", checkout.to_owned()))?;
+    let root = fs::canonicalize(checkout).map_err(cannot("read", checkout))?;
     let tree = crate::core::walk::walk(&root).map_err(FolderError::from)?;
     let mut outside = None;
     tree.each(&mut |path, node| {
@@ -329,13 +323,5 @@ fn stays_inside(checkout: &Utf8Path) -> Result<(), PrepareError> {
     match outside {
         Some(path) => Err(PrepareError::Link(path.into())),
         None => Ok(()),
-    }
-}
-
-fn io(doing: &'static str, path: Utf8PathBuf) -> impl FnOnce(std::io::Error) -> PrepareError {
-    move |source| PrepareError::Io {
-        doing,
-        path,
-        source,
     }
 }

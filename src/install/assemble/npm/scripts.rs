@@ -13,6 +13,7 @@ use camino::Utf8PathBuf;
 use super::trees::Trees;
 use super::{LeftOut, NpmAssembleError, Request};
 use crate::core::foreign::Folder;
+use crate::core::io_error::cannot;
 use crate::core::progress::Progress;
 use crate::decide::lock::npm::Manifest;
 use crate::decide::lock::npm::scripts::{INSTALL, LINKED_FIRST, LINKED_THEN, PROJECT};
@@ -188,11 +189,7 @@ impl<'a> Own<'a> {
                 Err(_) => match fs::create_dir(&path) {
                     Ok(()) => own.made.push(path),
                     Err(source) => {
-                        return Err(NpmAssembleError::Io {
-                            doing: "make",
-                            path,
-                            source,
-                        });
+                        return Err(cannot("make", &path)(source).into());
                     }
                 },
             }

@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::lines::Line;
+use super::mounts::mounts;
 use crate::core::progress::bytes;
 
 /// How many processes and threads there may be at once, besides those for each core.
@@ -232,17 +233,13 @@ fn write(file: &Path, value: u64) -> io::Result<()> {
 
 /// The folder of all cgroups, and that of the one that this process is in.
 fn own_group() -> Option<(PathBuf, PathBuf)> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mount = mounts.lines().find(|line| {
-        let behind = line.split_once(" - ").map(|(_, behind)| behind);
-        behind.is_some_and(|behind| behind.starts_with("cgroup2 "))
-    })?;
-    let point = super::root::unescaped(mount.split(' ').nth(4)?);
+    let mut all = mounts().ok()?.into_iter();
+    let mount = all.find(|mount| mount.kind == "cgroup2")?;
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     let own = own.trim_start_matches('/');
     // One that lies outside of what is mounted here.
     let is_below = !own.split('/').any(|part| part == "..");
-    let top = PathBuf::from(point);
+    let top = PathBuf::from(mount.point);
     is_below.then(|| (top.clone(), top.join(own)))
 }

@@ -1,5 +1,7 @@
 //! The lines of defence that this machine gives, each said by the stage that took it.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 /// How far commands are contained.
@@ -72,4 +74,10 @@ impl Found {
             Level::Open => Some(format!("{what} are not contained here: {why}")),
         }
     }
+}
+
+/// Says what was taken, instead of running anything.
+pub(super) fn report(lines: &[Line]) -> io::Result<u8> {
+    println!("{}", serde_json::to_string(lines)?);
+    Ok(0)
 }

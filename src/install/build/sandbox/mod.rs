@@ -24,6 +24,8 @@
 
 mod limits;
 mod lines;
+mod mounts;
+mod namespaces;
 mod root;
 mod rules;
 mod run;

@@ -14,8 +14,10 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, chroot, pivot_root, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
-use super::lines::Line;
-use super::stages::{code, give_up, itself, map, report, unshare};
+use super::lines::{Line, report};
+use super::mounts::mounts;
+use super::namespaces::{itself, map, said, unshare};
+use super::run::code;
 use super::{INSIDE, Job, Order, rules};
 
 /// The user and group that a contained command is, to itself.
@@ -62,7 +64,7 @@ pub(super) fn inner(order: &Order) -> io::Result<u8> {
     rename_user(&itself)?;
     drop_capabilities()?;
     let (readable, writable) = reach(job, is_own)?;
-    lines.extend(give_up(&readable, &writable, false));
+    lines.extend(rules::give_up(&readable, &writable, false));
     // Nobody looks into process 1: into its memory, its variables, the files that it has open.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     match order.report {
@@ -269,40 +271,11 @@ fn show_at(from: &Utf8Path, place: &Utf8Path, is_read_only: bool) -> io::Result<
     restrict(place, flags)?;
     let below = format!("{place}/");
     for mount in mounts()? {
-        if mount.as_str().starts_with(&below) {
-            restrict(&mount, flags)?;
+        if mount.point.starts_with(&below) {
+            restrict(Utf8Path::new(&mount.point), flags)?;
         }
     }
     Ok(())
-}
-
-/// Where anything is mounted.
-fn mounts() -> io::Result<Vec<Utf8PathBuf>> {
-    let text = fs::read_to_string("/proc/self/mountinfo")?;
-    let point = |line: &str| Some(Utf8PathBuf::from(unescaped(line.split(' ').nth(4)?)));
-    Ok(text.lines().filter_map(point).collect())
-}
-
-/// A path of mountinfo, in which spaces and the like are written as `\040` (proc(5)).
-pub(super) fn unescaped(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part
-            .get(..3)
-            .and_then(|code| u8::from_str_radix(code, 8).ok());
-        match (code, part.get(3..)) {
-            (Some(code), Some(rest)) => {
-                plain.push(char::from(code));
-                plain.push_str(rest);
-            }
-            _ => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
 }
 
 /// Has a mount forbid more than it does already.
@@ -323,8 +296,4 @@ fn restrict(path: &Utf8Path, more: MountFlags) -> io::Result<()> {
         }
     }
     mount_remount(path.as_str(), flags, "").map_err(said("restrict a mount"))
-}
-
-pub(super) fn said(doing: &'static str) -> impl Fn(rustix::io::Errno) -> io::Error {
-    move |errno| io::Error::other(format!("cannot {doing}: {}", io::Error::from(errno)))
 }

@@ -2,6 +2,7 @@
 //! Landlock (<https://docs.kernel.org/userspace-api/landlock.html>), system calls by seccomp.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr as _,
@@ -11,6 +12,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, sock_filter,
 };
+
+use super::lines::Line;
 
 /// The newest version whose words are used; an older kernel is asked for what it knows of them.
 const VERSION: ABI = ABI::V10;
@@ -70,7 +73,7 @@ pub(super) const ABOUT_MACHINE: [&str; 8] = [
 
 /// Lets files be read below `readable` alone, and written to and made below `writable` alone; no TCP,
 /// no abstract UNIX socket and no signal to anybody outside. What the kernel knows of it, in words.
-pub(super) fn files<'a>(
+fn files<'a>(
     readable: impl IntoIterator<Item = &'a str>,
     writable: impl IntoIterator<Item = &'a str>,
 ) -> Result<String, String> {
@@ -104,7 +107,7 @@ pub(super) fn files<'a>(
 
 /// Forbids the calls above, and sockets that are not UNIX's; with `no_sockets` none can be made but
 /// in pairs, so that there is no way to what listens on this machine.
-pub(super) fn calls(no_sockets: bool) -> Result<String, String> {
+fn calls(no_sockets: bool) -> Result<String, String> {
     let said = |error: seccompiler::BackendError| error.to_string();
     let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(said)?;
     let other = |argument, value: i32| {
@@ -169,5 +172,25 @@ fn other_numbers() -> BpfProgram {
             0,
             libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs(),
         ),
+    ]
+}
+
+/// No new privileges, and all of these rules.
+pub(super) fn give_up(readable: &[String], writable: &[String], no_sockets: bool) -> Vec<Line> {
+    let privileges = rustix::thread::set_no_new_privs(true);
+    let privileges = privileges.map_err(|error| io::Error::from(error).to_string());
+    vec![
+        Line::new(
+            "no new rights",
+            privileges.map(|()| "programs with set-user-ID are like any other".into()),
+        ),
+        Line::new(
+            "Landlock",
+            files(
+                readable.iter().map(String::as_str),
+                writable.iter().map(String::as_str),
+            ),
+        ),
+        Line::new("seccomp", calls(no_sockets)),
     ]
 }

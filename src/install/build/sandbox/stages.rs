@@ -4,15 +4,15 @@
 //! none, `guard` stands by, and `guarded` is what becomes the command; so they do with a command that
 //! is not to be contained, whose second stage is `open`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper,
@@ -22,7 +22,9 @@ use rustix::thread::UnshareFlags;
 
 use camino::Utf8PathBuf;
 
-use super::lines::Line;
+use super::lines::{Line, report};
+use super::namespaces::{itself, leave, map, unshare};
+use super::run::code;
 use super::{Job, NOT_RUN, NOT_STARTED, Order, Shown, limits, root, rules};
 
 /// What programs ask a machine about its users and names.
@@ -143,74 +145,6 @@ fn attend(child: &mut Child) -> io::Result<u8> {
     }
 }
 
-/// Takes as many namespaces as a root of one's own wants.
-fn leave() -> io::Result<()> {
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let namespaces = UnshareFlags::NEWNS
-        | UnshareFlags::NEWPID
-        | UnshareFlags::NEWNET
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS;
-    match unshare(namespaces | UnshareFlags::NEWUSER) {
-        Ok(()) => map(&itself()?, (0, user.as_raw()), (0, group.as_raw())),
-        // In a chroot, say: whoever is root needs no user namespace.
-        Err(_) if user.is_root() => unshare(namespaces).map_err(root::said("unshare")),
-        Err(error) => {
-            let hint = match error {
-                rustix::io::Errno::NOSPC => " (sysctl user.max_user_namespaces)",
-                rustix::io::Errno::PERM => {
-                    " (sysctl kernel.unprivileged_userns_clone, or AppArmor or a container forbids it)"
-                }
-                _ => "",
-            };
-            Err(io::Error::other(format!(
-                "the kernel gives out no namespaces{hint}: {}",
-                io::Error::from(error)
-            )))
-        }
-    }
-}
-
-pub(super) fn unshare(namespaces: UnshareFlags) -> rustix::io::Result<()> {
-    // Sound: no file descriptors are unshared, and no other thread runs.
-    #[allow(unsafe_code)]
-    unsafe {
-        rustix::thread::unshare_unsafe(namespaces)
-    }
-}
-
-/// What the kernel tells, and is told, of this process.
-pub(super) fn itself() -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = rustix::fs::open("/proc/self", flags, Mode::empty());
-    open.map_err(root::said("look at /proc/self"))
-}
-
-/// Says who the one user and the one group of a new user namespace are outside of it.
-pub(super) fn map(
-    itself: &OwnedFd,
-    (user, outer_user): (u32, u32),
-    (group, outer_group): (u32, u32),
-) -> io::Result<()> {
-    for (name, text) in [
-        ("setgroups", "deny".to_owned()),
-        ("uid_map", format!("{user} {outer_user} 1")),
-        ("gid_map", format!("{group} {outer_group} 1")),
-    ] {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(itself, name, flags, Mode::empty());
-        let mut file = File::from(file.map_err(root::said("say who the user is"))?);
-        file.write_all(text.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// How a process ended, as the exit code of the stage that waited for it.
-pub(super) fn code(status: std::process::ExitStatus) -> u8 {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.unwrap_or(126)
-}
-
 /// Stands by a command without a process namespace: what it leaves behind becomes ours, and is ended.
 fn guard(next: &str, job: &str) -> io::Result<u8> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -259,7 +193,7 @@ fn guarded(order: &Order) -> io::Result<u8> {
     // Root without a right is like anybody else, but for what belongs to it.
     let _ = root::drop_capabilities();
     let (readable, writable) = reach(&order.job);
-    lines.extend(give_up(&readable, &writable, true));
+    lines.extend(rules::give_up(&readable, &writable, true));
     let holds = |name: &str| lines.iter().any(|line| line.name == name && line.holds);
     if !(holds("Landlock") && holds("seccomp")) {
         let why = lines.iter().filter(|line| !line.holds);
@@ -296,30 +230,4 @@ fn reach(job: &Job) -> (Vec<String>, Vec<String>) {
         .chain(job.writable.iter().map(text))
         .chain(to_write.iter().map(|shown| text(&shown.from)));
     (readable.collect(), writable.collect())
-}
-
-/// No new privileges, and the rules of [`super::rules`].
-pub(super) fn give_up(readable: &[String], writable: &[String], no_sockets: bool) -> Vec<Line> {
-    let privileges = rustix::thread::set_no_new_privs(true);
-    let privileges = privileges.map_err(|error| io::Error::from(error).to_string());
-    vec![
-        Line::new(
-            "no new rights",
-            privileges.map(|()| "programs with set-user-ID are like any other".into()),
-        ),
-        Line::new(
-            "Landlock",
-            rules::files(
-                readable.iter().map(String::as_str),
-                writable.iter().map(String::as_str),
-            ),
-        ),
-        Line::new("seccomp", rules::calls(no_sockets)),
-    ]
-}
-
-/// Says what was taken, instead of running anything.
-pub(super) fn report(lines: &[Line]) -> io::Result<u8> {
-    println!("{}", serde_json::to_string(lines)?);
-    Ok(0)
 }
