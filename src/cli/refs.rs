@@ -139,7 +139,9 @@ fn run_strip(args: &StripArgs) -> Outcome {
     print(&if args.what.json {
         let left = done.left.iter().map(|(hit, why)| {
             let mut value = one(hit, &owners);
-            value["why"] = json!(why);
+            if let Some(value) = value.as_object_mut() {
+                value.insert("why".into(), json!(why));
+            }
             value
         });
         let report = json!({

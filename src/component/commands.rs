@@ -136,7 +136,7 @@ impl<'a> Stage<'a> {
     /// When one is not there.
     pub fn with_tools(mut self) -> Result<Self, ComponentError> {
         self.tools = Toolbox::open(self.context, &|template| self.fill(template))?;
-        toolbox::check_versions(self.context, &|name, words| {
+        toolbox::check_versions(self.context, |name, words| {
             let what = format!("`{}`", words.join(" "));
             self.run(&Ask::reading(what, name, words, &self))
         })?;

@@ -341,7 +341,7 @@ fn launcher(words: &[String]) -> String {
 /// When one says another, or none.
 pub fn check_versions(
     context: &Context<'_>,
-    ask: &dyn Fn(&str, Vec<String>) -> Result<Said, ComponentError>,
+    ask: impl Fn(&str, Vec<String>) -> Result<Said, ComponentError>,
 ) -> Result<(), ComponentError> {
     for (name, tool) in context.named_tools() {
         let Some(wanted) = &tool.version else {

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use lockwright::core::digest::{Algorithm, Digest};
-use lockwright::files::archive::{Limits, tar};
+use lockwright::files::archive::{Limits, tarball};
 use lockwright::files::contents::Contents as _;
 use lockwright::install::npm::package::{Form, Package, PackageError};
 use lockwright::obtain::source::{self, Shape};

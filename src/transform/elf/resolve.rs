@@ -212,9 +212,9 @@ impl Finder<'_, '_> {
     }
 
     fn use_old(&mut self, position: usize, entry: &str) {
-        let used = self.used.get_mut(position);
-        used.into_iter()
-            .for_each(|used| *used = Some(entry.to_owned()));
+        if let Some(used) = self.used.get_mut(position) {
+            *used = Some(entry.to_owned());
+        }
     }
 
     fn add(&mut self, entry: &str) {
