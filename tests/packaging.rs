@@ -378,7 +378,8 @@ fn the_github_action_reviews_a_pull_request() {
                 format!("{}:{}", temp.join("bin"), path_with_lockwright()),
             )
             .envs([
-                ("LOCK", "uv.lock"),
+                ("REVIEW", "uv.lock"),
+                ("ARGUMENTS", "--as-of 2026-11-30"),
                 ("BASE", "HEAD"),
                 ("FAIL_ON", fail_on),
                 ("NUMBER", "7"),
@@ -393,10 +394,7 @@ fn the_github_action_reviews_a_pull_request() {
     };
     review("alarm").exit(1);
     let said = fs::read_to_string(temp.join("said")).unwrap();
-    assert!(
-        said.starts_with("<!-- lockwright review of uv.lock -->\n"),
-        "{said}"
-    );
+    assert!(said.starts_with("<!-- lockwright -->\n"), "{said}");
     assert!(said.contains("alarm"), "{said}");
     let asked = fs::read_to_string(temp.join("said.args")).unwrap();
     assert!(
@@ -414,6 +412,66 @@ fn the_github_action_reviews_a_pull_request() {
     review("alarm").ok();
     let output = fs::read_to_string(temp.join("output")).unwrap();
     assert!(output.ends_with("changed=false\n"), "{output}");
+}
+
+#[test]
+fn the_gitlab_template_keeps_one_note_on_a_merge_request() {
+    let temp = Temp::new();
+    let template = common::project().join("packaging/gitlab/lockwright.yml");
+    let template = fs::read_to_string(template).unwrap();
+    let template: serde_json::Value = serde_saphyr::from_str(&template).unwrap();
+    let job = &template[".lockwright-review"];
+    let lines = job["script"].as_array().unwrap().iter();
+    let script: Vec<&str> = lines.map(|line| line.as_str().unwrap()).collect();
+    let script = script.join("\n");
+    // What asks GitLab: it has a note already, and writes down what else it is asked.
+    let curl =
+        "#!/bin/sh\necho \"$@\" >> \"$SAID\"\ncase $* in *--output*) ;; *) cat \"$NOTES\";; esac\n";
+    program(&temp, "bin/curl", curl);
+    let notes = r#"[{"id": 4, "body": "fine"}, {"id": 5, "body": "<!-- lockwright -->\nold"}]"#;
+    let [old, new] = forged(&temp);
+    let repo = bumped(&temp, &old, &new);
+    let review = |notes: &str| {
+        let path = format!("{}:{}", temp.join("bin"), path_with_lockwright());
+        let ran = Command::new("bash")
+            .args(["-eo", "pipefail", "-c", &script])
+            .envs([
+                ("PATH", path.as_str()),
+                ("HOME", temp.path().as_str()),
+                ("SAID", temp.join("said").as_str()),
+                ("NOTES", temp.write("notes", notes).as_str()),
+                ("CI_PROJECT_DIR", repo.as_str()),
+                ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "HEAD"),
+                ("CI_API_V4_URL", "https://gitlab.example/api/v4"),
+                ("CI_PROJECT_ID", "1"),
+                ("CI_MERGE_REQUEST_IID", "7"),
+                ("LOCKWRIGHT_GITLAB_TOKEN", "token"),
+                ("LOCKWRIGHT_REVIEW", "."),
+                ("LOCKWRIGHT_FAIL_ON", "alarm"),
+                ("LOCKWRIGHT_REVIEW_ARGUMENTS", "--as-of 2026-11-30"),
+            ])
+            .current_dir(&repo)
+            .run();
+        let said = fs::read_to_string(temp.join("said")).unwrap();
+        fs::remove_file(temp.join("said")).unwrap();
+        (ran.exit(1), said)
+    };
+    let (ran, said) = review(notes);
+    assert!(
+        said.ends_with(
+            "--request PUT https://gitlab.example/api/v4/projects/1/merge_requests/7/notes/5\n"
+        ),
+        "{ran}{said}"
+    );
+    let report = fs::read_to_string(repo.join("lockwright-review.md")).unwrap();
+    assert!(report.starts_with("<!-- lockwright -->\n"), "{report}");
+    let (ran, said) = review("[]");
+    assert!(
+        said.ends_with(
+            "--request POST https://gitlab.example/api/v4/projects/1/merge_requests/7/notes\n"
+        ),
+        "{ran}{said}"
+    );
 }
 
 /// The texts that people read: README, docs and what lies beside them.
