@@ -89,6 +89,20 @@ fn with(mut value: Value, key: &str, to: Value) -> Value {
     value
 }
 
+/// Who publishes honest files: the owner of a repository, and its workflow.
+const OWN: (&str, &str) = ("o/r", "release.yml");
+
+/// PEP 740's statements about a file.
+fn attest(server: &Server, path: &str, (repository, workflow): (&str, &str), digest: &str) {
+    let statement = json!({"subject": [{"name": "x", "digest": {"sha256": digest}}]}).to_string();
+    let bundle = json!({
+        "publisher": {"kind": "GitHub", "repository": repository, "workflow": workflow},
+        "attestations": [{"envelope": {"statement": BASE64.encode(statement.as_bytes())}}],
+    });
+    let provenance = json!({"version": 1, "attestation_bundles": [bundle]});
+    server.put(path, provenance.to_string());
+}
+
 const HEAD: &str = "version = 1\nrevision = 3\nrequires-python = \">=3.12\"\n";
 
 #[test]
@@ -111,6 +125,8 @@ fn a_lock_of_python_s_is_held_against_everything_that_an_index_can_say() {
         "unhashed",
         "attested",
         "misattested",
+        "plain",
+        "plainswapped",
     ];
     let mut lock: String = names.iter().map(|name| entry(name, "")).collect();
     lock = lock.replace(
@@ -183,16 +199,16 @@ fn a_lock_of_python_s_is_held_against_everything_that_an_index_can_say() {
             &[],
         );
         let digest = sha(&format!("{of}-1.0-py3-none-any.whl"));
-        let statement =
-            json!({"subject": [{"name": "x", "digest": {"sha256": digest}}]}).to_string();
-        let bundle = json!({
-            "publisher": {"kind": "GitHub", "repository": "o/r", "workflow": "release.yml"},
-            "attestations": [{"envelope": {"statement": BASE64.encode(statement.as_bytes())}}],
-        });
-        server.put(
-            &format!("/integrity/{name}"),
-            json!({"version": 1, "attestation_bundles": [bundle]}).to_string(),
+        attest(&server, &format!("/integrity/{name}"), OWN, &digest);
+    }
+    // HTML alone is read as well, as far as it says something.
+    for (name, of) in [("plain", "plain"), ("plainswapped", "other")] {
+        let wheel = format!("{name}-1.0-py3-none-any.whl");
+        let digest = sha(&format!("{of}-1.0-py3-none-any.whl"));
+        let page = format!(
+            "<!doctype html><a href=\"../../files/{wheel}#sha256={digest}\" data-yanked=\"&lt;b&gt;\">{wheel}</a>"
         );
+        server.put(&format!("/simple/{name}/"), page);
     }
     let mirror = format!("https://pypi.example/={}", server.url("/"));
     let args = ["--json", "--mirror", &mirror];
@@ -208,6 +224,9 @@ fn a_lock_of_python_s_is_held_against_everything_that_an_index_can_say() {
         "warning digest-removed unhashed 1.0",
         "warning deprecated asleep 1.0",
         "warning yanked yanked 1.0",
+        "alarm digest-changed plainswapped 1.0",
+        "warning yanked plain 1.0",
+        "warning yanked plainswapped 1.0",
         "warning not-held html 1.0",
         "warning not-held broken 1.0",
     ];
@@ -270,6 +289,196 @@ fn a_lock_of_python_s_is_held_against_everything_that_an_index_can_say() {
         .unwrap()
         + 1;
     assert_eq!(*line, at);
+}
+
+#[test]
+fn another_publisher_and_attestations_that_are_gone_are_alarms_in_diff_and_audit() {
+    let temp = Temp::new();
+    let server = Server::new();
+    // Who published 0.9 and 1.0, where that is said.
+    let both = [
+        ("same", Some(OWN), Some(("O/R", "release.yml"))),
+        ("taken", Some(OWN), Some(("evil/r", "release.yml"))),
+        ("other", Some(OWN), Some(("o/r", "nightly.yml"))),
+        ("bare", Some(OWN), None),
+        ("late", None, Some(OWN)),
+        ("never", None, None),
+        ("lost", Some(OWN), Some(OWN)),
+    ];
+    let (mut old, mut new) = (String::from(HEAD), String::from(HEAD));
+    for (name, before, now) in both {
+        let mut files = Vec::new();
+        // A pre-release of somebody else is not what came before.
+        let early = ("1.0rc1", Some(("nobody/x", "x.yml")));
+        for (version, publisher) in [("0.9", before), early, ("1.0", now)] {
+            let file = format!("{name}-{version}-py3-none-any.whl");
+            let at = format!("/integrity/{file}");
+            files.push(match publisher {
+                None => listed(&file),
+                Some(publisher) => {
+                    attest(&server, &at, publisher, &sha(&file));
+                    with(listed(&file), "provenance", json!(server.url(&at)))
+                }
+            });
+        }
+        page(&server, name, &files, &[]);
+        new.push_str(&entry(name, ""));
+        old.push_str(&entry(name, "").replace("1.0", "0.9"));
+    }
+    server.put(
+        "/integrity/lost-0.9-py3-none-any.whl",
+        "{\"attestation_bundles\": []}",
+    );
+    let (old, new) = (
+        temp.write("old/uv.lock", old),
+        temp.write("new/uv.lock", new),
+    );
+    let mirror = format!("https://pypi.example/={}", server.url("/"));
+    let diff = |more: &[&str]| {
+        common::lockwright(&temp)
+            .args([
+                "diff",
+                old.as_str(),
+                new.as_str(),
+                "--index",
+                "--mirror",
+                &mirror,
+            ])
+            .args(more)
+            .run()
+    };
+    let expected = [
+        "alarm attestation-gone bare 1.0",
+        "alarm publisher-changed taken 1.0",
+        "warning attestation lost 1.0",
+        "warning publisher-changed other 1.0",
+    ];
+    let sorted = |ran: &Ran| {
+        let mut all = found(ran);
+        all.sort();
+        all
+    };
+    let of_diff = diff(&["--json"]).ok();
+    assert_eq!(sorted(&of_diff), expected, "{of_diff}");
+    let json = of_diff.json();
+    let changes = json["changes"].as_array().unwrap();
+    let taken = changes.iter().find(|one| one["name"] == "taken").unwrap();
+    assert_eq!(taken["old"]["publisher"]["repository"], "o/r", "{taken}");
+    assert_eq!(taken["new"]["publisher"]["repository"], "evil/r", "{taken}");
+    assert_eq!(
+        taken["links"]["source"], "https://github.com/evil/r",
+        "{taken}"
+    );
+    assert_eq!(
+        taken["links"]["index"], "https://pypi.example/simple/taken/",
+        "{taken}"
+    );
+    // An audit has no lock to compare with, and takes the release before on the index.
+    let of_audit = audit(&temp, &new, &["--json", "--mirror", &mirror]).exit(1);
+    assert_eq!(sorted(&of_audit), expected, "{of_audit}");
+    let text = diff(&["--fail-on", "alarm"]).exit(1).stdout;
+    assert!(
+        text.starts_with("ALARM   bare 1.0: was attested before, and is not any more\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("GitHub o/r, release.yml → GitHub evil/r, release.yml"),
+        "{text}"
+    );
+    for format in ["markdown", "html"] {
+        let said = diff(&["--format", format]).ok().stdout;
+        assert!(said.contains("GitHub evil/r, release"), "{said}");
+    }
+    // What was answered is asked again where there is no network.
+    let snapshot = temp.join("snapshot");
+    let kept = diff(&["--json", "--snapshot", snapshot.as_str()]).ok();
+    let asked = server.requests().len();
+    let again = diff(&["--json", "--snapshot", snapshot.as_str(), "--offline"]).ok();
+    assert_eq!(kept.stdout, again.stdout);
+    assert_eq!(server.requests().len(), asked, "no socket is opened");
+}
+
+/// npm's list of attestations, the builder's among them.
+fn provenance(repository: &str, reference: &str, digest: &str) -> String {
+    let subject = json!([{"name": "pkg:npm/x", "digest": {"sha512": digest}}]);
+    let workflow =
+        json!({"repository": repository, "path": ".github/workflows/r.yml", "ref": reference});
+    let predicate = json!({"buildDefinition": {"externalParameters": {"workflow": workflow}}});
+    let said = json!({"subject": subject, "predicate": predicate}).to_string();
+    let published = json!({"subject": subject, "predicate": {"registry": "x"}}).to_string();
+    let bundle = |said: &str| json!({"bundle": {"dsseEnvelope": {"payload": BASE64.encode(said.as_bytes())}}});
+    json!({"attestations": [bundle(&published), bundle(&said)]}).to_string()
+}
+
+#[test]
+fn npm_s_provenance_is_held_against_the_digest_and_the_version_before() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let digest = |text: &str| Digest::of(Algorithm::Sha512, text.as_bytes());
+    let mut locks = [serde_json::Map::new(), serde_json::Map::new()];
+    for (name, source, of) in [
+        ("same", "https://github.com/o/r", "same-1.1.0"),
+        ("taken", "https://github.com/evil/r", "taken-1.1.0"),
+        ("swapped", "https://github.com/o/r", "other"),
+    ] {
+        let mut versions = serde_json::Map::new();
+        for (lock, version, source, of) in [
+            (
+                0,
+                "1.0.0",
+                "https://github.com/o/r",
+                format!("{name}-1.0.0"),
+            ),
+            (1, "1.1.0", source, of.to_owned()),
+        ] {
+            let bytes = digest(&format!("{name}-{version}"));
+            let tarball = format!("https://registry.npm.example/{name}/-/{name}-{version}.tgz");
+            let at = format!("/-/npm/v1/attestations/{name}@{version}");
+            let tag = format!("refs/tags/{name}@{version}");
+            server.put(&at, provenance(source, &tag, &digest(&of).hex()));
+            let dist = json!({"tarball": tarball, "integrity": bytes.sri(),
+                "attestations": {"url": server.url(&at)}});
+            versions.insert(version.to_owned(), json!({"dist": dist}));
+            let entry = json!({"version": version, "resolved": tarball, "integrity": bytes.sri()});
+            locks[lock].insert(format!("node_modules/{name}"), entry);
+        }
+        let time = json!({"1.1.0": "2026-11-29T00:00:00.000Z"});
+        let document = json!({"name": name, "versions": versions, "time": time});
+        server.put(&format!("/{name}"), document.to_string());
+    }
+    let [old, new] = locks.map(|packages| json!({"lockfileVersion": 3, "packages": packages}));
+    let old = temp.write("old/package-lock.json", old.to_string());
+    let new = temp.write("new/package-lock.json", new.to_string());
+    let mirror = format!("https://registry.npm.example/={}", server.url("/"));
+    let ran = common::lockwright(&temp)
+        .args([
+            "diff",
+            old.as_str(),
+            new.as_str(),
+            "--index",
+            "--json",
+            "--mirror",
+            &mirror,
+        ])
+        .run()
+        .ok();
+    let expected = [
+        "alarm attestation swapped 1.1.0",
+        "alarm publisher-changed taken 1.1.0",
+    ];
+    assert_eq!(found(&ran), expected, "{ran}");
+    let json = ran.json();
+    let same = &json["changes"][0];
+    assert_eq!(same["new"]["publisher"]["kind"], "GitHub", "{same}");
+    assert_eq!(
+        same["new"]["published"], "2026-11-29T00:00:00.000Z",
+        "{same}"
+    );
+    // The tags are those that were built.
+    let compare = "https://github.com/o/r/compare/same@1.0.0...same@1.1.0";
+    assert_eq!(same["links"]["compare"], compare, "{same}");
+    let of_audit = audit(&temp, &new, &["--json", "--mirror", &mirror]).exit(1);
+    assert_eq!(found(&of_audit), expected, "{of_audit}");
 }
 
 #[test]
@@ -470,13 +679,97 @@ fn a_lock_of_npm_s_is_held_against_its_registry_and_signatures_are_verified() {
     assert_eq!(asked.last().unwrap().headers["accept"], "application/json");
 }
 
+#[test]
+fn other_tools_locks_are_held_against_the_registry_as_far_as_they_say_something() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let digest = |text: &str| Digest::of(Algorithm::Sha512, text.as_bytes()).sri();
+    for name in ["honest", "hooked", "swapped"] {
+        let dist = json!({"integrity": digest(name),
+            "tarball": server.url(&format!("/{name}/-/{name}-1.0.0.tgz"))});
+        let version = json!({"dist": dist, "hasInstallScript": name == "hooked"});
+        let document = json!({"name": name, "versions": {"1.0.0": version}});
+        server.put(&format!("/{name}"), document.to_string());
+    }
+    let of = |name: &str| digest(if name == "swapped" { "other" } else { name });
+    let each = |line: &dyn Fn(&str) -> String| -> String {
+        ["honest", "hooked", "swapped"].map(line).concat()
+    };
+    let pnpm = each(&|name| {
+        format!(
+            "  {name}@1.0.0:\n    resolution: {{integrity: {}}}\n",
+            of(name)
+        )
+    });
+    let bun = each(&|name| {
+        format!(
+            "\"{name}\": [\"{name}@1.0.0\", \"\", {{}}, \"{}\"],\n",
+            of(name)
+        )
+    });
+    let yarn = each(&|name| {
+        let url = server.url(&format!("/{name}/-/{name}-1.0.0.tgz"));
+        format!(
+            "{name}@^1:\n  version \"1.0.0\"\n  resolved \"{url}#0\"\n  integrity {}\n\n",
+            of(name)
+        )
+    });
+    let berry = each(&|name| {
+        format!(
+            "\"{name}@npm:^1\":\n  version: 1.0.0\n  resolution: \"{name}@npm:1.0.0\"\n  checksum: 10c0/a\n\n"
+        )
+    });
+    let swapped = "alarm digest-changed swapped 1.0.0";
+    let hooked = "note install-script hooked 1.0.0";
+    let unknown = ["honest", "hooked", "swapped"].map(|name| format!("note not-held {name} 1.0.0"));
+    for (file, text, expected) in [
+        (
+            "pnpm-lock.yaml",
+            format!("lockfileVersion: '9.0'\npackages:\n{pnpm}"),
+            vec![swapped, hooked],
+        ),
+        (
+            "bun.lock",
+            format!("{{\"lockfileVersion\": 1, \"packages\": {{{bun}}}}}"),
+            vec![swapped, hooked],
+        ),
+        ("yarn.lock", yarn, vec![swapped, hooked]),
+        (
+            "berry/yarn.lock",
+            format!("__metadata:\n  version: 8\n\n{berry}"),
+            {
+                let notes = unknown.iter().map(String::as_str);
+                [hooked].into_iter().chain(notes).collect()
+            },
+        ),
+    ] {
+        let lock = temp.write(file, text);
+        let ran = audit(
+            &temp,
+            &lock,
+            &[
+                "--json",
+                "--fail-on",
+                "never",
+                "--registry",
+                &server.url("/"),
+            ],
+        )
+        .ok();
+        assert_eq!(found(&ran), expected, "{file}: {ran}");
+    }
+    // Without a registry it is said what to do.
+    let ran = audit(&temp, &temp.join("bun.lock"), &[]).ok();
+    assert!(ran.stdout.contains("name it with --registry"), "{ran}");
+}
+
 /// An advisory in the OSV format.
 fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str) -> String {
     json!({
         "id": id, "summary": format!("{name} does what it should not"), "aliases": [format!("CVE-{id}")],
         "affected": [{"package": {"ecosystem": ecosystem, "name": name}, "ranges": [
             {"type": "ECOSYSTEM", "events": [{"introduced": "0.5"}, {"fixed": fixed}]}]}],
-        "database_specific": {"severity": "HIGH"},
+        "database_specific": {"severity": "HIGH"}, "modified": "2026-01-01T00:00:00Z",
     })
     .to_string()
 }
@@ -510,14 +803,45 @@ fn known_vulnerabilities_come_from_a_folder_an_archive_or_a_server() {
         )
         .unwrap();
         std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
-        server.put(&format!("/osv/v1/vulns/{}", id.replace('-', "%2D")), text);
+        server.put(
+            &format!("/osv/v1/vulns/{}", id.replace('-', "%2D")),
+            text.clone(),
+        );
+        server.put(&format!("/osv/v1/vulns/{id}"), text);
     }
     temp.write("osv/npm/GHSA-4.json", advisory("GHSA-4", "npm", "a", "9"));
     let archive = temp.write("all.zip", zip.finish().unwrap().into_inner());
-    let batch = json!({"results": [{"vulns": [{"id": "GHSA-1"}]}, {"vulns": [{"id": "MAL-2"}]}]});
+    let batch = {
+        let one = |id: &str| json!({"vulns": [{"id": id, "modified": "2026-01-01T00:00:00Z"}]});
+        json!({"results": [one("GHSA-1"), one("MAL-2")]})
+    };
     server.put("/osv/v1/querybatch", batch.to_string());
     let mirror = format!("https://pypi.example/={}", server.url("/"));
     let (folder, api) = (temp.join("osv"), server.url("/osv"));
+    // uv says the same of the same answers.
+    let project = "[project]\nname = \"p\"\nversion = \"0\"\nrequires-python = \">=3.12\"\ndependencies = [\"a\", \"b\"]\n";
+    temp.write("uv/pyproject.toml", project);
+    let own = "\n[[package]]\nname = \"p\"\nversion = \"0\"\nsource = { virtual = \".\" }\n\
+               dependencies = [{ name = \"a\" }, { name = \"b\" }]\n[package.metadata]\n\
+               requires-dist = [{ name = \"a\" }, { name = \"b\" }]\n";
+    temp.write("uv/uv.lock", std::fs::read_to_string(&new).unwrap() + own);
+    let theirs = std::process::Command::new(common::uv())
+        .args(["audit", "--frozen", "--output-format", "json"])
+        .args(["--service-url", &format!("{api}/"), "--no-cache"])
+        .current_dir(temp.join("uv"))
+        .run()
+        .json();
+    let theirs: Vec<(&str, &str, &Value)> = (theirs["vulnerabilities"].as_array().unwrap().iter())
+        .map(|one| {
+            let name = one["dependency"]["name"].as_str().unwrap();
+            (name, one["id"].as_str().unwrap(), &one["fix_versions"])
+        })
+        .collect();
+    let fixed = [json!(["1.1"]), json!(["2.0"])];
+    assert_eq!(
+        theirs,
+        [("a", "GHSA-1", &fixed[0]), ("b", "MAL-2", &fixed[1])]
+    );
     for place in [folder.as_str(), archive.as_str(), &api] {
         let ran = audit(
             &temp,

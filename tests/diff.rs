@@ -443,6 +443,10 @@ fn what_is_in_the_files_is_compared_without_a_network() {
         files = {n.replace('2.0.1', '2.0.2'): a.read(n).replace(b'2.0.1', b'2.0.2') for n in a.namelist()}\n\
         files['greeting_words.pth'] = b'import os; os.system(\"true\")\\n'\n\
         files['shouting.py'] = b''\n\
+        about = next(n for n in files if n.endswith('METADATA'))\n\
+        urls = b'Project-URL: Source, javascript:alert(1)\\nProject-URL: Homepage, https://github.com/o/r\\n'\n\
+        urls += b'Project-URL: Changelog, https://h.example/a|b<img src=x>/blob/r-2.0.2/C@me\\n'\n\
+        files[about] = files[about].replace(b'Name:', urls + b'Name:', 1)\n\
         record = next(n for n in files if n.endswith('RECORD'))\n\
         sha = lambda d: base64.urlsafe_b64encode(hashlib.sha256(d).digest()).rstrip(b'=').decode()\n\
         files[record] = ''.join(f'{n},,\\n' if n == record else f'{n},sha256={sha(d)},{len(d)}\\n' for n, d in files.items()).encode()\n\
@@ -481,6 +485,11 @@ fn what_is_in_the_files_is_compared_without_a_network() {
         "{json}"
     );
     assert_eq!(inside["hooks"][0]["hook"], "greeting_words.pth");
+    // A script is no link, and what is one ends nothing that stands around it.
+    let links = &change["links"];
+    assert_eq!(links["source"], "https://github.com/o/r", "{json}");
+    let compare = "https://github.com/o/r/compare/r-2.0.1...r-2.0.2";
+    assert_eq!(links["compare"], compare, "{json}");
     assert_eq!(json["findings"][0]["kind"], "hook-reaches");
     assert_eq!(json["findings"][0]["severity"], "alarm");
     let said = diff(
@@ -506,6 +515,15 @@ fn what_is_in_the_files_is_compared_without_a_network() {
         .ok()
         .stdout;
         assert!(said.contains("new modules: shouting"), "{said}");
+        assert!(said.contains(compare), "{said}");
+        assert!(
+            said.contains("https://h.example/a%7Cb%3Cimg%20src=x%3E/blob/"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("<img") && !said.contains("javascript:alert"),
+            "{said}"
+        );
     }
     // A file that is gone is no reason to say nothing, nor to say that all is well.
     std::fs::remove_file(&after).unwrap();
@@ -539,7 +557,8 @@ fn a_lock_that_names_no_registry_is_looked_into_through_the_one_that_npm_would_a
     let temp = Temp::new();
     let server = common::Server::new();
     let side = |side: &str, version: &str, text: &str| {
-        let about = format!("{{\"name\": \"a\", \"version\": \"{version}\"}}");
+        let about =
+            format!("{{\"name\": \"a\", \"version\": \"{version}\", \"repository\": \"o/r\"}}");
         let bytes = tarball(&[("package.json", &about), ("index.js", text)]);
         let digest = lockwright::core::digest::Digest::of(
             lockwright::core::digest::Algorithm::Sha512,
@@ -575,6 +594,8 @@ fn a_lock_that_names_no_registry_is_looked_into_through_the_one_that_npm_would_a
         serde_json::json!(["index.js", "package.json"]),
         "{ran}"
     );
+    let compare = &change["links"]["compare"];
+    assert_eq!(compare, "https://github.com/o/r/compare/v1.0.0...v1.1.0");
     // The lock gives no sizes, but now they are known.
     assert!(change["new"]["size"].as_u64().unwrap() > 0, "{ran}");
     let page = [

@@ -16,11 +16,8 @@ use crate::core::progress::Progress;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::Pyproject;
 use crate::inspect::audit::{self, Ask, Audit, Summary, VERSION, report};
-use crate::inspect::diff::facts::{Ecosystem, OriginKind};
 use crate::inspect::diff::model::{FindingKind, Severity};
-use crate::inspect::diff::npm;
 use crate::inspect::diff::report::{json, sarif};
-use crate::obtain::fetch::document::Library;
 
 /// Hold a lock against what its indexes say today: digests, sizes, times, hosts, who published
 ///
@@ -48,17 +45,6 @@ pub struct AuditArgs {
     /// Exit with 1 when there is an alarm; a warning or an alarm; never
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = FailOn::Alarm)]
     fail_on: FailOn,
-    /// Keep what indexes answer in this folder; with --offline, take it from there
-    #[arg(long, value_name = "DIR")]
-    snapshot: Option<Utf8PathBuf>,
-    /// The index of Python packages whose place the lock does not say
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "UV_DEFAULT_INDEX",
-        hide_env_values = true
-    )]
-    default_index: Option<String>,
     /// Print the schema of --format json
     #[arg(long)]
     schema: bool,
@@ -133,38 +119,14 @@ fn audit(args: &AuditArgs, lock: &Lock) -> Result<Audit, Failure> {
         None => whole(lock),
         Some(target) => target.facts(lock)?,
     };
-    if let (Some(index), Ecosystem::Python) = (&args.default_index, facts.ecosystem) {
-        // An index may be given as NAME=URL.
-        let url = index
-            .split_once('=')
-            .filter(|(name, _)| !name.contains("://"));
-        let url = url
-            .map_or(index.as_str(), |(_, url)| url)
-            .trim_end_matches('/');
-        let packages = facts.packages.values_mut().flatten();
-        for package in packages.filter(|one| one.origin.kind == OriginKind::Registry) {
-            if package.origin.place.is_empty() {
-                url.clone_into(&mut package.origin.place);
-            }
-        }
-    }
     let policy = args.review.policy(lock)?;
-    let options = match &lock.what {
-        What::Python(_, settings) => args.network.options(&settings.indexes),
-        What::Other(facts, _) if facts.ecosystem == Ecosystem::Python => args.network.options(&[]),
-        What::Npm(_) | What::Other(..) => {
-            let npmrc = args.target.npmrc(lock)?;
-            npm::locate(&mut facts, &npmrc);
-            args.network.options(&[]).with_npmrc(&npmrc)?
-        }
-    };
-    let library = Library {
-        options: &options,
-        snapshot: args.snapshot.as_deref(),
-    };
+    let with = (&args.target, &args.network);
+    let options = args.review.locate(lock, &mut facts, with)?;
+    let library = args.review.library(&options);
     let progress = Progress::items("Asking", 0);
     let ask = Ask {
         times: policy.has_ages(),
+        bump: None,
     };
     let (mut found, summary, identities) = audit::audit(&mut facts, &library, ask, &progress)?;
     let ecosystem = facts.ecosystem;
@@ -177,10 +139,7 @@ fn audit(args: &AuditArgs, lock: &Lock) -> Result<Audit, Failure> {
     }
     policy.ages(&facts, &mut found, |_, _| true);
     if policy.has_licenses() {
-        let stated = match export::default_store() {
-            Some(store) => export::licenses(&facts, &store),
-            None => BTreeMap::new(),
-        };
+        let stated = export::licenses(&facts, args.network.known_store()?.as_ref());
         policy.licenses(&facts, &stated, &mut found, |_, _| true);
     }
     let advisories =

@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::diff_contents::{self, How, Side};
-use super::diff_input::{Given, Lock, What};
+use super::diff_index;
+use super::diff_input::{Given, Lock};
 use super::lock_targets::{LockTargetArgs, NODE_GLIBC, Targets, whole};
 use super::network_args::NetworkArgs;
 use super::review_args::ReviewArgs;
@@ -18,10 +19,9 @@ use crate::inspect::diff::facts::{Ecosystem, LockFacts, Package};
 use crate::inspect::diff::found::Found;
 use crate::inspect::diff::model::{ChangeKind, LockDiff, Severity};
 use crate::inspect::diff::report::{clean, html, json, markdown, sarif, text};
-use crate::inspect::diff::{npm, targets, tree};
+use crate::inspect::diff::{targets, tree};
 use crate::inspect::osv::Advisories;
 use crate::inspect::policy::Policy;
-use crate::obtain::fetch::document::Library;
 
 /// Say what a lock bump changed: versions, sources, files, and what should not have changed
 ///
@@ -53,6 +53,10 @@ pub struct DiffArgs {
     /// it asks for, on this machine's kind of Linux
     #[arg(long)]
     contents: bool,
+    /// Ask the indexes of what changed, as audit does: whether it is what they have, who published it,
+    /// and whether that was another before
+    #[arg(long)]
+    index: bool,
     /// Compare two trees, even where they hold locks
     #[arg(long)]
     tree: bool,
@@ -292,10 +296,7 @@ struct Asked {
 impl Asked {
     fn of(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<Self, Failure> {
         let options = args.network.options(&[]);
-        let library = Library {
-            options: &options,
-            snapshot: None,
-        };
+        let library = args.review.library(&options);
         let progress = Progress::items("Asking", 0);
         let ecosystem = new.what.ecosystem();
         let both = args
@@ -312,7 +313,12 @@ impl Asked {
     }
 
     /// Holds what changed against it.
-    fn hold(&self, diff: &mut LockDiff, new: &LockFacts) {
+    fn hold(
+        &self,
+        diff: &mut LockDiff,
+        new: &LockFacts,
+        network: &NetworkArgs,
+    ) -> Result<(), Failure> {
         let mut found = Found::default();
         let mut changed: HashSet<(&str, &str)> = HashSet::new();
         for change in &diff.changes {
@@ -327,15 +333,14 @@ impl Asked {
         };
         self.policy.ages(new, &mut found, is_changed);
         if self.policy.has_licenses() {
-            let store = export::default_store();
-            let stated = store.map(|store| export::licenses(new, &store));
-            let stated = stated.unwrap_or_default();
+            let stated = export::licenses(new, network.known_store()?.as_ref());
             self.policy.licenses(new, &stated, &mut found, is_changed);
         }
         if let Some(advisories) = &self.advisories {
             advisories.of_bump(diff, &self.policy, &mut found);
         }
         diff.add(found);
+        Ok(())
     }
 }
 
@@ -350,29 +355,29 @@ fn look_into(
     let [old, new] = locks;
     let [before, after] = &mut facts;
     let mut diff = compare(before, after);
-    asked.hold(&mut diff, after);
-    if !args.contents {
-        return Ok(diff);
+    let with = (&args.target, &args.network);
+    if args.index || args.contents {
+        args.review.locate(old, before, with)?;
     }
-    let options = match &new.what {
-        What::Python(_, settings) => args.network.options(&settings.indexes),
-        What::Other(facts, _) if facts.ecosystem == Ecosystem::Python => args.network.options(&[]),
-        What::Npm(_) | What::Other(..) => {
-            let npmrc = args.target.npmrc(new)?;
-            npm::locate(before, &args.target.npmrc(old)?);
-            npm::locate(after, &npmrc);
-            args.network.options(&[]).with_npmrc(&npmrc)?
-        }
-    };
-    let side = |facts, lock: &'_ Lock| Side {
-        facts,
-        folder: lock.what.folder().to_owned(),
-    };
-    let how = How {
-        store: &args.network.store()?,
-        options: &options,
-        glibc,
-    };
-    diff_contents::add(&mut diff, &side(before, old), &side(after, new), &how)?;
+    if args.index {
+        let options = args.review.locate(new, after, with)?;
+        let library = args.review.library(&options);
+        diff_index::add(&mut diff, before, after, &library)?;
+    }
+    asked.hold(&mut diff, after, &args.network)?;
+    if args.contents {
+        let options = args.review.locate(new, after, with)?;
+        let side = |facts, lock: &'_ Lock| Side {
+            facts,
+            folder: lock.what.folder().to_owned(),
+        };
+        let how = How {
+            store: &args.network.store()?,
+            options: &options,
+            glibc,
+        };
+        diff_contents::add(&mut diff, &side(before, old), &side(after, new), &how)?;
+    }
+    diff.link();
     Ok(diff)
 }

@@ -95,6 +95,8 @@ pub fn add(
             continue;
         }
         let inside = compare(before.as_ref(), after.as_ref());
+        let stated = after.as_ref().or(before.as_ref());
+        change.links = stated.map(|one| one.links.clone()).unwrap_or_default();
         if change.new.is_some() {
             let seen = Seen {
                 is_new: before.is_none(),

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::diff_input::{Given, What};
 use super::export_nix::NixArgs;
 use super::lock_targets::{LockTargetArgs, Targets, whole};
-use super::network_args::NetworkArgs;
+use super::network_args::{NetworkArgs, StoreArgs};
 use super::{Failure, Outcome, outputs, print};
 use crate::inspect::diff::facts::LockFacts;
 use crate::inspect::sbom::{Bill, Graph, cyclonedx, spdx};
@@ -61,6 +61,8 @@ struct SbomArgs {
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
     target: LockTargetArgs,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,9 +105,8 @@ fn sbom(args: &SbomArgs) -> Outcome {
         What::Npm(lock) => Graph::npm(lock),
         What::Other(..) => Graph::default(),
     };
-    let known = default_store().map(|store| licenses(&facts, &store));
+    let known = licenses(&facts, args.store.known()?.as_ref());
     let label = target.as_ref().map(|target| target.label.as_str());
-    let known = known.unwrap_or_default();
     let bill = Bill::new(&facts, &graph, &known, label);
     let bill = match args.format {
         Form::Cyclonedx => cyclonedx::render(&bill),
@@ -135,12 +136,6 @@ fn moment() -> Result<String, Failure> {
     Ok(moment.to_string())
 }
 
-/// The store, if there is one: without it no licences are known.
-pub(super) fn default_store() -> Option<Store> {
-    let root = Store::default_root().ok().filter(|root| root.is_dir());
-    root.and_then(|root| Store::open(&root).ok())
-}
-
 fn written(bill: &serde_json::Value) -> serde_json::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(bill)?))
 }
@@ -154,14 +149,17 @@ pub(super) fn bill(
     graph: &Graph,
     store: Option<&Store>,
 ) -> serde_json::Result<String> {
-    let known = store.map(|store| licenses(facts, store));
-    let known = known.unwrap_or_default();
+    let known = licenses(facts, store);
     written(&cyclonedx::render(&Bill::new(facts, graph, &known, None)))
 }
 
-/// The licences that wheels in a store state.
-pub(super) fn licenses(facts: &LockFacts, store: &Store) -> BTreeMap<(String, String), String> {
+/// The licences that wheels in a store state; without one nothing is known.
+pub(super) fn licenses(
+    facts: &LockFacts,
+    store: Option<&Store>,
+) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
+    let Some(store) = store else { return all };
     for (name, package) in facts.each() {
         let mut blobs = package.files.iter().filter_map(|file| {
             let blob = store.get(file.digest.as_ref()?)?;

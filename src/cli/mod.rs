@@ -10,6 +10,7 @@ mod completions;
 mod diff;
 mod diff_comment;
 mod diff_contents;
+mod diff_index;
 mod diff_input;
 mod dry_run;
 mod elf;

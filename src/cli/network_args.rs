@@ -49,19 +49,33 @@ impl StoreArgs {
     /// # Errors
     /// When its folder cannot be told or made.
     pub fn open(&self) -> Result<Store, Failure> {
-        let root = match self.store.as_ref().filter(|root| !root.as_str().is_empty()) {
-            Some(root) => root.clone(),
-            None => Store::default_root()?,
-        };
         if let Some(store) = self.opened.get() {
             return Ok(store.clone());
         }
-        let store = Store::open(&root)?;
+        let store = Store::open(&self.root()?)?;
         let store = match self.store_packed {
             true => store.packed(),
             false => store,
         };
         Ok(self.opened.get_or_init(|| store).clone())
+    }
+
+    /// The store, if it is there: what can be known of artifacts is known from it.
+    ///
+    /// # Errors
+    /// When its folder cannot be told or opened.
+    pub fn known(&self) -> Result<Option<Store>, Failure> {
+        match self.root()?.is_dir() {
+            true => self.open().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn root(&self) -> Result<Utf8PathBuf, Failure> {
+        match self.store.as_ref().filter(|root| !root.as_str().is_empty()) {
+            Some(root) => Ok(root.clone()),
+            None => Ok(Store::default_root()?),
+        }
     }
 
     /// A store that is gone when the run ends.
@@ -215,6 +229,14 @@ impl NetworkArgs {
             true => self.store.open_for_now(),
             false => self.store.open(),
         }
+    }
+
+    /// The store, if it is there.
+    ///
+    /// # Errors
+    /// When its folder cannot be told or opened.
+    pub fn known_store(&self) -> Result<Option<Store>, Failure> {
+        self.store.known()
     }
 
     /// The store, if it was opened.

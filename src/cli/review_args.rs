@@ -6,12 +6,16 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::Failure;
-use super::diff_input::Lock;
+use super::diff_input::{Lock, What};
+use super::lock_targets::LockTargetArgs;
+use super::network_args::NetworkArgs;
 use crate::core::progress::Progress;
 use crate::decide::manifest::{Age, Manifest, Review};
-use crate::inspect::diff::facts::{Ecosystem, LockFacts};
+use crate::inspect::diff::facts::{Ecosystem, LockFacts, OriginKind};
+use crate::inspect::diff::npm;
 use crate::inspect::osv::{self, Advisories};
 use crate::inspect::policy::Policy;
+use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::document::Library;
 use crate::obtain::source::show::show;
 
@@ -31,6 +35,17 @@ pub struct ReviewArgs {
     /// server that speaks OSV's API
     #[arg(long, value_name = "PLACE")]
     osv: Option<String>,
+    /// Keep what indexes answer in this folder; with --offline, take it from there
+    #[arg(long, value_name = "DIR")]
+    snapshot: Option<Utf8PathBuf>,
+    /// The index of Python packages whose place the lock does not say
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "UV_DEFAULT_INDEX",
+        hide_env_values = true
+    )]
+    default_index: Option<String>,
     /// The moment that ages are told for [default: now]
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
@@ -62,6 +77,49 @@ impl ReviewArgs {
             Some(text) => moment(text)?,
         };
         Policy::new(review, now).map_err(|why| format!("{said}: {why}").into())
+    }
+
+    /// How the artifacts and pages of a lock's packages are had. What the lock does not say of where
+    /// they are is put in: the index, or the registry that npm would ask.
+    ///
+    /// # Errors
+    /// When npm's settings cannot be read.
+    pub fn locate(
+        &self,
+        lock: &Lock,
+        facts: &mut LockFacts,
+        (target, network): (&LockTargetArgs, &NetworkArgs),
+    ) -> Result<FetchOptions, Failure> {
+        if facts.ecosystem == Ecosystem::Npm {
+            let npmrc = target.npmrc(lock)?;
+            npm::locate(facts, &npmrc);
+            return Ok(network.options(&[]).with_npmrc(&npmrc)?);
+        }
+        if let Some(index) = &self.default_index {
+            // An index may be given as NAME=URL.
+            let named = index.split_once('=');
+            let url = named.filter(|(name, _)| !name.contains("://"));
+            let url = url.map_or(index.as_str(), |(_, url)| url);
+            let packages = facts.packages.values_mut().flatten();
+            for package in packages.filter(|one| one.origin.kind == OriginKind::Registry) {
+                if package.origin.place.is_empty() {
+                    url.trim_end_matches('/')
+                        .clone_into(&mut package.origin.place);
+                }
+            }
+        }
+        Ok(match &lock.what {
+            What::Python(_, settings) => network.options(&settings.indexes),
+            What::Npm(_) | What::Other(..) => network.options(&[]),
+        })
+    }
+
+    /// What indexes are asked by.
+    pub fn library<'a>(&'a self, options: &'a FetchOptions) -> Library<'a> {
+        Library {
+            options,
+            snapshot: self.snapshot.as_deref(),
+        }
     }
 
     /// Whether somebody is to be asked about packages.

@@ -1,20 +1,21 @@
-//! Who published a file: the statements that indexes keep beside it, by PEP 740 and by npm's
-//! provenance. They are signed by way of Sigstore, which is not verified here: what is shown is what
-//! the index says, and whether it speaks of the bytes that the lock names.
+//! Who published what a lock names, and whether that was another before.
+//!
+//! Attestations are signed by way of Sigstore, which is not verified here: what is shown is what the
+//! index says, and whether it speaks of the bytes that the lock names.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use url::Url;
 
+use super::attestation::Statements;
 use super::packument::FULL;
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
-use crate::inspect::diff::found::Found;
+use crate::inspect::diff::found::{Found, NOTHING};
 use crate::inspect::diff::model::{FindingKind, Severity};
+use crate::inspect::diff::publisher::Publisher;
 use crate::obtain::fetch::FetchError;
 use crate::obtain::fetch::document::{Answer, Library, Question};
 
@@ -24,165 +25,150 @@ use crate::obtain::fetch::document::{Answer, Library, Question};
 pub struct Identity {
     /// The package, as `name version`.
     pub package: String,
-    /// Who, as `GitHub owner/repository, release.yml`.
-    pub publisher: String,
+    /// Who, as `GitHub owner/repository, release.yml`; nothing where only the version before says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<String>,
+    /// The same, apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Publisher>,
+    /// Who published the version before: the old lock's, or else the one below it on the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Publisher>,
     /// Whether somebody's signature for it was verified here.
     pub verified: bool,
 }
 
-/// Where statements about a file are.
+/// A package whose index says something of its publisher, or did of the version before.
 pub(super) struct Claim {
     /// The package, as `name version`.
     pub label: String,
-    pub url: Url,
-    /// The file, as the lock has it.
+    /// Where its statements are; nothing where it has none.
+    pub now: Option<Url>,
+    /// The file that they are of, as the lock has it.
     pub digest: Option<Digest>,
+    /// The version before, and where its statements are.
+    pub before: Option<(String, Url)>,
 }
 
-/// Has the statements, and says which are of other bytes.
+type Told = HashMap<Url, Result<Statements, String>>;
+
+/// Has the statements, and says which are of other bytes, which are of others than before, and which
+/// are not there any more.
 pub(super) fn ask(
     claims: Vec<Claim>,
     library: &Library<'_>,
     found: &mut Found,
     progress: &Progress,
 ) -> Result<Vec<Identity>, FetchError> {
-    let questions: Vec<Question> = claims
-        .iter()
-        .map(|claim| Question::of(claim.url.clone(), FULL))
-        .collect();
-    let mut identities = Vec::new();
-    for (claim, answer) in claims.into_iter().zip(library.ask(&questions, progress)?) {
-        let read = match answer {
-            Answer::Here { bytes, .. } => read(&bytes),
-            Answer::Absent => Err(String::from("they are not there")),
-            Answer::Failed(why) => Err(why),
-        };
-        let statements = match read {
-            Ok(statements) => statements,
-            Err(why) => {
-                let says = format!("its attestations could not be read: {why}");
-                let kind = FindingKind::Attestation;
-                found.say(&claim.label, Severity::Warning, kind, &says, (None, None));
-                continue;
+    let told = told(&claims, library, progress)?;
+    let mut identities: Vec<Identity> = claims
+        .into_iter()
+        .filter_map(|claim| {
+            let before = before(&claim, &told, found);
+            let by = now(&claim, &told, found);
+            if claim.now.is_none() {
+                let (version, _) = claim.before.as_ref()?;
+                let who = before.as_ref();
+                let who = who.map_or_else(String::new, |who| format!(", by {who}"));
+                let says = "was attested before, and is not any more";
+                let from_to = (Some(format!("{version}{who}")), None);
+                let kind = FindingKind::AttestationGone;
+                found.say(&claim.label, Severity::Alarm, kind, says, from_to);
             }
-        };
-        let of_others = claim.digest.as_ref().is_some_and(|digest| {
-            let mut same = statements.subjects.iter();
-            let same_kind = |one: &&Digest| one.algorithm() == digest.algorithm();
-            same.clone().any(|one| same_kind(&one)) && !same.any(|one| one == digest)
-        });
-        if of_others {
-            let says = "its attestations are of other bytes than the lock names";
-            let kind = FindingKind::Attestation;
-            found.say(&claim.label, Severity::Alarm, kind, says, (None, None));
-        }
-        identities.extend(statements.publisher.map(|publisher| Identity {
-            package: claim.label,
-            publisher,
-            verified: false,
-        }));
-    }
+            if let (Some(old), Some(new)) = (&before, &by) {
+                compare(found, &claim.label, old, new);
+            }
+            (by.is_some() || before.is_some()).then(|| Identity {
+                package: claim.label,
+                publisher: by.as_ref().map(ToString::to_string),
+                by,
+                before,
+                verified: false,
+            })
+        })
+        .collect();
     identities.sort_by(|one, other| one.package.cmp(&other.package));
     Ok(identities)
 }
 
-/// What statements say.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Statements {
-    publisher: Option<String>,
-    subjects: Vec<Digest>,
+/// Each place is asked once.
+fn told(claims: &[Claim], library: &Library<'_>, progress: &Progress) -> Result<Told, FetchError> {
+    let places = claims.iter().flat_map(|claim| {
+        let before = claim.before.as_ref().map(|(_, url)| url);
+        claim.now.iter().chain(before)
+    });
+    let mut places: Vec<&Url> = places.collect();
+    places.sort();
+    places.dedup();
+    let question = |url: &&Url| Question::of(Url::clone(url), FULL);
+    let questions: Vec<Question> = places.iter().map(question).collect();
+    let answers = library.ask(&questions, progress)?;
+    let read = |(url, answer): (&Url, Answer)| {
+        let statements = match answer {
+            Answer::Here { bytes, .. } => Statements::read(&bytes),
+            Answer::Absent => Err(String::from("they are not there")),
+            Answer::Failed(why) => Err(why),
+        };
+        (url.clone(), statements)
+    };
+    Ok(places.into_iter().zip(answers).map(read).collect())
 }
 
-/// PEP 740's provenance object, or npm's list of attestations.
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    attestation_bundles: Vec<Bundle>,
-    #[serde(default)]
-    attestations: Vec<NpmAttestation>,
-}
-
-#[derive(Deserialize)]
-struct Bundle {
-    publisher: BTreeMap<String, Value>,
-    #[serde(default)]
-    attestations: Vec<Attestation>,
-}
-
-#[derive(Deserialize)]
-struct Attestation {
-    envelope: Envelope,
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    statement: String,
-}
-
-#[derive(Deserialize)]
-struct NpmAttestation {
-    bundle: NpmBundle,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NpmBundle {
-    dsse_envelope: Dsse,
-}
-
-#[derive(Deserialize)]
-struct Dsse {
-    payload: String,
-}
-
-fn read(bytes: &[u8]) -> Result<Statements, String> {
-    let raw: Raw = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let mut all = Statements::default();
-    for bundle in raw.attestation_bundles {
-        let word = |key: &str| bundle.publisher.get(key).and_then(Value::as_str);
-        let kind = word("kind").unwrap_or("an unknown kind of publisher");
-        let parts = ["repository", "workflow", "workflow_filepath", "email"];
-        let parts: Vec<&str> = parts.iter().filter_map(|key| word(key)).collect();
-        all.publisher
-            .get_or_insert_with(|| format!("{kind} {}", parts.join(", ")));
-        for one in bundle.attestations {
-            all.subjects.extend(statement(&one.envelope.statement)?.1);
+/// Who published it, with what is wrong about its statements told.
+fn now(claim: &Claim, told: &Told, found: &mut Found) -> Option<Publisher> {
+    let kind = FindingKind::Attestation;
+    let statements = match told.get(claim.now.as_ref()?)? {
+        Ok(statements) => statements,
+        Err(why) => {
+            let says = format!("its attestations could not be read: {why}");
+            found.say(&claim.label, Severity::Warning, kind, &says, NOTHING);
+            return None;
+        }
+    };
+    if let Some(digest) = &claim.digest {
+        if statements.are_of_others(digest) {
+            let says = "its attestations are of other bytes than the lock names";
+            found.say(&claim.label, Severity::Alarm, kind, says, NOTHING);
+        } else if statements.cannot_tell(digest) {
+            let says = format!(
+                "its attestations could not be compared: none of them has a {}",
+                digest.algorithm()
+            );
+            found.say(&claim.label, Severity::Note, kind, &says, NOTHING);
         }
     }
-    for one in raw.attestations {
-        let (value, subjects) = statement(&one.bundle.dsse_envelope.payload)?;
-        all.subjects.extend(subjects);
-        let workflow = value.pointer("/predicate/buildDefinition/externalParameters/workflow");
-        let word = |key: &str| workflow?.get(key)?.as_str();
-        if let Some(repository) = word("repository") {
-            let repository = repository.trim_start_matches("https://");
-            let path = word("path")
-                .map(|path| format!(", {path}"))
-                .unwrap_or_default();
-            all.publisher = Some(format!("{repository}{path}"));
-        }
-    }
-    Ok(all)
+    statements.publisher.clone()
 }
 
-/// An in-toto statement (<https://in-toto.io/Statement/v1>), and the digests of what it is about.
-fn statement(encoded: &str) -> Result<(Value, Vec<Digest>), String> {
-    let bytes = BASE64
-        .decode(encoded.as_bytes())
-        .map_err(|error| format!("a statement is no base64: {error}"))?;
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| format!("a statement is no JSON: {error}"))?;
-    let subjects = value.get("subject").and_then(Value::as_array);
-    let digests = subjects
-        .into_iter()
-        .flatten()
-        .filter_map(|subject| subject.get("digest").and_then(Value::as_object))
-        .flatten()
-        .filter_map(|(name, hex)| {
-            let hex = hex.as_str()?;
-            HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
-            format!("{name}:{hex}").parse().ok()
-        })
-        .collect();
-    Ok((value, digests))
+fn before(claim: &Claim, told: &Told, found: &mut Found) -> Option<Publisher> {
+    let (version, url) = claim.before.as_ref()?;
+    match told.get(url)? {
+        Ok(statements) => statements.publisher.clone(),
+        Err(why) => {
+            let says = format!(
+                "nobody can say whether it was published by another before: the attestations of \
+                 {version} could not be read: {why}"
+            );
+            let kind = FindingKind::Attestation;
+            found.say(&claim.label, Severity::Warning, kind, &says, NOTHING);
+            None
+        }
+    }
+}
+
+fn compare(found: &mut Found, label: &str, old: &Publisher, new: &Publisher) {
+    let (severity, says) = match () {
+        () if !old.is_of_same(new) => (
+            Severity::Alarm,
+            "was published by another identity than before",
+        ),
+        () if !old.is_same_workflow(new) => (
+            Severity::Warning,
+            "was published by another workflow of the same repository than before",
+        ),
+        () => return,
+    };
+    let from_to = (Some(old.to_string()), Some(new.to_string()));
+    let kind = FindingKind::PublisherChanged;
+    found.say(label, severity, kind, says, from_to);
 }

@@ -11,8 +11,10 @@
 //! is one that its index has, with the digest, size and time that the lock says.
 //!
 //! [`simple`] and [`packument`] read what indexes answer, [`python`] and [`npm`] compare,
-//! [`identity`] says who published a file, [`signature`] verifies npm's registry signatures.
+//! [`attestation`] reads who published a file, [`identity`] whether that was another before,
+//! [`signature`] verifies npm's registry signatures.
 
+mod attestation;
 pub mod identity;
 mod npm;
 pub mod packument;
@@ -35,7 +37,7 @@ use crate::inspect::osv::Advisory;
 use crate::obtain::fetch::FetchError;
 use crate::obtain::fetch::document::{Answer, Library, Question};
 use crate::obtain::fetch::mirrors::Mirrors;
-use identity::Identity;
+use identity::{Claim, Identity};
 use packument::Packument;
 use signature::Keys;
 use simple::Project;
@@ -90,9 +92,27 @@ pub struct Summary {
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Ask {
+pub struct Ask<'a> {
     /// When npm's versions were published, which makes the documents much larger.
     pub times: bool,
+    /// Of a bump, what is looked at and what that was before; else everything is, and held against the
+    /// version below it on the index.
+    pub bump: Option<&'a Bump>,
+}
+
+/// The packages of a bump by name and version, and what each was before.
+pub type Bump = BTreeMap<(String, String), Option<Package>>;
+
+impl Ask<'_> {
+    fn is_meant(&self, name: &str, package: &Package) -> bool {
+        self.bump
+            .is_none_or(|bump| bump.contains_key(&key(name, package)))
+    }
+}
+
+fn key(name: &str, package: &Package) -> (String, String) {
+    let version = package.version.clone().unwrap_or_default();
+    (name.to_owned(), version)
 }
 
 /// An index's page of a package.
@@ -106,6 +126,8 @@ struct Asked<'a> {
     pages: BTreeMap<(String, String), Result<Option<Page>, String>>,
     keys: BTreeMap<String, Keys>,
     mirrors: &'a Mirrors,
+    bump: Option<&'a Bump>,
+    states_scripts: bool,
 }
 
 /// What came of holding one package.
@@ -113,8 +135,8 @@ struct Asked<'a> {
 struct Held {
     files: usize,
     signed: usize,
-    /// Where its attestations are, and of which file.
-    attested: Option<identity::Claim>,
+    /// What is said of its publisher.
+    claim: Option<Claim>,
 }
 
 /// Asks the indexes of a lock's packages, and holds the lock against their answers. Times that the lock
@@ -125,7 +147,7 @@ struct Held {
 pub fn audit(
     facts: &mut LockFacts,
     library: &Library<'_>,
-    ask: Ask,
+    ask: Ask<'_>,
     progress: &Progress,
 ) -> Result<(Found, Summary, Vec<Identity>), FetchError> {
     let mut found = Found::default();
@@ -133,7 +155,7 @@ pub fn audit(
     let mut sum = Summary::default();
     let mut claims = Vec::new();
     for (name, packages) in &mut facts.packages {
-        for package in packages {
+        for package in packages.iter_mut().filter(|one| ask.is_meant(name, one)) {
             sum.packages += 1;
             if package.origin.kind != OriginKind::Registry || package.files.is_empty() {
                 sum.elsewhere += 1;
@@ -159,21 +181,30 @@ pub fn audit(
                     continue;
                 }
                 None => {
-                    let says = "could not be held against its index: nothing says which that is";
+                    let says = match facts.ecosystem {
+                        Ecosystem::Python => {
+                            "could not be held against its index: nothing says which that is; name \
+                             it with --default-index"
+                        }
+                        Ecosystem::Npm => {
+                            "could not be held against its registry: nothing says which that is; \
+                             name it with --registry"
+                        }
+                    };
                     let kind = FindingKind::NotHeld;
                     found.say(&label, Severity::Warning, kind, says, (None, None));
                     continue;
                 }
             };
             let held = match page {
-                Page::Project(project) => asked.python(&mut found, &label, package, project),
+                Page::Project(project) => asked.python(&mut found, &label, name, package, project),
                 Page::Packument(packument) => {
                     asked.npm(&mut found, &label, name, package, packument)
                 }
             };
             sum.held += held.files;
             sum.signed += held.signed;
-            claims.extend(held.attested);
+            claims.extend(held.claim);
         }
     }
     let identities = identity::ask(claims, library, &mut found, progress)?;
@@ -184,13 +215,13 @@ pub fn audit(
 fn asked<'a>(
     facts: &LockFacts,
     library: &'a Library<'_>,
-    ask: Ask,
+    ask: Ask<'a>,
     progress: &Progress,
 ) -> Result<Asked<'a>, FetchError> {
     let (mut pages, mut keys) = (BTreeMap::new(), BTreeMap::new());
     let mut subjects: BTreeSet<(String, String)> = BTreeSet::new();
     let mut registries: BTreeSet<String> = BTreeSet::new();
-    for (name, package) in facts.each() {
+    for (name, package) in facts.each().filter(|(name, one)| ask.is_meant(name, one)) {
         if package.origin.kind == OriginKind::Registry && !package.origin.place.is_empty() {
             subjects.insert((name.to_owned(), package.origin.place.clone()));
             registries.insert(package.origin.place.clone());
@@ -243,10 +274,17 @@ fn asked<'a>(
         pages,
         keys,
         mirrors: &library.options.mirrors,
+        bump: ask.bump,
+        states_scripts: facts.states_scripts,
     })
 }
 
-fn question(ecosystem: Ecosystem, name: &str, place: &str, ask: Ask) -> Result<Question, String> {
+fn question(
+    ecosystem: Ecosystem,
+    name: &str,
+    place: &str,
+    ask: Ask<'_>,
+) -> Result<Question, String> {
     let base = place.trim_end_matches('/');
     let (text, accept) = match ecosystem {
         Ecosystem::Python => (format!("{base}/{name}/"), simple::ACCEPT),
@@ -267,6 +305,11 @@ fn question(ecosystem: Ecosystem, name: &str, place: &str, ask: Ask) -> Result<Q
 }
 
 impl Asked<'_> {
+    /// What a package was before, where there is a bump and it was there.
+    fn before(&self, name: &str, package: &Package) -> Option<&Package> {
+        self.bump?.get(&key(name, package))?.as_ref()
+    }
+
     /// Says where a file is had from other than its index says. `listed` is the index's URL of it,
     /// `hosts` are those of all files that the index names.
     fn place(

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
+use super::identity::Claim;
 use super::packument::{Dist, Packument};
 use super::signature::Verdict;
-use super::{Asked, Held, identity, is_same_moment};
+use super::{Asked, Held, is_same_moment};
 use crate::core::digest::{Algorithm, Digest};
 use crate::inspect::diff::facts::{Package, host};
-use crate::inspect::diff::found::Found;
+use crate::inspect::diff::found::{Found, NOTHING};
 use crate::inspect::diff::model::{FindingKind, Severity};
-
-const NOTHING: (Option<String>, Option<String>) = (None, None);
 
 impl Asked<'_> {
     pub(super) fn npm(
@@ -45,7 +44,13 @@ impl Asked<'_> {
         let mut files = std::mem::take(&mut package.files);
         for file in &mut files {
             held.files += 1;
-            digest(found, label, file.digest.as_ref(), dist);
+            if let (None, Some(_)) = (&file.digest, &package.checksum) {
+                let says =
+                    "its digest could not be compared: Yarn's checksum is of an archive of its own";
+                found.say(label, Severity::Note, FindingKind::NotHeld, says, NOTHING);
+            } else {
+                digest(found, label, file.digest.as_ref(), dist);
+            }
             let tarball = dist.tarball.as_deref().unwrap_or(&file.location);
             self.place(found, label, package, &file.location, tarball, &hosts);
             match (&file.uploaded, published) {
@@ -75,27 +80,39 @@ impl Asked<'_> {
             found.say(label, severity, FindingKind::Deprecated, &says, NOTHING);
         }
         if listed.runs_script() && !package.install_script {
-            let says = "has a script that runs when it is installed, and the lock does not say so";
-            found.say(
-                label,
-                Severity::Alarm,
-                FindingKind::InstallScript,
-                says,
-                NOTHING,
-            );
+            let (severity, says) = match self.states_scripts {
+                true => (
+                    Severity::Alarm,
+                    "has a script that runs when it is installed, and the lock does not say so",
+                ),
+                false => (
+                    Severity::Note,
+                    "has a script that runs when it is installed",
+                ),
+            };
+            found.say(label, severity, FindingKind::InstallScript, says, NOTHING);
         }
         held.signed = usize::from(self.signature(found, label, name, package, dist, published));
-        let attested = dist.attestations.as_ref();
-        held.attested = attested
-            .and_then(|one| Url::parse(&one.url).ok())
-            .map(|url| {
-                let digest = package.files.first().and_then(|file| file.digest.clone());
-                identity::Claim {
-                    label: label.to_owned(),
-                    url,
-                    digest,
-                }
+        let place = |dist: &Dist| Url::parse(&dist.attestations.as_ref()?.url).ok();
+        let now = place(dist);
+        let before = match self.before(name, package) {
+            Some(old) => {
+                let version = old.version.clone().unwrap_or_default();
+                let known = packument.versions.get(&version);
+                known.map(|known| (version, place(&known.dist)))
+            }
+            None => (packument.below(&package.number))
+                .map(|(version, known)| (version.to_owned(), place(&known.dist))),
+        };
+        let before = before.and_then(|(version, url)| Some((version, url?)));
+        if now.is_some() || before.is_some() {
+            held.claim = Some(Claim {
+                label: label.to_owned(),
+                now,
+                digest: package.files.first().and_then(|file| file.digest.clone()),
+                before,
             });
+        }
         held
     }
 
@@ -151,14 +168,8 @@ fn digest(found: &mut Found, label: &str, locked: Option<&Digest>, dist: &Dist) 
     listed.extend(shasum.and_then(|text| text.parse().ok()));
     let Some(locked) = locked else {
         let says = "has no digest in the lock: whatever its registry sends is taken";
-        let now = listed.first().map(ToString::to_string);
-        found.say(
-            label,
-            Severity::Warning,
-            FindingKind::DigestRemoved,
-            says,
-            (None, now),
-        );
+        let kind = FindingKind::DigestRemoved;
+        found.say(label, Severity::Warning, kind, says, NOTHING);
         return;
     };
     let same_kind = |one: &&Digest| one.algorithm() == locked.algorithm();

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::inspect::diff::version::Number;
+
 /// The kinds of document, as `Accept` names them: without the times of versions, which make the other
 /// one many times larger.
 pub const SHORT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8";
@@ -81,6 +83,15 @@ impl Packument {
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes)
             .map_err(|error| format!("its answer is no packument: {error}"))
+    }
+
+    /// The release before a version.
+    pub fn below(&self, number: &Number) -> Option<(&str, &Version)> {
+        let all = self.versions.iter();
+        let all = all.map(|(text, version)| (Number::npm(Some(text)), text.as_str(), version));
+        let below = all.filter(|(other, ..)| other.may_precede(number));
+        let highest = below.max_by(|(one, ..), (other, ..)| one.cmp(other));
+        highest.map(|(_, text, version)| (text, version))
     }
 
     /// When a version was published.

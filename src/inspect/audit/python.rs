@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::identity::Claim;
 use super::simple::{Listed, Project};
-use super::{Asked, Held, identity, is_same_moment};
-use crate::inspect::diff::facts::{File, FileKind, Package, host};
-use crate::inspect::diff::found::Found;
+use super::{Asked, Held, is_same_moment};
+use crate::inspect::diff::facts::{File, Package, host};
+use crate::inspect::diff::found::{Found, NOTHING};
 use crate::inspect::diff::model::{FindingKind, Severity};
 
 impl Asked<'_> {
@@ -13,6 +14,7 @@ impl Asked<'_> {
         &self,
         found: &mut Found,
         label: &str,
+        name: &str,
         package: &mut Package,
         project: &Project,
     ) -> Held {
@@ -24,20 +26,11 @@ impl Asked<'_> {
             .collect();
         let mut held = Held::default();
         let mut yanked = BTreeSet::new();
-        let mut gone = Vec::new();
+        let (mut gone, mut bare) = (Vec::new(), 0);
+        let mut now = None;
         let mut files = std::mem::take(&mut package.files);
         for file in &mut files {
-            // requirements.txt names digests, not files.
-            let by_digest = || {
-                let is_it = |listed: &&Listed| {
-                    file.digest
-                        .as_ref()
-                        .is_some_and(|own| listed.digests.contains(own))
-                };
-                let mut all = project.files.values();
-                all.find(is_it).filter(|_| file.kind == FileKind::Tarball)
-            };
-            let Some(listed) = project.files.get(&file.name).or_else(by_digest) else {
+            let Some(listed) = project.listed(file) else {
                 gone.push(file.name.clone());
                 continue;
             };
@@ -67,14 +60,10 @@ impl Asked<'_> {
                         .unwrap_or_else(|| "no reason is given".to_owned()),
                 );
             }
-            if held.attested.is_none()
-                && let Some(url) = &listed.provenance
-            {
-                held.attested = Some(identity::Claim {
-                    label: label.to_owned(),
-                    url: url.clone(),
-                    digest: file.digest.clone(),
-                });
+            match &listed.provenance {
+                None => bare += 1,
+                Some(url) if now.is_none() => now = Some((url.clone(), file.digest.clone())),
+                Some(_) => {}
             }
         }
         package.files = files;
@@ -85,7 +74,7 @@ impl Asked<'_> {
                 Severity::Warning,
                 FindingKind::Yanked,
                 &says,
-                (None, None),
+                NOTHING,
             );
         }
         if let Some(first) = gone.first() {
@@ -101,6 +90,30 @@ impl Asked<'_> {
             let kind = FindingKind::NotOnIndex;
             found.say(label, Severity::Alarm, kind, says, (Some(more), None));
         }
+        if now.is_some() && bare > 0 {
+            let says = "has files that are not attested, beside ones that are";
+            let kind = FindingKind::Attestation;
+            found.say(label, Severity::Warning, kind, says, NOTHING);
+        }
+        let before = match self.before(name, package) {
+            Some(old) => {
+                let mut files = (old.files.iter()).filter_map(|one| project.listed(one));
+                let version = old.version.clone().unwrap_or_default();
+                files.find_map(|one| Some((version.clone(), one.provenance.clone()?)))
+            }
+            None => project.below(&package.number),
+        };
+        // Of files that the index does not have nothing can be said.
+        if held.files > 0 && (now.is_some() || before.is_some()) {
+            let (now, digest) = now.unzip();
+            let (label, digest) = (label.to_owned(), digest.flatten());
+            held.claim = Some(Claim {
+                label,
+                now,
+                digest,
+                before,
+            });
+        }
         held
     }
 
@@ -109,9 +122,8 @@ impl Asked<'_> {
         match &file.digest {
             None => {
                 let says = "has no digest in the lock: whatever its index sends is taken";
-                let now = listed.digests.first().map(ToString::to_string);
                 let kind = FindingKind::DigestRemoved;
-                found.say(label, Severity::Warning, kind, says, (None, now));
+                found.say(label, Severity::Warning, kind, says, NOTHING);
             }
             Some(locked) => match listed.digest(locked.algorithm()) {
                 Some(now) if now != locked => {
@@ -126,13 +138,7 @@ impl Asked<'_> {
                         "its digest could not be compared: its index gives no {}",
                         locked.algorithm()
                     );
-                    found.say(
-                        label,
-                        Severity::Note,
-                        FindingKind::NotHeld,
-                        &says,
-                        (None, None),
-                    );
+                    found.say(label, Severity::Note, FindingKind::NotHeld, &says, NOTHING);
                 }
             },
         }
@@ -168,5 +174,5 @@ fn status(found: &mut Found, label: &str, project: &Project) {
         _ => (Severity::Warning, FindingKind::Deprecated),
     };
     let says = format!("is {status} on its index{reason}");
-    found.say(label, severity, kind, &says, (None, None));
+    found.say(label, severity, kind, &says, NOTHING);
 }

@@ -141,8 +141,10 @@ fn more(audit: &Audit) -> Vec<String> {
 fn publishers(audit: &Audit) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in &audit.identities {
-        let packages = all.entry(one.publisher.clone()).or_default();
-        packages.push(one.package.clone());
+        if let Some(publisher) = &one.publisher {
+            let packages = all.entry(publisher.clone()).or_default();
+            packages.push(one.package.clone());
+        }
     }
     all
 }

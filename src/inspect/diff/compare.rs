@@ -155,6 +155,7 @@ fn change(pair: &Pair<'_>, new_lock: &LockFacts) -> Option<Change> {
         files,
         tags_gone,
         tags_new,
+        links: BTreeMap::new(),
         contents: None,
         targets: Vec::new(),
         worst: None,
@@ -182,6 +183,7 @@ fn kind_of(old: &Package, new: &Package) -> Option<ChangeKind> {
     }
     let same = old.origin == new.origin
         && is_same(&old.files, &new.files)
+        && old.checksum == new.checksum
         && old.license == new.license
         && old.install_script == new.install_script
         && old.native == new.native
@@ -289,6 +291,7 @@ fn locked(package: &Package) -> Locked {
             .iter()
             .filter_map(|file| file.uploaded.clone())
             .max(),
+        publisher: None,
         license: package.license.clone(),
         native: package.native,
         install_script: package.install_script,

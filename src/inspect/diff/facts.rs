@@ -30,6 +30,8 @@ pub struct LockFacts {
     pub settings: BTreeMap<String, String>,
     /// What its projects ask for directly: (project, requirement's name) → versions.
     pub requirements: BTreeMap<(String, String), String>,
+    /// Whether it would say that a package runs something when it is installed (npm's does).
+    pub states_scripts: bool,
     /// The packages by name, each name's by version.
     pub packages: BTreeMap<String, Vec<Package>>,
 }
@@ -45,6 +47,9 @@ pub struct Package {
     pub origin: Origin,
     /// The files that may be used of it.
     pub files: Vec<File>,
+    /// What Yarn has of it in place of a digest: its own form's number, and a checksum of the archive that
+    /// it makes itself.
+    pub checksum: Option<String>,
     /// The shortest path of requirements that leads to it.
     pub why: Vec<String>,
     /// Its licence, where the lock says it.

@@ -64,6 +64,7 @@ impl Rules<'_> {
         let same_version = old.number == new.number;
         if same_version {
             digests(found, label, old, new);
+            checksums(found, label, old, new);
             self.other_files(found, label, old, new);
         }
         Self::source(found, label, old, new);
@@ -424,6 +425,24 @@ fn digests(found: &mut Found, label: &str, old: &Package, new: &Package) {
     }
 }
 
+/// The same of Yarn's checksums. Those of another form of its archives are of other bytes anyway.
+fn checksums(found: &mut Found, label: &str, old: &Package, new: &Package) {
+    let (Some(before), after) = (&old.checksum, &new.checksum) else {
+        return;
+    };
+    let form = |text: &str| text.split_once('/').map(|(form, _)| form.to_owned());
+    let (kind, says) = match after {
+        None => (FindingKind::DigestRemoved, "has no checksum any more"),
+        Some(after) if before != after && form(before) == form(after) => (
+            FindingKind::DigestChanged,
+            "the same version has another checksum",
+        ),
+        Some(_) => return,
+    };
+    let from_to = (Some(before.clone()), after.clone());
+    found.say(label, Severity::Alarm, kind, says, from_to);
+}
+
 /// How a licence differs; nothing where other words state the same one.
 pub(super) fn license(old: &str, new: Option<&str>) -> Option<(&'static str, FromTo)> {
     let old = Licence::read(old);
@@ -435,6 +454,9 @@ pub(super) fn license(old: &str, new: Option<&str>) -> Option<(&'static str, Fro
 }
 
 fn lacks_digest(package: &Package) -> bool {
+    if package.checksum.is_some() {
+        return false;
+    }
     let remote = |file: &&File| file.location.contains("://");
     (package.files.iter().filter(remote)).any(|file| file.digest.is_none())
 }

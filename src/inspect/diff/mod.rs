@@ -18,6 +18,7 @@
 //! - [`targets`]: diffs for several targets as one, each change knowing where it applies.
 //!
 //! - [`contents`]: what is in the files behind the changes.
+//! - [`links`], [`publisher`]: where a reviewer reads on, and who published it.
 //! - [`tree`]: two trees in place of two locks, and why their files differ.
 //!
 //! Everything about locks is pure, `cli/` reads the files; `tree` reads the trees.
@@ -27,11 +28,13 @@ pub mod contents;
 pub mod facts;
 mod findings;
 pub mod found;
+pub mod links;
 pub mod lookalike;
 pub mod model;
 pub mod npm;
 pub mod others;
 mod pair;
+pub mod publisher;
 pub mod python;
 pub mod report;
 pub mod targets;

@@ -1,10 +1,13 @@
 //! The change model: what reports are made of, and what `--format json` writes.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::contents::ContentsDiff;
 use super::facts::{Ecosystem, FileKind, OriginKind};
+use super::publisher::Publisher;
 use super::version::Step;
 
 /// The version of the JSON report. It is raised when something in it is taken away or changes its
@@ -161,6 +164,10 @@ pub enum FindingKind {
     Signature,
     /// What its index keeps of who published it is not there, or of other bytes.
     Attestation,
+    /// The version before was attested, and it is not.
+    AttestationGone,
+    /// It was published by another than the version before.
+    PublisherChanged,
     /// It could not be held against its index.
     NotHeld,
     /// The lock is not what its project asks for.
@@ -284,6 +291,9 @@ pub struct Change {
     /// Of another version: tags of wheels that it had not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags_new: Vec<String>,
+    /// Where one reads on: `source`, `changelog`, `compare`, `index`. Over https, and strangers' words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
     /// What is in the files behind it, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<ContentsDiff>,
@@ -310,6 +320,9 @@ pub struct Locked {
     /// When it was published, where the lock says it: the last of its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
+    /// Who published it, where its index was asked and says it; nobody verified that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<Publisher>,
     /// Its licence, where the lock says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,

@@ -65,6 +65,7 @@ fn of_entries(lock: &NpmLock, label: &str, is_wanted: impl Fn(&str) -> bool) -> 
         label: label.to_owned(),
         settings: settings(lock),
         requirements: requirements(lock),
+        states_scripts: true,
         packages: BTreeMap::new(),
     };
     let paths = paths(lock);
@@ -158,6 +159,7 @@ fn of_entry(place: &str, entry: &Entry, name: &str) -> Package {
             .collect(),
         version,
         origin,
+        checksum: None,
         why: Vec::new(),
         license: text("license"),
         native: [&about.os, &about.cpu, &about.libc]

@@ -73,6 +73,7 @@ fn empty(lock: &UvLock, label: &str) -> LockFacts {
         label: label.to_owned(),
         settings: settings(lock),
         requirements: requirements(lock),
+        states_scripts: false,
         packages: BTreeMap::new(),
     }
 }
@@ -90,6 +91,7 @@ fn of_package(package: &uv::Package, files: Vec<File>, why: Vec<String>, scope: 
                 .filter(|file| file.kind == FileKind::Wheel)
                 .all(|file| !file.tags.as_deref().unwrap_or_default().ends_with("-any")),
         files,
+        checksum: None,
         why,
         license: None,
         install_script: false,

@@ -60,6 +60,22 @@ impl Number {
         }
     }
 
+    /// Whether it comes before a release.
+    pub fn is_prerelease(&self) -> bool {
+        match self {
+            Self::Python(version) => version.any_prerelease(),
+            Self::Npm(version) => version.is_prerelease(),
+            Self::Text(_) => false,
+        }
+    }
+
+    /// Whether this may be the release before another one: lower, and a pre-release only of those.
+    pub fn may_precede(&self, other: &Self) -> bool {
+        self.kind() == other.kind()
+            && self < other
+            && (other.is_prerelease() || !self.is_prerelease())
+    }
+
     /// What two versions of one major have in common.
     pub fn major(&self) -> (u64, u64) {
         match self {

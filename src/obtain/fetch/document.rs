@@ -180,13 +180,17 @@ fn keep(file: &Utf8Path, bytes: &[u8]) -> Result<(), FetchError> {
     })
 }
 
-/// A mirror on this machine, laid out as the server is: a folder has its page in `index.json`.
+/// A mirror on this machine, laid out as the server is: a folder has its page in `index.json`, or in
+/// `index.html`.
 fn of_folder(url: &Url) -> Answer {
     let Ok(mut path) = url.to_file_path() else {
         return Answer::Failed(format!("{url} is no path of this machine"));
     };
     if path.is_dir() {
         path.push("index.json");
+        if !path.exists() {
+            path.set_extension("html");
+        }
     }
     match foreign::read(&path, LARGEST) {
         Ok(bytes) => Answer::Here {

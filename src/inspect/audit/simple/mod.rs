@@ -1,5 +1,7 @@
-//! The simple API's page of a project, as JSON (PEP 691, with the sizes and times of PEP 700, the
-//! status of PEP 792 and the provenance of PEP 740).
+//! The simple API's page of a project: as JSON (PEP 691, with the sizes and times of PEP 700, the
+//! status of PEP 792 and the provenance of PEP 740), or as HTML by [`html`].
+
+mod html;
 
 use std::collections::BTreeMap;
 
@@ -7,9 +9,13 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::core::digest::{Algorithm, Digest};
+use crate::decide::lock::wheel_name::WheelName;
+use crate::inspect::diff::facts::{File, FileKind};
+use crate::inspect::diff::version::Number;
 
-/// The kind of document, as `Accept` names it.
-pub const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
+/// The kinds of document, as `Accept` names them: HTML only where there is nothing else.
+pub const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, \
+                          text/html;q=0.1";
 
 /// What an index says of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,11 +93,8 @@ impl Project {
     /// # Errors
     /// With the reason, where it is none.
     pub fn read(bytes: &[u8], url: &Url) -> Result<Self, String> {
-        if bytes.trim_ascii_start().starts_with(b"<") {
-            return Err(String::from(
-                "it answers with HTML alone, which says neither sizes nor times: the JSON of PEP 691 \
-                 is asked for",
-            ));
+        if html::is_html(bytes) {
+            return html::read(bytes, url);
         }
         let raw: RawProject = serde_json::from_slice(bytes)
             .map_err(|error| format!("its page is not the JSON of PEP 691: {error}"))?;
@@ -130,6 +133,52 @@ impl Project {
     }
 }
 
+impl Project {
+    /// What it says of a file of a lock. requirements.txt names digests, not files.
+    pub fn listed(&self, file: &File) -> Option<&Listed> {
+        let is_it = |listed: &&Listed| {
+            let digest = file.digest.as_ref();
+            digest.is_some_and(|own| listed.digests.contains(own))
+        };
+        let by_digest = || self.files.values().find(is_it);
+        let named = self.files.get(&file.name);
+        named.or_else(|| by_digest().filter(|_| file.kind == FileKind::Tarball))
+    }
+
+    /// The release before a version, and where attestations of it are; nothing where it has none.
+    pub fn below(&self, number: &Number) -> Option<(String, Url)> {
+        let mut below: Option<(Number, String, Option<&Url>)> = None;
+        for (name, file) in &self.files {
+            let Some(version) = version_of(name).filter(|_| file.yanked.is_none()) else {
+                continue;
+            };
+            let other = Number::python(Some(&version));
+            if !other.may_precede(number) {
+                continue;
+            }
+            let url = file.provenance.as_ref();
+            match &mut below {
+                Some((known, ..)) if *known > other => {}
+                Some((known, _, place)) if *known == other => *place = place.or(url),
+                below => *below = Some((other, version, url)),
+            }
+        }
+        let (_, version, url) = below?;
+        Some((version, url?.clone()))
+    }
+}
+
+/// The version that a file's name has in it.
+fn version_of(name: &str) -> Option<String> {
+    if name.ends_with(".whl") {
+        let wheel: WheelName = name.parse().ok()?;
+        return Some(wheel.version.to_string());
+    }
+    let ends = [".tar.gz", ".zip", ".tar.bz2"];
+    let stem = ends.iter().find_map(|end| name.strip_suffix(end))?;
+    Some(stem.rsplit_once('-')?.1.to_owned())
+}
+
 impl Listed {
     /// The digest of an algorithm, where it is given.
     pub fn digest(&self, algorithm: Algorithm) -> Option<&Digest> {
@@ -163,7 +212,7 @@ mod tests {
         assert_eq!(first.digests, []);
         assert_eq!(project.files["a-2.tar.gz"].yanked, None);
         for (page, why) in [
-            ("<!doctype html>", "HTML"),
+            ("<!doctype html>", "HTML in which no file"),
             ("{}", "PEP 691"),
             (
                 r#"{"meta": {"api-version": "2.0"}, "files": []}"#,

@@ -38,10 +38,6 @@ pub fn compare(old: Option<&Contents>, new: Option<&Contents>) -> ContentsDiff {
             false => metadata(&old.metadata, &new.metadata),
         },
         hooks: hooks(old, new),
-        links: match is_gone {
-            true => old.links.clone(),
-            false => new.links.clone(),
-        },
     }
 }
 

@@ -89,9 +89,6 @@ pub struct ContentsDiff {
     pub metadata: Vec<FieldDiff>,
     /// What newly runs without being called, or otherwise than before.
     pub hooks: Vec<HookDiff>,
-    /// Where the new one says that more about it is: `source`, `changelog`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub links: BTreeMap<String, String>,
 }
 
 /// How an ELF file differs.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use url::Url;
 
 use super::{Contents, Hook, Library, hooks};
 use crate::files::archive::Limits;
@@ -12,6 +11,7 @@ use crate::files::archive::tar::{Kind, Tar, TarError};
 use crate::files::archive::tarball::unpack;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::inspect::diff::facts::FileKind;
+use crate::inspect::diff::links;
 use crate::install::python::about;
 use crate::transform::elf;
 
@@ -58,6 +58,8 @@ struct Reader {
     contents: Contents,
     /// Texts that a hook may name.
     texts: BTreeMap<String, String>,
+    /// Its home page, where that is a repository's.
+    home: Option<String>,
 }
 
 /// Texts above this size are no scripts, in bytes.
@@ -69,6 +71,7 @@ impl Reader {
             kind,
             contents: Contents::default(),
             texts: BTreeMap::new(),
+            home: None,
         }
     }
 
@@ -162,8 +165,11 @@ impl Reader {
             if FIELDS.contains(&name) {
                 self.note(name, value.trim());
             }
-            if let ("Project-URL", Some((label, url))) = (name, value.split_once(',')) {
-                self.link(label, url);
+            match (name, value.split_once(',')) {
+                ("Project-URL", Some((label, url))) if is_home(label) => self.home(url),
+                ("Project-URL", Some((label, url))) => self.link(label, url),
+                ("Home-page", _) => self.home(value),
+                _ => {}
             }
         }
         if let Some(license) = about::license(text) {
@@ -174,6 +180,11 @@ impl Reader {
     fn note(&mut self, field: &str, value: &str) {
         let values = self.contents.metadata.entry(field.to_owned()).or_default();
         values.insert(value.to_owned());
+    }
+
+    /// A home page on a code host is where the source is, if nothing else is said to be.
+    fn home(&mut self, url: &str) {
+        self.home = self.home.take().or_else(|| links::repository_page(url));
     }
 
     /// Keeps a link whose label says what it is to a reviewer.
@@ -187,13 +198,8 @@ impl Reader {
             | "whatsnew" | "what's new" => "changelog",
             _ => return,
         };
-        let url = Url::parse(url.trim().trim_start_matches("git+")).ok();
-        let url = url.filter(|url| {
-            url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
-        });
-        if let Some(url) = url {
-            let text = url.as_str().trim_end_matches(".git").to_owned();
-            self.contents.links.entry(kind.to_owned()).or_insert(text);
+        if let Some(url) = links::link(url).or_else(|| links::repository_page(url)) {
+            self.contents.links.entry(kind.to_owned()).or_insert(url);
         }
     }
 
@@ -217,6 +223,10 @@ impl Reader {
 
     /// What a package.json says, once everything that it may name has been seen.
     fn finish(mut self) -> Contents {
+        if let Some(page) = self.home.take() {
+            let links = &mut self.contents.links;
+            links.entry("source".to_owned()).or_insert(page);
+        }
         let about = (self.texts.get("package.json")).and_then(|text| {
             serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).ok()
         });
@@ -287,6 +297,10 @@ impl Reader {
         }
         self.contents
     }
+}
+
+fn is_home(label: &str) -> bool {
+    label.trim().to_lowercase().replace(['-', '_', ' '], "") == "homepage"
 }
 
 fn hex(bytes: &[u8]) -> String {

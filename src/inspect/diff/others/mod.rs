@@ -67,6 +67,7 @@ fn facts(ecosystem: Ecosystem) -> LockFacts {
         label: String::new(),
         settings: BTreeMap::new(),
         requirements: BTreeMap::new(),
+        states_scripts: false,
         packages: BTreeMap::new(),
     }
 }
@@ -81,6 +82,7 @@ fn package(ecosystem: Ecosystem, version: Option<&str>, origin: Origin) -> Packa
         version: version.map(str::to_owned),
         origin,
         files: Vec::new(),
+        checksum: None,
         why: Vec::new(),
         license: None,
         native: false,

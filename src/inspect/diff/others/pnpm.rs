@@ -70,6 +70,8 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
         ));
     }
     let mut all = facts(Ecosystem::Npm);
+    // Since version 9, pnpm looks for scripts when it installs.
+    all.states_scripts = major != "9";
     for (folder, importer) in raw.importers {
         let kinds = [
             (importer.dependencies, ""),

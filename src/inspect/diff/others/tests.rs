@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::inspect::diff::compare::compare;
+use crate::inspect::diff::model::FindingKind;
 
 const SHA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
@@ -119,13 +121,15 @@ fn yarn_lock_of_both_kinds() {
         "# yarn lockfile v1\n\n\n\"@s/a@^1.0.0\", \"@s/a@^1.1\":\n  version \"1.1.0\"\n  resolved \
          \"https://registry.npm.example/@s/a/-/a-1.1.0.tgz#0000000000000000000000000000000000000000\"\n  integrity {SRI}\n  \
          dependencies:\n    version \"^9\"\n\nb@1:\n  version \"1.0.0\"\n  resolved \
-         \"https://registry.npm.example/b/-/b-1.0.0.tgz#0000000000000000000000000000000000000000\"\n"
+         \"https://registry.npm.example/b/-/b-1.0.0.tgz#0000000000000000000000000000000000000000\"\n\n\"mine@npm:c@^2\":\n  \
+         version \"2.0.0\"\n  resolved \"https://registry.npm.example/c/-/c-2.0.0.tgz\"\n  integrity {SRI}\n"
     );
     assert_eq!(
         seen(&of("yarn.lock", &one)),
         [
             "@s/a 1.1.0 registry https://registry.npm.example a-1.1.0.tgz sha256",
-            "b 1.0.0 registry https://registry.npm.example b-1.0.0.tgz sha1"
+            "b 1.0.0 registry https://registry.npm.example b-1.0.0.tgz sha1",
+            "c 2.0.0 registry https://registry.npm.example c-2.0.0.tgz sha256"
         ]
     );
     let later = "__metadata:\n  version: 8\n\n\"a@npm:^1.0.0, a@npm:^1.2\":\n  version: 1.2.0\n  resolution: \"a@npm:1.2.0\"\n  \
@@ -137,6 +141,16 @@ fn yarn_lock_of_both_kinds() {
         ["a 1.2.0 registry  a-1.2.0.tgz", "p 0.0.0-use.local local ."]
     );
     assert_eq!(facts.settings["lockfileVersion"], "8");
+    // Yarn's checksums are of archives of its own, and say as well that other bytes came.
+    let kinds = |text: &str| -> Vec<FindingKind> {
+        let diff = compare(&facts, &of("yarn.lock", text));
+        diff.findings.iter().map(|one| one.kind).collect()
+    };
+    let swapped = later.replace("10c0/abc", "10c0/def");
+    assert_eq!(kinds(&swapped), [FindingKind::DigestChanged]);
+    assert_eq!(kinds(&later.replace("10c0/abc", "11/def")), []);
+    let without = later.replace("  checksum: 10c0/abc\n", "");
+    assert_eq!(kinds(&without), [FindingKind::DigestRemoved]);
 }
 
 #[test]

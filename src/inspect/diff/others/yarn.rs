@@ -13,6 +13,8 @@ struct Entry {
     resolved: String,
     resolution: String,
     integrity: String,
+    checksum: String,
+    conditions: String,
 }
 
 pub(super) fn read(text: &str) -> Result<LockFacts, String> {
@@ -31,7 +33,10 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
                 .next()
                 .unwrap_or_default();
             let first = first.trim_matches('"');
-            let name = split_name(first).map_or(first, |(name, _)| name);
+            let (name, range) = split_name(first).unwrap_or((first, ""));
+            // An alias answers for another package: `NAME@npm:OTHER@RANGE`.
+            let other = range.strip_prefix("npm:").and_then(split_name);
+            let name = other.map_or(name, |(other, _)| other);
             entries.push(Entry {
                 line: at + 1,
                 name: name.to_owned(),
@@ -56,6 +61,8 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
             "resolved" => entry.resolved = value,
             "resolution" => entry.resolution = value,
             "integrity" => entry.integrity = value,
+            "checksum" => entry.checksum = value,
+            "conditions" => entry.conditions = value,
             _ => {}
         }
     }
@@ -72,7 +79,6 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
         }
         let name = match split_name(&entry.resolution) {
             Some((name, _)) => name.to_owned(),
-            // An alias of Yarn 1 answers for the package that its URL names.
             None => entry.name.clone(),
         };
         let (url, fragment) = entry
@@ -94,6 +100,8 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
                 .files
                 .push(tarball(&name, &entry.version, url, digest));
         }
+        package.checksum = Some(entry.checksum).filter(|text| !text.is_empty());
+        package.native = !entry.conditions.is_empty();
         let known = all.packages.get(&name).into_iter().flatten();
         let is_known =
             |one: &super::Package| one.number == package.number && one.files == package.files;

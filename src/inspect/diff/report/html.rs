@@ -3,15 +3,16 @@
 //!
 //! Every row stands in the page itself; the script only hides, sorts and shows.
 
-use std::fmt::Write as _;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::detail::{facts, lists};
 use super::picture::{Item, svg};
 use super::rows::{Row, rows};
-use super::{clean, date, gravity, headline, sides, subject, versions};
+use super::{clean, gravity, headline, sides, subject, versions};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
 use crate::inspect::diff::contents::ContentsDiff;
-use crate::inspect::diff::model::{Change, ChangeKind, Finding, LockDiff, Locked, Severity};
+use crate::inspect::diff::model::{Change, ChangeKind, Finding, LockDiff, Severity};
 use crate::inspect::diff::version::Step;
 
 const STYLE: &str = include_str!("page.css");
@@ -19,122 +20,101 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// Writes the page.
 pub fn render(diff: &LockDiff) -> String {
-    let mut body = String::new();
-    let (old, new) = (escape(&diff.old.label), escape(&diff.new.label));
-    let _ = writeln!(body, "<h1>{old} → {new}</h1>");
-    let sum = &diff.summary;
+    let title = clean(&format!("{} → {}", diff.old.label, diff.new.label));
     let gravity = gravity(diff);
-    if !gravity.is_empty() {
-        let worst = if sum.alarms > 0 { "alarm" } else { "warning" };
-        let _ = writeln!(
-            body,
-            "<p class=\"gravity {worst}\">{}</p>",
-            escape(&gravity)
-        );
-    }
-    let _ = writeln!(body, "<p>{}</p>", escape(&headline(diff)));
-    if !diff.targets.is_empty() {
-        let _ = writeln!(body, "<p>For {}</p>", escape(&diff.targets.join(", ")));
-    }
-    write_findings(&mut body, diff);
-    write_facts(&mut body, diff);
-    write_controls(&mut body, diff);
-    write_table(&mut body, diff);
-    write_picture(&mut body, diff);
-    page(&format!("{old} → {new}"), &body)
+    let worst = if diff.summary.alarms > 0 {
+        "alarm"
+    } else {
+        "warning"
+    };
+    let body = html! {
+        h1 { (title) } "\n"
+        @if !gravity.is_empty() { p class={ "gravity " (worst) } { (gravity) } "\n" }
+        p { (headline(diff)) } "\n"
+        @if !diff.targets.is_empty() { p { "For " (clean(&diff.targets.join(", "))) } "\n" }
+        (findings(diff)) (settings(diff)) (controls(diff)) (table(diff)) (picture(diff))
+    };
+    page(&title, &body)
 }
 
-/// A whole page. The title and body are HTML already.
-pub(crate) fn page(title: &str, body: &str) -> String {
+/// A whole page.
+pub(crate) fn page(title: &str, body: &Markup) -> String {
     let hash = |text: &str| Digest::of(Algorithm::Sha256, text.as_bytes()).sri();
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         hash(STYLE),
         hash(SCRIPT)
     );
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\
-         <script>{SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    let page = html! {
+        (DOCTYPE) "\n"
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) } "\n"
+                style { (PreEscaped(STYLE)) }
+            } "\n"
+            body { (body) script { (PreEscaped(SCRIPT)) } }
+        } "\n"
+    };
+    page.into_string()
 }
 
-/// Text that is no HTML, also in an attribute's value.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in clean(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn write_findings(body: &mut String, diff: &LockDiff) {
+fn findings(diff: &LockDiff) -> Markup {
     let loud =
         |finding: &&Finding| finding.severity != Severity::Note || finding.packages.is_empty();
     let (loud, notes): (Vec<&Finding>, Vec<&Finding>) = diff.findings.iter().partition(loud);
-    if !loud.is_empty() {
-        body.push_str("<ul class=\"findings\" aria-label=\"findings\">\n");
-        for finding in loud {
-            write_finding(body, finding);
+    html! {
+        @if !loud.is_empty() {
+            ul.findings aria-label="findings" { @for one in loud { (finding(one)) } } "\n"
         }
-        body.push_str("</ul>\n");
-    }
-    if !notes.is_empty() {
-        let said = count(notes.len(), "note");
-        let _ = writeln!(body, "<details><summary>{said}</summary>");
-        body.push_str("<ul class=\"findings\">\n");
-        for finding in notes {
-            write_finding(body, finding);
+        @if !notes.is_empty() {
+            details {
+                summary { (count(notes.len(), "note")) }
+                ul.findings { @for note in notes { (finding(note)) } }
+            } "\n"
         }
-        body.push_str("</ul></details>\n");
     }
 }
 
-fn write_finding(body: &mut String, finding: &Finding) {
+fn finding(finding: &Finding) -> Markup {
     let word = finding.severity.word();
-    let code = |text: &str| format!("<code>{}</code>", escape(text));
-    let subject = subject(finding, 12, code, escape);
-    let _ = write!(body, "<li class=\"{word}\"><b>{word}</b>{subject}");
-    if let Some(sides) = sides(finding, code) {
-        let _ = write!(body, "<br>{sides}");
+    let plain = |text: &str| html! { (clean(text)) }.into_string();
+    let code = |text: &str| html! { code { (clean(text)) } }.into_string();
+    html! {
+        li class=(word) {
+            b { (word) }
+            (PreEscaped(subject(finding, 12, code, plain)))
+            @if let Some(sides) = sides(finding, code) { br; (PreEscaped(sides)) }
+            @if !finding.targets.is_empty() {
+                br; "on " (clean(&finding.targets.join(", ")))
+            }
+        } "\n"
     }
-    if !finding.targets.is_empty() {
-        let _ = write!(body, "<br>on {}", escape(&finding.targets.join(", ")));
-    }
-    body.push_str("</li>\n");
 }
 
-fn write_facts(body: &mut String, diff: &LockDiff) {
-    let side = |side: &Option<String>| escape(side.as_deref().unwrap_or("–"));
-    if !diff.settings.is_empty() {
-        body.push_str("<dl>\n");
-        for one in &diff.settings {
-            let (old, new) = (side(&one.old), side(&one.new));
-            let _ = writeln!(body, "<dt>{}</dt><dd>{old} → {new}</dd>", escape(&one.name));
+fn settings(diff: &LockDiff) -> Markup {
+    let side = |side: &Option<String>| clean(side.as_deref().unwrap_or("–"));
+    html! {
+        @if !diff.settings.is_empty() {
+            dl {
+                @for one in &diff.settings {
+                    dt { (clean(&one.name)) } dd { (side(&one.old)) " → " (side(&one.new)) }
+                }
+            } "\n"
         }
-        body.push_str("</dl>\n");
-    }
-    if !diff.requirements.is_empty() {
-        let _ = writeln!(
-            body,
-            "<details><summary>Asked for directly: {}</summary><dl>",
-            count(diff.requirements.len(), "change")
-        );
-        for one in &diff.requirements {
-            let (old, new) = (side(&one.old), side(&one.new));
-            let (project, name) = (escape(&one.project), escape(&one.name));
-            let _ = writeln!(body, "<dt>{project}: {name}</dt><dd>{old} → {new}</dd>");
+        @if !diff.requirements.is_empty() {
+            details {
+                summary { "Asked for directly: " (count(diff.requirements.len(), "change")) }
+                dl {
+                    @for one in &diff.requirements {
+                        dt { (clean(&one.project)) ": " (clean(&one.name)) }
+                        dd { (side(&one.old)) " → " (side(&one.new)) }
+                    }
+                }
+            } "\n"
         }
-        body.push_str("</dl></details>\n");
     }
 }
 
@@ -162,43 +142,38 @@ fn class(change: &Change) -> &'static str {
     }
 }
 
-fn write_controls(body: &mut String, diff: &LockDiff) {
-    body.push_str(
-        "<div class=\"controls\"><input type=\"search\" id=\"search\" aria-label=\"search\" \
-         placeholder=\"package, version, why…\">\n<select id=\"gravity\" aria-label=\"findings\">\
-         <option value=\"\">all</option><option value=\"warning\">with findings</option>\
-         <option value=\"alarm\">with alarms</option></select>\n",
-    );
-    if diff.targets.len() > 1 {
-        body.push_str(
-            "<select id=\"target\" aria-label=\"target\"><option value=\"\">any target</option>",
-        );
-        for target in &diff.targets {
-            let target = escape(target);
-            let _ = write!(body, "<option value=\"{target}\">{target}</option>");
-        }
-        body.push_str("</select>\n");
+fn controls(diff: &LockDiff) -> Markup {
+    let of = |kind: &str| diff.changes.iter().filter(|one| class(one) == kind).count();
+    let kinds = KINDS.into_iter().map(|kind| (kind, of(kind)));
+    html! {
+        div.controls {
+            input #search type="search" aria-label="search" placeholder="package, version, why…";
+            select #gravity aria-label="findings" {
+                option value="" { "all" }
+                option value="warning" { "with findings" }
+                option value="alarm" { "with alarms" }
+            }
+            @if diff.targets.len() > 1 {
+                select #target aria-label="target" {
+                    option value="" { "any target" }
+                    @for target in &diff.targets {
+                        option value=(clean(target)) { (clean(target)) }
+                    }
+                }
+            }
+            @for (kind, count) in kinds.filter(|(_, count)| *count > 0) {
+                label {
+                    input type="checkbox" name="kind" value=(kind) checked[kind != "relocated"];
+                    " " span class={ "tag " (kind) } { (kind) } " " (count)
+                } "\n"
+            }
+            span #shown.quiet {}
+        } "\n"
     }
-    for kind in KINDS {
-        let count = diff
-            .changes
-            .iter()
-            .filter(|change| class(change) == kind)
-            .count();
-        if count > 0 {
-            let checked = if kind == "relocated" { "" } else { " checked" };
-            let _ = writeln!(
-                body,
-                "<label><input type=\"checkbox\" name=\"kind\" value=\"{kind}\"{checked}> \
-                 <span class=\"tag {kind}\">{kind}</span> {count}</label>"
-            );
-        }
-    }
-    body.push_str("<span id=\"shown\" class=\"quiet\"></span></div>\n");
 }
 
 /// What grew and what shrank, where there is something to compare.
-fn write_picture(body: &mut String, diff: &LockDiff) {
+fn picture(diff: &LockDiff) -> Markup {
     let drawn = (diff.changes.iter()).filter(|one| one.kind != ChangeKind::Relocated);
     let items: Vec<Item> = rows(drawn)
         .iter()
@@ -218,14 +193,15 @@ fn write_picture(body: &mut String, diff: &LockDiff) {
             })
         })
         .collect();
-    if items.len() < 3 {
-        return;
+    html! {
+        @if items.len() >= 3 {
+            h2 { "What grew and what shrank" } "\n"
+            p.quiet {
+                "By bytes to fetch: blue grew, grey shrank; red has an alarm, orange a warning"
+            } "\n"
+            (svg(items))
+        }
     }
-    body.push_str(
-        "<h2>What grew and what shrank</h2>\n<p class=\"quiet\">By bytes to fetch: blue grew, grey \
-         shrank; red has an alarm, orange a warning</p>\n",
-    );
-    let _ = writeln!(body, "{}", svg(items, escape));
 }
 
 /// An area; what is lost of a number above 2^53 nobody sees.
@@ -234,144 +210,88 @@ fn weight(size: u64) -> f64 {
     size as f64
 }
 
-fn write_table(body: &mut String, diff: &LockDiff) {
-    if diff.changes.is_empty() {
-        return;
+fn table(diff: &LockDiff) -> Markup {
+    html! {
+        @if !diff.changes.is_empty() {
+            h2 { "Packages" } "\n"
+            table {
+                thead {
+                    tr {
+                        @for column in ["package", "change", "version", "size", "pulled in by"] {
+                            th scope="col" { button type="button" { (column) } }
+                        }
+                    }
+                }
+                tbody {
+                    "\n"
+                    @for (at, one) in rows(&diff.changes).iter().enumerate() { (row(at, one)) }
+                }
+            } "\n"
+        }
     }
-    body.push_str("<h2>Packages</h2>\n<table><thead><tr>");
-    for column in ["package", "change", "version", "size", "pulled in by"] {
-        let _ = write!(
-            body,
-            "<th scope=\"col\"><button type=\"button\">{column}</button></th>"
-        );
-    }
-    body.push_str("</tr></thead><tbody>\n");
-    for (at, row) in rows(&diff.changes).iter().enumerate() {
-        write_row(body, at, row);
-    }
-    body.push_str("</tbody></table>\n");
 }
 
 /// A row, and below it one as wide as the table with what there is to know besides.
-fn write_row(body: &mut String, at: usize, row: &Row<'_>) {
+fn row(at: usize, row: &Row<'_>) -> Markup {
     let change = row.change;
-    let class = class(change);
-    let name = escape(&row.name);
+    let (class, name) = (class(change), clean(&row.name));
     let worst = match change.worst {
         Some(Severity::Note) | None => "",
         Some(severity) => severity.word(),
     };
-    let (versions, why) = (escape(&versions(change)), escape(&row.why()));
-    let targets = escape(&change.targets.join("\n")).replace("\\u{a}", "\n");
+    let (versions, why) = (versions(change), row.why());
     let names: Vec<&str> = row.all().map(|change| change.name.as_str()).collect();
-    let text = format!("{} {versions} {why}", escape(&names.join(" "))).to_lowercase();
-    let _ = write!(
-        body,
-        "<tr class=\"row {worst}\" data-name=\"{name}\" data-kind=\"{class}\" data-worst=\"{worst}\" \
-         data-targets=\"{targets}\" data-text=\"{text}\"><td>"
-    );
-    let mut detail = String::new();
-    for change in row.all() {
-        if !row.others.is_empty() {
-            let _ = write!(detail, "<dt><b>{}</b></dt><dd></dd>", escape(&change.name));
+    let text = format!("{} {versions} {why}", clean(&names.join(" "))).to_lowercase();
+    let targets: Vec<String> = change.targets.iter().map(|target| clean(target)).collect();
+    let detail = html! {
+        @for change in row.all() {
+            @if !row.others.is_empty() { dt { b { (clean(&change.name)) } } dd {} }
+            (detail(change))
         }
-        write_detail(&mut detail, change);
-    }
-    let mark = match worst {
-        "" => String::new(),
-        worst => format!("<b class=\"mark {worst}\">{worst}</b> "),
     };
-    let _ = if detail.is_empty() {
-        write!(body, "{mark}<span class=\"mono\">{name}</span>")
-    } else {
-        write!(
-            body,
-            "{mark}<button type=\"button\" class=\"open mono\" aria-expanded=\"true\" \
-             aria-controls=\"d{at}\">{name}</button>"
-        )
-    };
-    let only = match change.targets.is_empty() {
-        true => String::new(),
-        false => format!("<br><i>only on {}</i>", escape(&change.targets.join(", "))),
-    };
-    let _ = writeln!(
-        body,
-        "</td><td><span class=\"tag {class}\">{class}</span></td><td class=\"version\">{}</td>\
-         <td class=\"size\" data-n=\"{}\">{}</td><td class=\"quiet\">{why}{only}</td></tr>",
-        // A version may be put on a line of its own, not broken in two.
-        versions.replace(" → ", " →<wbr> "),
-        row.growth().unwrap_or(0),
-        row.growth_text()
-    );
-    if !detail.is_empty() {
-        let _ = writeln!(
-            body,
-            "<tr class=\"detail\" id=\"d{at}\"><td colspan=\"5\"><dl>{detail}</dl></td></tr>"
-        );
+    let id = format!("d{at}");
+    html! {
+        tr class={ "row " (worst) } data-name=(name) data-kind=(class) data-worst=(worst)
+            data-targets=(targets.join("\n")) data-text=(text) {
+            td {
+                @if !worst.is_empty() { b class={ "mark " (worst) } { (worst) } " " }
+                @if detail.0.is_empty() {
+                    span.mono { (name) }
+                } @else {
+                    button.open.mono type="button" aria-expanded="true" aria-controls=(id) { (name) }
+                }
+            }
+            td { span class={ "tag " (class) } { (class) } }
+            td.version {
+                // A version may be put on a line of its own, not broken in two.
+                @for (at, part) in versions.split(" → ").enumerate() {
+                    @if at > 0 { " →" wbr; " " }
+                    (part)
+                }
+            }
+            td.size data-n=(row.growth().unwrap_or(0)) { (row.growth_text()) }
+            td.quiet {
+                (why)
+                @if !targets.is_empty() { br; i { "only on " (targets.join(", ")) } }
+            }
+        } "\n"
+        @if !detail.0.is_empty() {
+            tr.detail id=(id) { td colspan="5" { dl { (detail) } } } "\n"
+        }
     }
 }
 
-/// What is folded away: pairs of `<dt>` and `<dd>`.
-fn write_detail(text: &mut String, change: &Change) {
-    let mut put = |name: &str, value: String| {
-        if !value.is_empty() {
-            let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
+/// What is folded away.
+fn detail(change: &Change) -> Markup {
+    let facts = facts(change).into_iter();
+    let facts = facts.filter_map(|fact| Some((fact.name, fact.text()?)));
+    let inside = change.contents.iter().flat_map(ContentsDiff::lines);
+    let all = facts.chain(inside.map(|line| ("inside", line)));
+    html! {
+        @for (name, value) in all.chain(lists(change)) { dt { (name) } dd { (clean(&value)) } }
+        @for (kind, url) in &change.links {
+            dt { (clean(kind)) }
+            dd { a href=(clean(url)) rel="noreferrer noopener" { (clean(url)) } }
         }
-    };
-    let both = |of: &dyn Fn(&Locked) -> String| {
-        let side = |side: &Option<Locked>| side.as_ref().map(of).unwrap_or_default();
-        match (side(&change.old), side(&change.new)) {
-            (old, new) if old == new => old,
-            (old, new) if old.is_empty() || new.is_empty() && change.new.is_none() => old + &new,
-            (old, new) => format!("{old} → {new}"),
-        }
-    };
-    put(
-        "source",
-        both(&|one| match &one.source.commit {
-            Some(commit) => format!("{}#{commit}", one.source.place),
-            None => one.source.place.clone(),
-        }),
-    );
-    put(
-        "size",
-        both(&|one| {
-            one.size
-                .map(crate::core::progress::bytes)
-                .unwrap_or_default()
-        }),
-    );
-    put("published", both(&|one| date(one.published.as_deref())));
-    put(
-        "licence",
-        both(&|one| one.license.clone().unwrap_or_default()),
-    );
-    put(
-        "wheels",
-        both(&|one| match one.wheels {
-            0 => String::new(),
-            count => count.to_string(),
-        }),
-    );
-    put("places", both(&|one| one.places.join(", ")));
-    put("tags gone", change.tags_gone.join(", "));
-    put("tags new", change.tags_new.join(", "));
-    for line in change.contents.iter().flat_map(ContentsDiff::lines) {
-        put("inside", line);
-    }
-    for file in &change.files {
-        for (sign, side) in [("−", &file.old), ("+", &file.new)] {
-            if let Some(side) = side {
-                let digest = side.digest.as_deref().unwrap_or("no digest");
-                put(sign, format!("{} {digest} {}", side.name, side.location));
-            }
-        }
-    }
-    for (kind, url) in change.contents.iter().flat_map(|inside| &inside.links) {
-        let (kind, url) = (escape(kind), escape(url));
-        let _ = write!(
-            text,
-            "<dt>{kind}</dt><dd><a href=\"{url}\" rel=\"noreferrer noopener\">{url}</a></dd>"
-        );
     }
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use super::rows::Row;
 use super::{
-    SECTIONS, clean, gravity, headline, only_moved, short, sides, some, subject, versions,
+    SECTIONS, clean, date, gravity, headline, only_moved, short, sides, some, subject, versions,
 };
 use crate::inspect::diff::contents::ContentsDiff;
-use crate::inspect::diff::model::{Change, Finding, LockDiff, Severity};
+use crate::inspect::diff::model::{Change, ChangeKind, Finding, LockDiff, Severity};
 
 /// GitHub takes 65,536 characters; what follows the tables needs some of them.
 pub const ROOM: usize = 60_000;
@@ -62,8 +62,33 @@ pub fn render_in(diff: &LockDiff, room: usize) -> String {
     if diff.summary.relocated > 0 {
         let _ = writeln!(text, "{}.\n", escape(&only_moved(diff.summary.relocated)));
     }
+    write_links(&mut text, diff, room);
     write_notes(&mut text, diff, room);
     text
+}
+
+/// Where one reads on, and who published it. Where a link leads is seen: it is a stranger's word.
+fn write_links(text: &mut String, diff: &LockDiff, room: usize) {
+    let line = |change: &Change| {
+        let links: Vec<String> = (change.links.iter())
+            .map(|(kind, url)| format!("{} <{}>", escape(kind), link(url)))
+            .collect();
+        let new = change.new.as_ref();
+        let publisher = new.and_then(|new| new.publisher.as_ref());
+        let publisher = publisher.map(|one| format!("by {}", escape(&one.to_string())));
+        let day = date(new.and_then(|new| new.published.as_deref()));
+        let day = (!day.is_empty()).then(|| format!("published {}", escape(&day)));
+        let parts: Vec<String> = day.into_iter().chain(publisher).chain(links).collect();
+        let name = format!("{} {}", code(&change.name), escape(&versions(change)));
+        (!parts.is_empty()).then(|| format!("- {name}: {}\n", parts.join(", ")))
+    };
+    let shown = (diff.changes.iter()).filter(|one| one.kind != ChangeKind::Relocated);
+    fold(
+        text,
+        "Dates and links",
+        shown.filter_map(line).collect(),
+        room,
+    );
 }
 
 fn write_findings(text: &mut String, diff: &LockDiff, severity: Severity) {
@@ -167,10 +192,6 @@ fn write_contents(text: &mut String, diff: &LockDiff, room: usize) {
         let mut part = format!("- {} {}\n", code(&change.name), escape(&versions(change)));
         for line in change.contents.iter().flat_map(ContentsDiff::lines) {
             let _ = writeln!(part, "  - {}", escape(&line));
-        }
-        for (kind, url) in change.contents.iter().flat_map(|inside| &inside.links) {
-            // Where it leads is seen: it is the package's own word.
-            let _ = writeln!(part, "  - {}: <{}>", escape(kind), link(url));
         }
         if text.len() + part.len() + 500 > room {
             break;

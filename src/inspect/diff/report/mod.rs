@@ -3,6 +3,7 @@
 //! Whatever a lock says – names, versions, URLs – is a stranger's text: each report makes it
 //! harmless in its own way, and none of them lets it pass as it is.
 
+mod detail;
 pub mod html;
 pub mod json;
 pub mod markdown;

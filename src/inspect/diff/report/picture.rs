@@ -3,7 +3,9 @@
 //! A squarified treemap (Bruls, Huizing, van Wijk 2000): rectangles are laid along the shorter side
 //! of what is left, as many to a row as keep them nearest to squares.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
+
+use super::clean;
 
 /// What a rectangle stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +100,7 @@ fn worst(weights: &[f64], count: usize, scale: f64, side: f64) -> f64 {
 }
 
 /// The picture as SVG, for a page that has classes for its colours.
-pub fn svg(mut items: Vec<Item>, escape: impl Fn(&str) -> String) -> String {
+pub(super) fn svg(mut items: Vec<Item>) -> Markup {
     const WIDTH: f64 = 1000.0;
     const HEIGHT: f64 = 420.0;
     items.retain(|item| item.weight > 0.0);
@@ -112,41 +114,34 @@ pub fn svg(mut items: Vec<Item>, escape: impl Fn(&str) -> String) -> String {
         width: WIDTH,
         height: HEIGHT,
     };
-    let mut text = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n");
-    for (item, place) in items.iter().zip(lay_out(&weights, room)) {
-        let Rectangle {
-            x,
-            y,
-            width,
-            height,
-        } = place;
-        let name = escape(&item.name);
-        let _ = write!(
-            text,
-            "<g class=\"{}\" data-name=\"{name}\"><rect x=\"{x:.2}\" y=\"{y:.2}\" \
-             width=\"{width:.2}\" height=\"{height:.2}\"/><title>{}</title>",
-            item.class,
-            escape(&item.title)
-        );
-        // A letter is about 6.5 wide at this size.
-        let room = (0..=item.name.chars().count().max(4))
-            .rev()
-            .find(|&letters| 6.5 * f64::from(u32::try_from(letters).unwrap_or(0)) <= width);
-        let room = room.filter(|&letters| letters >= 4 && height > 14.0);
-        if let Some(letters) = room {
-            let shown = if letters >= item.name.chars().count() {
-                name
-            } else {
-                let cut: String = item.name.chars().take(letters - 1).collect();
-                escape(&cut) + "…"
-            };
-            let (x, y) = (x + 3.0, y + 11.5);
-            let _ = write!(text, "<text x=\"{x:.2}\" y=\"{y:.2}\">{shown}</text>");
-        }
-        text.push_str("</g>\n");
+    let point = |number: f64| format!("{number:.2}");
+    html! {
+        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" {
+            @for (item, at) in items.iter().zip(lay_out(&weights, room)) {
+                g class=(item.class) data-name=(clean(&item.name)) {
+                    rect x=(point(at.x)) y=(point(at.y)) width=(point(at.width))
+                        height=(point(at.height)) {}
+                    title { (clean(&item.title)) }
+                    @if let Some(label) = label(&clean(&item.name), at) {
+                        text x=(point(at.x + 3.0)) y=(point(at.y + 11.5)) { (label) }
+                    }
+                } "\n"
+            }
+        } "\n"
     }
-    text.push_str("</svg>\n");
-    text
+}
+
+/// As much of a name as there is room for; nothing where that is too little to tell it by.
+fn label(name: &str, at: Rectangle) -> Option<String> {
+    let length = name.chars().count();
+    // A letter is about 6.5 wide at this size.
+    let fits = |letters: &usize| 6.5 * f64::from(u32::try_from(*letters).unwrap_or(0)) <= at.width;
+    let letters = (0..=length.max(4)).rev().find(fits);
+    let letters = letters.filter(|&letters| letters >= 4 && at.height > 14.0)?;
+    Some(match letters >= length {
+        true => name.to_owned(),
+        false => name.chars().take(letters - 1).chain(['…']).collect(),
+    })
 }
 
 #[cfg(test)]

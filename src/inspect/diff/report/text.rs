@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::detail::{facts, lists};
 use super::rows::Row;
 use super::{
-    SECTIONS, Section, clean, date, gravity, headline, only_moved, short, sides, some, subject,
-    versions,
+    SECTIONS, Section, clean, gravity, headline, only_moved, short, sides, some, subject, versions,
 };
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::count;
@@ -188,9 +188,7 @@ fn write_contents(text: &mut String, diff: &LockDiff, limit: usize) {
         for line in contents.lines() {
             let _ = writeln!(text, "      {}", clean(&line));
         }
-        for (kind, url) in &contents.links {
-            let _ = writeln!(text, "      {}: {}", clean(kind), clean(url));
-        }
+        write_links(text, change);
         let files = [
             ("+", &contents.files_added),
             ("−", &contents.files_removed),
@@ -206,6 +204,12 @@ fn write_contents(text: &mut String, diff: &LockDiff, limit: usize) {
         }
     }
     write_more(text, more);
+}
+
+fn write_links(text: &mut String, change: &Change) {
+    for (kind, url) in &change.links {
+        let _ = writeln!(text, "      {}: {}", clean(kind), clean(url));
+    }
 }
 
 fn write_more(text: &mut String, more: usize) {
@@ -282,70 +286,18 @@ fn write_changes(text: &mut String, rows: &[Row<'_>], limit: usize, detail: bool
 }
 
 fn write_detail(text: &mut String, change: &Change) {
-    let sides = change.old.as_ref().zip(change.new.as_ref());
-    if let Some((old, new)) = sides {
-        if old.source != new.source {
-            let place = |source: &crate::inspect::diff::model::PackageOrigin| match &source.commit {
-                Some(commit) => clean(&format!("{}#{commit}", source.place)),
-                None => clean(&source.place),
-            };
-            let _ = writeln!(
-                text,
-                "      source {} → {}",
-                place(&old.source),
-                place(&new.source)
-            );
-        }
-        if (old.wheels, old.sdist) != (new.wheels, new.sdist) {
-            let count = |side: &crate::inspect::diff::model::Locked| {
-                let sdist = if side.sdist { " and an sdist" } else { "" };
-                format!("{} wheels{sdist}", side.wheels)
-            };
-            let _ = writeln!(text, "      {} → {}", count(old), count(new));
-        }
-        if old.published != new.published {
-            let side = |one: &crate::inspect::diff::model::Locked| date(one.published.as_deref());
-            let _ = writeln!(text, "      published {} → {}", side(old), side(new));
-        }
-        if old.license != new.license {
-            let side = |side: &Option<String>| clean(side.as_deref().unwrap_or("(not said)"));
-            let _ = writeln!(
-                text,
-                "      licence {} → {}",
-                side(&old.license),
-                side(&new.license)
-            );
-        }
-        if old.places != new.places {
-            let _ = writeln!(
-                text,
-                "      at {} → {}",
-                clean(&old.places.join(", ")),
-                clean(&new.places.join(", "))
-            );
-        }
+    let both = change.old.is_some() && change.new.is_some();
+    for fact in facts(change)
+        .into_iter()
+        .filter(|fact| both && fact.old != fact.new)
+    {
+        let said = fact.text().unwrap_or_default();
+        let _ = writeln!(text, "      {} {}", fact.name, clean(&said));
     }
-    for (sign, tags) in [("−", &change.tags_gone), ("+", &change.tags_new)] {
-        if !tags.is_empty() {
-            let _ = writeln!(text, "      {sign} {}", clean(&tags.join(", ")));
-        }
+    if change.contents.is_none() {
+        write_links(text, change);
     }
-    for file in &change.files {
-        for (sign, side) in [("−", &file.old), ("+", &file.new)] {
-            if let Some(file) = side {
-                let size = file
-                    .size
-                    .map(crate::core::progress::bytes)
-                    .unwrap_or_default();
-                let digest = file.digest.as_deref().unwrap_or("no digest");
-                let _ = writeln!(
-                    text,
-                    "      {sign} {} {size} {} {}",
-                    clean(&file.name),
-                    clean(digest),
-                    clean(&file.location)
-                );
-            }
-        }
+    for (name, value) in lists(change) {
+        let _ = writeln!(text, "      {name} {}", clean(&value));
     }
 }

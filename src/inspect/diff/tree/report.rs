@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use maud::html;
+
 use super::model::{FileDiff, FileKind, TreeDiff};
-use crate::inspect::diff::report::html::{escape, page};
+use crate::inspect::diff::report::html::page;
 use crate::inspect::diff::report::{clean, markdown};
 
 /// How many files of a package are listed before it says how many more there are.
@@ -146,34 +148,25 @@ pub fn markdown(diff: &TreeDiff) -> String {
 
 /// As a page that needs nothing else.
 pub fn html(diff: &TreeDiff) -> String {
-    let (old, new) = (escape(&diff.old.label), escape(&diff.new.label));
-    let mut body = format!(
-        "<h1>{old} → {new}</h1>\n<p>{}</p>\n",
-        escape(&headline(diff))
-    );
-    let _ = writeln!(
-        body,
-        "<dl><dt>old</dt><dd><code>{}</code></dd><dt>new</dt><dd><code>{}</code></dd></dl>",
-        escape(&diff.old.nar_hash),
-        escape(&diff.new.nar_hash)
-    );
-    for (package, all) in by_package(diff) {
-        let _ = writeln!(
-            body,
-            "<details><summary>{} <span class=\"quiet\">{}</span></summary><dl>",
-            escape(package),
-            all.len()
-        );
-        for file in all {
-            let _ = writeln!(
-                body,
-                "<dt>{}</dt><dd><code>{}</code> {}</dd>",
-                sign(file.kind),
-                escape(&file.path),
-                escape(&because(file, usize::MAX))
-            );
+    let title = clean(&format!("{} → {}", diff.old.label, diff.new.label));
+    let body = html! {
+        h1 { (title) } "\n"
+        p { (headline(diff)) } "\n"
+        dl {
+            dt { "old" } dd { code { (clean(&diff.old.nar_hash)) } }
+            dt { "new" } dd { code { (clean(&diff.new.nar_hash)) } }
+        } "\n"
+        @for (package, all) in by_package(diff) {
+            details {
+                summary { (clean(package)) " " span.quiet { (all.len()) } }
+                dl {
+                    @for file in all {
+                        dt { (sign(file.kind)) }
+                        dd { code { (clean(&file.path)) } " " (clean(&because(file, usize::MAX))) }
+                    }
+                }
+            } "\n"
         }
-        body.push_str("</dl></details>\n");
-    }
-    page(&format!("{old} → {new}"), &body)
+    };
+    page(&title, &body)
 }

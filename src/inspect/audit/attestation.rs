@@ -1,0 +1,194 @@
+//! The statements that indexes keep beside a file: PEP 740's provenance object, and npm's list of
+//! attestations. Each is an in-toto statement (<https://in-toto.io/Statement/v1>) in an envelope.
+
+use std::collections::BTreeMap;
+
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::core::digest::Digest;
+use crate::inspect::diff::publisher::Publisher;
+
+/// What statements say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Statements {
+    /// Who published the file.
+    pub publisher: Option<Publisher>,
+    /// What each is about, a list of digests a statement.
+    pub subjects: Vec<Vec<Digest>>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(default)]
+    attestation_bundles: Vec<Bundle>,
+    #[serde(default)]
+    attestations: Vec<NpmAttestation>,
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    publisher: BTreeMap<String, Value>,
+    #[serde(default)]
+    attestations: Vec<Attestation>,
+}
+
+#[derive(Deserialize)]
+struct Attestation {
+    envelope: Envelope,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    statement: String,
+}
+
+#[derive(Deserialize)]
+struct NpmAttestation {
+    bundle: NpmBundle,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NpmBundle {
+    dsse_envelope: Dsse,
+}
+
+#[derive(Deserialize)]
+struct Dsse {
+    payload: String,
+}
+
+impl Statements {
+    /// Reads an index's answer.
+    ///
+    /// # Errors
+    /// With the reason, where it is none, or there is no statement in it.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut all = Self::default();
+        for bundle in raw.attestation_bundles {
+            if all.publisher.is_none() {
+                all.publisher = Some(of_index(&bundle.publisher));
+            }
+            for one in bundle.attestations {
+                all.subjects.push(statement(&one.envelope.statement)?.1);
+            }
+        }
+        for one in raw.attestations {
+            let (value, subjects) = statement(&one.bundle.dsse_envelope.payload)?;
+            all.subjects.push(subjects);
+            let publisher = value.get("predicate").and_then(of_predicate);
+            all.publisher = all.publisher.or(publisher);
+        }
+        match all.subjects.is_empty() {
+            true => Err(String::from("there is none among them")),
+            false => Ok(all),
+        }
+    }
+
+    /// Whether one of them is of other bytes than these.
+    pub fn are_of_others(&self, digest: &Digest) -> bool {
+        self.subjects.iter().any(|subjects| {
+            let alike = |one: &&Digest| one.algorithm() == digest.algorithm();
+            let mut alike = subjects.iter().filter(alike).peekable();
+            alike.peek().is_some() && !alike.any(|one| one == digest)
+        })
+    }
+
+    /// Whether none of them names a digest of this kind, so that nothing can be compared.
+    pub fn cannot_tell(&self, digest: &Digest) -> bool {
+        let mut all = self.subjects.iter().flatten();
+        !all.any(|one| one.algorithm() == digest.algorithm())
+    }
+}
+
+/// The publisher of PEP 740, whose `kind` says what else there is.
+fn of_index(said: &BTreeMap<String, Value>) -> Publisher {
+    let word = |key: &str| said.get(key).and_then(Value::as_str).map(str::to_owned);
+    let who = [
+        "repository",
+        "vcs_origin",
+        "email",
+        "project_id",
+        "project",
+        "organization",
+    ];
+    Publisher {
+        kind: word("kind").unwrap_or_else(|| String::from("an unknown kind of publisher")),
+        repository: who
+            .iter()
+            .find_map(|key| word(key))
+            .unwrap_or_else(|| String::from("(not said)")),
+        workflow: word("workflow").or_else(|| word("workflow_filepath")),
+        environment: word("environment").filter(|name| !name.is_empty()),
+        reference: None,
+    }
+}
+
+/// The builder's word, as SLSA has it: of version 1
+/// (<https://slsa.dev/spec/v1.0/provenance>) or 0.2.
+fn of_predicate(predicate: &Value) -> Option<Publisher> {
+    let word = |pointer: &str| predicate.pointer(pointer).and_then(Value::as_str);
+    let workflow = "/buildDefinition/externalParameters/workflow";
+    let of = |key: &str| word(&format!("{workflow}/{key}"));
+    let (place, path, reference) = match of("repository") {
+        Some(place) => (place, of("path"), of("ref")),
+        None => {
+            let place = word("/invocation/configSource/uri")?;
+            let place = place.trim_start_matches("git+");
+            // The revision follows an `@` behind the host.
+            let (place, reference) = match place.rsplit_once('@') {
+                Some((place, reference)) if place.contains("://") => (place, Some(reference)),
+                _ => (place, None),
+            };
+            (
+                place,
+                word("/invocation/configSource/entryPoint"),
+                reference,
+            )
+        }
+    };
+    let url = Url::parse(place).ok()?;
+    let host = url.host_str()?;
+    Some(Publisher {
+        kind: match host {
+            "github.com" => "GitHub",
+            "gitlab.com" => "GitLab",
+            other => other,
+        }
+        .to_owned(),
+        repository: url
+            .path()
+            .trim_matches('/')
+            .trim_end_matches(".git")
+            .to_owned(),
+        workflow: path.map(str::to_owned),
+        environment: None,
+        reference: reference.map(str::to_owned),
+    })
+}
+
+/// A statement, and the digests of what it is about.
+fn statement(encoded: &str) -> Result<(Value, Vec<Digest>), String> {
+    let bytes = BASE64
+        .decode(encoded.as_bytes())
+        .map_err(|error| format!("a statement is no base64: {error}"))?;
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| format!("a statement is no JSON: {error}"))?;
+    let subjects = value.get("subject").and_then(Value::as_array);
+    let digests = subjects
+        .into_iter()
+        .flatten()
+        .filter_map(|subject| subject.get("digest").and_then(Value::as_object))
+        .flatten()
+        .filter_map(|(name, hex)| {
+            let hex = hex.as_str()?;
+            HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+            format!("{name}:{hex}").parse().ok()
+        })
+        .collect();
+    Ok((value, digests))
+}
