@@ -5,16 +5,17 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::build_args::BuildArgs;
+use super::build_args::{BuildArgs, FOLDER};
 use super::network_args::NetworkArgs;
-use super::python_args::{Project, SelectionArgs, TargetArgs};
+use super::python_args::{Project, SelectionArgs, TargetArgs, lock_of};
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
 use crate::core::progress::Progress;
 use crate::core::temp_file::TempFile;
 use crate::decide::plan::PythonPlan;
+use crate::install::assemble::python::AssembleError;
 use crate::install::build::lock_project::{self, Shape};
-use crate::install::build::{self, Asked, Builder, Carried};
+use crate::install::build::{self, Asked, BuildError, Builder, Carried};
 
 /// How often the back ends may ask for more before they are taken for undecided.
 const ROUNDS: usize = 5;
@@ -43,6 +44,58 @@ pub struct BuildLockArgs {
     pub(super) network: NetworkArgs,
     #[command(flatten)]
     pub(super) build: BuildArgs,
+}
+
+/// A project that may lack a build lock, and how one is made of it.
+pub struct Lacking<'a> {
+    /// The project's folder, or its lock.
+    pub path: &'a Utf8Path,
+    /// As the command that needs it has them.
+    pub selection: &'a SelectionArgs,
+    /// Likewise.
+    pub target: &'a TargetArgs,
+    /// Likewise.
+    pub network: &'a NetworkArgs,
+    /// Likewise.
+    pub build: &'a BuildArgs,
+}
+
+impl Lacking<'_> {
+    /// Runs a command. Where all that it lacks is a build lock, and uv is here to make one, that is made in
+    /// the folder `build` beside the project's lock, and the command run again.
+    ///
+    /// # Errors
+    /// As the command's, and when the lock cannot be made.
+    pub fn made_on_demand(&self, global: &Global, command: impl Fn() -> Outcome) -> Outcome {
+        match command() {
+            Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {}
+            outcome => return outcome,
+        }
+        let out = lock_of(self.path)?.with_file_name(FOLDER);
+        let args = BuildLockArgs {
+            path: self.path.to_owned(),
+            out: out.clone(),
+            no_lock: false,
+            selection: self.selection.clone(),
+            target: self.target.clone(),
+            network: self.network.clone(),
+            build: self.build.clone(),
+        };
+        run(&args, global)?;
+        if !global.quiet {
+            eprintln!("Commit what is in {out}");
+        }
+        command()
+    }
+}
+
+/// Whether nothing says what a source is built with.
+fn lacks_build_lock(error: &(dyn std::error::Error + 'static)) -> bool {
+    let found = match error.downcast_ref() {
+        Some(AssembleError::Build(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    matches!(found, Some(BuildError::NoBuildLock { .. }))
 }
 
 /// Runs the command.

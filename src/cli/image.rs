@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use std::process::ExitCode;
 
+use super::build_lock::Lacking;
 use super::image_args::{LockArgs, OciArgs, TreeArg};
 use super::image_lock::{self, Base, FromLock};
 use super::table::columns;
@@ -50,14 +51,27 @@ pub struct ImageArgs {
 
 /// Runs the command.
 pub fn run(args: &ImageArgs, global: &Global) -> Outcome {
+    let path = match args.path.as_deref() {
+        None if args.image.tree.is_empty() => Utf8Path::new("."),
+        None => return make(args, None, global),
+        Some(path) => path,
+    };
+    let lacking = Lacking {
+        path,
+        selection: &args.lock.selection,
+        target: &args.lock.target,
+        network: &args.lock.network,
+        build: &args.lock.build,
+    };
+    lacking.made_on_demand(global, || make(args, Some(path), global))
+}
+
+/// Makes the image, of a lock where one is given.
+fn make(args: &ImageArgs, path: Option<&Utf8Path>, global: &Global) -> Outcome {
     let out = super::absolute(&args.out)?;
     let image = &args.image;
-    let path = match &args.path {
-        None if image.tree.is_empty() => Some(Utf8PathBuf::from(".")),
-        path => path.clone(),
-    };
     let mut precious = Precious::default();
-    let mut made = match &path {
+    let mut made = match path {
         Some(path) => Some(image_lock::open(path, &args.lock)?),
         None => None,
     };

@@ -5,18 +5,17 @@ use std::time::Instant;
 use camino::Utf8PathBuf;
 use pep508_rs::PackageName;
 
-use super::build_args::FOLDER;
+use super::build_lock::Lacking;
 use super::python_args::{Project, lock_of};
 use super::sync_args::SyncArgs;
 use super::sync_node::{self, NodeSync};
 use super::sync_place::{Work, place, venv_of};
-use super::{Failure, Global, Outcome, build_lock, outputs};
+use super::{Failure, Global, Outcome, outputs};
 
 use crate::core::paths;
 use crate::decide::plan::PythonPlan;
 use crate::files::tree::Precious;
-use crate::install::assemble::python::AssembleError;
-use crate::install::build::{self, Anew, BuildError, Builder, lock_project};
+use crate::install::build::{self, Anew, Builder};
 use crate::install::python::Layout;
 
 /// Runs the command.
@@ -40,17 +39,14 @@ pub fn run(args: &SyncArgs, global: &Global) -> Outcome {
         return sync_node::run(&args, global);
     }
     args.node.refuse(path)?;
-    match python(args, global) {
-        Err(error) if lacks_build_lock(error.as_ref()) && lock_project::has_uv() => {
-            let lock = lock_of(path)?;
-            build_lock::run(&args.build_lock(&lock), global)?;
-            if !global.quiet {
-                eprintln!("Commit what is in {}", lock.with_file_name(FOLDER));
-            }
-            python(args, global)
-        }
-        outcome => outcome,
-    }
+    let lacking = Lacking {
+        path,
+        selection: &args.selection,
+        target: &args.target,
+        network: &args.network,
+        build: &args.build,
+    };
+    lacking.made_on_demand(global, || python(args, global))
 }
 
 /// Where the environment goes.
@@ -67,15 +63,6 @@ fn place_of(args: &SyncArgs) -> Result<Utf8PathBuf, Failure> {
         "" => lock.with_file_name(".venv"),
         said => paths::normal(&lock.with_file_name(said)),
     })
-}
-
-/// Whether nothing says what a source is built with.
-fn lacks_build_lock(error: &(dyn std::error::Error + 'static)) -> bool {
-    let found = match error.downcast_ref() {
-        Some(AssembleError::Build(error)) => Some(error),
-        _ => error.downcast_ref(),
-    };
-    matches!(found, Some(BuildError::NoBuildLock { .. }))
 }
 
 /// Makes the environment of a `uv.lock`.

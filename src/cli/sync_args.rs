@@ -3,8 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
-use super::build_args::{BuildArgs, FOLDER};
-use super::build_lock::BuildLockArgs;
+use super::build_args::BuildArgs;
 use super::dry_run::DryRun;
 use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
@@ -93,20 +92,6 @@ impl SyncArgs {
     /// What is meant: a project's folder, a lock or a script.
     pub(super) fn path(&self) -> &Utf8Path {
         self.elsewhere.path(&self.path)
-    }
-
-    /// What makes the build lock that a project without one is given, in the folder `build` beside its
-    /// lock.
-    pub(super) fn build_lock(&self, lock: &Utf8Path) -> BuildLockArgs {
-        BuildLockArgs {
-            path: self.path().to_owned(),
-            out: lock.with_file_name(FOLDER),
-            no_lock: false,
-            selection: self.selection.clone(),
-            target: self.target.clone(),
-            network: self.network.clone(),
-            build: self.build.clone(),
-        }
     }
 
     pub(super) fn look(&self) -> Option<DryRun> {

@@ -247,5 +247,28 @@ fn with_uv_at_hand_the_first_sync_makes_the_build_lock_and_the_next_finds_it() {
         let said = sync("/nowhere");
         assert!(said.contains("Built my-app 1.0.0rc1"), "{said}");
         assert_eq!(fs::read(build.join("uv.lock")).unwrap(), lock);
+
+        // An image as well.
+        fs::remove_dir_all(&build).unwrap();
+        let said = lockwright_in_forky(&temp)
+            .args(["image", "app", "--offline", "--allow-missing", "*"])
+            .args([
+                "--python",
+                "/usr/bin/python3.14",
+                "--cmd",
+                "my-app",
+                "--out",
+                "img",
+            ])
+            .env("UV", common::uv())
+            .env("UV_CACHE_DIR", temp.join("uv-cache"))
+            .run()
+            .ok()
+            .stderr;
+        assert!(
+            said.contains(&format!("Commit what is in {build}")),
+            "{said}"
+        );
+        assert_eq!(fs::read(build.join("uv.lock")).unwrap(), lock);
     }
 }
