@@ -18,6 +18,7 @@ use super::containment::source_inside;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
 use super::inputs::parts;
+use super::kept;
 use super::places::uses_python;
 use super::toolbox::{self, Toolbox};
 use crate::core::foreign;
@@ -274,6 +275,7 @@ impl<'a> Stage<'a> {
         let made = ask.caches.iter().map(|(variable, name)| {
             let from = all.join(name);
             fs::create_dir_all(&from)?;
+            kept::used(&from);
             let to = match self.level.is_whole() {
                 true => format!("{INSIDE}/cache/{name}").into(),
                 false => from.clone(),

@@ -1,5 +1,6 @@
-//! Trees that lie in the store's own folder: components that others need, in `components/`, and sources
-//! that were unpacked, in `sources/`. What is known of their use, so that they can be cleaned away.
+//! Trees that lie in the store's own folder: components that others need, in `components/`, sources that
+//! were unpacked, in `sources/`, and what commands keep from one run to the next, in `caches/`. What is known of
+//! their use, so that they can be cleaned away.
 //!
 //! A component to which a finished tree leads (by a link, a launcher, a RUNPATH) stays as long as that tree
 //! is there: `components/needed/` says which leads to which.
@@ -96,7 +97,9 @@ pub fn trees(store: &Store) -> Vec<KeptTree> {
             });
         }
     }
-    for path in folders(&store.root().join("sources")) {
+    let root = store.root();
+    let others = ["sources", "caches"].map(|name| folders(&root.join(name)));
+    for path in others.into_iter().flatten() {
         all.push(KeptTree {
             last_used: time(&path).unwrap_or(SystemTime::UNIX_EPOCH),
             is_needed: false,

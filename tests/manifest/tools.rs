@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::Standin;
-use super::common::Run as _;
+use super::common::{Run as _, lockwright};
 
 const TOOLS: &str = "
 [sources.kit]
@@ -188,6 +188,19 @@ fn the_log_is_kept_time_and_cores_are_held_and_caches_stay_outside() {
     let other = build(&standin, &["--out", "elsewhere"]).run().ok();
     assert!(!other.stderr.contains("loud"), "{other}");
     assert_eq!(standin.read("elsewhere/count"), "2\n");
+
+    // It goes with the store's other things that nobody has used for so long.
+    let gc = |age: &str| {
+        let mut gc = lockwright(&standin.temp);
+        let ran = gc.args(["store", "gc", "--older-than", age]).run().ok();
+        (ran, standin.temp.join("store/caches/kept").exists())
+    };
+    assert!(gc("1d").1);
+    let (ran, is_there) = gc("0s");
+    assert!(
+        !is_there && ran.stdout.contains("store/caches/kept"),
+        "{ran}"
+    );
 
     standin.edit("m.toml", "'sh', '-c', '", "'sh', '-c', 'sleep 30; ");
     standin.edit("m.toml", "timeout = 60", "timeout = 1");
