@@ -15,7 +15,10 @@ const ORDER: &[(&str, &[&str])] = &[
     ("files", &["archive", "tree", "contents"]),
     ("decide", &["lock", "target", "plan", "manifest"]),
     ("obtain", &["store", "fetch", "source"]),
-    ("install", &["python", "owners", "npm", "build", "assemble"]),
+    (
+        "install",
+        &["python", "owners", "npm", "go", "build", "assemble"],
+    ),
     ("transform", &["patch", "elf", "nix", "oci", "records"]),
     (
         "inspect",

@@ -286,21 +286,26 @@ fn an_image_of_a_lock_starts_and_answers() {
         "{answer}"
     );
 
-    // The bill refers to the image, and is CycloneDX.
-    let index: Value =
-        serde_json::from_slice(&fs::read(temp.join("app/index.json")).unwrap()).unwrap();
-    let blob = |digest: &Value| -> Value {
-        let name = digest.as_str().unwrap().replace(':', "/");
-        serde_json::from_slice(&fs::read(temp.join("app/blobs").join(name)).unwrap()).unwrap()
-    };
-    let referrer = blob(&index["manifests"][1]["digest"]);
-    assert_eq!(
-        referrer["subject"]["digest"],
-        index["manifests"][0]["digest"]
-    );
-    let bill = blob(&referrer["layers"][0]["digest"]);
+    let (_, bill) = bill_of(&temp.join("app")).unwrap();
     assert_eq!(bill["bomFormat"], "CycloneDX");
     assert!(bill.to_string().contains("pkg:pypi/greeting@"), "{bill}");
+}
+
+/// The bill of materials in a layout, which refers to the image beside it; and its file.
+fn bill_of(layout: &Utf8Path) -> Option<(Utf8PathBuf, Value)> {
+    let json =
+        |path: &Utf8Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let place = |digest: &Value| {
+        let name = digest.as_str().unwrap().replace(':', "/");
+        layout.join("blobs").join(name)
+    };
+    let index = json(&layout.join("index.json"));
+    let manifests = index["manifests"].as_array().unwrap();
+    let referrer = json(&place(&manifests.get(1)?["digest"]));
+    assert_eq!(referrer["subject"]["digest"], manifests[0]["digest"]);
+    let file = place(&referrer["layers"][0]["digest"]);
+    let bill = json(&file);
+    Some((file, bill))
 }
 
 fn ask(port: u16) -> String {
@@ -760,6 +765,28 @@ fn a_component_that_is_an_image_has_its_trees_where_they_live() {
     );
     assert!(config["process"]["env"].to_string().contains(python.trim()));
 
+    // Its bill has what is named by every lock that its components are made of.
+    assert!(
+        first.stderr.contains("with its bill of materials"),
+        "{first}"
+    );
+    let (file, bill) = bill_of(&one).unwrap();
+    assert_eq!(bill["metadata"]["component"]["type"], "container");
+    let all = bill["components"].to_string();
+    for purl in [
+        "pkg:pypi/greeting-check@",
+        "pkg:npm/left@",
+        "root:pkg:pypi/standin@",
+    ] {
+        assert!(all.contains(purl), "{purl}: {all}");
+    }
+    let validate = "import sys\n\
+                    from cyclonedx.schema import SchemaVersion\n\
+                    from cyclonedx.validation.json import JsonStrictValidator\n\
+                    validator = JsonStrictValidator(SchemaVersion.V1_6)\n\
+                    sys.exit(validator.validate_str(open(sys.argv[1]).read()))";
+    run(common::validators(), ["-c", validate, file.as_str()]);
+
     // Nothing to do; the same bytes elsewhere; and what changed is one layer.
     let again = build(&["image", "--out", one.as_str()]).ok();
     assert!(again.stderr.contains("image: unchanged"), "{again}");
@@ -774,6 +801,14 @@ fn a_component_that_is_an_image_has_its_trees_where_they_live() {
         changed.stderr.contains("layers, 1 of them new"),
         "{changed}"
     );
+
+    fs::write(&manifest, format!("{text}sbom = false\n")).unwrap();
+    let without = build(&["image", "--out", temp.join("without").as_str()]).ok();
+    assert!(
+        without.stderr.contains("without a bill of materials"),
+        "{without}"
+    );
+    assert!(bill_of(&temp.join("without")).is_none());
 
     // One archive, and what an image cannot be besides.
     fs::write(&manifest, format!("{text}archive = \"standin.tar\"\n")).unwrap();

@@ -116,16 +116,17 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut npm = Vec::new();
     let (mut trees, mut mirrors) = (Trees::new(), Vec::new());
     let mut allow_unhashed = BTreeSet::new();
+    let mut modules = Modules::default();
     let mut precious = Precious::default();
     for path in &args.paths {
         if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
             let document = Document::open(path)?;
             mirrors.extend(build::mirrors(&document)?);
             outputs::of_manifest(&mut precious, &document);
-            let (artifacts, git, unhashed) = of_manifest(args, &document, &store)?;
-            allow_unhashed.extend(unhashed);
-            needed.extend(artifacts);
-            trees.extend(git);
+            let own = of_manifest(args, &document, &store, &mut modules)?;
+            allow_unhashed.extend(own.unhashed);
+            needed.extend(own.artifacts);
+            trees.extend(own.trees);
             continue;
         }
         if let Some(lock) = super::find_npm_lock(path)? {
@@ -169,7 +170,14 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         };
         all.take(&project.plan)?;
     }
-    let (summary, all) = bring(&store, &options, &needed)?;
+    let (mut summary, mut all) = bring(&store, &options, &needed)?;
+    summary.add(&modules.summary);
+    all.extend(
+        modules
+            .all
+            .iter()
+            .map(|(needed, blob)| (needed, blob.clone())),
+    );
 
     let vendored = match &args.vendor {
         None => None,
@@ -320,13 +328,27 @@ impl OfNpm<'_> {
 /// Git trees that are in the store, and what was asked for.
 type Trees = Vec<(Revision, GitTree)>;
 
+/// Go's modules that are in the store, and where they were had from.
+#[derive(Default)]
+struct Modules {
+    summary: Summary,
+    all: Vec<(Needed, Blob)>,
+}
+
 /// What the components of a manifest need: files to be fetched, git trees, which are there, and which of
 /// the files need no digest.
+struct OfManifest {
+    artifacts: Vec<Needed>,
+    trees: Trees,
+    unhashed: BTreeSet<String>,
+}
+
 fn of_manifest(
     args: &FetchArgs,
     document: &Document,
     store: &Store,
-) -> Result<(Vec<Needed>, Trees, BTreeSet<String>), Failure> {
+    modules: &mut Modules,
+) -> Result<OfManifest, Failure> {
     let fetch = build::network(&args.network, document)?;
     let settings = Settings {
         document,
@@ -358,12 +380,28 @@ fn of_manifest(
             trees.push((revision, tree));
         }
     }
+    for lock in &needs.modules {
+        let (summary, obtained) = lock.obtain(store, &fetch)?;
+        modules.summary.add(&summary);
+        modules.all.extend(obtained.into_iter().map(|one| {
+            let needed = Needed {
+                package: one.module.path.clone(),
+                version: one.module.version.clone(),
+                artifact: one.artifact,
+            };
+            (needed, one.blob)
+        }));
+    }
     let artifacts = needs.artifacts.into_iter().map(|needed| Needed {
         package: needed.package,
         version: needed.version,
         artifact: needed.artifact,
     });
-    Ok((artifacts.collect(), trees, needs.unhashed))
+    Ok(OfManifest {
+        artifacts: artifacts.collect(),
+        trees,
+        unhashed: needs.unhashed,
+    })
 }
 
 fn plan(args: &FetchArgs, project: &Project, store: &Store) -> Result<PythonPlan, Failure> {

@@ -53,14 +53,17 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
             }
             python(&mut components, &uv, &path, &named);
             build.push_str(&to_be_built(&uv)?);
-        } else {
-            let _ = write!(
-                components,
-                "\n[component.{}]\nnode = {{ lock = {} }}\n",
-                named("node-deps"),
-                quoted(&path)
-            );
+            continue;
         }
+        let (key, name) = match lock.file_name() {
+            Some("go.sum") => ("go", named("go-modules")),
+            _ => ("node", named("node-deps")),
+        };
+        let path = quoted(&path);
+        let _ = write!(
+            components,
+            "\n[component.{name}]\n{key} = {{ lock = {path} }}\n"
+        );
     }
     out.push_str(&target);
     out.push_str("\n[sources.app]\npath = \".\"\n");
@@ -74,8 +77,8 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
 pub enum DraftError {
     /// There is nothing to begin with.
     #[error(
-        "{0} has neither a uv.lock nor a package-lock.json, in it or up to three folders down: \
-             lock the project first, with `uv lock` or `npm install --package-lock-only`"
+        "{0} has no uv.lock, package-lock.json or go.sum, in it or up to three folders down: lock the \
+             project first, with `uv lock`, `npm install --package-lock-only` or `go mod tidy`"
     )]
     Nothing(Utf8PathBuf),
     /// A lock cannot be read.
@@ -95,8 +98,10 @@ fn find(top: &Utf8Path, folder: &Utf8Path, depth: usize, locks: &mut Vec<Utf8Pat
             continue;
         };
         if kind.is_dir() {
-            let is_made = matches!(name, "node_modules" | "target" | "dist" | "out" | "build")
-                || name.starts_with('.')
+            let is_made = matches!(
+                name,
+                "node_modules" | "target" | "dist" | "out" | "build" | "vendor"
+            ) || name.starts_with('.')
                 || entry.path().join("pyvenv.cfg").is_file();
             if depth < DEEPEST && !is_made {
                 find(top, entry.path(), depth + 1, locks);
@@ -105,6 +110,8 @@ fn find(top: &Utf8Path, folder: &Utf8Path, depth: usize, locks: &mut Vec<Utf8Pat
         }
         let is_lock = match name {
             "uv.lock" => true,
+            // What it is the lock of stands beside it; a vendored module's is not the project's.
+            "go.sum" => folder.join("go.mod").is_file(),
             // npm prefers the one that is published.
             "package-lock.json" | "npm-shrinkwrap.json" => !std::mem::replace(&mut is_npm, true),
             _ => false,

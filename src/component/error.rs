@@ -11,6 +11,7 @@ use crate::decide::plan::PlanError;
 use crate::decide::plan::npm::NpmPlanError;
 use crate::decide::target::find::FindError;
 use crate::files::tree::{PathError, TreeError};
+use crate::install::assemble::go::GoError;
 use crate::install::assemble::npm::NpmAssembleError;
 use crate::install::assemble::python::AssembleError;
 use crate::install::build::BuildError;
@@ -127,6 +128,8 @@ pub enum Cause {
     Said(String),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    GoAssemble(#[from] GoError),
     #[error(transparent)]
     NpmAssemble(#[from] NpmAssembleError),
     #[error(transparent)]

@@ -10,22 +10,23 @@ use toml::{Table, Value};
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::inputs::parts;
+use super::inputs::{lock_file, parts};
 use super::nix_graph::{Drawing, Failure, File, Folder, GraphError, Step};
 use super::places::uses_python;
-use super::{Settings, node, python, schedule, sources, workspace};
+use super::{Settings, bill, go, node, python, schedule, sources, workspace};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::paths::normal;
-use crate::decide::manifest::{Document, Origin, Parsed, Patch};
+use crate::decide::manifest::{Document, Go, Origin, Parsed, Patch};
 use crate::decide::plan::Install;
 use crate::decide::plan::npm::NpmSource;
 use crate::install::build::BuildOptions;
 use crate::install::build::order::{Order, Ordering, orders};
 use crate::obtain::source::{Revision, git};
 
-/// What uv's and npm's settings stand in, beside a lock.
+/// What uv's, npm's and Go's settings stand in, beside a lock.
 const BESIDE_UV: [&str; 2] = ["pyproject.toml", "uv.toml"];
 const BESIDE_NPM: [&str; 2] = ["package.json", ".npmrc"];
+const BESIDE_GO: [&str; 1] = ["go.mod"];
 /// What a member of a workspace says of itself.
 const OF_MEMBER: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 
@@ -181,6 +182,27 @@ fn component(
                 .map(|one| (&*one.name, &one.source)),
         )?;
     }
+    if let (Some(prepared), Some(go)) = (go::prepare(context, &mut unused)?, &context.component.go)
+    {
+        let said = go.lock.as_written();
+        reads.lock(&lock_file(context, &go.lock)?, &BESIDE_GO)?;
+        // Their digests are known once they are here.
+        let (_, modules) = prepared
+            .obtain(settings.store, settings.fetch)
+            .map_err(context.failed(said, "go"))?;
+        for one in modules {
+            drawing.artifact(&mut step, &one.module.to_string(), &one.artifact)?;
+        }
+    }
+    for lock in bill::locks(context)? {
+        let beside: &[&str] = match lock.kind {
+            bill::Kind::Python => &BESIDE_UV,
+            bill::Kind::Npm => &BESIDE_NPM,
+            bill::Kind::Go => &BESIDE_GO,
+        };
+        reads.lock(&lock.file, beside)?;
+        step.python |= lock.kind == bill::Kind::Python;
+    }
     for member in workspace::prepare(context, &mut unused)? {
         for name in OF_MEMBER {
             reads.add(&member.folder.join(name))?;
@@ -245,6 +267,7 @@ fn beside<'a>(context: &'a Context<'_>) -> Vec<&'a Parsed> {
     let mut all: Vec<&Parsed> = Vec::new();
     all.extend(component.python.iter().map(|python| &*python.lock));
     all.extend(component.node.iter().map(|node| &*node.lock));
+    all.extend(component.go.iter().flat_map(Go::templates));
     all.extend(component.copy.iter().map(|copy| &*copy.from));
     all.extend(diffs(&component.patch));
     let inputs = component.run.iter().flat_map(|run| &run.inputs);

@@ -2,10 +2,12 @@
 
 use camino::Utf8Path;
 
+use super::bill;
 use super::context::Context;
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
 use super::inputs::with_digests;
+use crate::core::digest::{Algorithm, Digest};
 use crate::core::progress::{bytes, count};
 use crate::decide::manifest::{Image, Parsed, PathTemplate, Placeholder};
 use crate::decide::target::{Arch, Platform};
@@ -20,13 +22,23 @@ const PHASE: &str = "image";
 /// As `lockwright image` has it.
 const MAX_LAYERS: u16 = 32;
 
-/// Writes down what shapes the image. The components in it count by their own hashes.
+/// An image that can be made.
+pub struct PreparedImage {
+    name: Name,
+    bill: Option<Vec<u8>>,
+}
+
+/// Writes down what shapes the image. The components in it count by their own hashes, and what they are made of
+/// as its bill of materials has it.
 ///
 /// # Errors
 /// When the component is something else besides, or a source cannot be had.
-pub fn prepare(context: &Context<'_>, all: &mut Ingredients) -> Result<(), ComponentError> {
+pub fn prepare(
+    context: &Context<'_>,
+    all: &mut Ingredients,
+) -> Result<Option<PreparedImage>, ComponentError> {
     let Some(image) = &context.component.image else {
-        return Ok(());
+        return Ok(None);
     };
     if let Some(other) = context.component.beside_image() {
         let what = format!(
@@ -39,7 +51,16 @@ pub fn prepare(context: &Context<'_>, all: &mut Ingredients) -> Result<(), Compo
     let read: Vec<&Parsed> = read.map(|template| &**template).collect();
     all.add("image", with_digests(context, image, &read)?);
     all.add("machine", oci::machine(machine(context)?).0);
-    Ok(())
+    let name = name(context, image)?;
+    let bill = match image.has_bill() {
+        true => bill::of_image(context, image, &name)?,
+        false => None,
+    };
+    if let Some(bill) = &bill {
+        let digest = Digest::of(Algorithm::Sha256, bill);
+        all.add("bill of materials", digest.to_string());
+    }
+    Ok(Some(PreparedImage { name, bill }))
 }
 
 /// Makes the image in a staged tree, which has nothing in it.
@@ -48,10 +69,11 @@ pub fn prepare(context: &Context<'_>, all: &mut Ingredients) -> Result<(), Compo
 /// When a tree lacks what it needs, or the base is not what it should be.
 pub fn make(
     context: &Context<'_>,
+    prepared: Option<&PreparedImage>,
     root: &Utf8Path,
     destination: &Utf8Path,
 ) -> Result<(), ComponentError> {
-    let Some(image) = &context.component.image else {
+    let (Some(image), Some(prepared)) = (&context.component.image, prepared) else {
         return Ok(());
     };
     let arch = machine(context)?;
@@ -84,7 +106,6 @@ pub fn make(
         });
     }
     let settings = settings(context, image)?;
-    let name = name(context, image)?;
     let allow: Vec<Glob> = image
         .allow_missing
         .iter()
@@ -106,12 +127,12 @@ pub fn make(
         base_tree: base_tree.as_deref(),
         trees: &trees,
         arch,
-        name: &name,
+        name: &prepared.name,
         settings: &settings,
         compression: image.compression,
         max_layers: image.max_layers.unwrap_or(MAX_LAYERS).into(),
         allow_missing: &allow,
-        sbom: None,
+        sbom: prepared.bill.as_deref(),
     };
     let built = output.and_then(|output| request.build(output));
     let built = built.map_err(context.failed(PHASE, PHASE))?;
@@ -130,8 +151,12 @@ fn say(context: &Context<'_>, built: &Built) {
         true => format!(", {} of them new: {}", new.count(), bytes(size)),
         false => String::new(),
     };
+    let bill = match built.sbom {
+        Some(_) => "with its bill of materials",
+        None => "without a bill of materials",
+    };
     eprintln!(
-        "{}: {} {} for linux/{}, without a bill of materials; {}{kept}",
+        "{}: {} {} for linux/{}, {bill}; {}{kept}",
         context.name,
         built.name,
         built.digest,

@@ -76,7 +76,8 @@ impl fmt::Display for Change {
         // Digests tell a person nothing but that they differ.
         let shown = |value: &Option<String>| {
             let words = value.as_deref().unwrap_or_default().split(' ');
-            let telling: Vec<&str> = words.filter(|word| !word.contains("sha256")).collect();
+            let is_digest = |word: &str| word.contains("sha256") || word.starts_with("h1:");
+            let telling: Vec<&str> = words.filter(|word| !is_digest(word)).collect();
             let text = telling.join(" ");
             (text.len() <= 60 && !text.starts_with(['{', '['])).then_some(text)
         };

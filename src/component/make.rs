@@ -11,7 +11,8 @@ use super::error::{Cause, ComponentError};
 use super::prepare::{Prepared, nix_store};
 use super::record::{self, Record};
 use super::{
-    base, copy, elf, image, keep, links, node, patch, python, run, shebangs, smoke, workspace, wrap,
+    base, copy, elf, go, image, keep, links, node, patch, python, run, shebangs, smoke, workspace,
+    wrap,
 };
 use crate::core::walk::walk;
 use crate::decide::manifest;
@@ -51,6 +52,9 @@ pub fn make(
     if let Some(prepared) = &prepared.node {
         node::place(context, prepared, &tree)?;
     }
+    if let Some(prepared) = &prepared.go {
+        go::place(context, prepared, &tree)?;
+    }
     workspace::place(context, &prepared.workspace, &tree, prefix)?;
     copy::place(context, &tree, &mut changed)?;
     links::place(context, &tree, prefix)?;
@@ -64,7 +68,12 @@ pub fn make(
     let root = staged.root();
     changed.extend(patch::make(context, &staged, prefix)?);
     run::make(context, &root, prefix)?;
-    image::make(context, &root, staged.destination())?;
+    image::make(
+        context,
+        prepared.image.as_ref(),
+        &root,
+        staged.destination(),
+    )?;
     if component.has_commands() {
         staged.inspect().map_err(context.failed("run", "run"))?;
     }

@@ -15,6 +15,7 @@
 //! and was not asked for lies in the store's `components/`, under its key.
 
 mod base;
+mod bill;
 mod changes;
 mod commands;
 mod containment;
@@ -25,6 +26,7 @@ mod edits;
 mod elf;
 mod error;
 pub mod export;
+pub mod go;
 mod image;
 mod ingredients;
 mod inputs;

@@ -32,6 +32,48 @@ pub struct PreparedNode {
     own_node: Option<OwnNode>,
 }
 
+/// A lock, and what of it is chosen for which machine.
+pub struct Chosen {
+    pub(super) lock: NpmLock,
+    pub(super) target: NodeTarget,
+    pub(super) wanted: NpmSelection,
+    npmrc: Npmrc,
+}
+
+/// Reads a lock, and the settings that count.
+///
+/// # Errors
+/// When they cannot be read, or say what cannot be.
+pub fn chosen(context: &Context<'_>, node: &Node) -> Result<Chosen, ComponentError> {
+    let said = node.lock.as_written();
+    let file = lock_file(context, &node.lock)?;
+    let lock = NpmLock::load(&file).map_err(context.failed(said, PHASE))?;
+    let target = target(context).map_err(context.failed(said, PHASE))?;
+    let npmrc = Npmrc::of_project(lock.folder()).map_err(context.failed(said, PHASE))?;
+    let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
+    let npmrc = npmrc.guarded_by(&user);
+    let nothing = Npmrc::default();
+    let omit = Omit::all(
+        &kinds(context, node.omit.as_deref().unwrap_or_default())?,
+        &kinds(context, &node.include)?,
+        // What is said, if only that nothing is left out, is not asked of the settings.
+        match node.omit {
+            Some(_) => &nothing,
+            None => &npmrc,
+        },
+        false,
+    );
+    Ok(Chosen {
+        lock,
+        target,
+        wanted: NpmSelection {
+            omit,
+            ..NpmSelection::default()
+        },
+        npmrc,
+    })
+}
+
 /// Plans it, and writes down what shapes it.
 ///
 /// # Errors
@@ -44,26 +86,12 @@ pub fn prepare(
         return Ok(None);
     };
     let said = node.lock.as_written();
-    let file = lock_file(context, &node.lock)?;
-    let lock = NpmLock::load(&file).map_err(context.failed(said, PHASE))?;
-    let target = target(context).map_err(context.failed(said, PHASE))?;
-    let npmrc = Npmrc::of_project(lock.folder()).map_err(context.failed(said, PHASE))?;
-    let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
-    let npmrc = npmrc.guarded_by(&user);
-    let nothing = Npmrc::default();
-    let wanted = NpmSelection {
-        omit: Omit::all(
-            &kinds(context, node.omit.as_deref().unwrap_or_default())?,
-            &kinds(context, &node.include)?,
-            // What is said, if only that nothing is left out, is not asked of the settings.
-            match node.omit {
-                Some(_) => &nothing,
-                None => &npmrc,
-            },
-            false,
-        ),
-        ..NpmSelection::default()
-    };
+    let Chosen {
+        lock,
+        target,
+        wanted,
+        npmrc,
+    } = chosen(context, node)?;
     let mut plan =
         NpmPlan::new(&lock, &target, &wanted, &npmrc).map_err(context.failed(said, PHASE))?;
     plan.exclude(&node.exclude).map_err(|name| {

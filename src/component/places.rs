@@ -89,9 +89,8 @@ pub fn led_to<'a>(
             continue;
         }
         let led_to = components(runtime_path(component));
-        let taken = component.copy.iter().map(|copy| &*copy.from);
-        let taken = components(taken.chain(component.base.iter().map(|base| &*base.from)));
-        next.extend(led_to.iter().chain(&taken).cloned());
+        next.extend(led_to.iter().cloned());
+        next.extend(component.taken().map(str::to_owned));
         found.extend(led_to);
     }
     found

@@ -5,12 +5,14 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::ComponentError;
+use super::go::PreparedGo;
+use super::image::PreparedImage;
 use super::ingredients::Ingredients;
 use super::inputs::{json, parts, with_digests};
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::WorkspaceMember;
-use super::{image, node, places, python, toolbox, workspace};
+use super::{go, image, node, places, python, toolbox, workspace};
 use crate::decide::manifest::{Parsed, Patch, PathTemplate, Seal};
 
 /// Raised when what is made of the same ingredients comes out otherwise.
@@ -22,6 +24,10 @@ pub struct Prepared {
     pub python: Option<PreparedPython>,
     /// Its `node_modules`.
     pub node: Option<PreparedNode>,
+    /// Its Go modules.
+    pub go: Option<PreparedGo>,
+    /// The image that it is.
+    pub image: Option<PreparedImage>,
     /// Its workspace members.
     pub workspace: Vec<WorkspaceMember>,
     /// All that shapes it.
@@ -43,8 +49,9 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     }
     let python = python::prepare(context, &mut all)?;
     let node = node::prepare(context, &mut all)?;
+    let go = go::prepare(context, &mut all)?;
     let workspace = workspace::prepare(context, &mut all)?;
-    image::prepare(context, &mut all)?;
+    let image = image::prepare(context, &mut all)?;
     if places::uses_python(context)? {
         let chosen = context.python()?;
         all.add("target", chosen.target.to_string());
@@ -121,6 +128,8 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     Ok(Prepared {
         python,
         node,
+        go,
+        image,
         workspace,
         ingredients: all,
     })

@@ -35,6 +35,44 @@ pub struct PreparedPython {
     pub(super) building: build::BuildOptions,
 }
 
+/// A lock, and what of it is chosen.
+pub struct Planned {
+    pub(super) lock: UvLock,
+    pyproject: Option<Pyproject>,
+    selection: Selection,
+    pub(super) plan: PythonPlan,
+}
+
+/// Plans an environment.
+///
+/// # Errors
+/// When the lock cannot be read or planned.
+pub fn planned(
+    context: &Context<'_>,
+    python: &manifest::Python,
+) -> Result<Planned, ComponentError> {
+    let said = python.lock.as_written();
+    let file = lock_file(context, &python.lock)?;
+    let lock = UvLock::load(&file).map_err(context.failed(said, PHASE))?;
+    let pyproject = Pyproject::beside(&file).map_err(context.failed(said, PHASE))?;
+    let nothing = ProjectSettings::default();
+    let settings = pyproject.as_ref().map_or(&nothing, |one| &one.settings);
+    let selection = selection(context, python)?;
+    let target = &context.python()?.target;
+    if target.platform.os == Os::Windows {
+        let what = "environments for Windows can be planned, not made: their scripts are programs";
+        return Err(context.refuse(said, what));
+    }
+    let plan = PythonPlan::new(&lock, target, &selection, settings)
+        .map_err(context.failed(said, PHASE))?;
+    Ok(Planned {
+        lock,
+        pyproject,
+        selection,
+        plan,
+    })
+}
+
 /// Plans the environment, and writes down what shapes it.
 ///
 /// # Errors
@@ -47,23 +85,20 @@ pub fn prepare(
         return Ok(None);
     };
     let said = python.lock.as_written();
-    let file = lock_file(context, &python.lock)?;
-    let lock = UvLock::load(&file).map_err(context.failed(said, PHASE))?;
-    let pyproject = Pyproject::beside(&file).map_err(context.failed(said, PHASE))?;
+    let Planned {
+        lock,
+        pyproject,
+        selection,
+        plan,
+    } = planned(context, python)?;
     if let Some(pyproject) = &pyproject {
+        let file = &lock.file;
         for difference in lock.differences(pyproject) {
             eprintln!("warning: {file} does not fit the pyproject.toml beside it: {difference}");
         }
     }
     let settings = pyproject.unwrap_or_default().settings;
-    let selection = selection(context, python)?;
     let chosen = context.python()?;
-    if chosen.target.platform.os == Os::Windows {
-        let what = "environments for Windows can be planned, not made: their scripts are programs";
-        return Err(context.refuse(said, what));
-    }
-    let plan = PythonPlan::new(&lock, &chosen.target, &selection, &settings)
-        .map_err(context.failed(said, PHASE))?;
     let mut building = building(context)?;
     building.root = lock.folder().to_owned();
     for package in &plan.packages {

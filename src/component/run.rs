@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use super::commands::{Ask, Stage};
 use super::context::Context;
 use super::error::ComponentError;
-use super::places;
+use super::{go, places};
 use crate::core::paths::normal;
 use crate::decide::manifest::{Parsed, Placeholder, Run, is_name};
 use crate::install::build::sandbox::{INSIDE, Shown};
@@ -65,11 +65,10 @@ fn ask<'a>(
         },
         None => stage.mount.clone(),
     };
-    let environment = run
-        .env
-        .iter()
-        .map(|(name, value)| Ok((name.clone(), fill(value)?)))
-        .collect::<Result<_, ComponentError>>()?;
+    let mut environment = go::environment(context, &stage.mount);
+    for (name, value) in &run.env {
+        environment.insert(name.clone(), fill(value)?);
+    }
     let is_own = |template: &&crate::decide::manifest::PathTemplate| {
         template
             .placeholders()

@@ -7,10 +7,11 @@ use pep508_rs::PackageName;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
+use super::go::PreparedGo;
 use super::ingredients::Ingredients;
 use super::python::PreparedPython;
 use super::sources::{artifact, wanted_as};
-use super::{Settings, node, python, schedule};
+use super::{Settings, go, node, python, schedule};
 use crate::core::artifact::Artifact;
 use crate::decide::lock::pyproject::ProjectSettings;
 use crate::decide::lock::uv::UvLock;
@@ -29,6 +30,8 @@ pub struct Needs {
     pub unhashed: BTreeSet<String>,
     /// Git trees.
     pub revisions: Vec<Revision>,
+    /// Go's modules, lock by lock: of those nobody knows the digest before they are here.
+    pub modules: Vec<PreparedGo>,
 }
 
 /// An artifact, and whose it is.
@@ -75,6 +78,9 @@ pub fn needs(settings: &Settings<'_>) -> Result<Needs, ComponentError> {
                 }
             }
         }
+        let modules = go::prepare(context, &mut unused)?;
+        let is_new = |one: &PreparedGo| !needs.modules.contains(one);
+        needs.modules.extend(modules.filter(is_new));
         Ok(())
     })?;
     Ok(needs)

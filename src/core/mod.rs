@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod digest;
+pub mod files_digest;
 pub mod foreign;
 pub mod io_error;
 pub mod locks;

@@ -27,6 +27,7 @@ fn scrub(command: &mut Command, temp: &Temp) {
         "uv_",
         "pip_",
         "npm_config_",
+        "goproxy",
         "lockwright_",
         "rust_log",
         "virtual_env",

@@ -71,6 +71,11 @@ pub fn npx() -> Utf8PathBuf {
     tool("node/bin/npx")
 }
 
+/// Go, in a folder of its own.
+pub fn go() -> Utf8PathBuf {
+    tool("go/bin/go")
+}
+
 /// bun, for comparison.
 pub fn bun() -> Utf8PathBuf {
     tool("npm/node_modules/.bin/bun")

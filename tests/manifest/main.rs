@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod go;
 mod sources;
 mod tools;
 mod trees;
@@ -558,7 +559,7 @@ fn a_first_manifest_is_drafted_from_what_is_there() {
     fs::create_dir(standin.temp.join("empty")).unwrap();
     let said = init(&["empty"]).exit(1).stderr;
     assert!(
-        said.contains("has neither a uv.lock nor a package-lock.json"),
+        said.contains("has no uv.lock, package-lock.json or go.sum"),
         "{said}"
     );
 }

@@ -5,6 +5,7 @@
 //! leave the folder it is put in. Anything else is refused with its place in the file.
 
 pub mod build_settings;
+pub mod go;
 pub mod marker;
 pub mod npm;
 pub mod npm_order;

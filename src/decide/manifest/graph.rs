@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::image::Image;
 use super::model::{BuildDefaults, Component, Manifest, Patch};
-use super::template::{Parsed, Placeholder, is_name};
+use super::template::{Parsed, PathTemplate, Placeholder, is_name};
 use super::tool::Tool;
 
 /// The sources and components that one component refers to, anywhere in it.
@@ -77,6 +78,7 @@ impl Component {
         all.extend(self.base.iter().map(|base| &*base.from));
         all.extend(self.python.iter().map(|python| &*python.lock));
         all.extend(self.node.iter().map(|node| &*node.lock));
+        all.extend(self.go.iter().flat_map(super::Go::templates));
         all.extend(self.image.iter().flat_map(super::Image::templates));
         for copy in &self.copy {
             all.extend([&*copy.from, &*copy.to]);
@@ -119,6 +121,19 @@ impl Component {
         !self.run.is_empty() || scripts.count() > 0
     }
 
+    /// The locks that it is made of.
+    pub fn locks(&self) -> impl Iterator<Item = &PathTemplate> {
+        let python = self.python.iter().map(|python| &python.lock);
+        let node = self.node.iter().map(|node| &node.lock);
+        python.chain(node).chain(self.go.iter().map(|go| &go.lock))
+    }
+
+    /// The components whose files it takes over.
+    pub fn taken(&self) -> impl Iterator<Item = &str> {
+        let base = self.base.iter().map(|base| &base.from);
+        named(base.chain(self.copy.iter().map(|copy| &copy.from)))
+    }
+
     /// The components that it names itself, not by its tools.
     pub fn named_components(&self) -> BTreeSet<&str> {
         let holes = self.templates().into_iter().flat_map(Parsed::placeholders);
@@ -128,6 +143,15 @@ impl Component {
         });
         named.collect()
     }
+}
+
+/// The components that templates name.
+fn named<'a>(templates: impl Iterator<Item = &'a PathTemplate>) -> impl Iterator<Item = &'a str> {
+    let holes = templates.flat_map(|template| template.placeholders());
+    holes.filter_map(|hole| match hole {
+        Placeholder::Component(name) => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 impl Patch {
@@ -182,7 +206,21 @@ impl Manifest {
         found
     }
 
-    /// What a component refers to, by itself and by its tools.
+    /// The components that an image is made of: those that are in it, and those of which they took over files.
+    pub fn taken_by<'a>(&'a self, image: &'a Image) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::new();
+        let mut next: Vec<&str> = named(image.tree.values()).collect();
+        while let Some(name) = next.pop() {
+            if found.insert(name)
+                && let Some(component) = self.component.get(name)
+            {
+                next.extend(component.taken());
+            }
+        }
+        found
+    }
+
+    /// What a component refers to, by itself and by its tools; and an image, by its bill of materials.
     pub fn needs(&self, component: &Component) -> Needs {
         let mut needs = Needs::default();
         let tools = self.tools_of(component).into_iter();
@@ -190,6 +228,17 @@ impl Manifest {
         let builds = self.builds_of(component).into_iter();
         let texts = texts.chain(builds.flat_map(BuildDefaults::templates));
         let texts = component.templates().into_iter().chain(texts);
+        let image = component.image.iter().filter(|image| image.has_bill());
+        let taken = image.flat_map(|image| self.taken_by(image));
+        let taken = taken.filter_map(|name| self.component.get(name));
+        for placeholder in taken
+            .flat_map(Component::locks)
+            .flat_map(|lock| lock.placeholders())
+        {
+            if let Placeholder::Source(name) = placeholder {
+                needs.sources.insert(name.clone());
+            }
+        }
         for placeholder in texts.flat_map(Parsed::placeholders) {
             match placeholder {
                 Placeholder::Source(name) => needs.sources.insert(name.clone()),

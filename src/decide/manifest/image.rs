@@ -54,6 +54,9 @@ pub struct Image {
     /// What may be missing, or may lack what it needs: names or paths, with `*` and `?`.
     #[serde(default)]
     pub allow_missing: Vec<String>,
+    /// Whether a bill of materials is attached, of what the locks of its components name; `true` where it is
+    /// not said.
+    pub sbom: Option<bool>,
     /// The name of one archive, `….tar`, in the place of the layout's files.
     pub archive: Option<String>,
 }
@@ -78,6 +81,11 @@ impl Image {
         let all = self.base.iter().chain(self.tree.values()).chain(words);
         let all = all.chain(self.env.values()).chain(&self.path);
         all.chain(&self.workdir).map(|template| &**template)
+    }
+
+    /// Whether it has a bill of materials.
+    pub fn has_bill(&self) -> bool {
+        self.sbom.unwrap_or(true)
     }
 
     /// Where it has a component's tree.

@@ -5,6 +5,7 @@
 //! later cannot fail for a misspelt name; [`Manifest::order`] says which component comes first.
 
 mod document;
+mod go;
 mod graph;
 mod image;
 mod model;
@@ -18,6 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::core::place::Place;
 
 pub use document::Document;
+pub use go::Go;
 pub use graph::{GraphError, Needs};
 pub use image::{Compression, Image};
 pub use model::{

@@ -1,6 +1,6 @@
 //! `lockwright.toml` as typed values: what may stand in it, and nothing else.
 //!
-//! Phases are data in a fixed order, whatever their order in the file: inputs (`python`, `node`,
+//! Phases are data in a fixed order, whatever their order in the file: inputs (`python`, `node`, `go`,
 //! `base`) → `workspace` → `copy` → `link` → `patch` → `run` → `keep` → `wrap` → `shebangs` → `elf` →
 //! `seal` → `smoke`; or `image` alone. There are no conditionals and no loops.
 
@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::go::Go;
 use super::image::Image;
 use super::review::Review;
 use super::source::Source;
@@ -100,6 +101,8 @@ pub struct Component {
     pub python: Option<Python>,
     /// A `node_modules` from a `package-lock.json`.
     pub node: Option<Node>,
+    /// Go's modules from a `go.sum`.
+    pub go: Option<Go>,
     /// A container image, and nothing else.
     pub image: Option<Image>,
     /// Workspace members of `python.lock` (or of `base`'s) whose packages are copied into
@@ -603,6 +606,7 @@ impl Component {
             (self.base.is_some(), "base"),
             (self.python.is_some(), "python"),
             (self.node.is_some(), "node"),
+            (self.go.is_some(), "go"),
             (!self.workspace.is_empty(), "workspace"),
             (!self.copy.is_empty(), "copy"),
             (!self.link.is_empty(), "link"),

@@ -1,9 +1,12 @@
 //! A bill as CycloneDX 1.6 JSON (<https://cyclonedx.org/docs/1.6/json/>).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
-use super::{Bill, Component, purl};
+use super::{Bill, Component, encoded, purl};
 use crate::core::digest::{Algorithm, Digest};
+use crate::decide::lock::go::GoLock;
 use crate::inspect::diff::facts::{FileKind, OriginKind, Scope, without_password};
 
 /// Writes the bill.
@@ -23,6 +26,96 @@ pub fn render(bill: &Bill<'_>) -> Value {
             json!({"ref": from, "dependsOn": to})
         })
         .collect();
+    document(root, bill.target, &components, &dependencies)
+}
+
+/// Several bills as the one of a container image that has all of it: what each of them is of is a component,
+/// with what that needs.
+pub fn merged(name: &str, version: &str, bills: &[Value]) -> Value {
+    let own = format!("image:{name}:{version}");
+    let root = json!({"type": "container", "bom-ref": own, "name": name, "version": version});
+    let mut components: BTreeMap<String, Value> = BTreeMap::new();
+    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let list = |bill: &Value, key: &str| {
+        let list = bill.get(key).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let text = |value: &Value, key: &str| {
+        let text = value.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    for bill in bills {
+        let of = bill.pointer("/metadata/component").cloned();
+        let of = of.unwrap_or_default();
+        needs
+            .entry(own.clone())
+            .or_default()
+            .insert(text(&of, "bom-ref"));
+        for component in list(bill, "components").into_iter().chain([of]) {
+            components
+                .entry(text(&component, "bom-ref"))
+                .or_insert(component);
+        }
+        for dependency in list(bill, "dependencies") {
+            let to = list(&dependency, "dependsOn").into_iter();
+            let to = to.filter_map(|to| Some(to.as_str()?.to_owned()));
+            needs
+                .entry(text(&dependency, "ref"))
+                .or_default()
+                .extend(to);
+        }
+    }
+    let components: Vec<Value> = components.into_values().collect();
+    let dependencies: Vec<Value> = needs
+        .iter()
+        .map(|(from, to)| json!({"ref": from, "dependsOn": to}))
+        .collect();
+    document(root, None, &components, &dependencies)
+}
+
+/// The bill of the modules that a go.sum names the files of. Which needs which it does not say.
+pub fn of_modules(lock: &GoLock) -> Value {
+    let url = |path: &str, version: &str| {
+        let parts: Vec<String> = path.to_lowercase().split('/').map(encoded).collect();
+        let version = match version {
+            "" => String::new(),
+            version => format!("@{}", encoded(version)),
+        };
+        format!("pkg:golang/{}{version}", parts.join("/"))
+    };
+    let own = format!("root:{}", url(&lock.name, ""));
+    let root = json!({"type": "application", "bom-ref": own, "name": lock.name});
+    let built = lock
+        .modules
+        .iter()
+        .filter(|(_, hashes)| hashes.files.is_some());
+    let components: Vec<Value> = built
+        .map(|(module, _)| {
+            let id = url(&module.path, &module.version);
+            json!({
+                "type": "library",
+                "bom-ref": id,
+                "name": module.path,
+                "version": module.version,
+                "purl": id,
+            })
+        })
+        .collect();
+    let all: Vec<&Value> = components
+        .iter()
+        .filter_map(|one| one.get("bom-ref"))
+        .collect();
+    let dependencies = [json!({"ref": own, "dependsOn": all})];
+    document(root, None, &components, &dependencies)
+}
+
+/// A bill of a component, and what else it knows.
+fn document(
+    root: Value,
+    target: Option<&str>,
+    components: &[Value],
+    dependencies: &[Value],
+) -> Value {
     let mut metadata = json!({
         "lifecycles": [{"phase": "pre-build"}],
         "tools": {"components": [{
@@ -32,7 +125,7 @@ pub fn render(bill: &Bill<'_>) -> Value {
         }]},
         "component": root,
     });
-    if let Some(target) = bill.target {
+    if let Some(target) = target {
         let property = json!([{"name": "lockwright:target", "value": target}]);
         put(&mut metadata, "properties", property);
     }

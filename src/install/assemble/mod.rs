@@ -4,6 +4,7 @@
 //! rest is still on its way.
 
 pub mod bytecode;
+pub mod go;
 mod kept;
 pub mod npm;
 pub mod python;

@@ -129,6 +129,17 @@ pub struct Summary {
     pub bytes: u64,
 }
 
+impl Summary {
+    /// Counts another one's in.
+    pub fn add(&mut self, other: &Self) {
+        self.from_store += other.from_store;
+        self.from_disk += other.from_disk;
+        self.from_shared += other.from_shared;
+        self.from_network += other.from_network;
+        self.bytes += other.bytes;
+    }
+}
+
 /// Requests that one file satisfies.
 struct Job<'a> {
     /// Their indexes in what was asked for.

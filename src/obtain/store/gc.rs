@@ -192,7 +192,9 @@ impl Store {
         collected.leftovers.extend(self.stale_stamps()?);
         collected.leftovers.extend(self.aside()?);
         let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
-        for path in names(&self.layout.join("built"))? {
+        let mut leading = names(&self.layout.join("built"))?;
+        leading.extend(names(&self.layout.join("modules"))?);
+        for path in leading {
             let built = foreign::read(&path, foreign::TEXT).ok();
             let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());
             let is_gone = built.is_none_or(|built| {

@@ -6,6 +6,7 @@
 //!   files/sha256/3f/3fc9…        the bytes, read-only; the path is the digest
 //!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
+//!   modules/h1-5c1e….json        a digest over files (Go's `h1:`) → the file name and digest of what has it
 //!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
 //!                                uncompressed, perhaps the files themselves; see [`contents`]
 //!   damaged/files-sha256-3f-3f…  what was no longer what it was, put aside; see [`heal`]
@@ -36,6 +37,7 @@ mod extracted;
 mod gc;
 mod heal;
 mod mapped;
+mod modules;
 mod stamps;
 #[cfg(test)]
 mod tests;
