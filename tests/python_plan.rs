@@ -1,9 +1,11 @@
-//! The plan of a Python environment beside uv's: the same packages, the same file of each.
+//! The plan of a Python environment beside uv's: the same packages, the same file of each; and what is
+//! made of a pylock.toml.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 mod oracle;
+mod pylock;
 
 use std::fmt::Write as _;
 use std::process::Command;

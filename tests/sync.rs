@@ -639,18 +639,22 @@ fn other_tools_locks_are_told_what_they_are() {
     let folder = scratch.folder.path().join("empty");
     std::fs::create_dir(&folder).unwrap();
     for (name, what, remedy) in [
+        (
+            "poetry.lock",
+            "Poetry's",
+            "poetry export --format pylock.toml",
+        ),
         ("poetry.lock", "Poetry's", "migrate-to-uv"),
-        ("pylock.toml", "PEP 751", "uv lock"),
-        ("pylock.dev.toml", "PEP 751", "uv lock"),
+        ("pdm.lock", "PDM's", "pdm export --format pylock"),
         (
             "requirements.txt",
             "a list of requirements",
-            "uv add --requirements",
+            "uv pip compile requirements.txt",
         ),
         (
             "dev-requirements.txt",
             "a list of requirements",
-            "uv add --requirements",
+            "uv pip compile requirements.txt",
         ),
         ("pnpm-lock.yaml", "pnpm's", "--package-lock-only"),
         ("yarn.lock", "Yarn's", "--package-lock-only"),
@@ -659,7 +663,7 @@ fn other_tools_locks_are_told_what_they_are() {
         std::fs::write(&file, "x").unwrap();
         for given in [&file, &folder] {
             let said = scratch.fails(&["sync", given.to_str().unwrap()]);
-            if given == &file || !name.starts_with("dev") && !name.starts_with("pylock.d") {
+            if given == &file || !name.starts_with("dev") {
                 assert!(
                     said.contains(what) && said.contains(remedy),
                     "{name}: {said}"

@@ -72,28 +72,33 @@ pub fn components() -> ArgValueCandidates {
 
 /// The packages of the uv.lock here.
 pub fn packages() -> ArgValueCandidates {
-    of_packages(|package| vec![package.name.to_string()])
+    of_lock(|lock| names(lock.packages.iter().map(|package| &package.name)))
 }
 
 /// The members of the workspace of the uv.lock here.
 pub fn members() -> ArgValueCandidates {
-    of_packages(|package| match is_here(package) {
-        true => vec![package.name.to_string()],
-        false => Vec::new(),
+    of_lock(|lock| {
+        let here = lock.packages.iter().filter(|package| is_here(package));
+        names(here.map(|package| &package.name))
     })
 }
 
-/// The extras of the workspace of the uv.lock here.
+/// The extras of the workspace of the uv.lock here, or of the pylock.toml.
 pub fn extras() -> ArgValueCandidates {
-    of_packages(|package| match is_here(package) {
-        true => names(package.extras.keys()),
-        false => Vec::new(),
+    of_lock(|lock| {
+        let here = lock.packages.iter().filter(|package| is_here(package));
+        let own = lock.pylock.iter().flat_map(|pylock| &pylock.extras);
+        names(here.flat_map(|package| package.extras.keys()).chain(own))
     })
 }
 
-/// The dependency groups of the workspace of the uv.lock here.
+/// The dependency groups of the workspace of the uv.lock here, or of the pylock.toml.
 pub fn groups() -> ArgValueCandidates {
-    of_packages(|package| names(package.groups.keys()))
+    of_lock(|lock| {
+        let all = lock.packages.iter().flat_map(|one| one.groups.keys());
+        let own = lock.pylock.iter().flat_map(|pylock| &pylock.groups);
+        names(all.chain(own))
+    })
 }
 
 /// The workspaces of the package-lock.json here.
@@ -134,10 +139,10 @@ fn npm_lock() -> Option<NpmLock> {
     NpmLock::load(&find_npm_lock(Utf8Path::new(".")).ok()??).ok()
 }
 
-fn of_packages(names: fn(&Package) -> Vec<String>) -> ArgValueCandidates {
+fn of_lock(names: fn(&UvLock) -> Vec<String>) -> ArgValueCandidates {
     offer(move || {
         let lock = UvLock::load(&find_lock(Utf8Path::new(".")).ok()?).ok()?;
-        Some(lock.packages.iter().flat_map(names).collect())
+        Some(names(&lock).into_iter().collect())
     })
 }
 

@@ -70,7 +70,7 @@ impl Lock {
 
 /// A lock of either kind.
 pub enum What {
-    /// A `uv.lock`, and what the pyproject.toml beside it says.
+    /// A `uv.lock` or a `pylock.toml`, and what the pyproject.toml beside it says.
     Python(Box<UvLock>, Box<ProjectSettings>),
     /// A `package-lock.json`.
     Npm(Box<NpmLock>),
@@ -123,7 +123,12 @@ impl What {
 }
 
 /// The names of locks, in the order they are looked for in a folder.
-const NAMES: [&str; 3] = ["uv.lock", "npm-shrinkwrap.json", "package-lock.json"];
+const NAMES: [&str; 4] = [
+    "uv.lock",
+    "npm-shrinkwrap.json",
+    "package-lock.json",
+    "pylock.toml",
+];
 
 /// Those, and the names of other tools' locks.
 fn names() -> impl Iterator<Item = &'static str> {
@@ -219,19 +224,17 @@ fn at_revision(argument: &str, revision: &str, path: &str) -> Result<Given, Fail
         }
     };
     let text = String::from_utf8(bytes).map_err(|_| format!("{label} is not UTF-8"))?;
+    let end = label.rfind(['/', ':']).map_or(0, |at| at + 1);
+    let folder = label.get(..end).unwrap_or_default().to_owned();
     let what = parse(&text, Utf8Path::new(&label), || {
-        let beside = label
-            .strip_suffix("uv.lock")
-            .map(|start| format!("{start}pyproject.toml"));
-        let beside = beside.and_then(|object| Some((show(&object).ok()?, object)));
-        let Some((bytes, object)) = beside else {
+        let object = format!("{folder}pyproject.toml");
+        let Ok(bytes) = show(&object) else {
             return Ok(ProjectSettings::default());
         };
         let text = String::from_utf8(bytes).map_err(|_| format!("{object} is not UTF-8"))?;
         Ok(Pyproject::parse(&text, Utf8Path::new(&object))?.settings)
     })?;
-    let end = label.rfind(['/', ':']).map_or(0, |at| at + 1);
-    let project = ProjectOf::Revision(label.get(..end).unwrap_or_default().to_owned());
+    let project = ProjectOf::Revision(folder);
     Ok(Given::Lock(Box::new(Lock {
         label,
         what,

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::diff_input::{Given, What};
+use super::export_lock::LockArgs;
 use super::export_nix::NixArgs;
 use super::lock_targets::{LockTargetArgs, Targets, whole};
 use super::network_args::{NetworkArgs, StoreArgs};
@@ -26,6 +27,16 @@ pub struct ExportCommand {
 #[derive(Debug, Subcommand)]
 enum Export {
     Nix(NixArgs),
+    /// Print a pylock.toml (PEP 751), which installs what the lock does, on every target
+    ///
+    /// Of the extras and groups that are chosen, as `uv export --format pylock.toml` has it: which
+    /// package is wanted where is said by markers.
+    Pylock(LockArgs),
+    /// Print a requirements.txt with digests, for `pip install --require-hashes -r requirements.txt`
+    ///
+    /// Of the extras and groups that are chosen. Folders and commits have no digest, and pip refuses
+    /// them with --require-hashes: leave them out with --no-install-local and --no-install-package.
+    Requirements(LockArgs),
     Sbom(SbomArgs),
 }
 
@@ -34,7 +45,7 @@ impl ExportCommand {
     pub(super) fn network(&self) -> Option<&NetworkArgs> {
         match &self.what {
             Export::Nix(args) => Some(&args.network),
-            Export::Sbom(_) => None,
+            _ => None,
         }
     }
 }
@@ -77,6 +88,8 @@ enum Form {
 pub fn run(command: &ExportCommand) -> Outcome {
     match &command.what {
         Export::Nix(args) => super::export_nix::run(args),
+        Export::Pylock(args) => super::export_lock::pylock(args),
+        Export::Requirements(args) => super::export_lock::requirements(args),
         Export::Sbom(args) => sbom(args),
     }
 }

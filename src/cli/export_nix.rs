@@ -154,9 +154,9 @@ pub fn run(args: &NixArgs) -> Outcome {
     let out = super::absolute(&args.out)?;
     let mut precious = Precious::default();
     let path = &args.path;
-    let is_manifest =
-        path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml");
-    let document = is_manifest.then(|| Document::open(path)).transpose()?;
+    let document = super::is_manifest(path)
+        .then(|| Document::open(path))
+        .transpose()?;
     let lock = match &document {
         Some(document) => document.file.clone(),
         None => match super::find_npm_lock(path)? {

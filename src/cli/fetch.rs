@@ -119,7 +119,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     let mut modules = Modules::default();
     let mut precious = Precious::default();
     for path in &args.paths {
-        if path.extension() == Some("toml") && path.file_name() != Some("pyproject.toml") {
+        if super::is_manifest(path) {
             let document = Document::open(path)?;
             mirrors.extend(build::mirrors(&document)?);
             outputs::of_manifest(&mut precious, &document);

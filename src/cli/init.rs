@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Outcome, print};
-use crate::component::draft;
+use super::{Failure, Outcome, print};
+use crate::component::{DraftError, draft};
 use crate::core::temp_file::TempFile;
 use crate::decide::manifest::{FILE_NAME, Manifest};
 
@@ -34,7 +34,12 @@ pub fn run(args: &InitArgs) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let folder = super::absolute(&args.folder)?;
-    let text = draft(&folder)?;
+    let text = draft(&folder).map_err(|error| -> Failure {
+        match error {
+            DraftError::Nothing(_) => format!("{error}{}", super::other_in(&folder)).into(),
+            error => error.into(),
+        }
+    })?;
     if args.print {
         print(&text)?;
         return Ok(ExitCode::SUCCESS);

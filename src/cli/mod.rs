@@ -15,6 +15,7 @@ mod diff_input;
 mod dry_run;
 mod elf;
 mod export;
+mod export_lock;
 mod export_nix;
 mod fetch;
 mod hash;
@@ -64,6 +65,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::core::{foreign, scratch};
+use crate::decide::lock::is_pylock;
 use crate::obtain::store::Store;
 
 /// What a command ends with: an exit code, or an error that [`main`] prints.
@@ -288,7 +290,7 @@ fn absolute(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
 }
 
 /// Locks of other tools: what they are, and how what they lock is had here.
-const OTHERS: [(&str, &str, &str); 9] = [
+const OTHERS: [(&str, &str, &str); 8] = [
     ("yarn.lock", "is Yarn's", NPM),
     ("pnpm-lock.yaml", "is pnpm's", NPM),
     ("bun.lock", "is Bun's", NPM),
@@ -296,38 +298,48 @@ const OTHERS: [(&str, &str, &str); 9] = [
     (
         "poetry.lock",
         "is Poetry's",
-        "uv.lock is: `uvx migrate-to-uv` takes a project over, and `uv lock` makes it where \
-         [project] has the dependencies",
+        "pylock.toml is, which `poetry export --format pylock.toml --output pylock.toml` makes (with \
+         poetry-plugin-export), and uv.lock: `uvx migrate-to-uv` takes a project over",
     ),
-    ("pdm.lock", "is PDM's", UV),
+    (
+        "pdm.lock",
+        "is PDM's",
+        "pylock.toml is, which `pdm export --format pylock --output pylock.toml` makes, and \
+         uv.lock: make it with `uv lock`",
+    ),
     (
         "Pipfile.lock",
         "is Pipenv's",
         "uv.lock is: `uvx migrate-to-uv` takes a project over",
     ),
-    ("pylock.toml", "is a lock by PEP 751", UV),
     (
         "requirements.txt",
         "is a list of requirements",
-        "uv.lock is: `uv init --bare` and `uv add --requirements requirements.txt` make it",
+        "pylock.toml is: `uv pip compile requirements.txt --universal --output-file pylock.toml` \
+         makes it",
     ),
 ];
 
 const NPM: &str = "npm's package-lock.json is: make it with `npm install --package-lock-only`";
-const UV: &str = "uv.lock is: make it with `uv lock`, in the project's folder";
 
 /// What is said of another tool's lock.
 fn other_lock(file: &Utf8Path) -> Option<String> {
     let name = file.file_name().unwrap_or_default();
-    let is_pylock = name.starts_with("pylock.") && name.ends_with(".toml");
     let is_list = name.ends_with(".txt") && name.contains("requirements");
     let known = match name {
-        _ if is_pylock => "pylock.toml",
         _ if is_list => "requirements.txt",
         name => name,
     };
     let found = OTHERS.iter().find(|(other, ..)| *other == known);
     found.map(|(_, what, remedy)| format!("{file} {what} and is not read; {remedy}"))
+}
+
+/// The same of a folder's, in brackets; nothing where it has none.
+fn other_in(folder: &Utf8Path) -> String {
+    let files = OTHERS.iter().map(|(name, ..)| folder.join(name));
+    let mut files = files.filter(|file| file.is_file());
+    let other = files.find_map(|file| other_lock(&file));
+    other.map_or_else(String::new, |other| format!(" ({other})"))
 }
 
 /// The lock that is meant by a folder or a lock's own path.
@@ -342,19 +354,18 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
             _ => Ok(absolute),
         };
     }
-    let lock = absolute.join("uv.lock");
-    if lock.is_file() {
+    let locks = ["uv.lock", "pylock.toml"].map(|name| absolute.join(name));
+    if let Some(lock) = locks.into_iter().find(|lock| lock.is_file()) {
         return Ok(lock);
     }
     let project = absolute.join("pyproject.toml").is_file();
-    let others = OTHERS.iter().map(|(name, ..)| absolute.join(name));
-    let other = others
-        .filter(|file| file.is_file())
-        .find_map(|file| other_lock(&file));
-    let other = other.map_or_else(String::new, |other| format!(" ({other})"));
+    let other = other_in(&absolute);
     Err(if !absolute.exists() {
-        format!("there is no {path}: give a project's folder, its uv.lock or its package-lock.json")
-            .into()
+        format!(
+            "there is no {path}: give a project's folder, its uv.lock, pylock.toml or \
+             package-lock.json"
+        )
+        .into()
     } else if project {
         format!("{absolute} has a pyproject.toml and no uv.lock: make it with `uv lock`{other}")
             .into()
@@ -366,8 +377,8 @@ fn find_lock(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
         .into()
     } else {
         format!(
-            "{absolute} has neither a uv.lock nor a package-lock.json: give a project's folder, or \
-             its lock{other}"
+            "{absolute} has none of uv.lock, pylock.toml and package-lock.json: give a project's \
+             folder, or its lock{other}"
         )
         .into()
     })
@@ -388,12 +399,23 @@ fn lock_of_script(script: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 fn say_of_both(path: &Utf8Path) -> std::io::Result<()> {
     let folder = absolute(path)?;
     let other = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| folder.join(name));
-    if let Some(other) = other.iter().find(|lock| lock.is_file())
-        && folder.join("uv.lock").is_file()
-    {
-        eprintln!("Of two locks this takes uv.lock; the other is taken by its name: {other}");
-    }
+    let Some(npm) = other.iter().find(|lock| lock.is_file()) else {
+        return Ok(());
+    };
+    let pylock = folder.join("pylock.toml");
+    let (taken, other) = match folder.join("uv.lock").is_file() {
+        true => ("uv.lock", npm),
+        false if pylock.is_file() => (npm.file_name().unwrap_or_default(), &pylock),
+        false => return Ok(()),
+    };
+    eprintln!("Of two locks this takes {taken}; the other is taken by its name: {other}");
     Ok(())
+}
+
+/// Whether a path is meant as a lockwright.toml, whatever it is called, and not as a project or a lock.
+fn is_manifest(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    path.extension() == Some("toml") && name != "pyproject.toml" && !is_pylock(name)
 }
 
 /// An npm lock that is meant by its own path, or by a folder that has no uv.lock.

@@ -128,6 +128,19 @@ pub fn write_report<T, E: Into<Failure>>(
     read: &[&str],
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<T, Failure> {
+    write_in_place(file, read, "", write)
+}
+
+/// [`write_report`], for what is a project's own under one name, which may be there.
+///
+/// # Errors
+/// As there.
+pub fn write_in_place<T, E: Into<Failure>>(
+    file: &Utf8Path,
+    read: &[&str],
+    own: &str,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, Failure> {
     let failed = |error: io::Error| format!("cannot write {file}: {error}");
     // A report goes where a link leads.
     let place = match file.canonicalize_utf8() {
@@ -154,7 +167,7 @@ pub fn write_report<T, E: Into<Failure>>(
         let name = place.file_name().unwrap_or_default();
         let why = match () {
             () if is_read => "it is what the report is about",
-            () if PROJECT_FILES.contains(&name) || is_in_history(&place) => {
+            () if name != own && PROJECT_FILES.contains(&name) || is_in_history(&place) => {
                 "it is a project's own, and no report"
             }
             () => "",

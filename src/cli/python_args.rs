@@ -1,4 +1,4 @@
-//! Arguments that say which packages of a `uv.lock` are wanted and for which Python. Their names
+//! Arguments that say which packages of a Python lock are wanted and for which Python. Their names
 //! and meanings are uv's.
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -61,16 +61,16 @@ pub struct SelectionArgs {
     #[arg(long)]
     all_packages: bool,
     /// Install the project's dependencies, not the project
-    #[arg(long, env = "UV_NO_INSTALL_PROJECT", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "no-emit-project", env = "UV_NO_INSTALL_PROJECT", value_parser = FalseyValueParser::new())]
     no_install_project: bool,
     /// Install no member of the workspace, the project included
-    #[arg(long, env = "UV_NO_INSTALL_WORKSPACE", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "no-emit-workspace", env = "UV_NO_INSTALL_WORKSPACE", value_parser = FalseyValueParser::new())]
     no_install_workspace: bool,
     /// Install no package of this machine: project, workspace and path dependencies
-    #[arg(long, env = "UV_NO_INSTALL_LOCAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "no-emit-local", env = "UV_NO_INSTALL_LOCAL", value_parser = FalseyValueParser::new())]
     no_install_local: bool,
     /// Do not install this package; its dependencies are (repeatable)
-    #[arg(long, value_name = "NAME", add = completions::packages())]
+    #[arg(long, alias = "no-emit-package", value_name = "NAME", add = completions::packages())]
     no_install_package: Vec<PackageName>,
     /// Install the project alone, nothing that it needs
     #[arg(long, conflicts_with = "no_install_project")]
@@ -178,6 +178,13 @@ impl SelectionArgs {
         let (file, member) = locate(path)?;
         let lock = UvLock::load(&file)?;
         let pyproject = Pyproject::beside(&file)?;
+        if self.locked && lock.pylock.is_some() {
+            return Err(format!(
+                "{file} does not say what it was made for, so nothing can say whether it still \
+                 fits: leave --locked out"
+            )
+            .into());
+        }
         if let Some(pyproject) = pyproject.as_ref().filter(|_| !self.frozen) {
             self.check(&lock, &lock.differences(pyproject))?;
         }
@@ -269,11 +276,14 @@ pub fn lock_of(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 
 /// The lock that is meant, and the project's folder where that is below the lock's.
 fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure> {
-    let not_here = match super::find_lock(path) {
-        Ok(file) => return Ok((file, None)),
-        Err(error) => error,
-    };
     let start = super::absolute(path)?;
+    let here = super::find_lock(path);
+    // A member may have a pylock.toml of its own below its workspace's lock, which counts.
+    if let Ok(file) = &here
+        && (!start.is_dir() || file.file_name() == Some("uv.lock"))
+    {
+        return Ok((file.clone(), None));
+    }
     let mut project = None;
     for folder in start.ancestors().filter(|_| start.is_dir()) {
         if project.is_none() && folder.join("pyproject.toml").is_file() {
@@ -285,7 +295,7 @@ fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure
             return Ok((lock, project.filter(|project| project != folder)));
         }
     }
-    Err(not_here)
+    here.map(|file| (file, None))
 }
 
 /// The member of the workspace whose folder it is.

@@ -13,6 +13,7 @@ use super::sync_place::{Work, place, venv_of};
 use super::{Failure, Global, Outcome, outputs};
 
 use crate::core::paths;
+use crate::decide::lock::is_pylock;
 use crate::decide::plan::PythonPlan;
 use crate::files::tree::Precious;
 use crate::install::build::{self, Anew, Builder};
@@ -55,7 +56,8 @@ fn place_of(args: &SyncArgs) -> Result<Utf8PathBuf, Failure> {
         return Ok(super::absolute(out)?);
     }
     let lock = lock_of(args.path())?;
-    if lock.file_name() != Some("uv.lock") {
+    let name = lock.file_name().unwrap_or_default();
+    if name != "uv.lock" && !is_pylock(name) {
         return Ok(lock.with_extension("").with_extension("venv"));
     }
     let variable = std::env::var("UV_PROJECT_ENVIRONMENT").unwrap_or_default();

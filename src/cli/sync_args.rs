@@ -10,8 +10,8 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 
-/// Assemble the environment that a lock names: uv.lock becomes .venv, package-lock.json becomes
-/// node_modules
+/// Assemble the environment that a lock names: uv.lock or pylock.toml becomes .venv,
+/// package-lock.json becomes node_modules
 ///
 /// Where the environment was made from the same, and no file in it has been changed, added or removed
 /// since, nothing is done. Not looked at for that: bytecode beside its source, and the contents of a
@@ -19,7 +19,7 @@ use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 #[derive(Debug, Args)]
 pub struct SyncArgs {
     /// A project's folder, its lock, or a script that has one (SCRIPT.py, with SCRIPT.py.lock beside
-    /// it); of a folder that has both a uv.lock and a package-lock.json, the former
+    /// it); of a folder that has several, its uv.lock, then its package-lock.json, then its pylock.toml
     #[arg(default_value = ".")]
     pub(super) path: Utf8PathBuf,
     #[command(flatten)]

@@ -46,7 +46,7 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
             stem => format!("{stem}-{what}"),
         };
         let path = format!("{{source:app}}/{lock}");
-        if lock.file_name() == Some("uv.lock") {
+        if matches!(lock.file_name(), Some("uv.lock" | "pylock.toml")) {
             let uv = UvLock::load(&folder.join(lock))?;
             if target.is_empty() {
                 target = python_target(folder, &uv);
@@ -77,8 +77,8 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
 pub enum DraftError {
     /// There is nothing to begin with.
     #[error(
-        "{0} has no uv.lock, package-lock.json or go.sum, in it or up to three folders down: lock the \
-             project first, with `uv lock`, `npm install --package-lock-only` or `go mod tidy`"
+        "{0} has no uv.lock, pylock.toml, package-lock.json or go.sum, in it or up to three folders down: \
+             lock the project first, with `uv lock`, `npm install --package-lock-only` or `go mod tidy`"
     )]
     Nothing(Utf8PathBuf),
     /// A lock cannot be read.
@@ -112,6 +112,7 @@ fn find(top: &Utf8Path, folder: &Utf8Path, depth: usize, locks: &mut Vec<Utf8Pat
             "uv.lock" => true,
             // What it is the lock of stands beside it; a vendored module's is not the project's.
             "go.sum" => folder.join("go.mod").is_file(),
+            "pylock.toml" => !folder.join("uv.lock").is_file(),
             // npm prefers the one that is published.
             "package-lock.json" | "npm-shrinkwrap.json" => !std::mem::replace(&mut is_npm, true),
             _ => false,

@@ -57,7 +57,11 @@ pub fn planned(
     let pyproject = Pyproject::beside(&file).map_err(context.failed(said, PHASE))?;
     let nothing = ProjectSettings::default();
     let settings = pyproject.as_ref().map_or(&nothing, |one| &one.settings);
-    let selection = selection(context, python)?;
+    let mut selection = selection(context, python)?;
+    // Which of its folders are members of a workspace a pylock.toml does not say.
+    if lock.pylock.is_some() && std::mem::take(&mut selection.no_install_workspace) {
+        selection.no_install_local = true;
+    }
     let target = &context.python()?.target;
     if target.platform.os == Os::Windows {
         let what = "environments for Windows can be planned, not made: their scripts are programs";

@@ -559,7 +559,7 @@ fn a_first_manifest_is_drafted_from_what_is_there() {
     fs::create_dir(standin.temp.join("empty")).unwrap();
     let said = init(&["empty"]).exit(1).stderr;
     assert!(
-        said.contains("has no uv.lock, package-lock.json or go.sum"),
+        said.contains("has no uv.lock, pylock.toml, package-lock.json or go.sum"),
         "{said}"
     );
 }

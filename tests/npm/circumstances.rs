@@ -398,7 +398,7 @@ fn a_folder_without_a_lock_that_is_read_says_how_to_make_one() {
     };
     let said = sync(folder.as_str());
     assert!(
-        said.contains("has neither a uv.lock nor a package-lock.json"),
+        said.contains("has none of uv.lock, pylock.toml and package-lock.json"),
         "{said}"
     );
     fs::write(folder.join("package.json"), "{}").unwrap();

@@ -70,23 +70,22 @@ impl Project {
     }
 
     fn uv(&self, python: &Python, args: &[&str], also: &[&str]) -> Output {
+        let _ = fs::remove_dir_all(self.path().join(".venv"));
+        let sync = ["sync", "--frozen", "--quiet"];
+        self.uv_for(python, &[&sync, args, also].concat())
+    }
+
+    /// uv, told of a Python that does not exist.
+    fn uv_for(&self, python: &Python, args: &[&str]) -> Output {
         let home = Utf8Path::from_path(self.folder.path()).unwrap();
         let interpreter = python.install(&home.join("pythons"));
-        let _ = fs::remove_dir_all(self.path().join(".venv"));
         let mut command = Command::new(uv());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("UV_")) {
             command.env_remove(name);
         }
         command
-            .args([
-                "sync",
-                "--frozen",
-                "--quiet",
-                "--python",
-                interpreter.as_str(),
-            ])
             .args(args)
-            .args(also)
+            .args(["--python", interpreter.as_str()])
             .current_dir(self.path())
             .env("HOME", home)
             .env("XDG_CONFIG_HOME", home)
@@ -98,6 +97,36 @@ impl Project {
             .env("NO_COLOR", "1")
             .output()
             .expect("uv can be started")
+    }
+
+    /// Has uv write the project's lock as a pylock.toml.
+    pub fn pylock_by_uv(&self, python: &Python, args: &[&str], name: &str) -> Result<(), String> {
+        let export = [
+            "export",
+            "--frozen",
+            "--quiet",
+            "--format",
+            "pylock.toml",
+            "-o",
+            name,
+        ];
+        finish(&self.uv_for(python, &[&export, args].concat())).map(drop)
+    }
+
+    /// Has lockwright write it.
+    pub fn pylock_by_us(&self, args: &[&str], name: &str) -> Result<(), String> {
+        finish(&self.lockwright(&[&["export", "pylock", "--out", name], args].concat())).map(drop)
+    }
+
+    /// The files that uv fetches for a pylock.toml.
+    pub fn files_of_pylock_by_uv(&self, python: &Python, name: &str) -> Choice {
+        let _ = fs::remove_dir_all(self.folder.path().join("cache"));
+        let target = self.folder.path().join("target");
+        let _ = fs::remove_dir_all(&target);
+        self.server.forget();
+        let target = target.to_str().unwrap();
+        let args = ["pip", "sync", "--quiet", "--target", target, name];
+        finish(&self.uv_for(python, &args)).map(|_| self.server.asked())
     }
 
     /// The files that uv fetches: it installs from the lock in earnest.
@@ -119,19 +148,21 @@ impl Project {
     }
 
     fn plan(&self, args: &[&str]) -> Result<serde_json::Value, String> {
+        let output = self.lockwright(&[&["plan", "--json"], args].concat());
+        Ok(serde_json::from_str(&finish(&output)?).unwrap())
+    }
+
+    fn lockwright(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockwright"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("UV_")) {
             command.env_remove(name);
         }
-        let store = self.folder.path().join("store");
-        let output = command
-            .args(["plan", "--json"])
+        command
             .args(args)
             .current_dir(self.path())
-            .env("LOCKWRIGHT_STORE", store)
+            .env("LOCKWRIGHT_STORE", self.folder.path().join("store"))
             .output()
-            .unwrap();
-        Ok(serde_json::from_str(&finish(&output)?).unwrap())
+            .unwrap()
     }
 
     /// The files that lockwright would fetch.
@@ -188,8 +219,9 @@ impl Project {
     }
 }
 
+/// Holds two choices against each other; both must be made.
 #[track_caller]
-fn same(theirs: Choice, ours: Choice, question: &str) -> BTreeSet<String> {
+pub fn same(theirs: Choice, ours: Choice, question: &str) -> BTreeSet<String> {
     match (theirs, ours) {
         (Ok(theirs), Ok(ours)) => {
             let missing: Vec<_> = theirs.difference(&ours).collect();

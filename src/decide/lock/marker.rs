@@ -3,11 +3,13 @@
 //! comparisons alone.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use pep508_rs::{
-    ExtraName, ExtraOperator, MarkerEnvironment, MarkerExpression, MarkerTree, MarkerValueExtra,
+    ExtraName, ExtraOperator, MarkerEnvironment, MarkerExpression, MarkerTree, MarkerTreeKind,
+    MarkerValueExtra,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -34,6 +36,8 @@ pub enum Expression {
     Is(MarkerTree),
     /// Whether an extra is chosen, or is not.
     Extra(ExtraName, bool),
+    /// Whether a dependency group is chosen, or is not: of a `pylock.toml` alone.
+    Group(ExtraName, bool),
     /// All of these.
     All(Vec<Expression>),
     /// One of these.
@@ -41,10 +45,20 @@ pub enum Expression {
 }
 
 impl Marker {
-    /// Whether it holds.
+    /// Whether it holds, where no dependency group is chosen.
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &[ExtraName]) -> bool {
+        self.holds(Some(environment), extras, &[])
+    }
+
+    /// Whether it holds; without an environment, whether it could in any.
+    pub fn holds(
+        &self,
+        environment: Option<&MarkerEnvironment>,
+        extras: &[ExtraName],
+        groups: &[ExtraName],
+    ) -> bool {
         let expression = self.expression();
-        expression.is_none_or(|expression| expression.evaluate(environment, extras))
+        expression.is_none_or(|expression| expression.holds(environment, extras, groups))
     }
 
     /// What it says; nothing where it always holds.
@@ -58,28 +72,92 @@ impl Marker {
     }
 
     /// Its normal form, in which two that say the same are one; as long as `effort` lasts, which is what making all of
-    /// a lock's may cost.
+    /// a lock's may cost. One that asks for groups has none.
     pub fn normal(&self, effort: &mut u64) -> Option<MarkerTree> {
-        let Some(expression) = self.expression() else {
-            return Some(MarkerTree::TRUE);
-        };
-        let cost = 1_u64
-            .checked_shl(expression.comparisons())
-            .unwrap_or(u64::MAX);
+        let comparisons = self.expression().map_or(0, Expression::comparisons);
+        let cost = 1_u64.checked_shl(comparisons).unwrap_or(u64::MAX);
         *effort = effort.checked_sub(cost)?;
-        Some(expression.normal())
+        self.answered(&|asked| match asked {
+            Asked::Extra(extra) => Some(MarkerTree::expression(MarkerExpression::Extra {
+                operator: ExtraOperator::Equal,
+                name: MarkerValueExtra::Extra(extra.clone()),
+            })),
+            Asked::Group(_) => None,
+        })
     }
+
+    /// Its normal form, where something else says when extras and groups are chosen. None where that does not, or it
+    /// would be larger than any that uv writes.
+    pub fn answered(&self, answer: &dyn Fn(Asked<'_>) -> Option<MarkerTree>) -> Option<MarkerTree> {
+        self.expression()
+            .map_or(Some(MarkerTree::TRUE), |all| all.answered(answer))
+    }
+}
+
+/// What a marker asks that no environment answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// Whether an extra is chosen.
+    Extra(&'a ExtraName),
+    /// Whether a dependency group is.
+    Group(&'a ExtraName),
+}
+
+/// Where both hold, unless that is larger than any that uv writes.
+pub fn both(mut one: MarkerTree, other: MarkerTree) -> Option<MarkerTree> {
+    one.and(other);
+    is_small(&one).then_some(one)
+}
+
+/// Where either holds, unless that is larger than any that uv writes.
+pub fn either(mut one: MarkerTree, other: MarkerTree) -> Option<MarkerTree> {
+    one.or(other);
+    is_small(&one).then_some(one)
+}
+
+/// More ways in which a marker may hold than uv ever writes down.
+const WAYS: u64 = 1 << 14;
+
+/// Whether a normal form can be worked with and written down.
+fn is_small(tree: &MarkerTree) -> bool {
+    fn ways(tree: &MarkerTree, known: &mut HashMap<MarkerTree, u64>) -> u64 {
+        if let Some(known) = known.get(tree) {
+            return *known;
+        }
+        let mut sum = |all: &mut dyn Iterator<Item = MarkerTree>| {
+            all.map(|one| ways(&one, known))
+                .fold(0, u64::saturating_add)
+        };
+        let all = match tree.kind() {
+            MarkerTreeKind::True => 1,
+            MarkerTreeKind::False => 0,
+            MarkerTreeKind::Version(of) => sum(&mut of.edges().map(|(_, one)| one)),
+            MarkerTreeKind::String(of) => sum(&mut of.children().map(|(_, one)| one)),
+            MarkerTreeKind::In(of) => sum(&mut of.children().map(|(_, one)| one)),
+            MarkerTreeKind::Contains(of) => sum(&mut of.children().map(|(_, one)| one)),
+            MarkerTreeKind::Extra(of) => sum(&mut of.children().map(|(_, one)| one)),
+        };
+        known.insert(tree.clone(), all);
+        all
+    }
+    ways(tree, &mut HashMap::new()) <= WAYS
 }
 
 /// What is spent on the normal forms of one lock's markers; more than any that uv writes needs.
 pub const EFFORT: u64 = 1 << 20;
 
 impl Expression {
-    fn evaluate(&self, environment: &MarkerEnvironment, extras: &[ExtraName]) -> bool {
-        let holds = |one: &Self| one.evaluate(environment, extras);
+    fn holds(
+        &self,
+        environment: Option<&MarkerEnvironment>,
+        extras: &[ExtraName],
+        groups: &[ExtraName],
+    ) -> bool {
+        let holds = |one: &Self| one.holds(environment, extras, groups);
         match self {
-            Self::Is(one) => one.evaluate(environment, extras),
+            Self::Is(one) => environment.is_none_or(|known| one.evaluate(known, &[])),
             Self::Extra(extra, chosen) => extras.contains(extra) == *chosen,
+            Self::Group(group, chosen) => groups.contains(group) == *chosen,
             Self::All(all) => all.iter().all(holds),
             Self::Any(all) => all.iter().any(holds),
         }
@@ -87,7 +165,7 @@ impl Expression {
 
     fn comparisons(&self) -> u32 {
         match self {
-            Self::Is(_) | Self::Extra(..) => 1,
+            Self::Is(_) | Self::Extra(..) | Self::Group(..) => 1,
             Self::All(all) | Self::Any(all) => {
                 let counts = all.iter().map(Self::comparisons);
                 counts.fold(0, u32::saturating_add)
@@ -95,23 +173,20 @@ impl Expression {
         }
     }
 
-    fn normal(&self) -> MarkerTree {
+    fn answered(&self, answer: &dyn Fn(Asked<'_>) -> Option<MarkerTree>) -> Option<MarkerTree> {
+        let asked = |asked, chosen: bool| {
+            let tree = answer(asked)?;
+            Some(if chosen { tree } else { tree.negate() })
+        };
         match self {
-            Self::Is(one) => one.clone(),
-            Self::Extra(extra, chosen) => MarkerTree::expression(MarkerExpression::Extra {
-                operator: match chosen {
-                    true => ExtraOperator::Equal,
-                    false => ExtraOperator::NotEqual,
-                },
-                name: MarkerValueExtra::Extra(extra.clone()),
+            Self::Is(one) => Some(one.clone()),
+            Self::Extra(extra, chosen) => asked(Asked::Extra(extra), *chosen),
+            Self::Group(group, chosen) => asked(Asked::Group(group), *chosen),
+            Self::All(all) => all.iter().try_fold(MarkerTree::TRUE, |tree, one| {
+                both(tree, one.answered(answer)?)
             }),
-            Self::All(all) => all.iter().fold(MarkerTree::TRUE, |mut tree, one| {
-                tree.and(one.normal());
-                tree
-            }),
-            Self::Any(all) => all.iter().fold(MarkerTree::FALSE, |mut tree, one| {
-                tree.or(one.normal());
-                tree
+            Self::Any(all) => all.iter().try_fold(MarkerTree::FALSE, |tree, one| {
+                either(tree, one.answered(answer)?)
             }),
         }
     }
@@ -192,6 +267,9 @@ impl<'a> Reader<'a> {
     fn one(&mut self, depth: usize) -> Result<Option<Expression>, String> {
         if !self.rest().starts_with('(') {
             let comparison = self.comparison();
+            if let Some(membership) = membership(comparison) {
+                return membership.map(Some);
+            }
             let read = MarkerExpression::from_str(comparison).map_err(|error| error.to_string())?;
             return Ok(read.map(Expression::of));
         }
@@ -251,6 +329,24 @@ impl<'a> Reader<'a> {
         self.at += rest.len() - trimmed.len();
         trimmed
     }
+}
+
+/// `'x' in extras` and `'x' not in dependency_groups`, which PEP 751 has and PEP 508 has not.
+fn membership(comparison: &str) -> Option<Result<Expression, String>> {
+    let (rest, set) = comparison.trim_end().rsplit_once(char::is_whitespace)?;
+    let of = match set {
+        "extras" => Expression::Extra,
+        "dependency_groups" => Expression::Group,
+        _ => return None,
+    };
+    let rest = rest.trim_end().strip_suffix("in")?.trim_end();
+    let (name, chosen) = match rest.strip_suffix("not") {
+        Some(name) => (name.trim_end(), false),
+        None => (rest, true),
+    };
+    let name = name.strip_prefix(['\'', '"'])?.strip_suffix(['\'', '"'])?;
+    let name = ExtraName::from_str(name).map_err(|error| error.to_string());
+    Some(name.map(|name| of(name, chosen)))
 }
 
 fn one_of(mut all: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -> Option<Expression> {
@@ -324,6 +420,44 @@ mod tests {
                 prop_assert_eq!(ours.normal(&mut { u64::MAX }), Some(theirs));
             }
         }
+    }
+
+    #[test]
+    fn it_asks_for_extras_and_groups_as_a_pylock_does() {
+        let names = |names: &[&str]| -> Vec<ExtraName> {
+            names.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        for (text, extras, groups, holds) in [
+            ("'a' in extras", &["a"][..], &[][..], true),
+            ("\"A\"  in extras", &["a"], &[], true),
+            ("'a' in extras", &[], &["a"], false),
+            ("'a' not in extras", &[], &["a"], true),
+            ("'dev'in dependency_groups", &[], &["dev"], true),
+            (
+                "'dev' not in dependency_groups or 'b' in extras",
+                &["a"],
+                &["dev"],
+                false,
+            ),
+            (
+                "sys_platform == 'win32' and 'a' in extras",
+                &["a"],
+                &[],
+                true,
+            ),
+        ] {
+            let marker = Marker::from_str(text).unwrap();
+            assert_eq!(
+                marker.holds(None, &names(extras), &names(groups)),
+                holds,
+                "{text}"
+            );
+        }
+        for text in ["a in extras", "'a' == extras", "extras in 'a'"] {
+            assert!(Marker::from_str(text).is_err(), "{text}");
+        }
+        let group = Marker::from_str("'dev' in dependency_groups").unwrap();
+        assert_eq!(group.normal(&mut { u64::MAX }), None);
     }
 
     #[test]

@@ -72,6 +72,17 @@ pub enum LockError {
     },
 }
 
+/// Whether a file of this name is a lock by PEP 751: `pylock.toml` or `pylock.NAME.toml`.
+pub fn is_pylock(name: &str) -> bool {
+    let inner = name
+        .strip_prefix("pylock.")
+        .and_then(|name| name.strip_suffix("toml"));
+    inner.is_some_and(|inner| match inner.strip_suffix('.') {
+        Some(name) => !name.is_empty() && !name.contains('.'),
+        None => inner.is_empty(),
+    })
+}
+
 /// Whether a string can be a file's name and nothing else: not empty, no separator, no `.` or
 /// `..`, no control character.
 pub fn is_file_name(name: &str) -> bool {

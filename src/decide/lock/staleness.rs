@@ -33,6 +33,10 @@ impl UvLock {
     pub fn differences(&self, pyproject: &Pyproject) -> Vec<String> {
         let stated = &pyproject.stated;
         let mut found = Vec::new();
+        // A pylock.toml does not say what it was made for.
+        if self.pylock.is_some() {
+            return found;
+        }
         if let Some(project) = &stated.project {
             let wanted = project.requires_python.as_deref();
             let wanted = wanted.and_then(|text| VersionSpecifiers::from_str(text).ok());

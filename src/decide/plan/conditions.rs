@@ -74,6 +74,11 @@ impl<'a> Conditions<'a> {
                     (_, false) => self.node(decides, ALWAYS, NEVER),
                 }
             }
+            // A uv.lock has none.
+            Expression::Group(_, chosen) => Ok(match chosen {
+                true => NEVER,
+                false => ALWAYS,
+            }),
             Expression::All(all) => all.iter().try_fold(ALWAYS, |known, one| {
                 let one = self.read(one)?;
                 self.all(known, one)

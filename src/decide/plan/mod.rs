@@ -4,10 +4,12 @@
 mod conditions;
 pub mod npm;
 pub mod paths;
+mod pylock;
 pub mod python;
 mod roots;
 pub mod select;
 mod selection;
+pub mod universal;
 mod walk;
 
 pub use python::{BuildReason, DirectUrl, Install, PlanError, PlannedPackage, PythonPlan};

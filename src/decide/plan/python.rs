@@ -212,7 +212,7 @@ pub enum PlanError {
     },
     /// The target is none of the environments the lock was resolved for.
     #[error(
-        "{lock} was resolved for other environments than {target}: {supported} (tool.uv.environments); add this one there and lock again"
+        "{lock} was resolved for other environments than {target}: {supported} ({named}); add this one there and lock again"
     )]
     Environment {
         /// The lock.
@@ -221,14 +221,14 @@ pub enum PlanError {
         target: String,
         /// The environments.
         supported: String,
+        /// Where they are named.
+        named: &'static str,
     },
     /// Nothing of a package can be used.
     #[error("{0}")]
     NoArtifact(Box<NoArtifact>),
     /// Two packages of one name are wanted at once.
-    #[error(
-        "{lock} leads to both {name} {one} and {name} {other} for {target}; make the lock again with `uv lock`"
-    )]
+    #[error("{lock} leads to both {name} {one} and {name} {other} for {target}; {again}")]
     Twice {
         /// The lock.
         lock: Utf8PathBuf,
@@ -240,6 +240,8 @@ pub enum PlanError {
         other: String,
         /// The target.
         target: String,
+        /// What to do.
+        again: &'static str,
     },
 }
 
@@ -328,6 +330,7 @@ impl PythonPlan {
                     one: shown(other.version.as_ref()),
                     other: shown(package.version.as_ref()),
                     target: target.to_string(),
+                    again: lock.again(),
                 });
             }
             let chooser = Chooser {
@@ -404,6 +407,10 @@ fn check_target(lock: &UvLock, target: &PythonTarget) -> Result<(), PlanError> {
             lock: lock.file.clone(),
             target: target.to_string(),
             supported: all.join(" or "),
+            named: match lock.pylock {
+                None => "tool.uv.environments",
+                Some(_) => "its `environments`",
+            },
         });
     }
     Ok(())
@@ -570,11 +577,7 @@ impl Chooser<'_> {
             }
             PackageSource::Editable(path) => Some(Install::Directory {
                 path: self.absolute(path),
-                editable: !(self.selection.no_editable
-                    || self
-                        .selection
-                        .no_editable_packages
-                        .contains(&self.package.name)),
+                editable: self.selection.is_editable(&self.package.name),
             }),
         }
     }

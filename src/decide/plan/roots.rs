@@ -269,7 +269,8 @@ pub(super) fn check_names(
     Ok(())
 }
 
-fn there_are(names: impl Iterator<Item = impl Display>) -> String {
+/// What there is, for messages.
+pub(super) fn there_are(names: impl Iterator<Item = impl Display>) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         String::from("; it defines none")

@@ -5,6 +5,7 @@
 //! `uv/src/commands/project/install_target.rs` for roots and groups,
 //! `uv-configuration/src/install_options.rs` for what is left out.
 
+use super::pylock;
 use super::roots::{Groups, Roots, check_names};
 use super::selection::{SelectError, Selection};
 use super::walk::Walk;
@@ -24,7 +25,7 @@ pub struct SelectedPackage {
     pub install: bool,
 }
 
-/// Walks the graph; the result is in the lock's order, by name.
+/// Walks the graph, or asks the markers of a `pylock.toml`; the result is in the lock's order, by name.
 ///
 /// # Errors
 /// When a flag names what is not there, or two that conflict are chosen.
@@ -34,6 +35,18 @@ pub fn select(
     selection: &Selection,
     settings: &ProjectSettings,
 ) -> Result<Vec<SelectedPackage>, SelectError> {
+    if let Some(of) = &lock.pylock {
+        let chosen = pylock::choose(lock, of, target, selection)?;
+        let project = lock.root();
+        let all = chosen.into_iter().filter_map(|package| {
+            Some(SelectedPackage {
+                package,
+                path: vec![lock.packages.get(package)?.name.to_string()],
+                install: is_included(lock, package, project, selection),
+            })
+        });
+        return Ok(all.collect());
+    }
     let roots = Roots::of(lock, selection)?;
     let groups = Groups::new(lock, &roots, selection, &settings.default_groups);
     check_names(lock, &roots, selection)?;
@@ -50,7 +63,12 @@ pub fn select(
 }
 
 /// The rules of `--no-install-*` and `--only-install-*`; the first that says something decides.
-fn is_included(lock: &UvLock, index: usize, project: Option<usize>, selection: &Selection) -> bool {
+pub(super) fn is_included(
+    lock: &UvLock,
+    index: usize,
+    project: Option<usize>,
+    selection: &Selection,
+) -> bool {
     let Some(package) = lock.packages.get(index) else {
         return false;
     };

@@ -60,6 +60,13 @@ pub struct Selection {
     pub no_build_packages: Vec<PackageName>,
 }
 
+impl Selection {
+    /// Whether a package that the lock has as editable is to be installed so.
+    pub fn is_editable(&self, name: &PackageName) -> bool {
+        !self.no_editable && !self.no_editable_packages.contains(name)
+    }
+}
+
 /// What is said of the group `dev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dev {
@@ -102,6 +109,33 @@ pub enum SelectError {
         /// What there is.
         hint: String,
     },
+    /// A flag that asks what a `pylock.toml` does not say.
+    #[error(
+        "{flag} is not for {lock}: a pylock.toml does not say which package belongs to which project: \
+         {remedy}"
+    )]
+    Flag {
+        /// The lock.
+        lock: camino::Utf8PathBuf,
+        /// The flag.
+        flag: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A package of a `pylock.toml` that is for another Python than the whole.
+    #[error(
+        "{lock} has {name} for Python {wanted}, and the target is {target}; choose another with --python or --python-version"
+    )]
+    PackagePython {
+        /// The lock.
+        lock: camino::Utf8PathBuf,
+        /// The package.
+        name: PackageName,
+        /// What it requires.
+        wanted: String,
+        /// What there is.
+        target: String,
+    },
     /// Two that the project declares as conflicting.
     #[error("{0} and {1} are declared as conflicting in tool.uv.conflicts; choose one of them")]
     Conflict(String, String),
@@ -124,6 +158,11 @@ pub enum SelectError {
         "{0} says when its conflicting extras apply at more length than uv ever does: make it again with `uv lock`"
     )]
     Markers(camino::Utf8PathBuf),
+    /// The same, where they are asked for all targets at once.
+    #[error(
+        "{0} has larger markers than uv ever writes: make it again with the tool that wrote it"
+    )]
+    Large(camino::Utf8PathBuf),
     /// A requirement of the workspace that no package of the lock answers.
     #[error(
         "{lock} requires {name}, but has no single package of that name for this target; make it again with `uv lock`"

@@ -18,7 +18,7 @@ use crate::decide::lock::uv::{ConflictItem, ConflictKind, Dependency, Requiremen
 use crate::decide::target::PythonTarget;
 
 /// A node of the graph: a package, or one extra of it.
-type Node<'a> = (usize, Option<&'a ExtraName>);
+pub(super) type Node<'a> = (usize, Option<&'a ExtraName>);
 
 /// What a walk begins with, and what it has found.
 pub(super) struct Walk<'a> {
@@ -380,7 +380,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The nodes that an edge leads to.
-fn nodes(edge: &Dependency) -> impl Iterator<Item = Node<'_>> {
+pub(super) fn nodes(edge: &Dependency) -> impl Iterator<Item = Node<'_>> {
     std::iter::once(None)
         .chain(edge.extras.iter().map(Some))
         .map(|extra| (edge.package, extra))

@@ -1,4 +1,4 @@
-//! What a `uv.lock` says.
+//! What a `uv.lock` or a `pylock.toml` says.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +8,9 @@ use super::facts::{Ecosystem, File, FileKind, LockFacts, Origin, OriginKind, Pac
 use super::version::Number;
 use crate::core::artifact::{Artifact, Location};
 use crate::decide::lock::marker::EFFORT;
-use crate::decide::lock::uv::{self, FileLocation, PackageSource, Requirement, SourceFile, UvLock};
+use crate::decide::lock::uv::{
+    self, FileLocation, GroupName, PackageSource, Pylock, Requirement, SourceFile, UvLock,
+};
 use crate::decide::plan::paths::Paths;
 use crate::decide::plan::{Install, PythonPlan};
 
@@ -111,7 +113,8 @@ fn origin(source: &PackageSource) -> Origin {
         reference: None,
     };
     match source {
-        PackageSource::Registry(index) if index.contains("://") => {
+        // A pylock.toml need not say which index.
+        PackageSource::Registry(index) if index.is_empty() || index.contains("://") => {
             plain(OriginKind::Registry, index.trim_end_matches('/').to_owned())
         }
         PackageSource::Registry(folder) => plain(OriginKind::Local, folder.clone()),
@@ -163,7 +166,20 @@ fn settings(lock: &UvLock) -> BTreeMap<String, String> {
             .collect();
         Some(all.join(", "))
     };
-    put("revision", Some(lock.revision.to_string()));
+    match &lock.pylock {
+        None => put("revision", Some(lock.revision.to_string())),
+        Some(pylock) => {
+            let names = |names: &[GroupName]| {
+                let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+                Some(names.join(", "))
+            };
+            put("lock-version", Some(pylock.version.clone()));
+            put("created-by", pylock.created_by.clone());
+            put("extras", names(&pylock.extras));
+            put("dependency-groups", names(&pylock.groups));
+            put("default-groups", names(&pylock.default_groups));
+        }
+    }
     put(
         "requires-python",
         lock.requires_python.as_ref().map(ToString::to_string),
@@ -252,6 +268,10 @@ pub fn edges(lock: &UvLock, markers: Option<&MarkerEnvironment>) -> BTreeSet<(us
 /// Who has each package: what only groups lead to is for development, what only extras of the project
 /// lead to is for those who ask for one.
 fn scopes(lock: &UvLock) -> Vec<Scope> {
+    if let Some(pylock) = &lock.pylock {
+        let packages = lock.packages.iter();
+        return packages.map(|one| scope_in(pylock, one)).collect();
+    }
     let mut scopes = vec![Scope::Development; lock.packages.len()];
     let is_root = |index: usize| lock.is_member(index) || lock.root() == Some(index);
     let asked = lock.manifest.requirements.iter();
@@ -281,6 +301,19 @@ fn scopes(lock: &UvLock) -> Vec<Scope> {
     scopes
 }
 
+/// Whether a package of a `pylock.toml` is there without being asked for, or for an extra, or for a group.
+fn scope_in(pylock: &Pylock, package: &uv::Package) -> Scope {
+    let holds = |extras: &[GroupName], groups: &[GroupName]| {
+        let mut markers = package.resolution_markers.iter();
+        markers.all(|marker| marker.holds(None, extras, groups))
+    };
+    match () {
+        () if holds(&[], &pylock.default_groups) => Scope::Required,
+        () if holds(&pylock.extras, &pylock.default_groups) => Scope::Optional,
+        () => Scope::Development,
+    }
+}
+
 /// The shortest path of requirements that leads to each package, whatever the target.
 fn paths(lock: &UvLock) -> Paths<usize> {
     let mut paths = Paths::default();
@@ -294,7 +327,14 @@ fn paths(lock: &UvLock) -> Paths<usize> {
         .chain(lock.manifest.dependency_groups.values().flatten());
     let asked = asked.flat_map(|requirement| lock.named(&requirement.name));
     let roots = lock.root().into_iter().chain(members);
-    for index in roots.chain(asked.map(|(index, _)| index)) {
+    // Of a pylock.toml what nothing is said to need.
+    let needed: BTreeSet<usize> = match lock.pylock {
+        None => (0..lock.packages.len()).collect(),
+        Some(_) => edges(lock, None).into_iter().map(|(_, to)| to).collect(),
+    };
+    let unneeded = (0..lock.packages.len()).filter(|index| !needed.contains(index));
+    let asked = asked.map(|(index, _)| index);
+    for index in roots.chain(asked).chain(unneeded) {
         if paths.enter(index, None, || name(index)) {
             queue.push_back(index);
         }

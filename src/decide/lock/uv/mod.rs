@@ -1,8 +1,11 @@
-//! `uv.lock`: the model that the rest of lockwright uses.
+//! `uv.lock`: the model of a Python lock that the rest of lockwright uses.
 //!
 //! [`UvLock::parse`] reads version 1 in all its revisions. Dependencies are turned into indices
-//! into [`UvLock::packages`] while reading, so that walking the graph cannot miss.
+//! into [`UvLock::packages`] while reading, so that walking the graph cannot miss. A `pylock.toml`
+//! (PEP 751) is read into the same model; its packages are chosen by their markers alone
+//! ([`Pylock`]), and all else is the same.
 
+mod pylock;
 mod raw;
 mod read;
 
@@ -48,8 +51,29 @@ pub struct UvLock {
     pub manifest: Manifest,
     /// Every package, in the lock's order (by name, then version).
     pub packages: Vec<Package>,
+    /// What it says where it is a `pylock.toml`.
+    pub pylock: Option<Pylock>,
     /// Where those of a name are.
     by_name: HashMap<PackageName, Vec<usize>>,
+}
+
+/// What a `pylock.toml` has in the place of a graph (PEP 751,
+/// <https://packaging.python.org/en/latest/specifications/pylock-toml/>): a package is installed where
+/// its marker, in [`Package::resolution_markers`], holds.
+#[derive(Debug, Default)]
+pub struct Pylock {
+    /// Its version, as `1.0`.
+    pub version: String,
+    /// Who says to have made it.
+    pub created_by: Option<String>,
+    /// The extras that may be chosen.
+    pub extras: Vec<ExtraName>,
+    /// The dependency groups that may be chosen.
+    pub groups: Vec<GroupName>,
+    /// Those that are chosen where nothing is said.
+    pub default_groups: Vec<GroupName>,
+    /// The Python versions that single packages are for, by their index.
+    pub requires_python: BTreeMap<usize, VersionSpecifiers>,
 }
 
 /// One member of a conflict set.
@@ -176,7 +200,8 @@ pub struct Package {
     pub version: Option<Version>,
     /// Where it is had from.
     pub source: PackageSource,
-    /// Where this one of several versions applies; anywhere where empty.
+    /// Where this one of several versions applies; anywhere where empty. Of a `pylock.toml`: where it
+    /// is installed.
     pub resolution_markers: Vec<Marker>,
     /// What it needs.
     pub dependencies: Vec<Dependency>,
@@ -328,7 +353,7 @@ impl UvLock {
         Self::parse(&text, file)
     }
 
-    /// Reads a lock; `file` is for messages, and its folder is what relative paths refer to.
+    /// Reads a lock, of uv's or by PEP 751; `file` is for messages, and its folder is what relative paths refer to.
     ///
     /// # Errors
     /// With file, line and column: bad TOML, a value that is not what its key takes, a version
@@ -340,6 +365,9 @@ impl UvLock {
             message: error.message().trim_end().to_owned(),
         };
         let table = DeTable::parse(text).map_err(|error| syntax(&error))?;
+        if table.get_ref().contains_key("lock-version") {
+            return Reader { text, file }.pylock(table);
+        }
         // The version first, so that a newer lock is refused by its number, whatever else it holds.
         let version = table.get_ref().get("version");
         match version.map(|version| (version.get_ref().as_integer(), version.span())) {
@@ -361,7 +389,8 @@ impl UvLock {
                 return Err(LockError::Syntax {
                     place: Place::of_span(file, text, None),
                     message: String::from(
-                        "there is no `version`, so this is no uv.lock; make one with `uv lock`",
+                        "there is neither a `version` nor a `lock-version`, so this is no uv.lock \
+                         and no pylock.toml; make one with `uv lock`",
                     ),
                 });
             }
@@ -393,6 +422,14 @@ impl UvLock {
         self.file.parent().unwrap_or(Utf8Path::new(""))
     }
 
+    /// What is said where the lock itself is at fault.
+    pub fn again(&self) -> &'static str {
+        match self.pylock {
+            None => "make the lock again with `uv lock`",
+            Some(_) => "make it again with the tool that wrote it",
+        }
+    }
+
     /// Every package of a name (several where resolution forked).
     pub fn named<'a>(
         &'a self,
@@ -404,14 +441,14 @@ impl UvLock {
 
     /// The project whose folder is the lock's own: the root, where it is a project at all.
     pub fn root(&self) -> Option<usize> {
-        self.packages
-            .iter()
-            .position(|package| match &package.source {
-                PackageSource::Editable(path) | PackageSource::Virtual(path) => {
-                    path == "." || path == ""
-                }
-                _ => false,
-            })
+        self.packages.iter().position(|package| {
+            let place = match &package.source {
+                PackageSource::Editable(path) | PackageSource::Virtual(path) => path,
+                PackageSource::Directory(path) if self.pylock.is_some() => path,
+                _ => return false,
+            };
+            place == "." || place == ""
+        })
     }
 
     /// Whether a package is a member of the workspace that was locked.

@@ -17,6 +17,8 @@ use super::{
 };
 use crate::core::place::Place;
 
+const AGAIN: &str = "make the lock again with `uv lock`";
+
 /// Turns the raw model into the checked one.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
@@ -24,7 +26,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn refuse(&self, offset: usize, message: String) -> LockError {
+    pub(super) fn refuse(&self, offset: usize, message: String) -> LockError {
         LockError::Reference {
             place: Place::at(self.file, self.text, offset),
             message,
@@ -110,6 +112,7 @@ impl Reader<'_> {
             },
             packages,
             by_name,
+            pylock: None,
         })
     }
 
@@ -144,23 +147,7 @@ impl Reader<'_> {
             })
             .collect::<Result<Vec<WheelFile>, LockError>>()?;
         for wheel in &wheels {
-            // A wheel under another package's name would be placed over that package.
-            let same_version = package.version.as_ref().is_none_or(|version| {
-                wheel.name.version == *version
-                    || wheel.name.version.clone().without_local() == *version
-            });
-            if wheel.name.distribution != name || !same_version {
-                return Err(self.refuse(
-                    offset,
-                    format!(
-                        "package {name} {} lists {}, a wheel of {} {}; make the lock again with `uv lock`",
-                        shown(package.version.as_ref()),
-                        wheel.file.file_name,
-                        wheel.name.distribution,
-                        wheel.name.version
-                    ),
-                ));
-            }
+            self.check_wheel(wheel, (&name, package.version.as_ref()), offset, AGAIN)?;
         }
         Ok((
             Package {
@@ -185,6 +172,31 @@ impl Reader<'_> {
                 extras: package.optional_dependencies,
                 groups: package.dev_dependencies,
             },
+        ))
+    }
+
+    /// A wheel under another package's name would be placed over that package.
+    pub(super) fn check_wheel(
+        &self,
+        wheel: &WheelFile,
+        (name, version): (&PackageName, Option<&Version>),
+        offset: usize,
+        again: &str,
+    ) -> Result<(), LockError> {
+        let own = &wheel.name.version;
+        let same_version =
+            version.is_none_or(|version| own == version || own.clone().without_local() == *version);
+        if wheel.name.distribution == *name && same_version {
+            return Ok(());
+        }
+        Err(self.refuse(
+            offset,
+            format!(
+                "package {name} {} lists {}, a wheel of {} {own}; {again}",
+                shown(version),
+                wheel.file.file_name,
+                wheel.name.distribution,
+            ),
         ))
     }
 
@@ -457,7 +469,7 @@ fn requirements(raw: Vec<raw::Requirement>) -> Vec<Requirement> {
 }
 
 /// Whether it is a full commit: SHA-1 or SHA-256, in hex.
-fn is_commit(text: &str) -> bool {
+pub(super) fn is_commit(text: &str) -> bool {
     (text.len() == 40 || text.len() == 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -470,7 +482,7 @@ fn groups(
 }
 
 /// A TOML date or string, as text.
-fn plain(value: &toml::Value) -> String {
+pub(super) fn plain(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -482,7 +494,7 @@ fn shown(version: Option<&Version>) -> String {
 }
 
 /// A URL's last path segment, percent-decoded: the file's name.
-fn last_segment(url: &Url) -> String {
+pub(super) fn last_segment(url: &Url) -> String {
     let last = url
         .path_segments()
         .and_then(|mut segments| segments.next_back())
@@ -493,7 +505,7 @@ fn last_segment(url: &Url) -> String {
 }
 
 /// Whether a path stays inside the folder it is relative to.
-fn is_inner_path(path: &str) -> bool {
+pub(super) fn is_inner_path(path: &str) -> bool {
     let path = Utf8Path::new(path);
     path.components().all(|part| {
         matches!(

@@ -3,7 +3,6 @@
 
 mod bun;
 mod pnpm;
-mod pylock;
 mod requirements;
 mod yarn;
 
@@ -29,8 +28,7 @@ pub struct OtherLockError {
 type Reader = fn(&str) -> Result<LockFacts, String>;
 
 /// The names of such locks, and what reads each.
-const READERS: [(&str, Reader); 5] = [
-    ("pylock.toml", pylock::read),
+const READERS: [(&str, Reader); 4] = [
     ("requirements.txt", requirements::read),
     ("pnpm-lock.yaml", pnpm::read),
     ("yarn.lock", yarn::read),
@@ -49,8 +47,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn read(text: &str, file: &Utf8Path) -> Option<Result<LockFacts, OtherLockError>> {
     let name = file.as_str().rsplit(['/', ':']).next()?;
     let is_named = |own: &str| match own {
-        // PEP 751 takes pylock.NAME.toml as well, and requirements have many names.
-        "pylock.toml" => name == own || name.starts_with("pylock.") && name.ends_with(".toml"),
+        // Requirements have many names.
         "requirements.txt" => name.contains("requirements") && name.ends_with(".txt"),
         own => name == own,
     };

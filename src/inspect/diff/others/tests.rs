@@ -36,33 +36,6 @@ fn seen(facts: &LockFacts) -> Vec<String> {
 }
 
 #[test]
-fn pylock_toml() {
-    let text = format!(
-        "lock-version = \"1.0\"\nrequires-python = \">=3.12\"\n[[packages]]\nname = \"a\"\nversion = \"1.0\"\n\
-         index = \"https://pypi.example/simple/\"\n\
-         sdist = {{ name = \"a-1.0.tar.gz\", url = \"https://f.example/a-1.0.tar.gz\", hashes = {{ sha256 = \"{SHA}\" }} }}\n\
-         wheels = [{{ url = \"https://f.example/a-1.0-py3-none-any.whl\", upload-time = 2026-01-02T03:04:05Z, \
-         size = 3, hashes = {{ sha256 = \"{SHA}\" }} }}]\n\
-         [[packages]]\nname = \"b\"\nvcs = {{ type = \"git\", url = \"https://forge.example/b\", commit-id = \"{SHA}\" }}\n"
-    );
-    let facts = of("pylock.dev.toml", &text);
-    assert_eq!(
-        seen(&facts),
-        [
-            "a 1.0 registry https://pypi.example/simple a-1.0.tar.gz sha256, a-1.0-py3-none-any.whl sha256",
-            "b - git https://forge.example/b"
-        ]
-    );
-    let wheel = &facts.packages["a"][0].files[1];
-    assert_eq!(wheel.uploaded.as_deref(), Some("2026-01-02T03:04:05Z"));
-    assert!(
-        read("lock-version = \"2.0\"", Utf8Path::new("pylock.toml"))
-            .unwrap()
-            .is_err()
-    );
-}
-
-#[test]
 fn requirements_txt() {
     let text = format!(
         "--index-url https://pypi.example/simple\n# made by a tool\nFoo_Bar[extra]==1.0 ; python_version > \"3\" \\\n    \
