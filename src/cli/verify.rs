@@ -114,7 +114,9 @@ fn mismatches_from(
     tree: &Node,
 ) -> Result<Vec<mismatch::Mismatch>, Failure> {
     match lock {
-        What::Other(..) => Err("a tree is held against a uv.lock, a pylock.toml or a package-lock.json".into()),
+        What::Other(..) => {
+            Err("a tree is held against a uv.lock, a pylock.toml or a package-lock.json".into())
+        }
         What::Python(lock, settings) => {
             let cache = crate::obtain::store::Store::default_root().ok();
             let cache = cache.map(|root| root.join("interpreters"));

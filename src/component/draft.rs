@@ -158,10 +158,15 @@ fn minor(text: &str) -> Option<String> {
 
 fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> String) {
     let (deps, env) = (named("python-deps"), named("python"));
+    // In the default groups of a pylock.toml may be all that there is.
+    let groups = match lock.pylock {
+        None => "groups = [], ",
+        Some(_) => "",
+    };
     let _ = write!(
         out,
         "\n# What the project needs, without itself; sealed so that the same bytes come out everywhere.\n\
-         [component.{deps}]\npython = {{ lock = {}, groups = [], install = \"dependencies\" }}\n\
+         [component.{deps}]\npython = {{ lock = {}, {groups}install = \"dependencies\" }}\n\
          seal = \"fixed-output\"\n",
         quoted(path)
     );
