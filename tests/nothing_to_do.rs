@@ -80,7 +80,7 @@ type Change = fn(&Env);
 fn whatever_is_changed_is_noticed_and_mended() {
     let env = Env::new();
     let whole = env.hash();
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 14] = [
         ("a module is gone", |env| {
             fs::remove_file(env.site("greeting/__init__.py")).unwrap();
         }),
@@ -114,6 +114,15 @@ fn whatever_is_changed_is_noticed_and_mended() {
         ("bytecode without a source", |env| {
             fs::create_dir(env.site("greeting/__pycache__")).unwrap();
             fs::write(env.site("greeting/__pycache__/evil.cpython-314.pyc"), "").unwrap();
+        }),
+        ("a module has another name", |env| {
+            let path = env.site("greeting/__init__.py");
+            fs::rename(&path, path.with_file_name("other.py")).unwrap();
+        }),
+        ("a package is a link to itself elsewhere", |env| {
+            let (path, other) = (env.site("greeting"), env.temp.join("elsewhere"));
+            fs::rename(&path, &other).unwrap();
+            symlink(&other, &path).unwrap();
         }),
         ("a script may not be run", |env| {
             let path = env.venv().join("bin/greet");
@@ -167,6 +176,40 @@ fn what_python_leaves_behind_is_no_change() {
     assert!(!env.is_made(&[]));
     fs::remove_dir_all(env.site("greeting/__pycache__")).unwrap();
     assert!(!env.is_made(&[]));
+}
+
+#[test]
+fn bytecode_that_lies_there_is_watched() {
+    let env = Env::new();
+    let compiled = &["--compile-bytecode"];
+    env.is_made(compiled);
+    assert!(!env.is_made(compiled));
+    let kept = env.site("greeting/__pycache__");
+    assert!(kept.is_dir());
+    fs::write(kept.join("evil.cpython-311.pyc"), "").unwrap();
+    assert!(env.is_made(compiled));
+    // Another Python's of the same source is not.
+    fs::write(kept.join("__init__.cpython-39.pyc"), "").unwrap();
+    assert!(!env.is_made(compiled));
+    // Nor is what is around it passed over.
+    edit_unseen(&env.site("greeting/__init__.py"));
+    assert!(env.is_made(compiled));
+}
+
+#[test]
+fn a_stamp_that_is_cut_off_holds_for_nothing() {
+    let env = Env::new();
+    let stamps = env.temp.join("store/v1/stamps");
+    let stamp = || stamps.read_dir_utf8().unwrap().next().unwrap().unwrap();
+    let whole = fs::read(stamp().path()).unwrap();
+    for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        fs::write(stamp().path(), &whole[..length]).unwrap();
+        // Held against its records, it is as it was; with a file changed unseen, it is not.
+        assert!(!env.is_made(&[]));
+        fs::write(stamp().path(), &whole[..length]).unwrap();
+        edit_unseen(&env.site("greeting/__init__.py"));
+        assert!(env.is_made(&[]), "{length}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
 //!                                uncompressed, perhaps the files themselves; see [`contents`]
 //!   damaged/files-sha256-3f-3f…  what was no longer what it was, put aside; see [`heal`]
-//!   stamps/77ab….json            what a tree was when it was made, by its path; see [`stamps`]
+//!   stamps/77ab….stamp           what a tree was when it was made, by its path; see [`stamps`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
 //!   lock                         held shared while a store is open, exclusively while it is cleaned

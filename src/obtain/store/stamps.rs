@@ -1,10 +1,12 @@
 //! What trees were when they were made, outside of them: so that a run can tell at once that nothing
-//! has touched one since ([`Stamp`]), and trees stay the same bytes each time.
+//! has touched one since ([`Stamp`]), and trees stay the same bytes each time. Each is a line of JSON,
+//! which says of what tree it is, and the stamp.
 //!
 //! A stamp holds for one folder on one machine. Of a tree that was copied or moved there is none, nor
 //! where the store is another or cannot be written to: then it is looked at some other way, or made
 //! anew.
 
+use std::fs;
 use std::thread::{self, JoinHandle};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,30 +20,24 @@ use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::files::tree::Stamp;
 
-/// A tree as it was made.
+/// A tree that was made.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stamped {
     tree: Utf8PathBuf,
     made_from: Digest,
-    stamp: Stamp,
 }
 
 /// A look at a tree, under way.
 #[derive(Debug)]
 pub struct Look {
     stamped: Stamped,
-    now: JoinHandle<Option<Stamp>>,
+    holds: JoinHandle<bool>,
 }
 
 impl Look {
     /// Whether the tree was made from this, and is as it was then.
     pub fn finds(self, made_from: &Digest) -> bool {
-        let Stamped {
-            made_from: known,
-            stamp,
-            ..
-        } = self.stamped;
-        known == *made_from && self.now.join().is_ok_and(|now| now == Some(stamp))
+        self.stamped.made_from == *made_from && self.holds.join().unwrap_or(false)
     }
 }
 
@@ -56,9 +52,18 @@ impl Store {
             let stamped = Stamped {
                 tree: real(tree),
                 made_from: made_from.clone(),
-                stamp,
             };
-            self.write_json(&path, &stamped)
+            let line = serde_json::to_vec(&stamped)
+                .map_err(|error| StoreError::io("write", &path)(error.into()))?;
+            let mut writer = self.writer(Algorithm::Sha256)?;
+            for part in [&line, &b"\n"[..], stamp.as_bytes()] {
+                writer.write(part)?;
+            }
+            let staged = writer.into_staged();
+            fs::rename(&staged, &path).map_err(|error| {
+                let _ = fs::remove_file(&staged);
+                StoreError::io("rename into the store", &path)(error)
+            })
         };
         if let Err(error) = note() {
             tracing::info!("what {tree} is cannot be noted: {error}");
@@ -69,10 +74,10 @@ impl Store {
     /// be made from. Nothing, where it has no stamp.
     pub fn look(&self, tree: &Utf8Path) -> Option<Look> {
         let text = foreign::read(self.stamp_path(tree), foreign::TEXT).ok()?;
-        let stamped = serde_json::from_slice(&text).ok()?;
-        let tree = tree.to_owned();
-        let now = thread::spawn(move || Stamp::of(&tree).ok());
-        Some(Look { stamped, now })
+        let (stamped, stamp) = read(&text)?;
+        let (tree, stamp) = (tree.to_owned(), Stamp::from_bytes(stamp.to_vec()));
+        let holds = thread::spawn(move || stamp.holds(&tree).unwrap_or(false));
+        Some(Look { stamped, holds })
     }
 
     /// Stamps of trees that are no more.
@@ -80,8 +85,7 @@ impl Store {
         let mut stale = Vec::new();
         for path in names(&self.layout.join("stamps"))? {
             let text = foreign::read(&path, foreign::TEXT).unwrap_or_default();
-            let stamped: Option<Stamped> = serde_json::from_slice(&text).ok();
-            if stamped.is_none_or(|stamped| !stamped.tree.is_dir()) {
+            if read(&text).is_none_or(|(stamped, _)| !stamped.tree.is_dir()) {
                 let size = text.len() as u64;
                 stale.push(Leftover { path, size });
             }
@@ -92,8 +96,15 @@ impl Store {
     fn stamp_path(&self, tree: &Utf8Path) -> Utf8PathBuf {
         let name = Digest::of(Algorithm::Sha256, real(tree).as_str().as_bytes());
         let folder = self.layout.join("stamps");
-        folder.join(format!("{}.json", name.hex()))
+        folder.join(format!("{}.stamp", name.hex()))
     }
+}
+
+fn read(text: &[u8]) -> Option<(Stamped, &[u8])> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = text.split_at_checked(end)?;
+    let stamped = serde_json::from_slice(line).ok()?;
+    Some((stamped, rest.get(1..)?))
 }
 
 /// A tree's own path, links resolved.
