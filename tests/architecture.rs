@@ -23,7 +23,7 @@ const ORDER: &[(&str, &[&str])] = &[
     (
         "inspect",
         &[
-            "licence", "diff", "sbom", "convert", "policy", "osv", "audit", "verify",
+            "licence", "diff", "sbom", "convert", "policy", "osv", "audit", "complete", "verify",
         ],
     ),
     ("component", &[]),

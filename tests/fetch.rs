@@ -603,9 +603,8 @@ fn what_cannot_be_verified_must_be_allowed() {
             artifact.file_name = "a-1.whl".to_owned();
         });
     insta::assert_snapshot!(fetching.error(), @r"
-    one artifact cannot be verified, since the lock gives no digest:
-      a-1.whl (a_B)
-    hint: lock again with an index that gives digests, or allow it with --allow-unhashed a_B
+    one artifact cannot be verified, since the lock gives no digest: a-1.whl (a_B)
+    hint: `lockwright complete LOCK` asks the index for what the lock lacks and writes it there, and --allow-unhashed a_B takes whatever comes
     ");
     fetching.options.allow_unhashed.insert("A.b".to_owned());
     let Location::Url(url) = &mut fetching.artifacts[0].1.location else {

@@ -6,6 +6,7 @@ mod build;
 mod build_args;
 mod build_lock;
 mod built_wheel;
+mod complete;
 mod completions;
 mod diff;
 mod diff_comment;
@@ -144,6 +145,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Diff(Box<diff::DiffArgs>),
     Audit(Box<audit::AuditArgs>),
+    Complete(Box<complete::CompleteArgs>),
     Verify(Box<verify::VerifyArgs>),
     Repro(repro::ReproArgs),
     Export(Box<export::ExportCommand>),
@@ -226,6 +228,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Diff(args) if args.comment => diff_comment::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Complete(args) => complete::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Repro(args) => repro::run(args),
         Command::Export(args) => export::run(args),

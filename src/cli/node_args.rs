@@ -15,6 +15,7 @@ use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, NpmSelection, Omit};
 use crate::decide::target::Platform;
 use crate::decide::target::node::NodeTarget;
+use crate::decide::target::registry;
 use crate::files::tree::LinkMode;
 use crate::install::assemble::npm::scripts::OWN;
 use crate::obtain::fetch;
@@ -227,6 +228,7 @@ impl NodeArgs {
         let npmrc = Npmrc::read(lock.folder())?
             .with(self.flags.settings())
             .with_registry(self.registry.as_ref());
+        let npmrc = registry::with_npms_own(npmrc, &lock);
         if npmrc.is_set("ignore-scripts") && !self.allow_scripts.is_empty() {
             return Err(
                 "ignore-scripts=true is set, in .npmrc or npm_config_ignore_scripts, and \

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
-use super::table::columns;
+use super::table::{columns, without_digest};
 use super::{Outcome, print};
 use crate::core::foreign::shown;
 use crate::core::progress::count;
@@ -55,7 +55,10 @@ pub fn run(args: &PlanArgs) -> Outcome {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&plan)?)
     } else {
-        table(&plan) + &at_start(&plan)
+        let artifacts = plan.artifacts();
+        let unhashed = artifacts.filter(|(_, artifact)| artifact.digest.is_none());
+        let unhashed: Vec<String> = unhashed.map(|(name, _)| name.to_string()).collect();
+        table(&plan) + &without_digest(&unhashed) + &at_start(&plan)
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)

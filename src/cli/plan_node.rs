@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8Path;
 
 use super::node_args::NodeArgs;
-use super::table::columns;
+use super::table::{columns, without_digest};
 use super::{Outcome, print};
 use crate::core::progress::count;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
@@ -28,6 +28,13 @@ fn table(plan: &NpmPlan) -> String {
     for warning in &plan.warnings {
         let _ = writeln!(text, "note: {warning}");
     }
+    let unhashed = plan
+        .tarballs()
+        .filter(|(_, _, artifact)| artifact.digest.is_none());
+    let unhashed: Vec<String> = unhashed
+        .map(|(_, package, _)| package.location.to_string())
+        .collect();
+    text.push_str(&without_digest(&unhashed));
     let _ = writeln!(
         text,
         "{} and {} for {}",

@@ -1,4 +1,6 @@
-//! Rows of cells, one below the other.
+//! Rows of cells, one below the other, and what is said below them.
+
+use crate::core::progress::{count, few};
 
 /// Wider cells stand out: what a stranger wrote at length must not widen all others.
 const WIDEST: usize = 200;
@@ -29,6 +31,19 @@ pub fn columns<const COUNT: usize>(rows: &[[String; COUNT]], right: Option<usize
         text.push('\n');
     }
     text
+}
+
+/// What is said of packages that `sync` refuses, since the lock has no digest of them.
+pub(super) fn without_digest(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "note: `sync` refuses {}, of which the lock has no digest: {}; `lockwright complete` asks the index for \
+         them\n",
+        count(names.len(), "package"),
+        few(names),
+    )
 }
 
 #[cfg(test)]

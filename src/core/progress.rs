@@ -46,6 +46,16 @@ pub fn count(number: usize, what: &str) -> String {
     }
 }
 
+/// Some names as people say them: the first three, and how many more there are.
+pub fn few<T: AsRef<str>>(names: &[T]) -> String {
+    let shown: Vec<&str> = names.iter().take(3).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(3) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// One phase of work with a known or growing total. Cheap to clone; every clone is the same bar.
 #[derive(Clone)]
 pub struct Progress {

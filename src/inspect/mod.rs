@@ -1,6 +1,7 @@
 //! Nothing is changed here: locks and trees are compared, verified and listed.
 
 pub mod audit;
+pub mod complete;
 pub mod convert;
 pub mod diff;
 pub mod licence;

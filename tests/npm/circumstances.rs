@@ -314,7 +314,9 @@ fn settings_are_read_where_npm_reads_them() {
         &[("npm_config_@s:registry", &base)],
     )
     .ok();
-    let said = sync("five", &[("user", &login)], &[]).exit(1).stderr;
+    // No npm is there that could be asked.
+    let said = sync("five", &[("user", &login)], &[("PATH", "/nowhere")]);
+    let said = said.exit(1).stderr;
     assert!(
         said.contains("@s/a 1.0.0") && said.contains("no registry is known"),
         "{said}"

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::common;
+use crate::common::{self, Run as _};
 use crate::registry::{Project, about, file, member};
 
 #[test]
@@ -398,7 +398,12 @@ fn tarballs_beside_the_lock_and_urls_that_follow_from_the_registry() {
     project
         .npm(&theirs, &["--replace-registry-host", "never"])
         .ok();
-    let said = project.lockwright(&ours, &[]).exit(1).stderr;
+    let said = common::lockwright(&project.temp)
+        .args(["sync", ours.as_str()])
+        .env("PATH", "/nowhere")
+        .run()
+        .exit(1)
+        .stderr;
     assert!(said.contains("no registry is known"), "{said}");
     project.lockwright(&ours, &["--registry", &registry]).ok();
     crate::registry::assert_same(&project.temp, &ours, &theirs);

@@ -9,6 +9,7 @@ mod common;
 
 mod circumstances;
 mod commands;
+mod complete;
 mod crafted;
 mod git;
 mod incomplete;

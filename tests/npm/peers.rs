@@ -8,7 +8,7 @@ use crate::common::{self, Temp};
 use crate::registry::{REGISTRY, assert_same, lockwright, npm};
 
 /// The registry of this machine, behind the fixtures' reserved name.
-fn real_registry() -> String {
+pub fn real_registry() -> String {
     let mirrors = common::mirrors();
     let pair = mirrors.iter().find_map(|pair| pair.strip_prefix(REGISTRY));
     let to = pair.and_then(|rest| rest.strip_prefix('='));

@@ -246,7 +246,7 @@ pub fn npm(temp: &Temp, folder: &Utf8Path, registry: &str, args: &[&str]) -> Ran
 }
 
 /// The search path, the peers' Node first.
-fn path() -> String {
+pub fn path() -> String {
     let node = common::node();
     let rest = std::env::var("PATH").unwrap_or_default();
     format!("{}:{rest}", node.parent().unwrap())

@@ -10,6 +10,7 @@ pub mod node;
 pub mod platform;
 pub mod probe;
 pub mod python;
+pub mod registry;
 pub mod tags;
 
 pub use implementation::Implementation;

@@ -279,7 +279,11 @@ fn asked<'a>(
     })
 }
 
-fn question(
+/// What an index is asked of a package.
+///
+/// # Errors
+/// With the reason, where the index cannot be asked.
+pub fn question(
     ecosystem: Ecosystem,
     name: &str,
     place: &str,

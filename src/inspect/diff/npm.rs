@@ -234,7 +234,10 @@ fn origin(place: &str, entry: &Entry, name: &str) -> (Origin, Option<String>) {
 
 /// The registry whose URL of a tarball it is: `<registry>/<name>/-/<file>`. Otherwise, whether it is
 /// one of another package.
-pub(super) fn registry_of(text: &str, name: &str) -> Result<String, bool> {
+///
+/// # Errors
+/// Where it is none of this package.
+pub fn registry_of(text: &str, name: &str) -> Result<String, bool> {
     let url = Url::parse(text).map_err(|_| false)?;
     let path = url
         .path()

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::mirrors::MirrorError;
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::progress::few;
 use crate::obtain::store::StoreError;
 
 /// How many failures are told in full.
@@ -32,9 +33,10 @@ pub enum FetchError {
     },
     /// The lock gives no digest, and the user has not allowed it.
     #[error(
-        "{} cannot be verified, since the lock gives no digest:{}\n\
-         hint: lock again with an index that gives digests, or allow it with {}",
-        artifacts(.0.len()), lines(.0), flags("--allow-unhashed", .0)
+        "{} cannot be verified, since the lock gives no digest: {}\n\
+         hint: `lockwright complete LOCK` asks the index for what the lock lacks and writes it there, and \
+         {} takes whatever comes",
+        artifacts(.0.len()), few(&named(.0)), allowing(.0)
     )]
     Unhashed(Vec<Named>),
     /// The lock gives only a digest that can be forged, and the user has not allowed it.
@@ -308,15 +310,19 @@ fn lines(all: &[Named]) -> String {
     lines.concat()
 }
 
-fn flags(flag: &str, all: &[Named]) -> String {
+fn named(all: &[Named]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
+/// The flag that takes them unverified.
+fn allowing(all: &[Named]) -> String {
     let mut packages: Vec<&str> = all.iter().map(|named| named.package.as_str()).collect();
     packages.sort_unstable();
     packages.dedup();
-    let flags: Vec<String> = packages
-        .iter()
-        .map(|package| format!("{flag} {package}"))
-        .collect();
-    flags.join(" ")
+    match packages.len() {
+        ..=3 => format!("--allow-unhashed {}", packages.join(",")),
+        _ => "--allow-unhashed all".to_owned(),
+    }
 }
 
 fn artifacts(count: usize) -> String {

@@ -198,6 +198,15 @@ impl NpmLock {
         })
     }
 
+    /// The names of packages that are had from a registry which it does not name.
+    pub fn placeless(&self) -> impl Iterator<Item = &str> {
+        let entries = self.entries.iter().filter(|(place, entry)| {
+            let is_had = is_in_modules(place) && !is_outside(place);
+            is_had && entry.resolved.is_none() && !entry.in_bundle
+        });
+        entries.filter_map(|(place, entry)| entry.about.name.as_deref().or(name_of(place)))
+    }
+
     /// The project's folder.
     pub fn folder(&self) -> &Utf8Path {
         self.file.parent().unwrap_or(Utf8Path::new("/"))

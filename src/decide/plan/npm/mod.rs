@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use crate::core::artifact::Artifact;
+use crate::core::progress::few;
 use crate::core::tree_path::TreePath;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::{NpmLock, is_outside, name_of, scripts};
@@ -195,9 +196,12 @@ pub enum NpmPlanError {
     },
     /// A tarball whose URL nobody says.
     #[error(
-        "the lock does not say where {0} is had from, and no registry is known: set `registry` in .npmrc, npm_config_registry or --registry"
+        "the lock does not say where {} had from, and no registry is known: say it with `--registry \
+         URL`, npm_config_registry, or a line `registry=URL` in .npmrc; what an npm on the PATH knows \
+         is asked, too",
+        were(.0)
     )]
-    NoRegistry(String),
+    NoRegistry(Vec<String>),
     /// It cannot be told where a package comes from.
     #[error("{package} comes from {from}, {why}")]
     Source {
@@ -220,6 +224,11 @@ fn listed(all: &[String]) -> String {
         None | Some(0) => shown,
         Some(more) => format!("{shown}; and {more} more"),
     }
+}
+
+fn were(all: &[String]) -> String {
+    let verb = if all.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", few(all))
 }
 
 /// Which part of a lock is wanted.
@@ -347,10 +356,17 @@ impl Graph<'_> {
             Some((node.location.to_owned(), recorded))
         });
         let outside = recorded.collect();
+        let mut placeless = Vec::new();
         for index in &indexes {
             let node = &self.nodes[*index];
             let Some(entry) = node.entry else { continue };
-            let source = self.source(node, entry, npmrc)?;
+            let source = match self.source(node, entry, npmrc) {
+                Err(NpmPlanError::NoRegistry(which)) => {
+                    placeless.extend(which);
+                    continue;
+                }
+                source => source?,
+            };
             let prepares =
                 matches!(source, NpmSource::Folder) && node.about.scripts.contains("prepare");
             packages.push(PlannedNpm {
@@ -368,6 +384,9 @@ impl Graph<'_> {
                 needs: Vec::new(),
                 recorded: self.recorded(node, entry, npmrc),
             });
+        }
+        if !placeless.is_empty() {
+            return Err(NpmPlanError::NoRegistry(placeless));
         }
         let root = &self.nodes[ROOT].about;
         let of_node: HashMap<Id, usize> = indexes.iter().copied().zip(0..).collect();

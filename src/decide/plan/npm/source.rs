@@ -114,7 +114,7 @@ impl Graph<'_> {
             None => Location::Url(
                 version
                     .and_then(|version| npmrc.tarball(name, version))
-                    .ok_or_else(|| NpmPlanError::NoRegistry(label.clone()))?,
+                    .ok_or_else(|| NpmPlanError::NoRegistry(vec![label.clone()]))?,
             ),
         };
         let last = name.rsplit('/').next().unwrap_or(name);
