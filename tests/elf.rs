@@ -495,3 +495,57 @@ fn issue_568_a_program_runs_after_its_runpath_is_set() {
         assert_eq!(newer.stdout, "hello\n");
     }
 }
+
+/// npm packages and wheels bring builds for both C libraries; nothing of musl's belongs in glibc's folders.
+#[test]
+fn a_file_of_another_c_library_is_told_apart_and_left_alone() {
+    let temp = Temp::new();
+    let tree = tree(&temp, &[]);
+    let empty = temp.write("empty.c", "int nothing(void) { return 0; }\n");
+    let machine = std::env::consts::ARCH;
+    for (name, libc) in [
+        ("of-alpine.so", format!("libc.musl-{machine}.so.1")),
+        ("of-musl-gcc.so", "libc.so".to_owned()),
+    ] {
+        let stub = temp.join(&libc);
+        let soname = format!("-Wl,-soname,{libc}");
+        let library = ["-shared", "-fPIC", "-nostdlib"];
+        cc().args(library)
+            .args([&soname, "-o", stub.as_str(), empty.as_str()])
+            .run()
+            .ok();
+        let made = tree.join("lib").join(name);
+        // Like libstdc++, found in the folder that is searched, for glibc.
+        cc().args(library)
+            .args([
+                "-Wl,--no-as-needed",
+                "-o",
+                made.as_str(),
+                empty.as_str(),
+                stub.as_str(),
+            ])
+            .arg(tree.join("lib/libanswer.so.1"))
+            .run()
+            .ok();
+    }
+    let private = temp.join("private");
+    fs::create_dir(&private).unwrap();
+    let name = "libanswer.so.1";
+    fs::rename(tree.join("lib").join(name), private.join(name)).unwrap();
+    // Most of the tree is glibc's.
+    for copy in ["two", "three"] {
+        fs::copy(tree.join("bin/ask"), tree.join("bin").join(copy)).unwrap();
+    }
+    let files = ["of-alpine.so", "of-musl-gcc.so"].map(|name| tree.join("lib").join(name));
+    let before = files.clone().map(|file| fs::read(file).unwrap());
+    let args = [tree.as_str(), "--search", private.as_str()];
+    for search in [&[][..], &["--search", common::elf::SYSTEM]] {
+        let ran = patch(&temp, &[&args, search].concat()).ok();
+        assert!(ran.stdout.contains("for musl, not glibc"), "{ran}");
+        asks(&tree);
+        assert_eq!(files.clone().map(|file| fs::read(file).unwrap()), before);
+    }
+    // By itself such a file is worked on, and found to lack what it needs or not.
+    patch(&temp, &[files[0].as_str(), "--search", private.as_str()]).ok();
+    assert_eq!(rpath_by_patchelf(&files[0]), private.as_str());
+}

@@ -276,3 +276,80 @@ fn a_patched_environment_is_as_it_says() {
         );
     }
 }
+
+/// Loads each library that is named; prints those that cannot be.
+const LOAD: &str = r#"
+import ctypes, sys
+for path in sys.argv[1:]:
+    try:
+        ctypes.CDLL(path)
+    except OSError as error:
+        print(path.rsplit("/", 1)[1], error)
+"#;
+
+/// Of the segments that are loaded, those that ld.so refuses: not as far into their page in memory as in the file.
+fn misplaced(file: &Utf8Path) -> Vec<String> {
+    let bytes = fs::read(file).unwrap();
+    let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+    let loads = elf.program_headers.iter();
+    let loads = loads.filter(|load| load.p_type == goblin::elf::program_header::PT_LOAD);
+    loads
+        .filter(|load| load.p_vaddr.abs_diff(load.p_offset) % load.p_align != 0)
+        .map(|load| format!("{load:?}"))
+        .collect()
+}
+
+/// What auditwheel has repaired once can be patched, and stripped after that. patchelf leaves a segment without any
+/// section behind, of which GNU strip makes one that ld.so refuses.
+#[test]
+fn what_can_be_stripped_before_can_be_stripped_after() {
+    let temp = Temp::new();
+    let (site, plain) = (temp.join("site"), temp.join("plain"));
+    copy_tree(&wheels("x86_64"), &site);
+    copy_tree(&wheels("x86_64"), &plain);
+    let path = format!(
+        "$ORIGIN:$ORIGIN/../{}",
+        "a-path-that-does-not-fit/".repeat(9)
+    );
+    let patch = |path: &str| {
+        let args = ["elf", "patch", site.as_str(), "--set-rpath", path];
+        lockwright(&temp).args(args).run().ok()
+    };
+    patch(&path);
+    let (mut seen, mut bundled) = (0, Vec::new());
+    for file in elf_files(&site) {
+        let original = plain.join(file.strip_prefix(&site).unwrap());
+        for file in [&original, &file] {
+            Command::new(common::on_path("strip")).arg(file).run().ok();
+        }
+        if !misplaced(&original).is_empty() {
+            continue;
+        }
+        seen += 1;
+        assert_eq!(misplaced(&file), [""; 0], "{file}");
+        // Such as strip finds in what patchelf wrote.
+        let new: Vec<_> = faults(&file)
+            .difference(&faults(&original))
+            .cloned()
+            .collect();
+        assert!(new.is_empty(), "{file}: {new:?}");
+        if file.as_str().contains(".libs/") {
+            bundled.push(file);
+        }
+    }
+    assert!(seen > 100 && bundled.len() > 20, "{seen} {}", bundled.len());
+    let ran = Command::new(common::python())
+        .args(["-c", LOAD])
+        .args(&bundled)
+        .run()
+        .ok();
+    assert_eq!(ran.stdout, "");
+    // Patched again they are as whole, and no longer.
+    patch(&format!("{path}:/longer/by/some"));
+    let again = Command::new(common::python())
+        .args(["-c", LOAD])
+        .args(&bundled)
+        .run()
+        .ok();
+    assert_eq!(again.stdout, "");
+}

@@ -73,7 +73,7 @@ pub struct ByHand {
 
 /// Gives every file below the roots the RUNPATH that its NEEDED entries ask for, and programs their
 /// interpreter, as nixpkgs' autoPatchelfHook does. Statically linked files, separate debug files and
-/// files for other machines are left alone.
+/// files for other machines or another C library are left alone.
 ///
 /// # Errors
 /// [`ElfError::Unsatisfied`] when a NEEDED entry is met by nothing; or what is wrong with a file that
@@ -84,10 +84,17 @@ pub fn autopatch(roots: &[Utf8PathBuf], options: &AutopatchOptions) -> Result<Re
     let tree = Files::open(roots)?;
     let mut libraries = Libraries::new(&tree, &search);
     let targets = resolve::targets(&tree, &mut libraries);
+    let libc = resolve::libc(&tree, &mut libraries, &targets);
     let mut missing = Vec::new();
     let mut planned = Vec::new();
     for (index, file) in tree.files.iter().enumerate() {
-        let facts = match workable(file, &targets) {
+        let facts = workable(file, &targets).and_then(|facts| match (facts.libc(), libc) {
+            (Some(own), Some(libc)) if own != libc => Err(Action::LeftAlone {
+                reason: format!("for {own}, not {libc}"),
+            }),
+            _ => Ok(facts),
+        });
+        let facts = match facts {
             Ok(facts) => facts,
             Err(action) => {
                 planned.push(Planned::left_alone(file, action));

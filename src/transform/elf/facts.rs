@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ElfError;
 use super::codec::{c_string, slice};
-use super::machine::Abi;
+use super::machine::{Abi, Libc};
 use super::read::{Elf, MAGIC};
 use super::versions;
 
@@ -158,6 +158,14 @@ impl ElfFacts {
         path.into_iter()
             .flat_map(|path| path.split(':'))
             .filter(|entry| !entry.is_empty())
+    }
+
+    /// The C library that it was linked with, as its needs and its interpreter tell.
+    pub fn libc(&self) -> Option<Libc> {
+        let interpreter = self.interpreter.as_deref();
+        let interpreter = interpreter.and_then(|path| path.rsplit('/').next());
+        let mut names = self.needed.iter().map(String::as_str).chain(interpreter);
+        names.find_map(Libc::of)
     }
 
     /// The lowest glibc that has every version this file needs, as `2.34`; `None` if it needs none.

@@ -122,7 +122,8 @@ struct Annex {
 }
 
 /// The last segment, if it is made of movable parts and nothing else: then this program, or another
-/// of its kind, put it there.
+/// of its kind, put it there. To leave such a segment empty would be worse than not tidy: GNU strip
+/// gives one without a section an offset that ld.so refuses.
 fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
     let index = elf
         .segments
@@ -131,6 +132,13 @@ fn find_annex(elf: &Elf, parts: &[Part]) -> Option<Annex> {
     let segment = elf.segments.get(index)?;
     let first = elf.loads().next()?;
     let (start, end) = (segment.p_offset, segment.p_offset + segment.p_filesz);
+    // patchelf has the section headers loaded before all that it moves. They stay where they are, and
+    // need not be loaded.
+    let sections_end = elf.header.e_shoff + elf.sections.len() as u64 * elf.codec.section_size();
+    let start = match elf.header.e_shoff == start && sections_end <= end {
+        true => sections_end,
+        false => start,
+    };
     let inside = |at: u64| (start..end).contains(&at);
     let address = |at: u64| (segment.p_vaddr..segment.p_vaddr + segment.p_memsz).contains(&at);
     if segment.p_filesz != segment.p_memsz

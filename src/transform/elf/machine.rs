@@ -61,6 +61,41 @@ impl fmt::Display for Machine {
     }
 }
 
+/// A C library for Linux. A process has one, and a library that was linked with the other cannot be
+/// loaded into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Libc {
+    /// GNU's.
+    Glibc,
+    /// musl.
+    Musl,
+}
+
+impl Libc {
+    /// Whose library or interpreter has this name. glibc's `libc.so` is a text that linkers read, so
+    /// whatever needs one of that name was linked with musl.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "libc.so.6" | "ld64.so.1" | "ld64.so.2" => Some(Self::Glibc),
+            name if name.starts_with("ld-linux") => Some(Self::Glibc),
+            "libc.so" => Some(Self::Musl),
+            name if name.starts_with("libc.musl-") || name.starts_with("ld-musl-") => {
+                Some(Self::Musl)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Libc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+        })
+    }
+}
+
 /// Everything that decides whether two files can share a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Abi {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::facts::ElfFacts;
 use super::files::{ElfFile, Files};
 use super::libraries::{Libraries, is_libc};
-use super::machine::Abi;
+use super::machine::{Abi, Libc};
 use super::paths::{expand, from_origin, origin_tail};
 
 /// How a NEEDED entry is met.
@@ -337,6 +337,52 @@ pub(super) fn targets(tree: &Files, libraries: &mut Libraries) -> Vec<Abi> {
         served.extend(first.map(|(abi, _)| *abi));
     }
     served
+}
+
+/// The C library that is worked for: that in the folders to search, or else the one that most of the
+/// tree was linked with. `None` where both are to be found, or neither is needed.
+pub(super) fn libc(tree: &Files, libraries: &mut Libraries, targets: &[Abi]) -> Option<Libc> {
+    let folders = libraries.search().to_vec();
+    let mut has = |abi: &Abi, names: &[String]| {
+        folders.iter().any(|folder| {
+            let mut names = names.iter();
+            names.any(|name| libraries.outside(folder, name, abi).is_some())
+        })
+    };
+    let (mut glibc, mut musl) = (false, false);
+    for abi in targets {
+        let machine = abi.machine;
+        glibc |= has(abi, &["libc.so.6".to_owned()]);
+        let names = [
+            "libc.so".to_owned(),
+            format!("libc.musl-{machine}.so.1"),
+            format!("ld-musl-{machine}.so.1"),
+        ];
+        musl |= has(abi, &names);
+    }
+    match (glibc, musl) {
+        (true, false) => return Some(Libc::Glibc),
+        (false, true) => return Some(Libc::Musl),
+        (true, true) => return None,
+        (false, false) => {}
+    }
+    let files = tree
+        .files
+        .iter()
+        .filter_map(|file| file.facts.as_ref().ok());
+    let (mut glibc, mut musl) = (0, 0);
+    for facts in files.filter(|facts| targets.iter().any(|abi| abi.takes(&facts.abi))) {
+        match facts.libc() {
+            Some(Libc::Glibc) => glibc += 1,
+            Some(Libc::Musl) => musl += 1,
+            None => {}
+        }
+    }
+    match (glibc, musl) {
+        (0, 0) => None,
+        (glibc, musl) if musl > glibc => Some(Libc::Musl),
+        _ => Some(Libc::Glibc),
+    }
 }
 
 /// Sentences about libraries outside the tree whose own needs nothing meets: a RUNPATH is not passed
