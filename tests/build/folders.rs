@@ -138,9 +138,18 @@ fn without_editable_they_are_ordinary_packages() {
     }
     let ran = sync(&temp, &builds).ok();
     assert!(ran.stderr.contains("is as the lock has it"), "{ran}");
+    // What is plain needs no build, and is written again.
     temp.write("app/one-flit/one_flit/data.txt", "other data");
     let ran = sync(&temp, &builds).ok();
-    assert!(ran.stderr.contains("Building one-flit 1.2"), "{ran}");
+    assert!(!ran.stderr.contains("Building"), "{ran}");
+    let read = "import pathlib, one_flit; print(pathlib.Path(one_flit.__file__).with_name('data.txt').read_text())";
+    assert_eq!(python(&temp.join("app/.venv"), read), "other data\n");
+    temp.write(
+        "app/one-setup/one_setup/__init__.py",
+        "def main():\n    print('other')\n",
+    );
+    let ran = sync(&temp, &builds).ok();
+    assert!(ran.stderr.contains("Building one-setup 1.2"), "{ran}");
     assert_eq!(ran.stderr.matches("Building").count(), 1, "{ran}");
 }
 

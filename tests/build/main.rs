@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod containment;
+mod first;
 mod folders;
 mod hostile;
 mod lock;

@@ -141,13 +141,46 @@ fn a_plain_project_needs_nothing_and_is_as_its_back_end_has_it() {
             .ok();
         assert!(!ran.stderr.contains("Building"), "{backend}: {ran}");
         let how = if backend == "uv_build" { "bytes" } else { "" };
-        let differences = Command::new(common::python())
-            .args(["-c", COMPARE])
-            .args([temp.join("app/.venv"), temp.join("own")])
-            .arg(how)
-            .run()
-            .ok();
-        assert_eq!(differences.stdout, "", "{backend} {place}");
+        let same = |own: &str| {
+            let differences = Command::new(common::python())
+                .args(["-c", COMPARE])
+                .args([temp.join("app/.venv"), temp.join(own)])
+                .arg(how)
+                .run()
+                .ok();
+            assert_eq!(differences.stdout, "", "{backend} {place} {own}");
+        };
+        same("own");
+        // Not in place either; what lies among its modules comes along.
+        if backend != "setuptools.build_meta" {
+            temp.write(&format!("app/{place}my_app/data.txt"), "data");
+        }
+        temp.write("app/.gitignore", "/build/\n*.egg-info\n__pycache__/\n");
+        uv(&[
+            "sync",
+            "--extra",
+            "fancy-extra",
+            "--no-editable",
+            "--reinstall",
+        ]);
+        let copied = |place: &str| {
+            common::lockwright(&temp)
+                .args(["sync", "app", "--offline", "--no-editable", "--extra"])
+                .args(["fancy-extra", "--python", common::python().as_str()])
+                .args(["--out", place])
+                .env("PATH", "/nowhere")
+                .run()
+        };
+        let ran = copied("copied").ok();
+        assert!(!ran.stderr.contains("Building"), "{backend}: {ran}");
+        same("copied");
+        // What only version control can tell is for a build.
+        let is_asked = backend.starts_with("hatch") || backend.starts_with("poetry");
+        temp.write("app/.gitignore", "data.*\n");
+        if is_asked {
+            let said = copied("asked").exit(1).stderr;
+            assert!(said.contains("build-lock"), "{backend}: {said}");
+        }
         let script = Command::new(temp.join("own/bin/my-app")).run().ok();
         assert_eq!(script.stdout, "there\n");
 

@@ -110,6 +110,12 @@ pub fn backends() -> Utf8PathBuf {
     tool("backends")
 }
 
+/// A folder of wheels like [`backends`], of those that drive compilers.
+pub fn compilers() -> Utf8PathBuf {
+    tool("compilers/.recipe");
+    tool("compilers")
+}
+
 /// Wheels for a machine (`x86_64`, `aarch64`, …), unpacked into one folder.
 pub fn wheels(machine: &str) -> Utf8PathBuf {
     tool("wheels/.recipe");

@@ -108,6 +108,11 @@ pub(super) fn variables(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
+    if let (Some(tools), Some(path)) = (recipe.tools, all.get_mut("PATH")) {
+        path.push_str(&format!(":{}", tools.programs()));
+        // It would try, in vain and for long.
+        all.insert("CARGO_NET_OFFLINE".into(), "true".into());
+    }
     // Back ends that would work the version out from a history that is not here. The lock knows it.
     if let Some(version) = &recipe.package.version {
         for name in VERSION {

@@ -157,6 +157,7 @@ impl HookEnvironment<'_> {
             readable: [about.base_prefix.clone(), about.stdlib.clone()]
                 .into_iter()
                 .chain(executable)
+                .chain(self.recipe.tools.map(|tools| tools.folder.clone()))
                 .filter(|path| !path.starts_with("/usr"))
                 .collect(),
             writable: match place.is_editable {

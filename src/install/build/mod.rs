@@ -39,6 +39,7 @@ pub mod sandbox;
 pub mod scripts;
 mod source;
 mod surroundings;
+mod toolchain;
 mod uv_sources;
 mod wheel;
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::requirements::Scope;
 use super::surroundings::Surroundings;
+use super::toolchain::Toolchain;
 use super::{Change, Wheel};
 use crate::core::artifact::Artifact;
 use crate::core::digest::{Algorithm, Digest};
@@ -34,6 +35,8 @@ pub(super) struct Recipe {
     pub(super) environment: Vec<(String, String)>,
     /// What its build is given beside its source.
     pub(super) change: Option<Change>,
+    /// Compilers that it is shown.
+    pub(super) tools: Option<&'static Toolchain>,
     /// What the back end is told.
     pub(super) config_settings: ConfigSettings,
     /// What the wheel is stored under; none where an artifact has no digest.
@@ -116,8 +119,14 @@ impl Recipe {
             "hook": hook,
             "contained": is_contained,
         });
-        if let (Some(change), Some(all)) = (&self.change, all.as_object_mut()) {
-            all.insert("change".into(), json!(change.id));
+        let more = [
+            ("change", self.change.as_ref().map(|change| &change.id)),
+            ("tools", self.tools.map(|tools| &tools.id)),
+        ];
+        for (name, id) in more {
+            if let (Some(id), Some(all)) = (id, all.as_object_mut()) {
+                all.insert(name.into(), json!(id));
+            }
         }
         Some(Digest::of(Algorithm::Sha256, all.to_string().as_bytes()))
     }

@@ -32,14 +32,10 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The wheel of a folder that is used in place and leaves nothing to a build, where the user has
-    /// nothing to say of how it is built.
+    /// The wheel of a folder that leaves nothing to a build, where the user has nothing to say of how it
+    /// is built.
     pub(super) fn plain(&self, package: &PlannedPackage) -> Result<Option<Plain>, BuildError> {
-        let Install::Directory {
-            path,
-            editable: true,
-        } = &package.install
-        else {
+        let Install::Directory { path, editable } = &package.install else {
             return Ok(None);
         };
         let BuildOptions {
@@ -51,7 +47,7 @@ impl Request<'_> {
             || settings.says_of(&package.name);
         match is_told {
             true => Ok(None),
-            false => Plain::of(package, path, &self.options.root),
+            false => Plain::of(package, path, &self.options.root, *editable),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::request::Request;
 use super::requirements::Requirements;
 use super::sandbox::{self, Level, Mode};
 use super::surroundings::Surroundings;
+use super::toolchain::Toolchain;
 use crate::decide::plan::{Install, PlannedPackage};
 use crate::decide::target::probe::Interpreter;
 
@@ -107,7 +108,9 @@ impl<'a> RecipeResolver<'a> {
             .flatten()
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
+        let needed = needs.iter().map(|need| need.package.name.as_ref());
         let mut recipe = Recipe {
+            tools: Toolchain::needed(needed),
             source: source_of(package, &request.options.root)?,
             package: package.clone(),
             needs,

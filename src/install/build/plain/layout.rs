@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use pep508_rs::{Requirement, VerbatimUrl};
 use toml::{Table, Value};
 
+use super::contents::Module;
 use super::stated::Facts;
 use super::{Backend, real};
 
@@ -15,6 +16,14 @@ pub(super) struct Laid {
     pub(super) line: String,
     /// setuptools' list of modules.
     pub(super) top_level: Option<String>,
+    /// What an ordinary wheel has instead; `None` where the project says more of that than is read here.
+    pub(super) modules: Option<Vec<Module>>,
+}
+
+fn one_module(from: &str, to: &str) -> Option<Vec<Module>> {
+    let from = from.trim_start_matches('/').to_owned();
+    let to = to.to_owned();
+    Some(vec![Module { from, to }])
 }
 
 impl Backend {
@@ -56,12 +65,17 @@ impl Backend {
                 pth,
                 line: format!("{}{end}", real(folder, below)?),
                 top_level: None,
+                modules: None,
             })
+        };
+        let with = |laid: Option<Laid>, modules: Option<Vec<Module>>| {
+            laid.map(|laid| Laid { modules, ..laid })
         };
         match self {
             Self::Hatchling => {
                 let pth = format!("_editable_impl_{module}.pth");
-                let (roots, folders) = match hatch_packages(tool.get("hatch"))? {
+                let packages = hatch_packages(tool.get("hatch"))?;
+                let (roots, folders) = match packages.clone() {
                     None if is_package(&module) => (vec![""], vec![""]),
                     None if is_package(&format!("src/{module}")) => (vec!["src"], vec!["src"]),
                     None => return None,
@@ -78,8 +92,23 @@ impl Backend {
                     return None;
                 };
                 let is_there = |path: &&str| folder.join(path).is_dir();
+                let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+                let modules: Vec<Module> = match &packages {
+                    None => one_module(&format!("{root}/{module}"), &module)?,
+                    Some(packages) => (packages.iter())
+                        .map(|path| Module {
+                            from: (*path).to_owned(),
+                            to: name(path),
+                        })
+                        .collect(),
+                };
+                let leaves_out = tool.get("hatch").is_some_and(|hatch| {
+                    let mut keys = ["build", "targets", "wheel", "exclude"].into_iter();
+                    keys.try_fold(hatch, |at, key| at.get(key)).is_some()
+                });
+                let modules = (!leaves_out).then_some(modules);
                 match folders.iter().all(is_there) {
-                    true => leads_to(pth, root, ""),
+                    true => with(leads_to(pth, root, ""), modules),
                     false => None,
                 }
             }
@@ -94,15 +123,16 @@ impl Backend {
                     None => &facts.name.replace('-', "_"),
                 };
                 let root = one_of(folder, name)?;
-                leads_to(format!("{name}.pth"), root, "")
+                let modules = one_module(&format!("{root}/{name}"), name);
+                with(leads_to(format!("{name}.pth"), root, ""), modules)
             }
             Self::Poetry => {
                 let own = only(
                     tool.get("poetry"),
                     &["packages", "requires-poetry", "requires-plugins", "group"],
                 )?;
-                let root = match own.and_then(|own| own.get("packages")) {
-                    None => one_of(folder, &module)?,
+                let (root, name) = match own.and_then(|own| own.get("packages")) {
+                    None => (one_of(folder, &module)?, module.as_str()),
                     Some(packages) => {
                         let [package] = packages.as_array()?.as_slice() else {
                             return None;
@@ -117,17 +147,18 @@ impl Backend {
                         if !is_name(name) || !is_package(path.as_str()) {
                             return None;
                         }
-                        from
+                        (from, name)
                     }
                 };
-                leads_to(format!("{module}.pth"), root, "\n")
+                let modules = one_module(&format!("{root}/{name}"), name);
+                with(leads_to(format!("{module}.pth"), root, "\n"), modules)
             }
             Self::Setuptools => {
                 let own = only(
                     tool.get("setuptools"),
                     &["include-package-data", "package-data", "zip-safe"],
                 );
-                own?;
+                let says_more = own?.is_some_and(|own| own.keys().any(|key| key != "zip-safe"));
                 if has("setup.py") || has("setup.cfg") || has("MANIFEST.in") {
                     return None;
                 }
@@ -136,6 +167,7 @@ impl Backend {
                 let laid = leads_to(pth, "src", "\n")?;
                 Some(Laid {
                     top_level: Some(modules(&folder.join("src"))?),
+                    modules: one_module("src", "").filter(|_| !says_more),
                     ..laid
                 })
             }
@@ -163,9 +195,13 @@ impl Backend {
                 {
                     return None;
                 }
+                let known = ["module-root", "module-name", "source-include"];
+                let says_more =
+                    own.is_some_and(|own| own.keys().any(|key| !known.contains(&key.as_str())));
                 // As it is, links and all.
                 Some(Laid {
                     pth: format!("{module}.pth"),
+                    modules: one_module(&format!("{root}/{name}"), &name).filter(|_| !says_more),
                     line: folder.join(root).into_string(),
                     top_level: None,
                 })

@@ -1,11 +1,12 @@
-//! Editable wheels that need no build.
+//! Wheels of folders that need no build.
 //!
 //! An editable wheel of a pure Python project holds a line that leads to its folder, and what its
-//! pyproject.toml says. Where all of that stands there, in words that the back ends agree on, and the
+//! pyproject.toml says; an ordinary one has its modules instead ([`contents`]). Where all of that stands there, in words that the back ends agree on, and the
 //! back end lays such wheels out by its defaults, the wheel is written here, as the back end would
 //! have written it: the same files, with the same lines and the same metadata. WHEEL alone says who
 //! made it. Whatever is out of the ordinary is built.
 
+mod contents;
 mod layout;
 mod stated;
 
@@ -84,8 +85,8 @@ impl Folder<'_> {
 }
 
 impl Plain {
-    /// The wheel of a folder that is used in place; `None` where only a build can tell. `top` is the
-    /// folder of the lock.
+    /// The wheel of a folder that is used in place, or (`is_editable` is false) an ordinary one of it; `None`
+    /// where only a build can tell. `top` is the folder of the lock.
     ///
     /// # Errors
     /// When the lock says another version than the folder.
@@ -93,10 +94,11 @@ impl Plain {
         package: &PlannedPackage,
         own: &Utf8Path,
         top: &Utf8Path,
+        is_editable: bool,
     ) -> Result<Option<Self>, BuildError> {
         // One outside of the workspace reads its own files alone.
         let top = if own.starts_with(top) { top } else { own };
-        let Some((file_name, files)) = files(Folder { own, top }) else {
+        let Some((file_name, files)) = files(Folder { own, top }, is_editable) else {
             return Ok(None);
         };
         let files = (files.iter()).map(|(path, bytes)| Ok((path.as_str(), bytes.as_slice())));
@@ -133,7 +135,7 @@ impl Plain {
 }
 
 /// The wheel's name, and its files.
-fn files(folder: Folder<'_>) -> Option<(String, BTreeMap<String, Vec<u8>>)> {
+fn files(folder: Folder<'_>, is_editable: bool) -> Option<(String, BTreeMap<String, Vec<u8>>)> {
     let text = folder.read("pyproject.toml".into())?;
     let project: Pyproject = toml::from_str(&text).ok()?;
     let Pyproject {
@@ -157,10 +159,11 @@ fn files(folder: Folder<'_>) -> Option<(String, BTreeMap<String, Vec<u8>>)> {
         "Wheel-Version: 1.0\nGenerator: lockwright {}\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         env!("CARGO_PKG_VERSION")
     );
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::from([
-        (laid.pth, laid.line.into_bytes()),
-        (format!("{info}/WHEEL"), wheel.into_bytes()),
-    ]);
+    let mut files = match is_editable {
+        true => BTreeMap::from([(laid.pth, laid.line.into_bytes())]),
+        false => contents::pick(backend, folder.own, &laid.modules?)?,
+    };
+    files.insert(format!("{info}/WHEEL"), wheel.into_bytes());
     let metadata = stated.metadata(&facts, backend, &licenses, folder)?;
     files.insert(format!("{info}/METADATA"), metadata.into_bytes());
     let entries = stated.entry_points()?;
@@ -171,7 +174,10 @@ fn files(folder: Folder<'_>) -> Option<(String, BTreeMap<String, Vec<u8>>)> {
         files.insert(format!("{info}/top_level.txt"), modules.into_bytes());
     }
     // uv's back end names them in an editable wheel, and leaves them out.
-    for path in licenses.iter().filter(|_| backend != Backend::Uv) {
+    for path in licenses
+        .iter()
+        .filter(|_| backend != Backend::Uv || !is_editable)
+    {
         let text = folder.read(path)?;
         files.insert(format!("{info}/licenses/{path}"), text.into_bytes());
     }
