@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::{Table, Value};
 
+use super::draft_app::{application, quoted, web};
 use super::mapping::mapping;
 use crate::decide::lock::LockError;
+use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::{PackageSource, UvLock};
 
@@ -38,6 +40,7 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
     let mut target = String::new();
     let mut components = String::new();
     let mut build = String::new();
+    let mut tools = String::new();
     for lock in &locks {
         let below = lock.parent().unwrap_or(Utf8Path::new(""));
         let stem = below.as_str().replace('/', "-");
@@ -51,7 +54,14 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
             if target.is_empty() {
                 target = python_target(folder, &uv);
             }
-            python(&mut components, &uv, &path, &named);
+            let source = format!("{{source:app}}/{below}");
+            python(
+                &mut components,
+                &uv,
+                &path,
+                source.trim_end_matches('/'),
+                &named,
+            );
             build.push_str(&to_be_built(&uv)?);
             continue;
         }
@@ -64,10 +74,20 @@ pub fn draft(folder: &Utf8Path) -> Result<String, DraftError> {
             components,
             "\n[component.{name}]\n{key} = {{ lock = {path} }}\n"
         );
+        if key == "node" {
+            let npm = NpmLock::load(&folder.join(lock))?;
+            let source = format!("{{source:app}}/{below}");
+            let web = web(&npm, &source, &name, &named("ui"));
+            if !web.is_empty() && tools.is_empty() {
+                tools.push_str("\n[tools.node]\nfound = \"node\"\n");
+            }
+            components.push_str(&web);
+        }
     }
     out.push_str(&target);
     out.push_str("\n[sources.app]\npath = \".\"\n");
     out.push_str(&build);
+    out.push_str(&tools);
     out.push_str(&components);
     Ok(out)
 }
@@ -156,7 +176,13 @@ fn minor(text: &str) -> Option<String> {
     (!digits.is_empty()).then(|| format!("3.{digits}"))
 }
 
-fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> String) {
+fn python(
+    out: &mut String,
+    lock: &UvLock,
+    path: &str,
+    source: &str,
+    named: &dyn Fn(&str) -> String,
+) {
     let (deps, env) = (named("python-deps"), named("python"));
     // In the default groups of a pylock.toml may be all that there is.
     let groups = match lock.pylock {
@@ -171,6 +197,7 @@ fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> S
         quoted(path)
     );
     let (mut members, mut modules, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let mut app = String::new();
     for package in &lock.packages {
         let (PackageSource::Editable(place)
         | PackageSource::Virtual(place)
@@ -179,8 +206,10 @@ fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> S
             continue;
         };
         let folder = lock.folder().join(place);
-        let is_package = !matches!(package.source, PackageSource::Virtual(_));
-        if !is_package {
+        if let PackageSource::Virtual(place) = &package.source {
+            if *place == "." {
+                app = application(lock.folder(), source, package.name.as_ref());
+            }
             continue;
         }
         match mapping(&folder) {
@@ -204,6 +233,7 @@ fn python(out: &mut String, lock: &UvLock, path: &str, named: &dyn Fn(&str) -> S
         let _ = writeln!(out, "workspace = [{}]", members.join(", "));
         let _ = writeln!(out, "smoke = {{ imports = [{}] }}", modules.join(", "));
     }
+    out.push_str(&app);
 }
 
 /// What is to be built, and what that needs.
@@ -228,9 +258,4 @@ fn to_be_built(lock: &UvLock) -> Result<String, LockError> {
          group for each.\n[build]\nlock = \"build/uv.lock\"\n",
         names.join(", ")
     ))
-}
-
-/// A TOML string.
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
 }

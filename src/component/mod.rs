@@ -22,6 +22,7 @@ mod containment;
 mod context;
 mod copy;
 mod draft;
+mod draft_app;
 mod edits;
 mod elf;
 mod error;

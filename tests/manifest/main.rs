@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod go;
+mod init;
 mod sources;
 mod tools;
 mod trees;
