@@ -30,8 +30,6 @@ pub struct File {
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Device and inode: the same for every name of a hard-linked file.
-    pub id: (u64, u64),
     /// How many names the file has.
     pub links: u64,
 }
@@ -76,7 +74,6 @@ fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
         Ok(Node::File(File {
             size: meta.size(),
             mode: meta.mode() & 0o7777,
-            id: (meta.dev(), meta.ino()),
             links: meta.nlink(),
         }))
     } else if kind.is_symlink() {

@@ -17,9 +17,6 @@ pub const FULL: &str = "application/json";
 /// What a registry says of a package.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Packument {
-    /// What it calls it.
-    #[serde(default)]
-    pub name: String,
     /// Its versions.
     #[serde(default)]
     pub versions: BTreeMap<String, Version>,

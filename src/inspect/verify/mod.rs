@@ -257,7 +257,6 @@ fn check(
             &crate::core::walk::File {
                 size: 0,
                 mode: 0,
-                id: (0, 0),
                 links: 0,
             },
             Some(target),

@@ -15,7 +15,7 @@ use crate::files::archive::zip::Zip;
 use crate::files::contents::{Contents, PlaceError, Zipped};
 use crate::files::tree::{Collision, LinkMode, Owner, Tree, TreeError};
 use crate::install::build::{BuildError, Builder, Made, Wheel};
-use crate::install::python::{FORM, Installed, Layout, WheelError, WheelSource, place_wheel};
+use crate::install::python::{FORM, Layout, WheelError, WheelSource, place_wheel};
 use crate::obtain::fetch::{self, DownloadRequest, FetchError};
 use crate::obtain::store::{Blob, Store};
 
@@ -48,8 +48,6 @@ pub struct Assembled {
     pub built: usize,
     /// How many wheels had been built before, and were in the store.
     pub built_before: usize,
-    /// The packages, in the plan's order.
-    pub installed: Vec<Installed>,
     /// Paths that several packages brought differently.
     pub collisions: Vec<Collision>,
     /// Until the last artifact was there, those built among them.
@@ -109,7 +107,7 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
     }));
     let placing = Progress::items("Placing", packages.len() as u64);
     let fetching = Progress::bytes("Fetching", 0);
-    let results: Mutex<Vec<(usize, Result<Installed, WheelError>)>> = Mutex::default();
+    let results: Mutex<Vec<(usize, Result<(), WheelError>)>> = Mutex::default();
     let built: Mutex<Vec<Wheel>> = Mutex::default();
     let start = Instant::now();
     let mut fetched_after = Duration::ZERO;
@@ -179,10 +177,9 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
     building?;
     let mut results = locks::unlocked(results);
     results.sort_by_key(|(rank, _)| *rank);
-    let installed = results
-        .into_iter()
-        .map(|(_, result)| result)
-        .collect::<Result<Vec<_>, WheelError>>()?;
+    for (_, result) in results {
+        result?;
+    }
     let collisions = tree.settle(request.strict)?;
     let built = locks::held(&built);
     let made = |how: Made| built.iter().filter(|wheel| wheel.made == how).count();
@@ -190,7 +187,6 @@ pub fn assemble<'a>(tree: &'a Tree, request: &'a Request<'a>) -> Result<Assemble
         fetched,
         built: made(Made::Now),
         built_before: made(Made::Before),
-        installed,
         collisions,
         fetching: fetched_after,
         placing: start.elapsed().saturating_sub(fetched_after),
@@ -204,7 +200,7 @@ fn place(
     owner: Owner,
     blob: &Blob,
     source: &WheelSource<'_>,
-) -> Result<Installed, WheelError> {
+) -> Result<(), WheelError> {
     let artifact = Artifact {
         store: request.store,
         blob,
@@ -213,7 +209,8 @@ fn place(
         limits: &request.limits,
     };
     let place = |contents: &dyn Contents| {
-        place_wheel(tree, request.layout, owner, contents, source, request.link)
+        let placed = place_wheel(tree, request.layout, owner, contents, source, request.link);
+        placed.map(|digests| ((), digests))
     };
     artifact.place(&place, |known, place| {
         let packed = blob.map()?;

@@ -15,4 +15,4 @@ pub mod wheel;
 
 pub use about::wheel_license;
 pub use layout::Layout;
-pub use wheel::{FORM, Installed, WheelError, WheelSource, place_wheel};
+pub use wheel::{FORM, WheelError, WheelSource, place_wheel};

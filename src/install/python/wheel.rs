@@ -38,15 +38,6 @@ pub struct WheelSource<'a> {
     pub direct_url: Option<String>,
 }
 
-/// What was placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installed {
-    /// The version that the wheel turned out to be.
-    pub version: Version,
-    /// Its `.dist-info` folder's name.
-    pub dist_info: String,
-}
-
 /// Why a wheel is not placed.
 #[derive(Debug, thiserror::Error)]
 pub enum WheelError {
@@ -77,7 +68,7 @@ pub fn arrange(
     contents: &dyn Contents,
     layout: &Layout,
     source: &WheelSource<'_>,
-) -> Result<(Placement, Installed), WheelError> {
+) -> Result<Placement, WheelError> {
     let about = About::new(contents, source)?;
     let record = about.text("RECORD")?;
     let wheel = Wheel::read(&about, record.as_deref())?;
@@ -87,11 +78,7 @@ pub fn arrange(
         source,
         wheel: &wheel,
     };
-    let installed = Installed {
-        version: wheel.version.clone(),
-        dist_info: wheel.dist_info.to_owned(),
-    };
-    Ok((arranging.placement()?, installed))
+    arranging.placement()
 }
 
 /// Arranges a wheel's files, and writes them. Returns the digests that were computed on the way,
@@ -106,10 +93,10 @@ pub fn place_wheel(
     contents: &dyn Contents,
     source: &WheelSource<'_>,
     how: LinkMode,
-) -> Result<(Installed, Digests), WheelError> {
-    let (placement, installed) = arrange(contents, layout, source)?;
+) -> Result<Digests, WheelError> {
+    let placement = arrange(contents, layout, source)?;
     match contents::place(tree, owner, contents, &placement, how) {
-        Ok(digests) => Ok((installed, digests)),
+        Ok(digests) => Ok(digests),
         Err(PlaceError::Mismatch(path)) => Err(refused(source, lie(&path))),
         Err(other) => Err(other.into()),
     }
@@ -163,7 +150,6 @@ fn refused(source: &WheelSource<'_>, reason: String) -> WheelError {
 
 /// What a wheel says of itself.
 struct Wheel<'a> {
-    version: Version,
     dist_info: &'a str,
     data: String,
     record: HashMap<Cow<'a, str>, Entry<'a>>,
@@ -217,7 +203,6 @@ impl<'a> Wheel<'a> {
         let data = format!("{}.data", folder.trim_end_matches(".dist-info"));
         let record = listed(dist_info.contents, folder, record).map_err(refuse)?;
         Ok(Self {
-            version,
             dist_info: folder,
             data,
             record,

@@ -110,7 +110,7 @@ impl Made {
                 }
                 place_wheel(&tree, &layout, owner, &contents, &source, LinkMode::Copy)
             })
-            .map(|(installed, _)| installed);
+            .map(drop);
         if result.is_ok() {
             tree.finish().commit().unwrap();
         }
@@ -132,7 +132,7 @@ impl Made {
 struct Placed {
     _folder: tempfile::TempDir,
     root: Utf8PathBuf,
-    result: Result<Installed, WheelError>,
+    result: Result<(), WheelError>,
 }
 
 impl Placed {

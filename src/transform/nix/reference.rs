@@ -162,13 +162,6 @@ impl Search {
             Pattern::These(hashes) => hashes.find_iter(bytes).for_each(|found| at(found.start())),
         }
     }
-
-    /// The references in a text, each with the offset of its hash.
-    pub fn all(&self, bytes: &[u8]) -> Vec<(usize, Reference)> {
-        let mut all = Vec::new();
-        self.each(bytes, |offset, reference| all.push((offset, reference)));
-        all
-    }
 }
 
 /// `-name`, as far as it can be one.
@@ -191,9 +184,11 @@ mod tests {
     const GLIBC: &str = "/nix/store/0c0dznr1wkzbnyz8nhx1bmnlxxq93fh4-glibc-2.34";
 
     fn found(search: &Search, text: &str) -> Vec<String> {
-        let all = search.all(text.as_bytes()).into_iter();
-        all.map(|(at, reference)| format!("{at} {reference}"))
-            .collect()
+        let mut all = Vec::new();
+        search.each(text.as_bytes(), |at, reference| {
+            all.push(format!("{at} {reference}"));
+        });
+        all
     }
 
     #[test]
