@@ -7,6 +7,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use camino::Utf8Path;
+
 /// A folder of this test's own, with a copy of the default fixture in it.
 struct Scratch {
     folder: tempfile::TempDir,
@@ -203,7 +205,7 @@ fn wheels_are_shared_with_the_store_and_an_edit_is_noticed() {
     let scratch = Scratch::new();
     scratch.ok(&["sync", "--offline"]);
     let copied = listing(&scratch.venv());
-    for mode in ["hardlink", "reflink"] {
+    for mode in ["auto", "hardlink", "reflink"] {
         let sync = || {
             std::fs::remove_dir_all(scratch.venv()).unwrap();
             scratch.ok(&["sync", "--offline", "--link-mode", mode]);
@@ -222,6 +224,32 @@ fn wheels_are_shared_with_the_store_and_an_edit_is_noticed() {
         // It is the store's file, too; the next environment does not have the edit.
         std::fs::write(&module, "edited").unwrap();
         sync();
+    }
+}
+
+#[test]
+fn what_disks_can_share_is_what_cp_can() {
+    use lockwright::files::tree::LinkMode;
+    let folder = tempfile::tempdir().unwrap();
+    let from = Utf8Path::from_path(folder.path()).unwrap();
+    std::fs::write(from.join("file"), "bytes").unwrap();
+    for to in [from, Utf8Path::new("/dev/shm"), Utf8Path::new("/proc")] {
+        let place = to.join(format!("lockwright-test-clone-{}", std::process::id()));
+        let cp = Command::new("cp")
+            .args([
+                "--reflink=always",
+                from.join("file").as_str(),
+                place.as_str(),
+            ])
+            .output();
+        let _ = std::fs::remove_file(&place);
+        let expected = if cp.unwrap().status.success() {
+            LinkMode::Reflink
+        } else {
+            LinkMode::Copy
+        };
+        // A folder that is not there yet will be on the disk of the one above.
+        assert_eq!(LinkMode::by_disks(from, &to.join("a/b")), expected, "{to}");
     }
 }
 

@@ -219,7 +219,7 @@ impl Python {
                 store: &store,
                 fetch: &network,
                 limits: args.limits.limits(),
-                link: args.node.link(),
+                link: args.node.link(&store, folder),
                 strict: false,
                 builder: Some(&builder),
             },
@@ -233,7 +233,7 @@ impl Python {
                 &tree,
                 &layout,
                 (&store, &building.anew),
-                args.node.link(),
+                args.node.link(&store, folder),
             )?;
         }
         let locals = project.lock.packages.iter();
@@ -272,7 +272,7 @@ fn node(
             precious: &Precious::default(),
             hidden_lockfile: !args.node.no_hidden_lockfile,
             anew: &Anew::Nothing,
-            link: args.node.link(),
+            link: args.node.link(&store, folder),
             scripts: &args.node.allow_scripts,
             node: None,
             npmrc: &project.npmrc,

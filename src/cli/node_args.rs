@@ -19,6 +19,7 @@ use crate::decide::target::registry;
 use crate::files::tree::LinkMode;
 use crate::install::assemble::npm::scripts::OWN;
 use crate::obtain::fetch;
+use crate::obtain::store::Store;
 
 /// Which packages, where from and for what.
 #[derive(Debug, Clone, Default, Args)]
@@ -95,8 +96,10 @@ impl From<Kind> for Omit {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum LinkModeArg {
-    /// Written anew, straight from the compressed artifact
+    /// `reflink` where the disks of the store and of the environment can, else `copy`
     #[default]
+    Auto,
+    /// Written anew, straight from the compressed artifact
     Copy,
     /// The same file as in the store, which unpacks what it has for that; an edit of one is an
     /// edit of both, and noticed at the next sync. With --allow-scripts all is copied
@@ -104,16 +107,6 @@ enum LinkModeArg {
     /// Shared until one of the two is written to, on disks that can (btrfs, XFS, bcachefs)
     #[value(alias = "clone")]
     Reflink,
-}
-
-impl From<LinkModeArg> for LinkMode {
-    fn from(mode: LinkModeArg) -> Self {
-        match mode {
-            LinkModeArg::Copy => Self::Copy,
-            LinkModeArg::Hardlink => Self::Hardlink,
-            LinkModeArg::Reflink => Self::Reflink,
-        }
-    }
 }
 
 /// A lock, and what is to be placed of it.
@@ -310,9 +303,15 @@ impl NodeArgs {
         flags
     }
 
-    /// How files come from the store.
-    pub fn link(&self) -> LinkMode {
-        self.link_mode.unwrap_or_default().into()
+    /// How files come from the store to a place.
+    pub fn link(&self, store: &Store, to: &Utf8Path) -> LinkMode {
+        match self.link_mode.unwrap_or_default() {
+            LinkModeArg::Auto if store.is_packed() => LinkMode::Copy,
+            LinkModeArg::Auto => LinkMode::by_disks(store.root(), to),
+            LinkModeArg::Copy => LinkMode::Copy,
+            LinkModeArg::Hardlink => LinkMode::Hardlink,
+            LinkModeArg::Reflink => LinkMode::Reflink,
+        }
     }
 
     /// Which part of it is wanted.

@@ -195,8 +195,8 @@ fn values(name: &str, value: &Value, folder: &Utf8Path) -> Result<Vec<String>, S
             .collect()),
         "store" => Ok(vec![path(text(value).ok_or("is a folder")?)]),
         "link-mode" => match value.as_str() {
-            Some(mode @ ("copy" | "hardlink" | "reflink")) => Ok(vec![mode.to_owned()]),
-            _ => Err("is \"copy\", \"hardlink\" or \"reflink\"".into()),
+            Some(mode @ ("auto" | "copy" | "hardlink" | "reflink")) => Ok(vec![mode.to_owned()]),
+            _ => Err("is \"auto\", \"copy\", \"hardlink\" or \"reflink\"".into()),
         },
         "offline" | "store-packed" => match value.as_bool() {
             Some(true) => Ok(vec!["true".into()]),
@@ -271,7 +271,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         };
         let values = match (name, values.is_empty()) {
             ("store", true) => vec![crate::obtain::store::Store::default_root()?.into_string()],
-            ("link-mode", true) => vec!["copy".to_owned()],
+            ("link-mode", true) => vec!["auto".to_owned()],
             _ => values,
         };
         all.insert(name.into(), json!({ "values": values, "from": from }));

@@ -122,7 +122,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
             precious: &precious,
             hidden_lockfile,
             anew: &args.anew,
-            link: args.node.link(),
+            link: args.node.link(&store, &root),
             scripts: &args.node.allow_scripts,
             node: None,
             npmrc: &project.npmrc,

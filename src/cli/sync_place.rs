@@ -162,7 +162,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
             store,
             fetch: network,
             limits: args.limits.limits(),
-            link: args.node.link(),
+            link: args.node.link(store, dest),
             strict: args.strict,
             builder,
         },
@@ -172,7 +172,13 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
     }
     let compiling = Instant::now();
     if args.compile_bytecode {
-        compile(chosen, &tree, layout, (store, anew), args.node.link())?;
+        compile(
+            chosen,
+            &tree,
+            layout,
+            (store, anew),
+            args.node.link(store, dest),
+        )?;
     }
     let compiled = compiling.elapsed();
     let state = State {

@@ -172,6 +172,11 @@ impl Store {
         }
     }
 
+    /// Whether it keeps artifacts compressed alone.
+    pub fn is_packed(&self) -> bool {
+        !self.keeps_uncompressed
+    }
+
     /// Where the store is when nobody says: `$LOCKWRIGHT_STORE`; in a Nix build, that build's own
     /// folder; `$XDG_CACHE_HOME/lockwright` or `~/.cache/lockwright`. Variables that are empty, and an XDG folder that is not absolute,
     /// count as unset.
