@@ -101,6 +101,17 @@ fn any_flags_choose_the_packages_that_uv_chooses() {
 /// `lockwright plan` of a lock with no more than 1 GiB of addresses and a minute of a processor's time: its exit code
 /// and what it says.
 fn plan_within_bounds(lock: &str, args: &[&str]) -> (Option<i32>, String) {
+    let target = [
+        "--python-version",
+        "3.14",
+        "--python-platform",
+        "x86_64-manylinux_2_28",
+    ];
+    within_bounds(lock, &["plan"], &[&target, args].concat())
+}
+
+/// The same of any command that takes a lock.
+fn within_bounds(lock: &str, command: &[&str], args: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("uv.lock"), lock).unwrap();
     let ran = Command::new("prlimit")
@@ -108,15 +119,9 @@ fn plan_within_bounds(lock: &str, args: &[&str]) -> (Option<i32>, String) {
             "--as=1073741824",
             "--cpu=60",
             env!("CARGO_BIN_EXE_lockwright"),
-            "plan",
         ])
+        .args(command)
         .arg(folder.path().join("uv.lock"))
-        .args([
-            "--python-version",
-            "3.14",
-            "--python-platform",
-            "x86_64-manylinux_2_28",
-        ])
         .args(args)
         .output()
         .unwrap();
@@ -187,6 +192,29 @@ fn a_marker_costs_what_its_text_does() {
         let (code, said) =
             plan_within_bounds(&with(&format!("{marker} or os_name == 'posix'"), ""), &[]);
         assert!(code == Some(0) && said.contains("1 package "), "{said}");
+    }
+    // For all targets at once markers are brought into a normal form, as far as that is no larger.
+    let one_in_other = pairs("sys_platform", "os_name").replace("sys_platform == 'a", "'a");
+    let one_in_other = one_in_other
+        .replace("' and", "' in os_name and")
+        .replace("os_name == 'b", "'b");
+    let one_in_other = one_in_other.replace("')", "' in sys_platform)");
+    for (marker, works) in [
+        (pairs("sys_platform", "os_name"), true),
+        (one_in_other, false),
+    ] {
+        let (code, said) = within_bounds(&with(&marker, ""), &["export", "pylock"], &[]);
+        assert_eq!(
+            code,
+            Some(i32::from(!works)),
+            "{}",
+            said.get(..2000).unwrap_or(&said)
+        );
+        assert!(said.contains(if works {
+            "name = \"p0\""
+        } else {
+            "larger markers than uv"
+        }));
     }
     // Where extras conflict, their conditions are weighed against each other.
     let conflicts = "conflicts = [[{ package = \"root\", extra = \"x\" }, { package = \"root\", extra = \"y\" }]]\n";

@@ -278,9 +278,10 @@ pub fn lock_of(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 fn locate(path: &Utf8Path) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>), Failure> {
     let start = super::absolute(path)?;
     let here = super::find_lock(path);
-    // A member may have a pylock.toml of its own below its workspace's lock, which counts.
+    // A project may have a pylock.toml of its own below its workspace's lock, which counts.
+    let is_project = start.join("pyproject.toml").is_file();
     if let Ok(file) = &here
-        && (!start.is_dir() || file.file_name() == Some("uv.lock"))
+        && (!is_project || file.file_name() == Some("uv.lock"))
     {
         return Ok((file.clone(), None));
     }

@@ -27,6 +27,16 @@ fn uv(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+const PYLOCK: &str = "lock-version = \"1.0\"\ncreated-by = \"x\"\n\n[[packages]]\nname = \"x\"\nversion = \"1.0\"\n\
+    wheels = [{ url = \"https://files.example/x-1.0-py3-none-any.whl\", hashes = { sha256 = \"HEX\" } }]\n";
+
+fn pylock(text: &str) -> Result<String, String> {
+    let text = text.replace("HEX", &hex());
+    let lock = UvLock::parse(&text, Utf8Path::new("pylock.toml"));
+    lock.map(|_| "read".to_owned())
+        .map_err(|error| error.to_string())
+}
+
 const NPM: &str = r#"{"name": "app", "version": "1.0.0", "lockfileVersion": 3, "packages": {
 "": {"name": "app", "version": "1.0.0", "dependencies": {"x": "1.0.0"}},
 "node_modules/x": {"version": "1.0.0", "resolved": "https://registry.example/x-1.0.0.tgz", "integrity": "sha512-HASH=="}}}"#;
@@ -203,6 +213,56 @@ pub fn rows() -> Vec<Row> {
         let text = UV.replacen(from, to, 1).replace("MANY", &"(".repeat(1000));
         assert_ne!(text, UV, "{case}");
         row("uv.lock", case, known, uv(&text));
+    }
+    pylock(PYLOCK).unwrap();
+    let wheels = "wheels = [{ url = \"https://files.example/x-1.0-py3-none-any.whl\", hashes = { sha256 = \"HEX\" } }]";
+    for (case, known, from, to) in [
+        ("a version of the future", "", "\"1.0\"", "\"2.0\""),
+        ("a digest that is too short", "", "HEX", "00"),
+        (
+            "a digest of a kind that nobody knows",
+            "",
+            "sha256",
+            "crc32",
+        ),
+        (
+            "a wheel's name that is a path",
+            "CVE-2026-1703",
+            "{ url",
+            "{ name = \"../../planted.whl\", url",
+        ),
+        ("another package's wheel", "", "x-1.0-py3", "y-1.0-py3"),
+        ("another version's wheel", "", "x-1.0-py3", "x-2.0-py3"),
+        ("no file", "", wheels, ""),
+        (
+            "a source of two kinds",
+            "",
+            "wheels =",
+            "directory = { path = \".\" }\nwheels =",
+        ),
+        (
+            "a commit that is an option",
+            "CVE-2023-5752, CVE-2018-17456",
+            wheels,
+            "vcs = { type = \"git\", url = \"https://git.example/x\", commit-id = \"--upload-pack=touch planted\" }",
+        ),
+        (
+            "an archive's folder that leads outside",
+            "",
+            wheels,
+            "archive = { url = \"https://files.example/x.zip\", subdirectory = \"../..\", hashes = { sha256 = \"HEX\" } }",
+        ),
+        (
+            "a marker of a thousand brackets",
+            "",
+            "wheels =",
+            "marker = \"MANYos_name == 'x'\"\nwheels =",
+        ),
+    ] {
+        let text = PYLOCK.replacen(from, to, 1);
+        let text = text.replace("MANY", &"(".repeat(1000));
+        assert_ne!(text, PYLOCK, "{case}");
+        row("pylock.toml", case, known, pylock(&text));
     }
     for (case, known, from, to) in [
         (

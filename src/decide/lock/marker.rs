@@ -115,8 +115,24 @@ pub fn either(mut one: MarkerTree, other: MarkerTree) -> Option<MarkerTree> {
     is_small(&one).then_some(one)
 }
 
+/// Joins expressions by halves: one after the other they would make as many trees, each larger than the last.
+fn joined(
+    all: &[Expression],
+    answer: &dyn Fn(Asked<'_>) -> Option<MarkerTree>,
+    join: fn(MarkerTree, MarkerTree) -> Option<MarkerTree>,
+) -> Option<MarkerTree> {
+    match all {
+        [] => None,
+        [one] => one.answered(answer),
+        all => {
+            let (one, other) = all.split_at(all.len() / 2);
+            join(joined(one, answer, join)?, joined(other, answer, join)?)
+        }
+    }
+}
+
 /// More ways in which a marker may hold than uv ever writes down.
-const WAYS: u64 = 1 << 14;
+const WAYS: u64 = 1 << 11;
 
 /// Whether a normal form can be worked with and written down.
 fn is_small(tree: &MarkerTree) -> bool {
@@ -182,12 +198,8 @@ impl Expression {
             Self::Is(one) => Some(one.clone()),
             Self::Extra(extra, chosen) => asked(Asked::Extra(extra), *chosen),
             Self::Group(group, chosen) => asked(Asked::Group(group), *chosen),
-            Self::All(all) => all.iter().try_fold(MarkerTree::TRUE, |tree, one| {
-                both(tree, one.answered(answer)?)
-            }),
-            Self::Any(all) => all.iter().try_fold(MarkerTree::FALSE, |tree, one| {
-                either(tree, one.answered(answer)?)
-            }),
+            Self::All(all) => joined(all, answer, both),
+            Self::Any(all) => joined(all, answer, either),
         }
     }
 
