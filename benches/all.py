@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import diff
+import disks
 import elf
 import fetch
 import native
@@ -27,12 +28,13 @@ def main():
     parser.add_argument("--out", type=Path, default=HERE / "target")
     args = parser.parse_args()
     about, tables = machine(), []
-    for module in (uv, npm, native, elf, diff, fetch):
+    for module in (uv, npm, native, elf, diff, fetch, disks):
         with scratch(args.lockwright) as work:
             tables.append(module.bench(module.DEFAULT, work, args.runs))
-    (args.out / "benchmarks.md").write_text(markdown(tables))
-    cases = {table.title: table.rows for table in tables}
-    (args.out / "benchmarks.json").write_text(json.dumps({"machine": about, "cases": cases}, indent=2) + "\n")
+        # After each: what was measured stays, if the next one fails.
+        (args.out / "benchmarks.md").write_text(markdown(tables))
+        cases = {table.title: table.rows for table in tables}
+        (args.out / "benchmarks.json").write_text(json.dumps({"machine": about, "cases": cases}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from common import INSIDE, Table, arguments, scratch
 
 DELAY = 0.025
 MEGABYTES = 200
+DEFAULT = uv.DEFAULT
 
 
 def bench(lock, work, runs):
@@ -57,7 +58,9 @@ def large(work, table):
             shutil.rmtree(work / "one", ignore_errors=True)
             (work / "large.whl").unlink(missing_ok=True)
 
-        table.compare(f"a wheel of {MEGABYTES} MB", {"lockwright fetch": ours, "curl": theirs}, fresh)
+        verified = ["sh", "-c", f"curl -sSf -o {work}/large.whl {base}{path.name} && openssl dgst -sha256 {work}/large.whl"]
+        sides = {"lockwright fetch": ours, "curl": theirs, "curl, then openssl": verified}
+        table.compare(f"a wheel of {MEGABYTES} MB", sides, fresh)
         fresh(None)
         path.unlink()
 
@@ -106,6 +109,6 @@ def delayed(port):
 
 
 if __name__ == "__main__":
-    args = arguments(__doc__, "lock", uv.DEFAULT, runs=5)
+    args = arguments(__doc__, "lock", DEFAULT, runs=5)
     with scratch(args.lockwright, args.below) as work:
         bench(args.lock, work, args.runs)

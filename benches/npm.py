@@ -7,12 +7,17 @@ All three make the same project's node_modules in memory, offline, from a full s
 and the npm of scripts/test-env. bun's tree is another one (it has its own idea of what goes where): it is there for its
 speed. PROJECT has a package.json, a package-lock.json and its workspaces' package.json files.
 
+What the registry at hand does not have is taken out of the lock, for all three alike.
+
 The cases: with copies, beside npm and `bun install --backend=copyfile`; with hard links, beside `--backend=hardlink`;
 and a second run with nothing to do. The project's node_modules are removed before each run but those of the last case.
 """
 
+import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 
 from common import ENV, FLAGSHIP, Table, arguments, run, scratch
@@ -26,6 +31,31 @@ def registry():
         if line.startswith("https://registry.npm.example/="):
             return line.split("=", 1)[1]
     sys.exit("scripts/test-env has written no npm registry into `mirrors`")
+
+
+def not_there(fetch, project, env):
+    """The packages that the registry says it does not have."""
+    done = subprocess.run([str(word) for word in fetch], cwd=project, env=env, capture_output=True, text=True)
+    return set(re.findall(r"^  (\S+) from .* 404 ", done.stderr, re.MULTILINE))
+
+
+def take_out(names, project):
+    """Takes packages out of a lock and of each package.json."""
+    path = project / "package-lock.json"
+    lock = json.loads(path.read_text())
+    ends = tuple(f"node_modules/{name}" for name in names)
+    inside = tuple(f"{end}/" for end in ends)
+    lock["packages"] = {
+        place: entry for place, entry in lock["packages"].items()
+        if not (place.endswith(ends) or any(part in place for part in inside))
+    }
+    files = {path: lock} | {each: json.loads(each.read_text()) for each in project.rglob("package.json")}
+    needs = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+    for entry in [*lock["packages"].values(), *(value for each, value in files.items() if each != path)]:
+        for kind in needs:
+            entry[kind] = {name: range for name, range in entry.get(kind, {}).items() if name not in names}
+    for each, value in files.items():
+        each.write_text(json.dumps(value, indent=2))
 
 
 def bench(project, work, runs):
@@ -45,6 +75,9 @@ def bench(project, work, runs):
         shutil.copytree(project, here[name], ignore=ignore, symlinks=True)
         lock = here[name] / "package-lock.json"
         lock.write_text(lock.read_text().replace("https://registry.npm.example/", registry()))
+    absent = not_there([work / "lockwright", "fetch", "-q"], here["lockwright"], env)
+    for project in here.values():
+        take_out(absent, project)
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     bun = [ENV / "npm/node_modules/.bin/bun", "install", "--ignore-scripts", "--silent", "--linker=hoisted"]
     ours = [work / "lockwright", "sync", "-q"]

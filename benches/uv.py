@@ -31,7 +31,7 @@ OWN = {"lockwright": ("ours", "store"), "uv": ("theirs", "cache")}
 class Sides:
     """Both programs, the same wheels of a lock, and what each is called with."""
 
-    def __init__(self, lock, work):
+    def __init__(self, lock, work, vendor=None):
         self.lock, self.work, self.program, self.uv = lock.resolve(), work, work / "lockwright", work / "uv"
         shutil.copy(peer("uv"), self.uv)
         mirrors = [word for text in (ENV / "mirrors").read_text().split() for word in ("--mirror", text)]
@@ -40,7 +40,9 @@ class Sides:
         self.built = [p["name"] for p in plan["packages"] if p["install"]["kind"] != "wheel"]
         self.wheels = len(plan["packages"]) - len(self.built)
         self.selection = SELECTION + [word for name in self.built for word in ("--no-install-package", name)]
-        self.vendor, filling = work / "vendor", work / "filling"
+        self.vendor, filling = vendor or work / "vendor", work / "filling"
+        if vendor:
+            return
         run([*INSIDE, self.program, "fetch", self.lock, *self.selection, *mirrors, "--vendor", self.vendor,
              "--store", filling])
         shutil.rmtree(filling)
