@@ -14,6 +14,7 @@ use std::path::Path;
 use camino::Utf8Path;
 use serde_json::Value;
 
+use crate::decide::lock::go::GoLock;
 use crate::decide::lock::marker::Marker;
 use crate::decide::lock::npm::{Manifest as NpmManifest, NpmLock, programs};
 use crate::decide::lock::npmrc::Npmrc;
@@ -28,6 +29,7 @@ use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::files::contents::{Contents as _, Member};
 use crate::files::tree::Provenance;
+use crate::install::go;
 use crate::install::npm::glob::Pattern;
 use crate::install::npm::package::{Form, Package};
 use crate::install::python::{about, marshal, metadata, record};
@@ -54,6 +56,13 @@ pub const PARSERS: &[Parser] = &[
             "**/{a,b}*.[!c-e]?\0a/b/cd.fxy",
             "/lib/*\0lib/index.js",
             "!!{a,{b,c}}/**\0c/d",
+        ])
+    }),
+    parser("go-sum", go_sum, || {
+        texts(&[
+            "a.example/B v1.2.3 h1:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=\n\
+             a.example/B v1.2.3/go.mod h1:AAAWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=\n\0module m\n\
+             require a.example/B v1.2.3 // c\nreplace (\n\tx.example/y v1.0.0 => ../y\n)\n",
         ])
     }),
     parser("lockwright-toml", lockwright_toml, || {
@@ -291,6 +300,21 @@ fn npmrc(bytes: &[u8]) {
             npmrc.tarball("@a/b", "1.0.0"),
         );
     });
+}
+
+fn go_sum(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (sum, go_mod) = text.split_once('\0').unwrap_or((&text, ""));
+    let files = ["go.sum", "go.mod"].map(Utf8Path::new);
+    let Ok(lock) = GoLock::parse(files[0], sum, files[1], go_mod) else {
+        return;
+    };
+    for module in lock.modules.keys() {
+        // It has a place of its own, as far as names go on a disk.
+        if let Err(error) = go::folder(module, None) {
+            assert!(error.why.contains("longer"), "{error}");
+        }
+    }
 }
 
 fn netrc(bytes: &[u8]) {

@@ -73,7 +73,7 @@ fn the_flagship_s_shape_is_read_and_ordered() {
 #[test]
 fn what_is_wrong_is_said_with_its_place_and_what_was_meant() {
     insta::assert_snapshot!(refusal("[component.a]\nwrp = {}\n"), @r"
-    lockwright.toml:2:1: unknown field `wrp`, expected one of `base`, `python`, `node`, `image`, `workspace`, `copy`, `link`, `patch`, `tools`, `run`, `keep`, `wrap`, `shebangs`, `elf`, `seal`, `smoke`, `build`; did you mean `wrap`?
+    lockwright.toml:2:1: unknown field `wrp`, expected one of `base`, `python`, `node`, `go`, `image`, `workspace`, `copy`, `link`, `patch`, `tools`, `run`, `keep`, `wrap`, `shebangs`, `elf`, `seal`, `smoke`, `build`; did you mean `wrap`?
       2 | wrp = {}
         | ^
     ");
