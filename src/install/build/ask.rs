@@ -17,6 +17,7 @@ use super::requirements::Scope;
 use super::resolver::RecipeResolver;
 use super::uv_sources::{Ground, SourceEntry, UvSources};
 use crate::core::progress::Progress;
+use crate::decide::plan::PlannedPackage;
 use crate::obtain::fetch::{self, DownloadRequest};
 
 /// What one source is built with.
@@ -151,7 +152,21 @@ impl Builder<'_> {
             return Ok(Some(asked));
         }
         self.stop.store(false, Ordering::Relaxed);
-        let outcome = build_dir.run(&needs, true, &self.stop)?;
+        // A back end is asked with what its source says alone: what it has asked for before, and finds
+        // there now, it might not ask for again.
+        let (mut own, more): (Vec<_>, Vec<_>) =
+            (needs.into_iter()).partition(|need| is_asked_for_by(need.package, &asked.requires));
+        let mut outcome = build_dir.run(&own, true, &self.stop)?;
+        let build_dir = match outcome.ended.is_well() || more.is_empty() {
+            true => build_dir,
+            // Something of that may be among what the source itself needs, by another way.
+            false => {
+                own.extend(more);
+                let build_dir = BuildDir::open(resolver, self.request.options, recipe, &source)?;
+                outcome = build_dir.run(&own, true, &self.stop)?;
+                build_dir
+            }
+        };
         if outcome.ended.is_well() {
             for more in outcome.requires {
                 if !asked.requires.contains(&more) {
@@ -167,6 +182,18 @@ impl Builder<'_> {
         }
         Ok(Some(asked))
     }
+}
+
+/// Whether a package of the build lock is there for one of these requirements, as the way to it tells: the
+/// project, what that requires, and so on.
+fn is_asked_for_by(package: &PlannedPackage, requires: &[String]) -> bool {
+    let first = package.required_by.get(1).map(String::as_str);
+    let first = first.and_then(|by| by.split([' ', '[']).next()?.parse::<PackageName>().ok());
+    let Some(first) = first else { return true };
+    let wanted = requires
+        .iter()
+        .filter_map(|text| text.parse::<Requirement<VerbatimUrl>>().ok());
+    wanted.into_iter().any(|wanted| wanted.name == first)
 }
 
 impl Asked {
