@@ -398,6 +398,86 @@ fn another_publisher_and_attestations_that_are_gone_are_alarms_in_diff_and_audit
     assert_eq!(server.requests().len(), asked, "no socket is opened");
 }
 
+#[test]
+fn real_attestations_are_verified_and_forged_ones_are_alarms() {
+    let temp = Temp::new();
+    let server = Server::new();
+    let folder = common::attested();
+    let (own, mail) = (
+        "pypi_attestations-0.0.19.tar.gz",
+        "gcb_attestation_test-0.0.0.tar.gz",
+    );
+    let circle = "circleci_sign_publish_example-0.0.1.dev137-py3-none-any.whl";
+    let provenance = |file: &str| -> Value {
+        let text = std::fs::read_to_string(folder.join(format!("{file}.provenance"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let mut taken = provenance(own);
+    taken["attestation_bundles"][0]["publisher"]["repository"] = json!("evil/r");
+    let signature = "/attestation_bundles/0/attestations/0/envelope/signature";
+    let mut forged = provenance(own);
+    *forged.pointer_mut(signature).unwrap() = provenance(mail).pointer(signature).unwrap().clone();
+    let mut torn = provenance(own);
+    torn["attestation_bundles"][0]["attestations"][0]["verification_material"] = json!({});
+    let mut lock = String::from(HEAD);
+    for (name, file, said) in [
+        ("own", own, provenance(own)),
+        ("mail", mail, provenance(mail)),
+        ("circleci-sign-publish-example", circle, provenance(circle)),
+        ("taken", own, taken),
+        ("forged", own, forged),
+        ("torn", own, torn),
+    ] {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        let digest = Digest::of(Algorithm::Sha256, &bytes).hex();
+        let at = format!("/integrity/{name}");
+        server.put(&at, said.to_string());
+        let listed = json!({"filename": file, "url": format!("../../files/{file}"),
+            "hashes": {"sha256": digest}, "provenance": server.url(&at)});
+        page(&server, name, &[listed], &[]);
+        let of = format!("url = \"https://pypi.example/files/{file}\", hash = \"sha256:{digest}\"");
+        let (version, of) = match file.ends_with(".whl") {
+            true => ("0.0.1.dev137", format!("wheels = [{{ {of} }}]")),
+            false => ("1.0", format!("sdist = {{ {of} }}")),
+        };
+        lock.push_str(&format!(
+            "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
+             source = {{ registry = \"https://pypi.example/simple\" }}\n{of}\n"
+        ));
+    }
+    let lock = temp.write("uv.lock", lock);
+    let mirror = format!("https://pypi.example/={}", server.url("/"));
+    let ran = audit(&temp, &lock, &["--json", "--mirror", &mirror]).exit(1);
+    let expected = [
+        "alarm attestation forged 1.0",
+        "alarm attestation taken 1.0",
+    ];
+    let mut seen = found(&ran);
+    seen.sort();
+    assert_eq!(seen, expected, "{ran}");
+    let json = ran.json();
+    let verified: Vec<(&str, bool)> = (json["identities"].as_array().unwrap().iter())
+        .map(|one| {
+            (
+                one["package"].as_str().unwrap(),
+                one["verified"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("circleci-sign-publish-example 0.0.1.dev137", true),
+        ("forged 1.0", false),
+        ("mail 1.0", true),
+        ("own 1.0", true),
+        ("taken 1.0", false),
+        ("torn 1.0", false),
+    ];
+    assert_eq!(verified, expected, "{ran}");
+    // The tag that was built is the certificate's word.
+    let own = &json["identities"][3]["by"];
+    assert_eq!(own["reference"], "refs/tags/v0.0.19", "{own}");
+}
+
 /// npm's list of attestations, the builder's among them.
 fn provenance(repository: &str, reference: &str, digest: &str) -> String {
     let subject = json!([{"name": "pkg:npm/x", "digest": {"sha512": digest}}]);

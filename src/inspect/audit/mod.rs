@@ -12,7 +12,7 @@
 //!
 //! [`simple`] and [`packument`] read what indexes answer, [`python`] and [`npm`] compare,
 //! [`attestation`] reads who published a file, [`identity`] whether that was another before,
-//! [`signature`] verifies npm's registry signatures.
+//! [`signature`] verifies npm's registry signatures, [`sigstore`] those of attestations.
 
 mod attestation;
 pub mod identity;
@@ -21,6 +21,7 @@ pub mod packument;
 mod python;
 pub mod report;
 mod signature;
+mod sigstore;
 pub mod simple;
 
 use std::collections::{BTreeMap, BTreeSet};

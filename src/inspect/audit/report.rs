@@ -31,7 +31,7 @@ pub fn text(audit: &Audit, detail: bool) -> String {
     }
     let publishers = publishers(audit);
     if !publishers.is_empty() {
-        let _ = writeln!(out, "\nPublished by, as their indexes say (unverified)");
+        let _ = writeln!(out, "\nPublished by, as their indexes say");
         let limit = if detail { usize::MAX } else { 20 };
         let publishers: Vec<_> = publishers.into_iter().collect();
         let (shown, left) = some(&publishers, limit);
@@ -93,7 +93,7 @@ pub fn markdown(audit: &Audit) -> String {
             packages.join(", ")
         )
     });
-    let title = "Published by, as their indexes say (unverified)";
+    let title = "Published by, as their indexes say";
     markdown::fold(&mut out, title, published.collect(), markdown::ROOM);
     out
 }
@@ -142,7 +142,12 @@ fn publishers(audit: &Audit) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in &audit.identities {
         if let Some(publisher) = &one.publisher {
-            let packages = all.entry(publisher.clone()).or_default();
+            let how = if one.verified {
+                "verified"
+            } else {
+                "unverified"
+            };
+            let packages = all.entry(format!("{publisher} ({how})")).or_default();
             packages.push(one.package.clone());
         }
     }

@@ -320,7 +320,7 @@ pub struct Locked {
     /// When it was published, where the lock says it: the last of its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
-    /// Who published it, where its index was asked and says it; nobody verified that.
+    /// Who published it, where its index was asked and says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publisher: Option<Publisher>,
     /// Its licence, where the lock says it.
