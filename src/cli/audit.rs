@@ -95,12 +95,7 @@ pub fn run(args: &AuditArgs) -> Outcome {
         Format::Json => json::render(&audit)?,
         Format::Sarif => json::render(&sarif::render(&audit.findings, &lock.label, &lock.lines()))?,
     };
-    match &args.out {
-        None => print(&report)?,
-        Some(out) => outputs::write_report(out, &outputs::files([&args.lock]), |to| {
-            to.write_all(report.as_bytes())
-        })?,
-    }
+    outputs::report(args.out.as_ref(), &outputs::files([&args.lock]), &report)?;
     let fails = match args.fail_on {
         FailOn::Alarm => audit.summary.alarms > 0,
         FailOn::Warning => audit.summary.alarms + audit.summary.warnings > 0,

@@ -44,7 +44,7 @@ pub struct DiffArgs {
     detail: bool,
     /// Write the report to a file
     #[arg(long, short, value_name = "FILE")]
-    out: Option<Utf8PathBuf>,
+    pub(super) out: Option<Utf8PathBuf>,
     /// Exit with 1 when there is an alarm; a warning or an alarm; any change
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<FailOn>,
@@ -163,7 +163,7 @@ pub fn run(args: &DiffArgs) -> Outcome {
             json::render(&sarif::render(&diff.findings, file, &new.lines()))?
         }
     };
-    write(args, &outputs::files(&args.locks), &report)?;
+    outputs::report(args.out.as_ref(), &outputs::files(&args.locks), &report)?;
     Ok(ExitCode::from(u8::from(fails(args, &diff))))
 }
 
@@ -197,7 +197,8 @@ fn trees(args: &DiffArgs, old: &Utf8Path, new: &Utf8Path) -> Outcome {
         Format::Html => tree::report::html(&diff),
         Format::Sarif => return Err("SARIF is for locks: trees have no lines".into()),
     };
-    write(args, &[old.as_str(), new.as_str()], &report)?;
+    let read = [old.as_str(), new.as_str()];
+    outputs::report(args.out.as_ref(), &read, &report)?;
     Ok(ExitCode::from(u8::from(!diff.is_same())))
 }
 
@@ -245,14 +246,6 @@ fn of_git(path: &str, old: &str, new: &str) -> Result<Option<Both>, Failure> {
             print(&format!("{path} is gone\n"))?;
             Ok(None)
         }
-    }
-}
-
-/// Prints the report, or writes it to a file; `read` is what it is about.
-pub(super) fn write(args: &DiffArgs, read: &[&str], report: &str) -> Result<(), Failure> {
-    match &args.out {
-        None => Ok(print(report)?),
-        Some(out) => outputs::write_report(out, read, |to| to.write_all(report.as_bytes())),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::diff::{DiffArgs, compare_locks, fails, usage, write};
+use super::diff::{DiffArgs, compare_locks, fails, usage};
 use super::diff_input::{Given, Lock, is_lock};
 use super::lock_targets::whole;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, outputs};
 use crate::core::progress::count;
 use crate::inspect::diff::report::markdown::{self, ROOM, code};
 use crate::obtain::source::show::{changed, show};
@@ -49,7 +49,7 @@ pub fn run(args: &DiffArgs) -> Outcome {
             count(left, "lock")
         );
     }
-    write(args, &[], &text)?;
+    outputs::report(args.out.as_ref(), &[], &text)?;
     Ok(ExitCode::from(u8::from(failed)))
 }
 

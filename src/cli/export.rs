@@ -11,7 +11,7 @@ use super::export_lock::LockArgs;
 use super::export_nix::NixArgs;
 use super::lock_targets::{LockTargetArgs, Targets, whole};
 use super::network_args::{NetworkArgs, StoreArgs};
-use super::{Failure, Outcome, outputs, print};
+use super::{Failure, Outcome, outputs};
 use crate::inspect::diff::facts::LockFacts;
 use crate::inspect::sbom::{Bill, Graph, cyclonedx, spdx};
 use crate::install::python::wheel_license;
@@ -126,14 +126,7 @@ fn sbom(args: &SbomArgs) -> Outcome {
         Form::Spdx => spdx::render(&bill, &moment()?),
     };
     let text = written(&bill)?;
-    match &args.out {
-        None => print(&text)?,
-        Some(out) => {
-            outputs::write_report(out, &outputs::files([&args.lock]), |to| {
-                to.write_all(text.as_bytes())
-            })?;
-        }
-    }
+    outputs::report(args.out.as_ref(), &outputs::files([&args.lock]), &text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,8 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{SelectionArgs, TargetArgs};
-use super::{Failure, Outcome, fetch, outputs};
+use super::vendored::vendored_hash;
+use super::{Failure, Outcome, outputs};
 use crate::component::export::{draw, npm};
 use crate::component::nix_graph::{Drawing, File, Folder, List, Listed, Step};
 use crate::component::{RequestedComponent, Settings};
@@ -169,7 +170,7 @@ pub fn run(args: &NixArgs) -> Outcome {
         Some(document) => build::network(&args.network, document)?,
         None => args.network.options(&[]),
     };
-    let bring = |revision: &Revision| fetch::vendored_hash(&store, &network, of_commit(revision));
+    let bring = |revision: &Revision| vendored_hash(&store, &network, of_commit(revision));
     let mut drawing = Drawing::new(base, network.allow_weak, Box::new(bring));
     match &document {
         Some(document) => {
@@ -188,7 +189,7 @@ pub fn run(args: &NixArgs) -> Outcome {
     let list = drawing.list();
     let vendored = match args.granularity {
         Granularity::Artifact => None,
-        Granularity::Lock => Some(fetch::vendored_hash(&store, &network, list)?),
+        Granularity::Lock => Some(vendored_hash(&store, &network, list)?),
     };
     let mut graph = drawing.done(&out);
     graph.vendored = vendored;

@@ -13,26 +13,24 @@ use super::build_args::BuildArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs};
+use super::vendored::{Needed, Trees, bring, of_list, write_vendor};
 use super::{Failure, Global, Outcome, outputs, print};
 use crate::component::nix_graph::List;
 use crate::component::vendor::needs;
 use crate::component::{RequestedComponent, Settings};
-use crate::core::artifact::{Artifact, Location};
+use crate::core::artifact::Location;
 use crate::core::foreign;
 use crate::core::progress;
-use crate::decide::lock::is_file_name;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Document;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
 use crate::decide::plan::{Install, PythonPlan};
-use crate::files::tree::{Precious, Record, Replace, Replaced, Tree, TreeOptions, TreePath};
+use crate::files::tree::{Precious, Record, Replace, TreeOptions};
 use crate::install::assemble::npm::prepare;
 use crate::install::assemble::npm::{fetch_commit, revision};
-use crate::obtain::fetch::{self, DownloadRequest, FetchOptions, Summary, vendor};
-use crate::obtain::source::Revision;
-use crate::obtain::source::git::{self, GitTree};
+use crate::obtain::fetch::{FetchOptions, Summary};
+use crate::obtain::source::git;
 use crate::obtain::store::{Blob, Store};
-use crate::transform::nix::nar;
 
 /// Fetch the artifacts that a lock names into the store, and place nothing
 #[derive(Debug, Args)]
@@ -68,13 +66,6 @@ pub struct FetchArgs {
     node: NodeArgs,
     #[command(flatten)]
     pub(super) network: NetworkArgs,
-}
-
-/// One artifact that is wanted, of one of the locks.
-struct Needed {
-    package: String,
-    version: String,
-    artifact: Artifact,
 }
 
 /// What `--json` reports.
@@ -212,82 +203,10 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Artifacts with their bytes, and where these were had from.
-type Brought<'n> = (Summary, Vec<(&'n Needed, Blob)>);
-
-/// Fetches artifacts.
-fn bring<'n>(
-    store: &Store,
-    options: &FetchOptions,
-    needed: &'n [Needed],
-) -> Result<Brought<'n>, Failure> {
-    let wants: Vec<DownloadRequest<'_>> = needed
-        .iter()
-        .map(|needed| DownloadRequest {
-            package: needed.package.clone(),
-            artifact: &needed.artifact,
-        })
-        .collect();
-    let (summary, blobs) = fetch::fetch_all(store, &wants, options);
-    let summary = summary?;
-    let all = needed.iter().zip(blobs);
-    let all = all.filter_map(|(needed, blob)| Some((needed, blob?)));
-    Ok((summary, all.collect()))
-}
-
-/// What a list names: files to be fetched, and git trees, which are there.
-fn of_list(
-    store: &Store,
-    options: &FetchOptions,
-    list: List,
-) -> Result<(Vec<Needed>, Trees), Failure> {
-    let mut needed = Vec::new();
-    for artifact in list.artifacts {
-        if !is_file_name(&artifact.file_name) {
-            let name = artifact.file_name.escape_debug();
-            return Err(format!("the list has `{name}`, which is no file's name").into());
-        }
-        needed.push(Needed {
-            package: artifact.file_name.clone(),
-            version: String::new(),
-            artifact,
-        });
-    }
-    let mut trees = Trees::new();
-    for commit in list.commits {
-        let revision = Revision {
-            url: commit.url,
-            rev: commit.commit,
-            submodules: commit.submodules,
-        };
-        let tree = git::fetch(store, &revision, options)?;
-        trees.push((revision, tree));
-    }
-    Ok((needed, trees))
-}
-
-/// The NAR hash of the folder that `--vendor` would write of a list.
-///
-/// # Errors
-/// When something of it cannot be had.
-pub fn vendored_hash(store: &Store, options: &FetchOptions, list: List) -> Result<String, Failure> {
-    let (needed, trees) = of_list(store, options, list)?;
-    let (_, all) = bring(store, options, &needed)?;
-    let held = tempfile::Builder::new()
-        .prefix("lockwright-vendor-")
-        .tempdir()?;
-    let out = outputs::utf8(held.path())?.join("all");
-    let how = TreeOptions {
-        record: Record::Nowhere,
-        ..TreeOptions::default()
-    };
-    Ok(write_vendor(&out, &all, &trees, how)?.0)
-}
-
 /// What plans of npm's need: tarballs to be fetched, and commits, which are there then.
 struct OfNpm<'a> {
     store: &'a Store,
-    options: &'a fetch::FetchOptions,
+    options: &'a FetchOptions,
     npmrc: &'a Npmrc,
     /// Whose scripts may run: a git dependency's need what its own lock names.
     scripts: &'a [String],
@@ -324,9 +243,6 @@ impl OfNpm<'_> {
         Ok(())
     }
 }
-
-/// Git trees that are in the store, and what was asked for.
-type Trees = Vec<(Revision, GitTree)>;
 
 /// Go's modules that are in the store, and where they were had from.
 #[derive(Default)]
@@ -435,43 +351,6 @@ fn of_plan(plan: PythonPlan) -> Vec<Needed> {
         }
     }
     needed
-}
-
-/// Writes the folder and returns its NAR hash. Its provenance goes beside it: the folder holds the
-/// artifacts and nothing else.
-fn write_vendor(
-    out: &Utf8Path,
-    all: &[(&Needed, Blob)],
-    trees: &Trees,
-    options: TreeOptions,
-) -> Result<(String, Option<Replaced>), Failure> {
-    let artifacts: Vec<&Artifact> = all.iter().map(|(needed, _)| &needed.artifact).collect();
-    let tree = Tree::stage(out, options)?;
-    let replaced = tree.replaced().cloned();
-    let mut written = BTreeSet::new();
-    for ((needed, blob), name) in all.iter().zip(vendor::names(&artifacts)) {
-        let name = name.ok_or_else(|| {
-            format!(
-                "`{}` of {} cannot be vendored: the name is another artifact's too, and the lock \
-                 gives no digest to tell them apart",
-                needed.artifact.file_name, needed.package
-            )
-        })?;
-        if written.insert(name.clone()) {
-            let owner = tree.owner(&format!("{} {}", needed.package, needed.version), 0);
-            tree.file(owner, &TreePath::new(&name)?, 0o644, &blob.verified()?)?;
-        }
-    }
-    for (revision, git_tree) in trees {
-        let name = git::vendored_name(&git_tree.commit, revision.submodules);
-        let owner = tree.owner(&format!("{} {}", revision.url, git_tree.commit), 0);
-        let bytes = git_tree.archive.verified()?;
-        tree.file(owner, &TreePath::new(&name)?, 0o644, &bytes)?;
-    }
-    let staged = tree.finish();
-    let hash = nar::hash_path(staged.root())?;
-    staged.commit()?;
-    Ok((hash.sri(), replaced))
 }
 
 fn report<'a>(

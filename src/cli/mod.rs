@@ -53,6 +53,7 @@ mod sync_place;
 mod sync_plan;
 mod table;
 mod units;
+mod vendored;
 mod verify;
 mod wheel;
 mod words;

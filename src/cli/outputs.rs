@@ -131,6 +131,17 @@ pub fn write_report<T, E: Into<Failure>>(
     write_in_place(file, read, "", write)
 }
 
+/// Prints a report, or writes it to a file; `read` is what it is about.
+///
+/// # Errors
+/// As [`write_report`].
+pub fn report(out: Option<&Utf8PathBuf>, read: &[&str], text: &str) -> Result<(), Failure> {
+    match out {
+        None => Ok(super::print(text)?),
+        Some(out) => write_report(out, read, |to| to.write_all(text.as_bytes())),
+    }
+}
+
 /// [`write_report`], for what is a project's own under one name, which may be there.
 ///
 /// # Errors

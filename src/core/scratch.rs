@@ -28,8 +28,8 @@ use super::locks;
 const FOLDER: &str = "lockwright-";
 
 /// What they are for. Others, `lockwright-kept-…` say, are the user's.
-const KINDS: [&str; 8] = [
-    "build", "git", "prepare", "probe", "repro", "run", "scripts", "store",
+const KINDS: [&str; 9] = [
+    "build", "git", "prepare", "probe", "repro", "run", "scripts", "store", "vendor",
 ];
 
 /// How long a signal waits for what must not be cut short.

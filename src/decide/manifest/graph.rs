@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::image::Image;
-use super::model::{BuildDefaults, Component, Manifest, Patch};
+use super::model::{BuildDefaults, Component, Manifest};
+use super::phases::Patch;
 use super::template::{Parsed, PathTemplate, Placeholder, is_name};
 use super::tool::Tool;
 

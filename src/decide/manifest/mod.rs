@@ -9,6 +9,7 @@ mod go;
 mod graph;
 mod image;
 mod model;
+mod phases;
 mod review;
 mod source;
 mod template;
@@ -22,9 +23,10 @@ pub use document::Document;
 pub use go::Go;
 pub use graph::{GraphError, Needs};
 pub use image::{Compression, Image};
-pub use model::{
-    Base, BuildDefaults, Component, Copy, Diff, Elf, Install, Keep, Manifest, Migration, Node,
-    PackageBuild, Patch, Python, Run, Seal, Shebangs, Smoke, Substitute, Target, Wrap,
+pub use model::{BuildDefaults, Component, Manifest, PackageBuild, Target};
+pub use phases::{
+    Base, Copy, Diff, Elf, Install, Keep, Migration, Node, Patch, Python, Run, Seal, Shebangs,
+    Smoke, Substitute, Wrap,
 };
 pub use review::{Age, AgeError, Ignore, Licenses, Review};
 pub use source::{Form, Origin, Source, UrlSource};
