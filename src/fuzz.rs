@@ -305,8 +305,7 @@ fn npmrc(bytes: &[u8]) {
 fn go_sum(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (sum, go_mod) = text.split_once('\0').unwrap_or((&text, ""));
-    let files = ["go.sum", "go.mod"].map(Utf8Path::new);
-    let Ok(lock) = GoLock::parse(files[0], sum, files[1], go_mod) else {
+    let Ok(lock) = GoLock::parse("go.sum".into(), sum, "go.mod".into(), go_mod) else {
         return;
     };
     for module in lock.modules.keys() {

@@ -62,7 +62,7 @@ pub fn of_image(
     if bills.is_empty() {
         return Ok(None);
     }
-    let bill = cyclonedx::merged(&name.repository(), &name.tag, &bills);
+    let bill = cyclonedx::merged(name.repository(), &name.tag, &bills);
     let text = serde_json::to_string_pretty(&bill);
     let text = text.map_err(|error| context.failed("image", PHASE)(Cause::Said(error.to_string())));
     Ok(Some(format!("{}\n", text?).into_bytes()))

@@ -56,7 +56,7 @@ impl GoModule {
         let is_version = version
             .strip_prefix('v')
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        if !is_version || flaw(version, |part| part.is_empty()).is_some() || version.contains('/') {
+        if !is_version || flaw(version, str::is_empty).is_some() || version.contains('/') {
             let version = shown(version);
             return Err(format!(
                 "`{version}` is no version of a module: it has the form v1.2.3"

@@ -26,7 +26,7 @@ pub fn render(bill: &Bill<'_>) -> Value {
             json!({"ref": from, "dependsOn": to})
         })
         .collect();
-    document(root, bill.target, &components, &dependencies)
+    document(&root, bill.target, &components, &dependencies)
 }
 
 /// Several bills as the one of a container image that has all of it: what each of them is of is a component,
@@ -70,7 +70,7 @@ pub fn merged(name: &str, version: &str, bills: &[Value]) -> Value {
         .iter()
         .map(|(from, to)| json!({"ref": from, "dependsOn": to}))
         .collect();
-    document(root, None, &components, &dependencies)
+    document(&root, None, &components, &dependencies)
 }
 
 /// The bill of the modules that a go.sum names the files of. Which needs which it does not say.
@@ -106,12 +106,12 @@ pub fn of_modules(lock: &GoLock) -> Value {
         .filter_map(|one| one.get("bom-ref"))
         .collect();
     let dependencies = [json!({"ref": own, "dependsOn": all})];
-    document(root, None, &components, &dependencies)
+    document(&root, None, &components, &dependencies)
 }
 
 /// A bill of a component, and what else it knows.
 fn document(
-    root: Value,
+    root: &Value,
     target: Option<&str>,
     components: &[Value],
     dependencies: &[Value],

@@ -68,6 +68,25 @@ pub struct Obtained<'a> {
     hash: &'a FilesDigest,
 }
 
+/// A part that is not what a go.sum names.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{part} {module} from {from} is not what go.sum names: expected {expected}, got {got}; nothing of it is \
+     used\nhint: what is served is not what was locked: do not trust it before you know why"
+)]
+pub struct OtherHash {
+    /// The module.
+    pub module: GoModule,
+    /// Which part.
+    pub part: Part,
+    /// What go.sum says.
+    pub expected: FilesDigest,
+    /// What it is.
+    pub got: FilesDigest,
+    /// Where it came from.
+    pub from: String,
+}
+
 /// Why modules could not be had or placed.
 #[derive(Debug, thiserror::Error)]
 pub enum GoError {
@@ -75,22 +94,8 @@ pub enum GoError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// It is something else.
-    #[error(
-        "{part} {module} from {from} is not what go.sum names: expected {expected}, got {got}; nothing of it is \
-         used\nhint: what is served is not what was locked: do not trust it before you know why"
-    )]
-    Hash {
-        /// The module.
-        module: GoModule,
-        /// Which part.
-        part: Part,
-        /// What go.sum says.
-        expected: FilesDigest,
-        /// What it is.
-        got: FilesDigest,
-        /// Where it came from.
-        from: String,
-    },
+    #[error(transparent)]
+    Hash(Box<OtherHash>),
     /// It is no archive of a module.
     #[error(transparent)]
     Module(#[from] ModuleError),
@@ -186,13 +191,13 @@ impl<'a> Wanted<'a> {
         };
         if got != *self.hash {
             let origin = store.origin(&blob.digest);
-            return Err(GoError::Hash {
+            return Err(GoError::Hash(Box::new(OtherHash {
                 module: self.module.clone(),
                 part: self.part,
                 expected: self.hash.clone(),
                 got,
                 from: origin.map_or_else(|| "the store".into(), |origin| origin.source),
-            });
+            })));
         }
         Ok(go::check_names(self.module, &members)?)
     }
