@@ -221,6 +221,25 @@ fn which_rust_it_was_counts() {
             .run();
         ran.stderr.contains("as the lock has it")
     };
+    // Crates come from no network, and the error says what to do.
+    let plain = fs::read_to_string(temp.join("app/Cargo.toml")).unwrap();
+    temp.write(
+        "app/Cargo.toml",
+        format!("{plain}[dependencies]\nitoa = '1'\n"),
+    );
+    let failed = lockwright_in_forky(&temp)
+        .args(["sync", "app", "--offline", "--no-editable"])
+        .args([
+            "--python",
+            "/usr/bin/python3.14",
+            "--build-lock",
+            "builds/uv.lock",
+        ])
+        .env("PATH", format!("{real}:/usr/bin:/bin"))
+        .run()
+        .exit(1);
+    assert!(failed.stderr.contains("cargo vendor"), "{failed}");
+    temp.write("app/Cargo.toml", plain);
     assert!(!sync(&real, &[]));
     assert!(sync(&real, &["--dry-run"]));
     assert!(!sync(&fake, &["--dry-run"]));

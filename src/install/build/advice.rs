@@ -68,6 +68,9 @@ const LIBRARIES: [(&str, &str); 14] = [
     ("openssl", "libssl-dev"),
 ];
 
+/// What cargo says where it would have asked a registry.
+const OFFLINE: [&str; 2] = ["you're using offline mode", "but --offline was specified"];
+
 /// The Debian package that brings a program, where that is known.
 pub fn package_of(program: &str) -> Option<&'static str> {
     let found = PROGRAMS.iter().find(|(known, _)| *known == program);
@@ -83,6 +86,13 @@ pub(super) fn missing(package: &str, log: &str) -> Option<String> {
             "it has its version from version control, which has none for it here; give it with \
              --build-env {name}:SETUPTOOLS_SCM_PRETEND_VERSION=VERSION"
         ));
+    }
+    if OFFLINE.iter().any(|words| log.contains(words)) {
+        return Some(
+            "it needs crates that are not here, and builds have no network: `cargo vendor` puts them into \
+             its source, and prints what its .cargo/config.toml says then"
+                .to_owned(),
+        );
     }
     log.lines().find_map(|line| {
         let (what, package) = in_line(line)?;
