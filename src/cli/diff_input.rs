@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
+use crate::decide::lock::is_pylock;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
@@ -137,7 +138,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 /// Whether a file of this name is a lock.
 pub(super) fn is_lock(name: &str) -> bool {
-    names().any(|own| own == name)
+    is_pylock(name) || names().any(|own| own == name)
 }
 
 impl Given {

@@ -60,16 +60,12 @@ pub enum PlanError {
     #[error("{0}")]
     NoArtifact(Box<NoArtifact>),
     /// Two packages of one name are wanted at once.
-    #[error("{lock} leads to both {name} {one} and {name} {other} for {target}; {again}")]
+    #[error("{lock} leads to both {both} for {target}; {again}")]
     Twice {
         /// The lock.
         lock: Utf8PathBuf,
-        /// The package.
-        name: PackageName,
-        /// A version.
-        one: String,
-        /// Another.
-        other: String,
+        /// The two.
+        both: String,
         /// The target.
         target: String,
         /// What to do.
@@ -98,9 +94,12 @@ impl PythonPlan {
             if let Some(other) = packages.last().filter(|other| other.name == package.name) {
                 return Err(PlanError::Twice {
                     lock: lock.file.clone(),
-                    name: package.name.clone(),
-                    one: shown(other.version.as_ref()),
-                    other: shown(package.version.as_ref()),
+                    both: format!(
+                        "{name} {} and {name} {}",
+                        shown(other.version.as_ref()),
+                        shown(package.version.as_ref()),
+                        name = package.name,
+                    ),
                     target: target.to_string(),
                     again: lock.again(),
                 });

@@ -111,7 +111,7 @@ pub enum SelectError {
     },
     /// A flag that asks what a `pylock.toml` does not say.
     #[error(
-        "{flag} is not for {lock}: a pylock.toml does not say which package belongs to which project: \
+        "{flag} is not for {lock}: a pylock.toml does not say which package belongs to which project; \
          {remedy}"
     )]
     Flag {
