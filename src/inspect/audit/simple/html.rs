@@ -28,7 +28,7 @@ pub(super) fn read(bytes: &[u8], url: &Url) -> Result<Project, String> {
             b"base" => {
                 base = attribute(&tag, "href")
                     .and_then(|to| url.join(&to).ok())
-                    .unwrap_or(base)
+                    .unwrap_or(base);
             }
             b"meta" => {
                 let said = attribute(&tag, "content");
