@@ -37,7 +37,7 @@ pub fn run(args: &InitArgs) -> Outcome {
     let text = draft(&folder).map_err(|error| -> Failure {
         match error {
             DraftError::Nothing(_) => format!("{error}{}", super::other_in(&folder)).into(),
-            error => error.into(),
+            error @ DraftError::Lock(_) => error.into(),
         }
     })?;
     if args.print {

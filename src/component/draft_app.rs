@@ -93,7 +93,7 @@ pub(super) fn web(lock: &NpmLock, source: &str, deps: &str, name: &str) -> Strin
         .flatten()
         .flatten();
     let mut config = config.filter(|entry| entry.file_name().starts_with(VITE));
-    let config = config.next().map(|entry| entry.into_path());
+    let config = config.next().map(camino::Utf8DirEntry::into_path);
     let (Some(config), true) = (config, lock.entries.contains_key("node_modules/vite")) else {
         return String::new();
     };

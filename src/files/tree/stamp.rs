@@ -286,9 +286,10 @@ impl Names {
                 Ok(names.folders.is_empty()
                     && names.others.iter().all(|file| self.has_source_of(file)))
             };
-            if !is_cache && !(folder.to_bytes() == b"__pycache__" && is_bytecode()?) {
-                counted.push(folder);
+            if is_cache || folder.to_bytes() == b"__pycache__" && is_bytecode()? {
+                continue;
             }
+            counted.push(folder);
         }
         Ok(counted)
     }
@@ -349,10 +350,12 @@ impl Names {
             Ok(record)
         };
         // Caches that are passed over are not watched, but bytecode is.
-        let watched = |folder: &&Box<CStr>| {
-            counted.binary_search(&&***folder).is_ok() || folder.to_bytes() == b"__pycache__"
+        let watched = |folder: &&CStr| {
+            counted.binary_search(folder).is_ok() || folder.to_bytes() == b"__pycache__"
         };
-        let watched: Vec<_> = self.folders.iter().filter(watched).collect();
+        let watched: Vec<&CStr> = (self.folders.iter().map(|folder| &**folder))
+            .filter(watched)
+            .collect();
         let records: io::Result<Vec<_>> = match &watched[..] {
             [only] => inside(only).map(|record| vec![record]),
             folders => folders.par_iter().map(|folder| inside(folder)).collect(),

@@ -179,12 +179,15 @@ pub fn complete(
     })
 }
 
+/// What an index says of a package, by its name and the index, or why that is not known.
+type Pages = BTreeMap<(String, String), Result<Page, String>>;
+
 fn ask(
     ecosystem: Ecosystem,
     gaps: &[Gap],
     library: &Library<'_>,
     progress: &Progress,
-) -> Result<BTreeMap<(String, String), Result<Page, String>>, FetchError> {
+) -> Result<Pages, FetchError> {
     let subjects: BTreeSet<(String, String)> = (gaps.iter())
         .map(|gap| (gap.name.clone(), gap.index.clone()))
         .collect();

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::facts::{Ecosystem, OriginKind};
 use super::model::{Change, LockDiff, Locked};
+use super::publisher::Publisher;
 
 /// Code hosts whose pages are known: how each writes a comparison.
 const HOSTS: [(&str, &str); 3] = [
@@ -114,7 +115,7 @@ fn sides(change: &Change) -> [Option<&Locked>; 2] {
 /// Where it was built from by its publisher, or where git has it.
 fn source(change: &Change) -> Option<String> {
     let pages = sides(change).into_iter().flatten().filter_map(|side| {
-        let page = side.publisher.as_ref().and_then(|one| one.page());
+        let page = side.publisher.as_ref().and_then(Publisher::page);
         let page = page.as_deref().and_then(link);
         let git = (side.source.kind == OriginKind::Git)
             .then(|| repository(&side.source.place).map(|(page, _)| page));

@@ -24,6 +24,9 @@ impl Fact {
     }
 }
 
+/// What is told of a side.
+type Tell<'t> = &'t dyn Fn(&Locked) -> String;
+
 /// What the locks, and whoever else was asked, say of both versions.
 pub(super) fn facts(change: &Change) -> Vec<Fact> {
     let source = |one: &Locked| match &one.source.commit {
@@ -34,7 +37,7 @@ pub(super) fn facts(change: &Change) -> Vec<Fact> {
         let publisher = one.publisher.as_ref();
         publisher.map(ToString::to_string).unwrap_or_default()
     };
-    let of: [(&'static str, &dyn Fn(&Locked) -> String); 7] = [
+    let of: [(&'static str, Tell<'_>); 7] = [
         ("source", &source),
         ("size", &|one| one.size.map(bytes).unwrap_or_default()),
         ("published", &|one| date(one.published.as_deref())),

@@ -20,10 +20,10 @@ pub(super) struct Laid {
     pub(super) modules: Option<Vec<Module>>,
 }
 
-fn one_module(from: &str, to: &str) -> Option<Vec<Module>> {
+fn one_module(from: &str, to: &str) -> Vec<Module> {
     let from = from.trim_start_matches('/').to_owned();
     let to = to.to_owned();
-    Some(vec![Module { from, to }])
+    vec![Module { from, to }]
 }
 
 impl Backend {
@@ -94,7 +94,7 @@ impl Backend {
                 let is_there = |path: &&str| folder.join(path).is_dir();
                 let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
                 let modules: Vec<Module> = match &packages {
-                    None => one_module(&format!("{root}/{module}"), &module)?,
+                    None => one_module(&format!("{root}/{module}"), &module),
                     Some(packages) => (packages.iter())
                         .map(|path| Module {
                             from: (*path).to_owned(),
@@ -123,7 +123,7 @@ impl Backend {
                     None => &facts.name.replace('-', "_"),
                 };
                 let root = one_of(folder, name)?;
-                let modules = one_module(&format!("{root}/{name}"), name);
+                let modules = Some(one_module(&format!("{root}/{name}"), name));
                 with(leads_to(format!("{name}.pth"), root, ""), modules)
             }
             Self::Poetry => {
@@ -150,7 +150,7 @@ impl Backend {
                         (from, name)
                     }
                 };
-                let modules = one_module(&format!("{root}/{name}"), name);
+                let modules = Some(one_module(&format!("{root}/{name}"), name));
                 with(leads_to(format!("{module}.pth"), root, "\n"), modules)
             }
             Self::Setuptools => {
@@ -167,7 +167,7 @@ impl Backend {
                 let laid = leads_to(pth, "src", "\n")?;
                 Some(Laid {
                     top_level: Some(modules(&folder.join("src"))?),
-                    modules: one_module("src", "").filter(|_| !says_more),
+                    modules: (!says_more).then(|| one_module("src", "")),
                     ..laid
                 })
             }
@@ -201,7 +201,7 @@ impl Backend {
                 // As it is, links and all.
                 Some(Laid {
                     pth: format!("{module}.pth"),
-                    modules: one_module(&format!("{root}/{name}"), &name).filter(|_| !says_more),
+                    modules: (!says_more).then(|| one_module(&format!("{root}/{name}"), &name)),
                     line: folder.join(root).into_string(),
                     top_level: None,
                 })

@@ -267,6 +267,12 @@ fn hear(pipe: &mut PipeReader, said: &mut Said) -> io::Result<bool> {
     Ok(true)
 }
 
+/// How a process ended, as the exit code of the stage that waited for it.
+pub(super) fn code(status: std::process::ExitStatus) -> u8 {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.unwrap_or(126)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -315,10 +321,4 @@ mod tests {
         );
         assert_eq!(shown(&"é".repeat(500)).chars().count(), LONGEST + 1);
     }
-}
-
-/// How a process ended, as the exit code of the stage that waited for it.
-pub(super) fn code(status: std::process::ExitStatus) -> u8 {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.unwrap_or(126)
 }
