@@ -85,6 +85,9 @@ def clone(path, number, to):
         members = wheel.infolist()
         old_info = next(m.filename.split("/")[0] for m in members if m.filename.endswith(".dist-info/WHEEL"))
 
+        # Scripts of the clones would have one name.
+        dropped = [f"{old_info}/{name}" for name in ("entry_points.txt", "RECORD.jws")]
+
         def place(member):
             within = member.startswith(old_info + "/")
             return info + member[len(old_info):] if within else f"clone_{new}/{member}"
@@ -97,7 +100,7 @@ def clone(path, number, to):
         changed[f"{old_info}/METADATA"] = ("\n".join(keep) + "\n").encode()
         record = []
         for member in members:
-            if member.is_dir() or member.filename.rsplit("/", 1)[-1] in ("entry_points.txt", "RECORD.jws", "RECORD"):
+            if member.is_dir() or member.filename in (*dropped, f"{old_info}/RECORD"):
                 continue
             data = changed.get(member.filename)
             data = wheel.read(member) if data is None else data
@@ -108,7 +111,7 @@ def clone(path, number, to):
         changed[f"{old_info}/RECORD"] = ("".join(record) + f"{info}/RECORD,,\n").encode()
         with path.open("rb") as raw:
             for member in members:
-                if member.is_dir() or member.filename.rsplit("/", 1)[-1] in ("entry_points.txt", "RECORD.jws"):
+                if member.is_dir() or member.filename in dropped:
                     continue
                 data = changed.get(member.filename)
                 if data is None:
