@@ -202,7 +202,12 @@ fn a_stamp_that_is_cut_off_holds_for_nothing() {
     let stamps = env.temp.join("store/v1/stamps");
     let stamp = || stamps.read_dir_utf8().unwrap().next().unwrap().unwrap();
     let whole = fs::read(stamp().path()).unwrap();
-    for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+    // Between two records, too.
+    let record = whole
+        .windows(5)
+        .rposition(|bytes| bytes == b"bin\0\0")
+        .unwrap();
+    for length in [0, 10, whole.len() / 2, record, whole.len() - 1] {
         fs::write(stamp().path(), &whole[..length]).unwrap();
         // Held against its records, it is as it was; with a file changed unseen, it is not.
         assert!(!env.is_made(&[]));

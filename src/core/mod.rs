@@ -7,6 +7,7 @@ pub mod files_digest;
 pub mod foreign;
 pub mod io_error;
 pub mod locks;
+pub mod mounts;
 pub mod paths;
 pub mod pieces;
 pub mod place;

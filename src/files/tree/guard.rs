@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use super::stage::resolve;
 use super::{Provenance, Replace, TreeError, TreeOptions};
+use crate::core::mounts::mounts;
 
 /// The names that version control has for its own.
 const VERSION_CONTROL: [&str; 9] = [
@@ -121,32 +122,11 @@ fn homes() -> Vec<(&'static str, Utf8PathBuf)> {
 /// Where file systems are mounted: renaming a folder that holds one takes it along, and what is
 /// removed then is what it holds.
 fn mount_points() -> Vec<(&'static str, Utf8PathBuf)> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = text.lines().filter_map(|line| line.split(' ').nth(4));
-    let points = points.map(|point| ("a mount point", Utf8PathBuf::from(unescaped(point))));
-    points.collect()
-}
-
-/// A path as mountinfo writes it: `\040` is a space.
-fn unescaped(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part
-            .get(..3)
-            .and_then(|code| u8::from_str_radix(code, 8).ok());
-        match code {
-            Some(code) => {
-                plain.push(char::from(code));
-                plain.push_str(part.get(3..).unwrap_or_default());
-            }
-            None => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
+    let mounts = mounts().unwrap_or_default();
+    let points = mounts.into_iter().map(|mount| mount.point);
+    points
+        .map(|point| ("a mount point", point.into()))
+        .collect()
 }
 
 /// What stands at a destination.
@@ -360,15 +340,4 @@ fn is_npm_package(folder: &Path, name: &str) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with('@'));
     !name.starts_with(['.', '@'])
         && (is_modules(folder) || is_scope && folder.parent().is_some_and(is_modules))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_of_mount_points_are_read_as_the_kernel_writes_them() {
-        assert_eq!(unescaped("/mnt/a\\040b\\134c"), "/mnt/a b\\c");
-        assert_eq!(unescaped("/plain"), "/plain");
-    }
 }

@@ -104,7 +104,7 @@ impl Stamp {
         &self.0
     }
 
-    /// As it was kept. One that is not whole holds for no tree.
+    /// As it was kept: whole, which the caller sees to.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -188,7 +188,7 @@ impl<'a> Record<'a> {
             Err(Errno::NOENT) if self.is_passed_over => return Ok(true),
             times => times?,
         };
-        if times != self.times {
+        if times != self.times || are_coarse(times) {
             let open = rustix::fs::openat(top, here, FOLDER, Mode::empty())?;
             let mut found = Names::read(&open)?;
             let slash = self.path.iter().rposition(is_slash).unwrap_or(0);
@@ -392,6 +392,11 @@ const TIMES: usize = 24;
 
 /// When a folder's names and when anything else of it last changed.
 type Times = [u8; TIMES];
+
+/// Whether the disk may keep whole seconds alone: then a folder that was changed can have the times that it had.
+fn are_coarse(times: Times) -> bool {
+    times.ends_with(&[0; 4])
+}
 
 fn times_of(at: &OwnedFd, path: &CStr) -> Result<Times, Errno> {
     let wanted = StatxFlags::TYPE | StatxFlags::MTIME | StatxFlags::CTIME;

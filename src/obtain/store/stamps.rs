@@ -25,6 +25,8 @@ use crate::files::tree::Stamp;
 struct Stamped {
     tree: Utf8PathBuf,
     made_from: Digest,
+    /// Bytes of the stamp: one that was cut off, by a power failure say, is none.
+    size: usize,
 }
 
 /// A look at a tree, under way.
@@ -52,6 +54,7 @@ impl Store {
             let stamped = Stamped {
                 tree: real(tree),
                 made_from: made_from.clone(),
+                size: stamp.as_bytes().len(),
             };
             let line = serde_json::to_vec(&stamped)
                 .map_err(|error| StoreError::io("write", &path)(error.into()))?;
@@ -103,8 +106,9 @@ impl Store {
 fn read(text: &[u8]) -> Option<(Stamped, &[u8])> {
     let end = text.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = text.split_at_checked(end)?;
-    let stamped = serde_json::from_slice(line).ok()?;
-    Some((stamped, rest.get(1..)?))
+    let stamped: Stamped = serde_json::from_slice(line).ok()?;
+    let stamp = rest.get(1..)?;
+    (stamp.len() == stamped.size).then_some((stamped, stamp))
 }
 
 /// A tree's own path, links resolved.

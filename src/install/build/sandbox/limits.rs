@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::lines::Line;
-use super::mounts::mounts;
+use crate::core::mounts::mounts;
 use crate::core::progress::bytes;
 
 /// How many processes and threads there may be at once, besides those for each core.

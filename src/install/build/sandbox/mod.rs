@@ -24,7 +24,6 @@
 
 mod limits;
 mod lines;
-mod mounts;
 mod namespaces;
 mod root;
 mod rules;

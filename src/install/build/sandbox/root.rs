@@ -15,10 +15,10 @@ use rustix::process::{DumpableBehavior, chroot, pivot_root, set_dumpable_behavio
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
 use super::lines::{Line, report};
-use super::mounts::mounts;
 use super::namespaces::{itself, map, said, unshare};
 use super::run::code;
 use super::{INSIDE, Job, Order, rules};
+use crate::core::mounts::mounts;
 
 /// The user and group that a contained command is, to itself.
 const USER: u32 = 1000;

@@ -4,16 +4,21 @@ use std::fs;
 use std::io;
 
 /// Something that is mounted.
-pub(super) struct Mounted {
+#[derive(Debug)]
+pub struct Mounted {
     /// Where.
-    pub(super) point: String,
+    pub point: String,
     /// The kind of file system: `cgroup2`.
-    pub(super) kind: String,
+    pub kind: String,
 }
 
-/// All that is mounted.
-pub(super) fn mounts() -> io::Result<Vec<Mounted>> {
-    let text = fs::read_to_string("/proc/self/mountinfo")?;
+/// All that is mounted. A name that is not UTF-8 hides no other mount: it is read as well as it can be.
+///
+/// # Errors
+/// When the kernel does not tell, where /proc is not mounted say.
+pub fn mounts() -> io::Result<Vec<Mounted>> {
+    let text = fs::read("/proc/self/mountinfo")?;
+    let text = String::from_utf8_lossy(&text);
     let mount = |line: &str| {
         let (about, behind) = line.split_once(" - ")?;
         Some(Mounted {
@@ -44,4 +49,15 @@ fn unescaped(text: &str) -> String {
         }
     }
     plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_mount_points_are_read_as_the_kernel_writes_them() {
+        assert_eq!(unescaped("/mnt/a\\040b\\134c"), "/mnt/a b\\c");
+        assert_eq!(unescaped("/plain"), "/plain");
+    }
 }
