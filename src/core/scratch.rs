@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getsid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::foreign::{self, Folder};
 use super::locks;
@@ -342,19 +342,30 @@ pub fn end(signal: i32) -> ! {
 /// Asks what this process has started to end, but for one, and for those who have a session of their own and end
 /// by themselves: they wait for us.
 fn end_children(spared: Option<u32>) {
-    let own = getsid(None);
+    let own = session("self");
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
     for task in tasks.flatten() {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace() {
-            let child = child.parse().ok().and_then(Pid::from_raw);
-            let child =
-                child.filter(|child| child.as_raw_pid().unsigned_abs() != spared.unwrap_or(0));
-            if let Some(child) = child.filter(|child| getsid(Some(*child)) == own) {
+            let number: Option<i32> = child.parse().ok();
+            let number = number.filter(|number| number.unsigned_abs() != spared.unwrap_or(0));
+            if let Some(child) = number.and_then(Pid::from_raw)
+                && session(child.as_raw_pid()) == own
+            {
                 let _ = kill_process(child, Signal::TERM);
             }
         }
     }
+}
+
+/// The session of a process, by proc_pid_stat(5). It is 0 where the session's leader is outside of this process
+/// namespace, as in a container whose first process did not begin one.
+fn session(process: impl std::fmt::Display) -> Option<u32> {
+    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    // The program's name may have spaces and brackets.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    rest.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// `lockwright __sweep`: removes what standard input names, each as soon as nobody has its lock.

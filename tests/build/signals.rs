@@ -1,5 +1,6 @@
 //! Runs that are ended from outside, and what they leave: nothing, or what the next one takes away.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
@@ -110,12 +111,7 @@ fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]);
     command.arg(usual.get_program()).args(usual.get_args());
-    for (name, value) in usual.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    take_environment(&mut command, &usual);
     command.current_dir(temp.path());
     let mut child = started(&mut command, &seconds);
     send(&child, "-INT");
@@ -124,6 +120,46 @@ fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
     send(&child, "-TERM");
     assert_eq!(ended(&mut child).code(), Some(143));
     within(Duration::from_secs(20), || !sleeps(&seconds));
+}
+
+#[test]
+fn a_signal_is_heeded_where_the_session_began_outside() {
+    // As in a container: no process that can be seen leads the session.
+    let unshare = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+    ];
+    let tried = Command::new("unshare").args(unshare).arg("true").output();
+    if !tried.unwrap().status.success() {
+        eprintln!("skipped: this machine gives no process namespaces");
+        return;
+    }
+    let temp = Temp::new();
+    let seconds = format!("{}.7", 200_000 + std::process::id());
+    let usual = endless(&temp, &seconds);
+    let mut command = Command::new("unshare");
+    let shell = r#""$0" "$@" & read line; kill -TERM $!; wait $!"#;
+    command.args(unshare).args(["sh", "-c", shell]);
+    command.arg(usual.get_program()).args(usual.get_args());
+    take_environment(&mut command, &usual);
+    command.current_dir(temp.path()).stdin(Stdio::piped());
+    let mut child = started(&mut command, &seconds);
+    writeln!(child.stdin.take().unwrap()).unwrap();
+    assert_eq!(ended(&mut child).code(), Some(143));
+    within(Duration::from_secs(20), || !sleeps(&seconds));
+}
+
+/// Gives a command the environment of another.
+fn take_environment(command: &mut Command, other: &Command) {
+    for (name, value) in other.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
 }
 
 #[test]
