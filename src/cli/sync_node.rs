@@ -137,8 +137,8 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
         }
     };
     if args.node.allow_scripts.is_empty() {
-        for folder in &done.folders {
-            store.stamp(folder, &key);
+        for (folder, listing) in done.folders.iter().zip(&done.listings) {
+            store.stamp(folder, &key, Some(listing));
         }
     }
     for (folder, replaced) in done.replaced.iter().filter(|_| args.clear && !global.quiet) {

@@ -189,8 +189,11 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
     let text = format!("{}\n", serde_json::to_string_pretty(&state)?);
     tree.file(own, &TreePath::new(STATE)?, 0o644, text.as_bytes())?;
     (report.files, report.bytes) = tree.written();
-    let placed = tree.finish().commit()?;
-    store.stamp(&placed, &made_from);
+    let staged = tree.finish();
+    // Bytecode is written by the interpreter, not by the tree.
+    let listing = (!args.compile_bytecode).then(|| staged.listing());
+    let placed = staged.commit()?;
+    store.stamp(&placed, &made_from, listing.as_ref());
     if let Some(replaced) = replaced.filter(|_| !global.quiet) {
         outputs::say_replaced(&placed, &replaced);
     }
@@ -341,7 +344,7 @@ fn is_current(
         return false;
     };
     if report.problems.is_empty() {
-        store.stamp(dest, made_from);
+        store.stamp(dest, made_from, None);
         return true;
     }
     if !global.quiet {

@@ -3,13 +3,11 @@
 //! Each ecosystem reads an artifact's [`Member`]s and decides what goes where: a [`Placement`].
 //! [`place`] alone writes it: folder by folder, on every core, copied or linked.
 
-use std::os::fd::BorrowedFd;
-
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::archive::zip::{WHOLE, Zip, ZipError};
-use super::tree::{FileFacts, LinkMode, Owner, Tree, TreeError, TreePath};
+use super::tree::{FileFacts, LinkMode, Owner, Shared, Tree, TreeError, TreePath};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::io_error::IoError;
 
@@ -46,7 +44,7 @@ pub trait Contents: Sync {
     fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError>;
 
     /// The folder in which each file lies at its own path, to be linked from; where there is one.
-    fn folder(&self) -> Option<BorrowedFd<'_>> {
+    fn folder(&self) -> Option<Shared<'_>> {
         None
     }
 

@@ -6,14 +6,16 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use indexmap::IndexSet;
-use rayon::slice::ParallelSliceMut as _;
+use rayon::prelude::*;
 
 use super::TreeError;
 use super::content::{Collision, Content};
+use super::listing::{Listing, Names};
+use super::stamp::facts_of_linked;
 use crate::core::locks;
 use crate::core::tree_path::{TreePath, fold};
 
@@ -43,6 +45,18 @@ struct Named {
 pub(super) struct Node {
     pub(super) owner: Owner,
     pub(super) content: Content,
+    /// When its bytes last changed, in seconds since 1970, if it is a file that has another name elsewhere.
+    linked: Option<i64>,
+}
+
+impl Node {
+    fn new(owner: Owner, content: &Content) -> Self {
+        Self {
+            owner,
+            content: content.clone(),
+            linked: None,
+        }
+    }
 }
 
 /// What has a name in a folder.
@@ -74,6 +88,36 @@ impl Folder {
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
         locks::held(&self.entries)
+    }
+
+    /// Notes that an owner's file is one that has another name elsewhere, and when its bytes last changed.
+    pub(super) fn is_linked(&self, name: &str, owner: Owner, modified: i64) {
+        if let Some(Entry::Node(node)) = self.entries().get_mut(name)
+            && node.owner == owner
+        {
+            node.linked = Some(modified);
+        }
+    }
+
+    /// The names in it.
+    fn names(&self) -> Names {
+        let mut names = Names::default();
+        for (name, entry) in self.entries().iter() {
+            let to = match entry {
+                Entry::Folder(_) => &mut names.folders,
+                Entry::Node(node) => {
+                    names.known.push(match (&node.content, node.linked) {
+                        (Content::File(facts), Some(modified)) => {
+                            Some(facts_of_linked(facts.mode, facts.size, modified))
+                        }
+                        _ => None,
+                    });
+                    &mut names.others
+                }
+            };
+            to.extend(name.bytes().chain([0]));
+        }
+        names
     }
 
     /// Does something while nobody can claim what is here, if it is still this owner's, or another's
@@ -155,12 +199,7 @@ impl PathClaims {
         name: &str,
         content: &Content,
     ) -> Result<Claim, TreeError> {
-        let node = || {
-            Entry::Node(Node {
-                owner,
-                content: content.clone(),
-            })
-        };
+        let node = || Entry::Node(Node::new(owner, content));
         let path = || TreePath::within(&folder.path, name);
         let twice = || TreeError::Twice {
             path: path(),
@@ -270,10 +309,7 @@ impl PathClaims {
     /// Puts a file or link there, whatever file or link is there.
     pub(super) fn put(&self, owner: Owner, path: &TreePath, content: &Content) {
         if let Some(folder) = self.folder(path.folder()) {
-            let node = Node {
-                owner,
-                content: content.clone(),
-            };
+            let node = Node::new(owner, content);
             let mut entries = folder.entries();
             entries.insert(path.file_name().into(), Entry::Node(node));
         }
@@ -385,6 +421,16 @@ impl PathClaims {
         }
         collisions.sort_by(|a, b| a.path.cmp(&b.path));
         collisions
+    }
+
+    /// The names of all that is there.
+    pub(super) fn listing(&self) -> Listing {
+        let folders = self.folders();
+        let made = folders
+            .par_iter()
+            .filter(|folder| folder.made.load(Relaxed));
+        let named = made.map(|folder| (folder.path.as_bytes().into(), folder.names()));
+        Listing::new(named.collect())
     }
 
     /// Every file and link, sorted by the bytes of its whole path.

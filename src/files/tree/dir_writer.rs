@@ -10,9 +10,18 @@ use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::claims::Folder;
-use super::write::Slot;
+use super::write::{Slot, Source};
 use super::{FileFacts, LinkMode, Owner, Record, Tree, TreeError, TreePath};
 use crate::core::tree_path::check_name;
+
+/// A folder of this machine whose files may be shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    /// The folder.
+    pub folder: BorrowedFd<'a>,
+    /// When the bytes of every file in it last changed, in seconds since 1970: it has been looked at.
+    pub modified: i64,
+}
 
 /// Where one owner puts files, in any order; fast when those of a folder follow each other.
 #[derive(Debug)]
@@ -94,10 +103,15 @@ impl<'a> DirWriter<'a> {
         &mut self,
         path: &str,
         facts: FileFacts,
-        from: (BorrowedFd<'_>, &str),
+        (shared, name): (Shared<'_>, &str),
         how: LinkMode,
     ) -> Result<(), TreeError> {
         let (tree, owner) = (self.tree, self.owner);
+        let from = Source {
+            folder: shared.folder,
+            path: name,
+            modified: Some(shared.modified),
+        };
         tree.put_shared(owner, &self.slot(path)?, facts, from, how)
     }
 

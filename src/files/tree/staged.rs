@@ -8,7 +8,9 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use sha2::{Digest as _, Sha256};
 
 use super::write::fill;
-use super::{Content, FileFacts, INSIDE, Owner, Provenance, Record, Tree, TreeError, TreePath};
+use super::{
+    Content, FileFacts, INSIDE, Listing, Owner, Provenance, Record, Tree, TreeError, TreePath,
+};
 use crate::core::foreign::{Entry, Folder};
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
@@ -54,6 +56,17 @@ impl Staged {
     /// Every file and link with its owner.
     pub fn provenance(&self) -> Provenance {
         Provenance::of(&self.tree.claims)
+    }
+
+    /// The names of all that will be there: of a tree that nobody but this program has touched.
+    pub fn listing(&self) -> Listing {
+        let mut listing = self.tree.claims.listing();
+        if self.tree.options.record == Record::Inside
+            && let Some((folder, name)) = INSIDE.rsplit_once('/')
+        {
+            listing.add(folder, name);
+        }
+        listing
     }
 
     /// Someone who changes files from now on.

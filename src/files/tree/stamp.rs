@@ -17,16 +17,16 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use camino::Utf8Path;
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::time::ClockId;
-use sha2::{Digest as _, Sha256};
+
+use super::listing::{Listing, Names, c_str, each, join};
 
 /// Folders that tools keep caches in.
 pub const CACHES: [&str; 8] = [
@@ -46,11 +46,18 @@ pub fn module_of_bytecode(name: &str) -> Option<&str> {
     Some(stem.split_once('.').map_or(stem, |(module, _)| module))
 }
 
-/// What a tree was: a record for each folder, those above before those in them.
+/// How folders of bytecode are called, and folders of npm's packages.
+pub(super) const BYTECODE: &[u8] = b"__pycache__";
+pub(super) const MODULES: &[u8] = b"node_modules";
+
+/// How many folders are looked at together, from the folder that all of them are in.
+const TOGETHER: usize = 64;
+
+/// What a tree was: a record for each folder, in the byte order of their paths, so those above before those in them.
 ///
 /// A record is the folder's path and a NUL; a byte, 1 for a `__pycache__` that is passed over; the
-/// folder's times; a digest over its files' facts; then twice, for its folders and for all else, the
-/// length of the names (four bytes) and the sorted names, a NUL after each.
+/// folder's times; then twice, for its folders and for all else, the length of the names (four bytes) and
+/// the sorted names, a NUL after each; then what is known of all else, one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<u8>);
 
@@ -60,18 +67,30 @@ impl Stamp {
     /// # Errors
     /// When it cannot be read.
     pub fn of(tree: &Utf8Path) -> io::Result<Self> {
-        let open = open_top(tree)?;
-        let names = Names::read(&open)?;
-        let name = tree.file_name().unwrap_or_default();
-        Ok(Self(names.record(&open, name.as_bytes(), &[])?))
+        let top = open_top(tree)?;
+        let listing = Listing::read(&top, name_of(tree))?;
+        Self::of_listing(tree, &top, &listing)
     }
 
-    /// The same of a tree that was written just now: whatever is done to it afterwards gets a later
-    /// time than all that was done before.
+    fn of_listing(tree: &Utf8Path, top: &OwnedFd, listing: &Listing) -> io::Result<Self> {
+        let records = listing.folders().par_chunks(TOGETHER).map(|folders| {
+            let base = Base::of(top, folders, |(path, _)| path)?;
+            let mut records = Vec::new();
+            for (path, names) in folders {
+                write_record(path, names, listing, name_of(tree), &base, &mut records)?;
+            }
+            Ok(records)
+        });
+        let records: io::Result<Vec<Vec<u8>>> = records.collect();
+        Ok(Self(records?.concat()))
+    }
+
+    /// Of a tree that was written just now: whatever is done to it afterwards gets a later
+    /// time than all that was done before. Where its writer says what is in it, that is believed.
     ///
     /// # Errors
     /// As [`Self::of`].
-    pub fn settled(tree: &Utf8Path) -> io::Result<Self> {
+    pub fn settled(tree: &Utf8Path, listing: Option<&Listing>) -> io::Result<Self> {
         let now = || rustix::time::clock_gettime(ClockId::RealtimeCoarse);
         let start = now();
         for _ in 0..100 {
@@ -80,7 +99,12 @@ impl Stamp {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        Self::of(tree)
+        let Some(listing) = listing else {
+            return Self::of(tree);
+        };
+        let stamp = Self::of_listing(tree, &open_top(tree)?, listing)?;
+        debug_assert_eq!(Self::of(tree).ok().as_ref(), Some(&stamp), "{tree}");
+        Ok(stamp)
     }
 
     /// Whether a tree is still what it was.
@@ -88,14 +112,20 @@ impl Stamp {
     /// # Errors
     /// When it cannot be read: something in it is gone, say.
     pub fn holds(&self, tree: &Utf8Path) -> io::Result<bool> {
-        let open = open_top(tree)?;
+        let top = open_top(tree)?;
         let Some(records) = self.records() else {
             return Ok(false);
         };
-        let name = tree.file_name().unwrap_or_default();
-        let holds = |record: &Record<'_>| record.holds(&open, name.as_bytes(), &records);
+        let looks = records.par_chunks(TOGETHER).map(|together| {
+            let base = Base::of(&top, together, |record| record.path)?;
+            for record in together {
+                if !record.holds(&base, name_of(tree), &records)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
         let failed = |held: &io::Result<bool>| !matches!(held, Ok(true));
-        let looks = records.par_iter().with_min_len(64).map(holds);
         looks.find_any(failed).unwrap_or(Ok(true))
     }
 
@@ -119,11 +149,11 @@ impl Stamp {
     }
 }
 
-fn is_slash(byte: &u8) -> bool {
-    *byte == b'/'
+fn name_of(tree: &Utf8Path) -> &[u8] {
+    tree.file_name().unwrap_or_default().as_bytes()
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
+pub(super) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
@@ -138,6 +168,130 @@ fn open_top(tree: &Utf8Path) -> io::Result<OwnedFd> {
     )?)
 }
 
+/// A folder that others are in, from which the way to them is short.
+struct Base<'a> {
+    top: &'a OwnedFd,
+    open: Option<OwnedFd>,
+    /// How much of their paths it is.
+    length: usize,
+}
+
+impl<'a> Base<'a> {
+    /// For folders in the order of their paths: the one that all of them are in.
+    fn of<T>(top: &'a OwnedFd, folders: &[T], path: impl Fn(&T) -> &[u8]) -> io::Result<Self> {
+        let (first, last) = (folders.first().map(&path), folders.last().map(&path));
+        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+        let common = first
+            .iter()
+            .zip(last)
+            .take_while(|(one, other)| one == other);
+        let common = first.get(..common.count()).unwrap_or_default();
+        let base = common.iter().rposition(|byte| *byte == b'/');
+        let base = base.and_then(|end| first.get(..end)).unwrap_or_default();
+        if base.is_empty() {
+            return Ok(Self {
+                top,
+                open: None,
+                length: 0,
+            });
+        }
+        let flags = FOLDER.union(OFlags::PATH);
+        let open = rustix::fs::openat(top, c_str(&[base, &[0]].concat()), flags, Mode::empty())?;
+        Ok(Self {
+            top,
+            open: Some(open),
+            length: base.len() + 1,
+        })
+    }
+
+    fn folder(&self) -> &OwnedFd {
+        self.open.as_ref().unwrap_or(self.top)
+    }
+
+    /// What is called so in a folder, or the folder itself, from here. `buffer` has the folder's path at its start, or
+    /// nothing.
+    fn at<'p>(&self, folder: &[u8], name: &[u8], buffer: &'p mut Vec<u8>) -> &'p CStr {
+        let folder = folder.get(self.length..).unwrap_or_default();
+        if buffer.is_empty() {
+            buffer.extend_from_slice(folder);
+        }
+        buffer.truncate(folder.len());
+        if !folder.is_empty() && !name.is_empty() {
+            buffer.push(b'/');
+        }
+        buffer.extend_from_slice(name);
+        if buffer.is_empty() {
+            return c".";
+        }
+        buffer.push(0);
+        c_str(buffer)
+    }
+}
+
+/// Adds the record of a folder, unless it is of no interest.
+fn write_record(
+    path: &[u8],
+    names: &Names,
+    listing: &Listing,
+    top_name: &[u8],
+    base: &Base<'_>,
+    to: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let times = times_of(base.folder(), base.at(path, b"", &mut buffer))?;
+    let (above, name) = split(path, top_name);
+    let mut names = std::borrow::Cow::Borrowed(names);
+    if name == BYTECODE
+        && !path.is_empty()
+        && let Some(above) = listing.get(above)
+    {
+        if names.is_bytecode_of(above) {
+            let passed_over = Record {
+                path,
+                is_passed_over: true,
+                times,
+                folders: &[],
+                others: &[],
+                facts: &[],
+            };
+            passed_over.write(to);
+            return Ok(());
+        }
+        names.to_mut().forget_bytecode_of(&above.others);
+    }
+    let inside = |folder: &[u8]| {
+        let names = listing.get(&join(path, folder));
+        names.ok_or_else(|| io::ErrorKind::NotFound.into())
+    };
+    let mut facts = Vec::new();
+    for (number, name) in each(&names.others).enumerate() {
+        facts.extend_from_slice(&match names.known.get(number) {
+            Some(Some(known)) => *known,
+            _ => facts_of(base.folder(), base.at(path, name, &mut buffer))?,
+        });
+    }
+    let record = Record {
+        path,
+        is_passed_over: false,
+        times,
+        folders: &names.counted(name, inside)?,
+        others: &names.others,
+        facts: &facts,
+    };
+    record.write(to);
+    Ok(())
+}
+
+/// The folder that a folder is in, and its name.
+fn split<'a>(path: &'a [u8], top_name: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let (above, name) = path.split_at(slash);
+    match name.strip_prefix(b"/").unwrap_or(name) {
+        [] => (above, top_name),
+        name => (above, name),
+    }
+}
+
 /// A folder as it was.
 #[derive(Clone, Copy)]
 struct Record<'a> {
@@ -145,9 +299,9 @@ struct Record<'a> {
     path: &'a [u8],
     is_passed_over: bool,
     times: Times,
-    facts: [u8; 32],
     folders: &'a [u8],
     others: &'a [u8],
+    facts: &'a [u8],
 }
 
 impl<'a> Record<'a> {
@@ -158,13 +312,18 @@ impl<'a> Record<'a> {
             (names.is_empty() || names.ends_with(&[0])).then_some(names)
         }
         let end = rest.iter().position(|byte| *byte == 0)?;
+        let path = rest.split_off(..=end)?.split_last()?.1;
+        let is_passed_over = *rest.split_off_first()? == 1;
+        let times = *rest.split_off(..TIMES)?.first_chunk()?;
+        let (folders, others) = (names(rest)?, names(rest)?);
+        let facts = each(others).count().checked_mul(FACTS)?;
         Some(Self {
-            path: rest.split_off(..=end)?.split_last()?.1,
-            is_passed_over: *rest.split_off_first()? == 1,
-            times: *rest.split_off(..TIMES)?.first_chunk()?,
-            facts: *rest.split_off(..32)?.first_chunk()?,
-            folders: names(rest)?,
-            others: names(rest)?,
+            path,
+            is_passed_over,
+            times,
+            folders,
+            others,
+            facts: rest.split_off(..facts)?,
         })
     }
 
@@ -172,220 +331,48 @@ impl<'a> Record<'a> {
         out.extend_from_slice(self.path);
         out.extend([0, u8::from(self.is_passed_over)]);
         out.extend_from_slice(&self.times);
-        out.extend_from_slice(&self.facts);
         for names in [self.folders, self.others] {
             // A folder with more names than that cannot be: a stamp of it holds for nothing.
             out.extend_from_slice(&u32::try_from(names.len()).unwrap_or(u32::MAX).to_le_bytes());
             out.extend_from_slice(names);
         }
+        out.extend_from_slice(self.facts);
     }
 
     /// Whether the folder is still so. `top_name` is the tree's own; `all` are its records.
-    fn holds(&self, top: &OwnedFd, top_name: &[u8], all: &[Self]) -> io::Result<bool> {
-        let mut path = self.path.to_vec();
-        let here = at(&mut path, &[]);
-        let times = match times_of(top, here) {
+    fn holds(&self, base: &Base<'_>, top_name: &[u8], all: &[Self]) -> io::Result<bool> {
+        let mut buffer = Vec::new();
+        let here = base.at(self.path, b"", &mut buffer);
+        let times = match times_of(base.folder(), here) {
             Err(Errno::NOENT) if self.is_passed_over => return Ok(true),
             times => times?,
         };
         if times != self.times || are_coarse(times) {
-            let open = rustix::fs::openat(top, here, FOLDER, Mode::empty())?;
+            let open = rustix::fs::openat(base.folder(), here, FOLDER, Mode::empty())?;
             let mut found = Names::read(&open)?;
-            let slash = self.path.iter().rposition(is_slash).unwrap_or(0);
-            let (above, name) = self.path.split_at(slash);
-            let name = match name.strip_prefix(b"/").unwrap_or(name) {
-                [] => top_name,
-                name => name,
-            };
-            if name == b"__pycache__" && !self.path.is_empty() {
-                let by_path =
-                    |record: &Self| record.path.split(is_slash).cmp(above.split(is_slash));
-                let found_at = all.binary_search_by(by_path).ok();
-                let above = found_at.and_then(|number| all.get(number));
-                let sources = above.map_or(&[][..], |record| record.others);
-                let is_source =
-                    |name: &[u8]| sources.split(|byte| *byte == 0).any(|one| one == name);
-                found.others.retain(|file| !has_source(file, is_source));
+            let (above, name) = split(self.path, top_name);
+            if name == BYTECODE && !self.path.is_empty() {
+                let above = all.binary_search_by(|record| record.path.cmp(above)).ok();
+                let above = above.and_then(|number| all.get(number));
+                found.forget_bytecode_of(above.map_or(&[][..], |record| record.others));
             }
-            let counted = found.counted(&open, name)?;
-            if joined(&counted) != self.folders || joined(&found.others) != self.others {
+            let inside = |folder: &[u8]| {
+                let folder = [folder, &[0]].concat();
+                let open = rustix::fs::openat(&open, c_str(&folder), FOLDER, Mode::empty())?;
+                Names::read(&open)
+            };
+            if found.counted(name, inside)? != self.folders || found.others != self.others {
                 return Ok(false);
             }
         }
-        let mut hasher = Sha256::new();
-        for name in self.others.split_inclusive(|byte| *byte == 0) {
-            let Some((_, name)) = name.split_last() else {
-                continue;
-            };
-            path.truncate(self.path.len());
-            add(&mut hasher, top.as_fd(), at(&mut path, name), name)?;
-        }
-        Ok(<[u8; 32]>::from(hasher.finalize()) == self.facts)
-    }
-}
-
-/// What is called so in the folder whose path this is, or the folder itself.
-fn at<'p>(path: &'p mut Vec<u8>, name: &[u8]) -> &'p CStr {
-    if !path.is_empty() && !name.is_empty() {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
-    if path.is_empty() {
-        return c".";
-    }
-    path.push(0);
-    // Names come from records, which have NULs nowhere else.
-    CStr::from_bytes_until_nul(path).unwrap_or(c".")
-}
-
-/// The names in a folder, sorted.
-#[derive(Default)]
-struct Names {
-    folders: Vec<Box<CStr>>,
-    others: Vec<Box<CStr>>,
-}
-
-impl Names {
-    fn read(open: &OwnedFd) -> io::Result<Self> {
-        let mut names = Self::default();
-        let mut buffer = [MaybeUninit::uninit(); 16 << 10];
-        let mut entries = RawDir::new(open, &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                // Some file systems do not say it with the name.
-                FileType::Unknown => {
-                    let stat = rustix::fs::statat(open, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                    FileType::from_raw_mode(stat.st_mode)
-                }
-                kind => kind,
-            };
-            match kind {
-                FileType::Directory => names.folders.push(name.into()),
-                _ => names.others.push(name.into()),
+        for (name, was) in each(self.others).zip(self.facts.chunks_exact(FACTS)) {
+            let at = base.at(self.path, name, &mut buffer);
+            if facts_of(base.folder(), at)? != was {
+                return Ok(false);
             }
         }
-        names.folders.sort_unstable();
-        names.others.sort_unstable();
-        Ok(names)
+        Ok(true)
     }
-
-    /// The folders in this one, of that name, but for what tools leave behind.
-    fn counted(&self, open: &OwnedFd, name: &[u8]) -> io::Result<Vec<&CStr>> {
-        let mut counted = Vec::with_capacity(self.folders.len());
-        for folder in &self.folders {
-            let folder = &**folder;
-            let is_cache = name == b"node_modules" && is_cache(folder);
-            let is_bytecode = || -> io::Result<bool> {
-                let open = rustix::fs::openat(open, folder, FOLDER, Mode::empty())?;
-                let names = Self::read(&open)?;
-                Ok(names.folders.is_empty()
-                    && names.others.iter().all(|file| self.has_source_of(file)))
-            };
-            if is_cache || folder.to_bytes() == b"__pycache__" && is_bytecode()? {
-                continue;
-            }
-            counted.push(folder);
-        }
-        Ok(counted)
-    }
-
-    fn has_source_of(&self, file: &CStr) -> bool {
-        let is_source = |source: &[u8]| {
-            let found = self
-                .others
-                .binary_search_by(|name| name.to_bytes().cmp(source));
-            found.is_ok()
-        };
-        has_source(file, is_source)
-    }
-
-    /// The records of this folder and of all in it.
-    fn record(&self, open: &OwnedFd, name: &[u8], path: &[u8]) -> io::Result<Vec<u8>> {
-        let times = times_of(open, c".")?;
-        let counted = self.counted(open, name)?;
-        let mut hasher = Sha256::new();
-        for file in &self.others {
-            add(&mut hasher, open.as_fd(), file, file.to_bytes())?;
-        }
-        let mut record = Vec::new();
-        let own = Record {
-            path,
-            is_passed_over: false,
-            times,
-            facts: hasher.finalize().into(),
-            folders: &joined(&counted),
-            others: &joined(&self.others),
-        };
-        own.write(&mut record);
-        let inside = |folder: &CStr| -> io::Result<Vec<u8>> {
-            let name = folder.to_bytes();
-            let mut path = path.to_vec();
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-            let open = rustix::fs::openat(open, folder, FOLDER, Mode::empty())?;
-            if counted.binary_search(&folder).is_ok() {
-                let mut names = Self::read(&open)?;
-                if name == b"__pycache__" {
-                    names.others.retain(|file| !self.has_source_of(file));
-                }
-                return names.record(&open, name, &path);
-            }
-            let mut record = Vec::new();
-            let passed_over = Record {
-                path: &path,
-                is_passed_over: true,
-                times: times_of(&open, c".")?,
-                facts: Sha256::digest([]).into(),
-                folders: &[],
-                others: &[],
-            };
-            passed_over.write(&mut record);
-            Ok(record)
-        };
-        // Caches that are passed over are not watched, but bytecode is.
-        let watched = |folder: &&CStr| {
-            counted.binary_search(folder).is_ok() || folder.to_bytes() == b"__pycache__"
-        };
-        let watched: Vec<&CStr> = (self.folders.iter().map(|folder| &**folder))
-            .filter(watched)
-            .collect();
-        let records: io::Result<Vec<_>> = match &watched[..] {
-            [only] => inside(only).map(|record| vec![record]),
-            folders => folders.par_iter().map(|folder| inside(folder)).collect(),
-        };
-        records?
-            .iter()
-            .for_each(|inside| record.extend_from_slice(inside));
-        Ok(record)
-    }
-}
-
-/// Names, a NUL after each.
-fn joined<N: AsRef<CStr>>(names: &[N]) -> Vec<u8> {
-    names
-        .iter()
-        .flat_map(|name| name.as_ref().to_bytes_with_nul())
-        .copied()
-        .collect()
-}
-
-/// Whether a file of a `__pycache__` is the bytecode of a source beside that folder.
-fn has_source(bytecode: &CStr, is_source: impl Fn(&[u8]) -> bool) -> bool {
-    let module = bytecode.to_str().ok().and_then(module_of_bytecode);
-    module.is_some_and(|module| is_source(format!("{module}.py").as_bytes()))
-}
-
-fn is_cache(folder: &CStr) -> bool {
-    CACHES
-        .iter()
-        .any(|cache| folder.to_bytes() == cache.as_bytes())
 }
 
 const TIMES: usize = 24;
@@ -426,8 +413,37 @@ fn fill(mut whole: &mut [u8], parts: &[&[u8]]) {
     }
 }
 
-/// What the system says of a file or link.
-fn add(hasher: &mut Sha256, folder: BorrowedFd<'_>, path: &CStr, name: &[u8]) -> Result<(), Errno> {
+const FACTS: usize = 34;
+
+/// What the system says of a file or link: its kind and mode, its size, and when its bytes and when anything else of
+/// it last changed.
+pub(super) type Facts = [u8; FACTS];
+
+/// Of a file that has other names, what changed beside its bytes is not taken.
+fn facts(mode: u16, size: u64, modified: (i64, u32), changed: Option<(i64, u32)>) -> Facts {
+    let changed = changed.unwrap_or_default();
+    let mut facts = [0; FACTS];
+    fill(
+        &mut facts,
+        &[
+            &mode.to_le_bytes(),
+            &size.to_le_bytes(),
+            &modified.0.to_le_bytes(),
+            &modified.1.to_le_bytes(),
+            &changed.0.to_le_bytes(),
+            &changed.1.to_le_bytes(),
+        ],
+    );
+    facts
+}
+
+/// Those of a file that has other names, of whose mode the permission bits are given, and a time in whole seconds.
+pub(super) fn facts_of_linked(mode: u16, size: u64, modified: i64) -> Facts {
+    const REGULAR: u16 = 0o10_0000;
+    facts(REGULAR | mode, size, (modified, 0), None)
+}
+
+fn facts_of(folder: &OwnedFd, path: &CStr) -> Result<Facts, Errno> {
     const WANTED: StatxFlags = StatxFlags::TYPE
         .union(StatxFlags::MODE)
         .union(StatxFlags::NLINK)
@@ -435,24 +451,11 @@ fn add(hasher: &mut Sha256, folder: BorrowedFd<'_>, path: &CStr, name: &[u8]) ->
         .union(StatxFlags::MTIME)
         .union(StatxFlags::CTIME);
     let stat = rustix::fs::statx(folder, path, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
-    let mut facts = [0; 38];
-    let changed = match stat.stx_nlink {
-        1 => (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec),
-        _ => (0, 0),
-    };
-    fill(
-        &mut facts,
-        &[
-            &stat.stx_mode.to_le_bytes(),
-            &stat.stx_size.to_le_bytes(),
-            &stat.stx_mtime.tv_sec.to_le_bytes(),
-            &stat.stx_mtime.tv_nsec.to_le_bytes(),
-            &changed.0.to_le_bytes(),
-            &changed.1.to_le_bytes(),
-        ],
-    );
-    hasher.update(name);
-    hasher.update([0]);
-    hasher.update(facts);
-    Ok(())
+    let changed = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
+    Ok(facts(
+        stat.stx_mode,
+        stat.stx_size,
+        (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        (stat.stx_nlink == 1).then_some(changed),
+    ))
 }

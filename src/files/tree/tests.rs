@@ -465,3 +465,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_its_writer_lists_is_what_is_on_the_disk() {
+    let place = place();
+    let source = place.dest.with_file_name("source");
+    std::fs::write(&source, "same").unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(9);
+    let file = std::fs::File::options().write(true).open(&source).unwrap();
+    file.set_modified(time).unwrap();
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+        .unwrap();
+    let shared = Shared {
+        folder: CWD,
+        modified: 9,
+    };
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
+    let (one, other) = (tree.owner("a 1", 0), tree.owner("b 1", 1));
+    let facts = |sha256| FileFacts {
+        mode: 0o644,
+        size: 4,
+        sha256,
+    };
+    for (owner, digest) in [(one, Some([1; 32])), (other, Some([2; 32]))] {
+        let mut inside = tree.inside(owner, "a-b").unwrap();
+        for name in ["both.py", "__pycache__/both.cpython-314.pyc", "a/x"] {
+            let from = (shared, source.as_str());
+            inside
+                .share(name, facts(digest), from, LinkMode::Hardlink)
+                .unwrap();
+        }
+    }
+    let mut inside = tree.inside(one, "a").unwrap();
+    for name in ["linked", "again"] {
+        let from = (shared, source.as_str());
+        inside
+            .share(name, facts(None), from, LinkMode::Hardlink)
+            .unwrap();
+    }
+    drop(inside);
+    tree.file(one, &path("a/__pycache__/gone.pyc"), 0o644, b"4")
+        .unwrap();
+    tree.file(one, &path("a.b/z"), 0o600, b"4").unwrap();
+    tree.symlink(one, &path("a/link"), "z").unwrap();
+    tree.folder(one, &path("empty/folder")).unwrap();
+    let staged = tree.finish();
+    staged.edit(&path("a/again"), b"new").unwrap();
+    staged.remove(&path("a.b/z")).unwrap();
+    let listing = staged.listing();
+    let dest = staged.commit().unwrap();
+    let stamp = Stamp::settled(&dest, Some(&listing)).unwrap();
+    assert!(stamp == Stamp::of(&dest).unwrap());
+    assert!(stamp.holds(&dest).unwrap());
+    std::fs::write(dest.join("a.b/new"), "").unwrap();
+    assert!(!stamp.holds(&dest).unwrap());
+}

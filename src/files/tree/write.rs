@@ -38,6 +38,15 @@ pub(super) struct Slot<'a> {
     pub(super) at: &'a str,
 }
 
+/// A file of this machine that may be shared.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) folder: BorrowedFd<'a>,
+    pub(super) path: &'a str,
+    /// When its bytes last changed, in seconds since 1970, where that has been looked at.
+    pub(super) modified: Option<i64>,
+}
+
 impl Slot<'_> {
     fn path(&self) -> TreePath {
         TreePath::within(&self.folder.path, self.name)
@@ -130,7 +139,12 @@ impl Tree {
     ) -> Result<(), TreeError> {
         let folder = self.claims.enter(owner, path.folder())?;
         let slot = self.slot(&folder, path);
-        self.put_shared(owner, &slot, facts, (CWD, source.as_str()), how)
+        let source = Source {
+            folder: CWD,
+            path: source.as_str(),
+            modified: None,
+        };
+        self.put_shared(owner, &slot, facts, source, how)
     }
 
     pub(super) fn put_shared(
@@ -138,38 +152,46 @@ impl Tree {
         owner: Owner,
         slot: &Slot<'_>,
         facts: FileFacts,
-        from: (BorrowedFd<'_>, &str),
+        from: Source<'_>,
         how: LinkMode,
     ) -> Result<(), TreeError> {
         let content = Content::File(facts);
+        // Whether it was linked.
         let put = |to: BorrowedFd<'_>, name: &str| {
             if how == LinkMode::Hardlink {
-                match rustix::fs::linkat(from.0, from.1, to, name, AtFlags::empty()) {
+                match rustix::fs::linkat(from.folder, from.path, to, name, AtFlags::empty()) {
                     // Another disk, or more links than it counts: a copy does as well.
                     Err(Errno::XDEV | Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => {}
-                    other => return other.map_err(std::io::Error::from),
+                    linked => return linked.map(|()| true).map_err(std::io::Error::from),
                 }
             }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut source = File::from(rustix::fs::openat(from.0, from.1, flags, Mode::empty())?);
+            let source = rustix::fs::openat(from.folder, from.path, flags, Mode::empty())?;
+            let mut source = File::from(source);
             let mut file = File::from(self.create(to, name, facts.mode)?);
             #[cfg(target_os = "linux")]
             if how == LinkMode::Reflink && rustix::fs::ioctl_ficlone(&file, &source).is_ok() {
-                return Ok(());
+                return Ok(false);
             }
-            std::io::copy(&mut source, &mut file).map(drop)
+            std::io::copy(&mut source, &mut file).map(|_| false)
         };
         let failed = |error| self.io("share", &slot.path(), error);
         match self.claim(owner, slot, &content)? {
             Claim::Nothing => Ok(()),
             Claim::First => match put(slot.dir, slot.at) {
+                Ok(is_linked) => {
+                    if let Some(modified) = from.modified.filter(|_| is_linked) {
+                        slot.folder.is_linked(slot.name, owner, modified);
+                    }
+                    Ok(())
+                }
                 Err(error)
                     if error.kind() == std::io::ErrorKind::AlreadyExists
                         && self.is_contested(slot) =>
                 {
                     Ok(())
                 }
-                other => other.map_err(failed),
+                Err(error) => Err(failed(error)),
             },
             Claim::Replace => {
                 let temporary = self.temporary_name();

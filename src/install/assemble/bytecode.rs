@@ -237,13 +237,18 @@ impl Request<'_> {
                 let place = site.join(&member.path);
                 make_cache(&place)?;
                 if self.link == LinkMode::Hardlink
-                    && let Some(folder) = contents.folder()
+                    && let Some(shared) = contents.folder()
                 {
                     let flags = rustix::fs::AtFlags::empty();
                     let here = rustix::fs::CWD;
                     let link = || {
-                        let linked =
-                            rustix::fs::linkat(folder, &*member.path, here, place.as_str(), flags);
+                        let linked = rustix::fs::linkat(
+                            shared.folder,
+                            &*member.path,
+                            here,
+                            place.as_str(),
+                            flags,
+                        );
                         linked.map_err(io::Error::from)
                     };
                     if instead(&place, link).is_ok() {

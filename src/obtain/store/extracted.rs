@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
@@ -22,6 +22,7 @@ use crate::core::digest::Digest;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Live;
 use crate::files::contents::{Contents, Member, PlaceError, Take};
+use crate::files::tree::Shared;
 
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
 pub(super) const TIME: i64 = 315_532_800;
@@ -86,8 +87,11 @@ impl Contents for Extracted {
         take(&bytes)
     }
 
-    fn folder(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.folder.as_fd())
+    fn folder(&self) -> Option<Shared<'_>> {
+        Some(Shared {
+            folder: self.folder.as_fd(),
+            modified: TIME,
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use super::writer::make_dir;
 use super::{Store, StoreError};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
-use crate::files::tree::Stamp;
+use crate::files::tree::{Listing, Stamp};
 
 /// A tree that was made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,10 +45,10 @@ impl Look {
 
 impl Store {
     /// Notes what a tree is that was just made from something. Where that cannot be noted, it is told
-    /// to the log alone: the next run will have to look closer.
-    pub fn stamp(&self, tree: &Utf8Path, made_from: &Digest) {
+    /// to the log alone: the next run will have to look closer. Where who wrote it says what is in it, that is believed.
+    pub fn stamp(&self, tree: &Utf8Path, made_from: &Digest, listing: Option<&Listing>) {
         let note = || -> Result<(), StoreError> {
-            let stamp = Stamp::settled(tree).map_err(StoreError::io("read", tree))?;
+            let stamp = Stamp::settled(tree, listing).map_err(StoreError::io("read", tree))?;
             let path = self.stamp_path(tree);
             make_dir(path.parent().unwrap_or(&path))?;
             let stamped = Stamped {

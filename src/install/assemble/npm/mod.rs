@@ -32,7 +32,9 @@ use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
 use crate::files::archive::Limits;
-use crate::files::tree::{LinkMode, PathError, Precious, Replaced, Tree, TreeError, TreePath};
+use crate::files::tree::{
+    LinkMode, Listing, PathError, Precious, Replaced, Tree, TreeError, TreePath,
+};
 use crate::install::build::Anew;
 use crate::install::build::scripts::{OwnNode, ScriptError};
 use crate::install::npm::hidden_lockfile;
@@ -85,7 +87,7 @@ pub struct Request<'a> {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Assembled {
     /// Where the tarballs came from.
     pub fetched: fetch::Summary,
@@ -95,6 +97,8 @@ pub struct Assembled {
     pub bytes: u64,
     /// The folders that were made.
     pub folders: Vec<Utf8PathBuf>,
+    /// What is in them, one by one, as far as no script was at work there.
+    pub listings: Vec<Listing>,
     /// Git dependencies whose `prepare` scripts were not run.
     pub unprepared: Vec<String>,
     /// Packages whose install scripts were run.
@@ -358,6 +362,7 @@ fn commit(
             Some(_) => staged.inspect()?,
             None => {}
         }
+        done.listings.push(staged.listing());
         let folder = staged.commit()?;
         done.replaced
             .extend(replaced.map(|replaced| (folder.clone(), replaced)));
