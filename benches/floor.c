@@ -1,9 +1,11 @@
 /* The same tree made by a program that does nothing else: the floor under any installer.
 
      floor FROM TO copy|hardlink THREADS
+     floor FROM '' look THREADS
 
    Reads the list of FROM's entries and the bytes of its files first; then makes TO, and prints the seconds that this
-   took. Folders are made in one sweep; each thread then fills every THREADSth folder, by names relative to it. */
+   took. Folders are made in one sweep; each thread then fills every THREADSth folder, by names relative to it. Or looks
+   at every folder and file of FROM once, which is the least that can tell that nothing was changed. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -23,7 +25,7 @@ struct folder { char *path; mode_t mode; struct entry *entries; size_t count, ro
 static struct folder *folders;
 static size_t count, room, threads;
 static const char *from, *to;
-static int links, from_top, to_top;
+static int links, looks, from_top, to_top;
 
 static char *read_all(int at, const char *name, off_t size) {
   char *bytes = malloc(size + 1);
@@ -59,7 +61,7 @@ static void list(const char *path) {
     if (S_ISLNK(about.st_mode)) {
       entry.bytes = calloc(1, about.st_size + 1);
       if (readlinkat(fd, each->d_name, entry.bytes, about.st_size) < 0) err(1, "readlink");
-    } else if (!links) entry.bytes = read_all(fd, each->d_name, about.st_size);
+    } else if (!links && !looks) entry.bytes = read_all(fd, each->d_name, about.st_size);
     struct folder *here = &folders[own];
     if (here->count == here->room)
       here->entries = realloc(here->entries, sizeof entry * (here->room = here->room * 2 + 8));
@@ -97,20 +99,37 @@ static void *fill(void *first) {
   return NULL;
 }
 
+static void *look(void *first) {
+  const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_SIZE | STATX_MTIME | STATX_CTIME;
+  size_t part = (count + threads - 1) / threads, start = (size_t)first * part;
+  for (size_t at = start; at < start + part && at < count; at++) {
+    struct folder *here = &folders[at];
+    struct statx about;
+    int in = openat(from_top, here->path, O_PATH | O_DIRECTORY);
+    if (in < 0 || statx(in, "", AT_EMPTY_PATH, wanted, &about)) err(1, "stat %s", here->path);
+    for (size_t i = 0; i < here->count; i++)
+      if (statx(in, here->entries[i].name, AT_SYMLINK_NOFOLLOW, wanted, &about)) err(1, "stat %s", here->entries[i].name);
+    close(in);
+  }
+  return NULL;
+}
+
 int main(int argc, char **argv) {
-  if (argc != 5) errx(2, "floor FROM TO copy|hardlink THREADS");
+  if (argc != 5) errx(2, "floor FROM TO copy|hardlink|look THREADS");
   from = argv[1], to = argv[2], links = !strcmp(argv[3], "hardlink"), threads = atoi(argv[4]);
+  looks = !strcmp(argv[3], "look");
+  void *(*work)(void *) = looks ? look : fill;
   umask(022);
   if ((from_top = open(from, O_RDONLY | O_DIRECTORY)) < 0) err(1, "%s", from);
   list(".");
   struct timespec start, end;
   clock_gettime(CLOCK_MONOTONIC, &start);
-  if (mkdir(to, 0755) || (to_top = open(to, O_RDONLY | O_DIRECTORY)) < 0) err(1, "%s", to);
-  for (size_t i = 1; i < count; i++)
+  if (!looks && (mkdir(to, 0755) || (to_top = open(to, O_RDONLY | O_DIRECTORY)) < 0)) err(1, "%s", to);
+  for (size_t i = 1; !looks && i < count; i++)
     if (mkdirat(to_top, folders[i].path, folders[i].mode)) err(1, "mkdir %s", folders[i].path);
   pthread_t all[64];
-  for (size_t i = 1; i < threads && i < 64; i++) pthread_create(&all[i], NULL, fill, (void *)i);
-  fill((void *)0);
+  for (size_t i = 1; i < threads && i < 64; i++) pthread_create(&all[i], NULL, work, (void *)i);
+  work((void *)0);
   for (size_t i = 1; i < threads && i < 64; i++) pthread_join(all[i], NULL);
   clock_gettime(CLOCK_MONOTONIC, &end);
   printf("%f\n", end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9);

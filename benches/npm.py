@@ -117,7 +117,8 @@ def bench(project, work, runs):
         shutil.rmtree(pattern)
         shutil.rmtree(work / "floor", ignore_errors=True)
     run(offline, cwd=here["lockwright"], env=env)
-    table.compare("nothing to do", {"lockwright": side("lockwright", offline), "bun": side("bun", bun)})
+    table.compare("nothing to do", {"lockwright": side("lockwright", offline), "bun": side("bun", bun),
+                                    "floor, 2 threads": bare(modules, "look")})
     return table
 
 

@@ -98,7 +98,8 @@ def bench(lock, work, runs):
             table.compare(f"offline, {words}", sides.both(mode, "--offline"), sides.offline)
             beside_the_floor(f"offline, {words}", mode, sides, table)
         run(sides.ours("copy", "--offline"))
-        table.compare("nothing to do", sides.both("copy", "--offline"))
+        looked = {"floor, 2 threads": floor(sides.work)(sides.work / "ours", "look")}
+        table.compare("nothing to do", sides.both("copy", "--offline") | looked)
         verify, hashed = ([*INSIDE, sides.program, word, work / "ours"] for word in ("verify", "hash"))
         table.compare("verify", {"lockwright": verify, "lockwright hash": hashed})
         few = Table(table.title, 2)

@@ -195,6 +195,14 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     file_at(CWD, path.as_ref())
 }
 
+/// Opens a regular file, links to it wherever it is: for bytes that are compared and go nowhere else.
+///
+/// # Errors
+/// When there is none: a pipe or a device is none.
+pub fn open_through_links(path: impl AsRef<Path>) -> io::Result<File> {
+    open_as(CWD, path.as_ref(), FILE.difference(OFlags::NOFOLLOW))
+}
+
 /// The bytes of a regular file that a stranger may have put there, in a folder of ours.
 ///
 /// # Errors
@@ -251,7 +259,11 @@ pub fn read_inside(
 }
 
 fn file_at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<File> {
-    let open = rustix::fs::openat(folder, name, FILE, Mode::empty());
+    open_as(folder, name, FILE)
+}
+
+fn open_as(folder: BorrowedFd<'_>, name: &Path, flags: OFlags) -> io::Result<File> {
+    let open = rustix::fs::openat(folder, name, flags, Mode::empty());
     let file = File::from(open.map_err(|error| said(error, name))?);
     match file.metadata()?.is_file() {
         true => Ok(file),

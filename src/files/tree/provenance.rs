@@ -15,14 +15,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::BASE64URL_NOPAD;
 use rayon::prelude::*;
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::claims::{Owner, PathClaims};
 use super::{Content, FileFacts, TreeError, TreePath};
@@ -74,18 +74,57 @@ impl Entry {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Raw {
     version: u32,
     owners: Vec<String>,
     entries: Vec<RawEntry>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum RawEntry {
     File(String, usize, String, u64, String),
-    Link(String, usize, String, String),
+    Link(String, usize, String),
+}
+
+impl<'de> Deserialize<'de> for RawEntry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(EntryVisitor)
+    }
+}
+
+/// By the third of its parts, what an entry is: tens of thousands are read, each once.
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = RawEntry;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(
+            "a file: path, owner, mode, length, digest; or a link: path, owner, \"link\", target",
+        )
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<RawEntry, A::Error> {
+        fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+            parts: &mut A,
+            number: usize,
+        ) -> Result<T, A::Error> {
+            let part = parts.next_element()?;
+            part.ok_or_else(|| de::Error::invalid_length(number, &EntryVisitor))
+        }
+        let (path, owner) = (next(&mut parts, 0)?, next(&mut parts, 1)?);
+        let mode: String = next(&mut parts, 2)?;
+        Ok(match &*mode {
+            "link" => RawEntry::Link(path, owner, next(&mut parts, 3)?),
+            _ => RawEntry::File(
+                path,
+                owner,
+                mode,
+                next(&mut parts, 3)?,
+                next(&mut parts, 4)?,
+            ),
+        })
+    }
 }
 
 impl Provenance {
@@ -190,12 +229,7 @@ impl Provenance {
         let count = raw.owners.len();
         let entry = |raw: RawEntry| {
             let (path, owner, content) = match raw {
-                RawEntry::Link(path, owner, kind, target) => {
-                    if kind != "link" {
-                        return Err(bad(format!("{path} is a `{kind}`, which is not known")));
-                    }
-                    (path, owner, Content::Link(target.into()))
-                }
+                RawEntry::Link(path, owner, target) => (path, owner, Content::Link(target.into())),
                 RawEntry::File(path, owner, mode, size, digest) => {
                     let sha256 = BASE64URL_NOPAD
                         .decode(digest.as_bytes())

@@ -1,9 +1,9 @@
 //! What something in a tree is that nothing speaks of.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::core::walk::Node;
+use super::Found;
 use crate::files::tree::{CACHES, module_of_bytecode};
 
 /// What is known of it.
@@ -17,7 +17,7 @@ pub(super) enum Known {
 }
 
 /// What something is that nothing speaks of. `whole`: a provenance record speaks of everything else.
-pub(super) fn known(path: &Path, found: &BTreeMap<PathBuf, &Node>, whole: bool) -> Option<Known> {
+pub(super) fn known(path: &Path, found: &Found<'_>, whole: bool) -> Option<Known> {
     let parts: BTreeSet<&str> = path.iter().filter_map(std::ffi::OsStr::to_str).collect();
     if path.starts_with(".lockwright") {
         return Some(Known::Own);
@@ -31,7 +31,7 @@ pub(super) fn known(path: &Path, found: &BTreeMap<PathBuf, &Node>, whole: bool) 
     (!whole && is_environment(path)).then_some(Known::Own)
 }
 
-fn has_source(pyc: &Path, found: &BTreeMap<PathBuf, &Node>) -> bool {
+fn has_source(pyc: &Path, found: &Found<'_>) -> bool {
     let source = || {
         let cache = pyc
             .parent()
@@ -39,7 +39,7 @@ fn has_source(pyc: &Path, found: &BTreeMap<PathBuf, &Node>) -> bool {
         let module = module_of_bytecode(pyc.file_name()?.to_str()?)?;
         Some(cache.parent()?.join(format!("{module}.py")))
     };
-    source().is_some_and(|source| found.contains_key(&source))
+    source().is_some_and(|source| found.contains_key(source.as_os_str()))
 }
 
 /// What makes a folder an environment, whoever made it: no RECORD speaks of it.

@@ -13,14 +13,17 @@ pub mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
 use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::Node;
 use crate::files::tree::Provenance;
@@ -124,6 +127,9 @@ pub enum VerifyError {
     },
 }
 
+/// What is in a tree, folders aside, by its path: as bytes, which are compared far faster than paths are.
+type Found<'a> = HashMap<OsString, &'a Node>;
+
 /// What is said of one path.
 #[derive(Default)]
 struct Claim<'a> {
@@ -140,18 +146,18 @@ pub fn verify(
     tree: &Node,
     provenance: Option<&Provenance>,
 ) -> Result<Report, VerifyError> {
-    let mut found: BTreeMap<PathBuf, &Node> = BTreeMap::new();
+    let mut found = Found::new();
     tree.each(&mut |path, node| {
         if !matches!(node, Node::Folder(_)) {
-            found.insert(path.to_owned(), node);
+            found.insert(path.as_os_str().to_owned(), node);
         }
     });
     let mut report = Report::default();
-    let mut claims: BTreeMap<PathBuf, Claim<'_>> = BTreeMap::new();
+    let mut claims: HashMap<OsString, Claim<'_>> = HashMap::with_capacity(found.len());
     if let Some(provenance) = provenance {
         report.by.push("provenance");
         for entry in &provenance.entries {
-            let path = PathBuf::from(entry.path.as_str());
+            let path = OsString::from(entry.path.as_str());
             claims.entry(path).or_default().placed = Some(&entry.content);
         }
     }
@@ -164,7 +170,7 @@ pub fn verify(
         .map(|record| installed::lines(root, record));
     for line in lines.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         claims
-            .entry(line.file.clone())
+            .entry(line.file.clone().into_os_string())
             .or_default()
             .recorded
             .push(line);
@@ -173,20 +179,24 @@ pub fn verify(
     if report.by.is_empty() {
         return Err(VerifyError::Nothing(root.to_owned()));
     }
-    let owners = Owners::of_walked(root, tree);
-    let names = Names::new(&owners, provenance);
+    let names = Names {
+        root,
+        tree,
+        provenance,
+        known: OnceLock::new(),
+    };
     report.checked += claims.len();
     let problems = claims
         .par_iter()
-        .map(|(path, claim)| check(root, path, claim, found.get(path).copied(), &names))
+        .map(|(path, claim)| {
+            let node = found.get(path).copied();
+            check(root, Path::new(path), claim, node, &names)
+        })
         .collect::<Result<Vec<_>, VerifyError>>()?;
     report.problems.extend(problems.into_iter().flatten());
-    let unclaimed: Vec<&PathBuf> = found
-        .keys()
-        .filter(|path| !claims.contains_key(*path))
-        .collect();
+    let unclaimed = found.keys().filter(|path| !claims.contains_key(*path));
     let whole = provenance.is_some();
-    for path in unclaimed {
+    for path in unclaimed.map(Path::new) {
         let is_owned = path.ancestors().any(|above| hidden.contains(above));
         match known(path, &found, whole) {
             Some(Known::Bytecode) => report.bytecode += 1,
@@ -206,31 +216,61 @@ pub fn verify(
     Ok(report)
 }
 
-/// Whose a file is: by the provenance record, or else by the tree's own RECORDs.
+/// Whose a file is: by the provenance record, or else by the tree's own RECORDs. Found out when it is asked for.
 struct Names<'a> {
-    owners: &'a Owners,
-    placed: BTreeMap<&'a str, &'a str>,
+    root: &'a Path,
+    tree: &'a Node,
+    provenance: Option<&'a Provenance>,
+    known: OnceLock<(Owners, HashMap<&'a str, &'a str>)>,
 }
 
-impl<'a> Names<'a> {
-    fn new(owners: &'a Owners, provenance: Option<&'a Provenance>) -> Self {
-        let placed = provenance.into_iter().flat_map(|provenance| {
-            let name = |owner: usize| provenance.owners.get(owner).map(String::as_str);
-            (provenance.entries.iter())
-                .filter_map(move |entry| Some((entry.path.as_str(), name(entry.owner)?)))
+impl Names<'_> {
+    fn of(&self, path: &Path) -> Option<String> {
+        let (owners, placed) = self.known.get_or_init(|| {
+            let placed = self.provenance.into_iter().flat_map(|provenance| {
+                let name = |owner: usize| provenance.owners.get(owner).map(String::as_str);
+                (provenance.entries.iter())
+                    .filter_map(move |entry| Some((entry.path.as_str(), name(entry.owner)?)))
+            });
+            let owners = Owners::of_walked(self.root, self.tree);
+            (owners, placed.collect())
         });
-        Self {
-            placed: placed.collect(),
-            owners,
+        let placed = path.to_str().and_then(|path| placed.get(path).copied());
+        placed.or_else(|| owners.of(path)).map(str::to_owned)
+    }
+}
+
+/// All bytes of a file, or of what a link leads to, wherever that is: they are compared, and go nowhere else.
+fn bytes_of(place: &Path, file: Option<&crate::core::walk::File>) -> io::Result<Vec<u8>> {
+    let (file, size) = match file {
+        Some(file) => (foreign::open(place)?, file.size),
+        None => {
+            let file = foreign::open_through_links(place)?;
+            let size = file.metadata()?.len();
+            (file, size)
+        }
+    };
+    let mut bytes = vec![
+        0;
+        usize::try_from(size)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1)
+    ];
+    let mut length = 0;
+    // One that has become longer is another in any case.
+    while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
+        match (&file).read(room) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length as u64 == size {
+            break;
         }
     }
-
-    fn of(&self, path: &Path) -> Option<String> {
-        let placed = path
-            .to_str()
-            .and_then(|path| self.placed.get(path).copied());
-        placed.or_else(|| self.owners.of(path)).map(str::to_owned)
-    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn check(
@@ -252,15 +292,8 @@ fn check(
         return problem(ProblemKind::Missing, String::from("it is not there"));
     };
     let (file, target) = match node {
-        Node::File(file) => (file, None),
-        Node::Link(target) => (
-            &crate::core::walk::File {
-                size: 0,
-                mode: 0,
-                links: 0,
-            },
-            Some(target),
-        ),
+        Node::File(file) => (Some(file), None),
+        Node::Link(target) => (None, Some(target)),
         Node::Folder(_) => return problem(ProblemKind::Altered, String::from("it is a folder")),
     };
     match (claim.placed, target) {
@@ -298,7 +331,7 @@ fn check(
         return Ok(None);
     }
     let place = root.join(path);
-    let bytes = fs::read(&place).map_err(cannot("read", &place))?;
+    let bytes = bytes_of(&place, file).map_err(cannot("read", &place))?;
     let mut digest = None;
     if let Some(Content::File(facts)) = claim.placed {
         let found = Digest::of(Algorithm::Sha256, &bytes);
@@ -306,8 +339,9 @@ fn check(
             return problem(ProblemKind::Altered, says);
         }
         digest = Some(found);
-        if u32::from(facts.mode) != file.mode {
-            let says = format!("its mode is {:o}, not {:o}", file.mode, facts.mode);
+        let mode = file.map_or(0, |file| file.mode);
+        if u32::from(facts.mode) != mode {
+            let says = format!("its mode is {mode:o}, not {:o}", facts.mode);
             return problem(ProblemKind::Mode, says);
         }
     }

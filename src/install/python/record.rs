@@ -156,10 +156,10 @@ fn field<'a>(line: &'a str, rest: &mut Option<&'a str>) -> Option<Cow<'a, str>> 
 /// data, or absolute. `None` when it leads out.
 pub(crate) fn within(root: &Path, site: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
-    if path.is_absolute() {
-        return path.strip_prefix(root).ok().map(Path::to_owned);
-    }
-    let mut place = site.to_owned();
+    let (mut place, path) = match path.is_absolute() {
+        true => (PathBuf::new(), path.strip_prefix(root).ok()?),
+        false => (site.to_owned(), path),
+    };
     for part in path.components() {
         match part {
             Component::Normal(name) => place.push(name),

@@ -2,25 +2,36 @@
 //! and has not been touched since, and what the project has besides would lead to no other tree.
 
 use std::fs;
+use std::io::BufWriter;
 
 use camino::Utf8Path;
 
 use super::links::unstartable;
 use super::trees::{MODULES, prefixes};
-use crate::core::digest::{Algorithm, Digest};
+use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
-use crate::install::npm::hidden_lockfile;
 use crate::obtain::store::{Look, Store};
 
 /// A digest of all that decides about a tree.
 pub fn made_from(lock: &NpmLock, plan: &NpmPlan, hidden_lockfile: bool) -> Digest {
-    let all = serde_json::json!({
-        "lockwright": env!("CARGO_PKG_VERSION"),
-        "plan": plan,
-        "record": hidden_lockfile.then(|| hidden_lockfile::lockfile(lock, plan)),
-    });
-    Digest::of(Algorithm::Sha256, all.to_string().as_bytes())
+    // All that the hidden lockfile is made of, which itself takes longer.
+    let recorded = || {
+        let packages = plan.packages.iter().map(|package| &package.recorded);
+        let packages: Vec<_> = packages.collect();
+        (&lock.header, &lock.indent, lock.newline, packages)
+    };
+    let all = (
+        env!("CARGO_PKG_VERSION"),
+        plan,
+        hidden_lockfile.then(recorded),
+    );
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let mut buffer = BufWriter::new(&mut hasher);
+    // Neither a plan nor a hasher fails; and a digest over less would be another.
+    let _ = serde_json::to_writer(&mut buffer, &all);
+    drop(buffer);
+    hasher.finish()
 }
 
 /// A look at the tree that is there in any case, which begins before there is a plan: the project's own
