@@ -6,6 +6,17 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     lockwright::cli::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!(
+        "error: lockwright runs on Linux, and this is {}: run it in a container, a virtual machine or WSL. From there it \
+         makes environments for macOS, too (--python-platform macos; --os darwin).",
+        std::env::consts::OS
+    );
+    ExitCode::FAILURE
 }

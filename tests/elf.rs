@@ -423,6 +423,12 @@ fn show_says_where_needs_lead() {
         text.contains("SONAME libanswer.so.1") && text.contains("$ORIGIN/../lib"),
         "{text}"
     );
+    assert!(
+        text.lines()
+            .last()
+            .is_some_and(|line| line.contains("together they need glibc 2.")),
+        "{text}"
+    );
     let json: serde_json::Value = serde_json::from_str(&show(&["bin", "--json"])).unwrap();
     assert_eq!(json[0]["class"], 64);
     assert_eq!(json[0]["kind"], "executable");

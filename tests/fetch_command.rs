@@ -479,7 +479,7 @@ fn the_store_is_listed_checked_and_cleaned() {
          1000 B      today  alpha-1.0-py3-none-any.whl  sha256:1a150ba907fd2245984738df16e28cd415053a7a06238d0423179c9625c0681f
      195.31 KiB      today  beta-1.0-py3-none-any.whl  sha256:21a7662d80e89b4a18332c6986bc2fd09ff5c14270f07ffeee1b9bc25ac1c98f
             0 B      today  gamma-1.0-py3-none-any.whl  sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-    3 artifacts, 196.29 KiB in [DIR]/store
+    3 artifacts, 196.29 KiB, in [DIR]/store
     ");
 
     let digest = Digest::of(Algorithm::Sha256, &project.wheels[0].1).to_string();
@@ -502,7 +502,7 @@ fn the_store_is_listed_checked_and_cleaned() {
     insta::assert_snapshot!(project.said(&told.stderr), @"Would remove 1 artifact (195.31 KiB); 2 artifacts (1000 B) kept");
     project.assert_whole();
     project.store(&["gc", "--older-than", "0s"]);
-    insta::assert_snapshot!(project.said(&project.store(&["list"]).stdout), @"0 artifacts, 0 B in [DIR]/store");
+    insta::assert_snapshot!(project.said(&project.store(&["list"]).stdout), @"0 artifacts, 0 B, in [DIR]/store");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::process::Command;
 use common::{Run, Temp};
 use oracle::{Project, Python};
 
-/// What cannot be had as a wheel, or is not one by the project's wish.
+/// What cannot be obtained as a wheel, or is not one by the project's wish.
 const BUILT: [&str; 5] = ["lxml", "xmlsec", "gssapi", "psycopg-c", "opencontainers"];
 
 #[test]

@@ -19,7 +19,7 @@ use crate::inspect::audit::{self, Ask, Audit, Summary, VERSION, report};
 use crate::inspect::diff::model::{FindingKind, Severity};
 use crate::inspect::diff::report::{json, sarif};
 
-/// Hold a lock against what its indexes say today: digests, sizes, times, hosts, who published
+/// Compare a lock with what its indexes say today: digests, sizes, times, hosts, publishers
 ///
 /// Each file that the lock names is looked up on its index (the simple API's JSON of PEP 691, or a
 /// registry's packument), through mirrors and with logins as for sync; nothing is downloaded. Also told

@@ -18,7 +18,8 @@ use crate::files::tree::{Precious, Record};
 use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::mirrors::Mirror;
 
-/// Make the components of a lockwright.toml: each from its locks, sources and phases, none twice
+/// Make the components of a lockwright.toml: each from its locks, sources and phases, and only if
+/// something changed
 ///
 /// Prints name, NAR hash and place of each.
 #[derive(Debug, Args)]
@@ -29,26 +30,27 @@ pub struct ComponentArgs {
     /// The manifest
     #[arg(long, value_name = "FILE", default_value = FILE_NAME)]
     file: Utf8PathBuf,
-    /// The folder that paths in the manifest are relative to [default: its own]
+    /// The folder that paths in the manifest are relative to [default: the manifest's]
     #[arg(long, value_name = "DIR")]
     folder: Option<Utf8PathBuf>,
-    /// Where the component goes; of several, the folder that each has one in [default: `out` beside
+    /// Where the component goes; for several, the folder for their folders [default: `out` beside
     /// the manifest]
     #[arg(long, short, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
-    /// Where it will live; of several, the folder that they will live in [default: where it goes]
+    /// The path at which it will be used; for several, the folder of their folders [default: where
+    /// it goes]
     #[arg(long, value_name = "PATH")]
     prefix: Option<Utf8PathBuf>,
     /// The interpreter: a path, a command or a version [default: the manifest's version]
     #[arg(short, long, value_name = "PYTHON", env = "UV_PYTHON")]
     python: Option<String>,
-    /// A folder in the place of a source (repeatable)
+    /// Use this folder instead of a source (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     source: Vec<Named>,
-    /// A tree in the place of a component that others need (repeatable)
+    /// Use this tree instead of a component that others need (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     component: Vec<Named>,
-    /// Replace an environment that is there, whoever made it, and say what it was
+    /// Replace an existing environment, whatever tool made it, and say what it was
     #[arg(long)]
     clear: bool,
     /// Say what would be made, in which order, and why; make nothing

@@ -29,20 +29,21 @@ pub struct BuildArgs {
     /// An environment variable for the build of a package (repeatable)
     #[arg(long, value_name = "NAME:VAR=VALUE")]
     build_env: Vec<Variable>,
-    /// Whether builds are contained: without network and with system folders alone in sight
+    /// Whether builds are contained: no network, and only system folders in sight
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     sandbox: When,
     /// How many seconds a build may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     build_timeout: u64,
-    /// A command that builds instead: it is given the source's folder, the folder for the wheel and
-    /// a JSON file with the request [default: `hook` in `[build]` of the lockwright.toml]
+    /// A command that builds instead of the PEP 517 front end: it gets the source's folder, the
+    /// folder for the wheel and a JSON file with the request [default: `hook` in `[build]` of the
+    /// lockwright.toml]
     #[arg(long, value_name = "CMD")]
     build_hook: Option<String>,
-    /// Tell back ends something (repeatable)
+    /// A config setting for all build back ends (repeatable)
     #[arg(long, short = 'C', value_name = "KEY=VALUE", alias = "config-settings")]
     config_setting: Vec<Setting>,
-    /// Tell the back end of one package something (repeatable)
+    /// A config setting for the build back end of one package (repeatable)
     #[arg(long, value_name = "NAME:KEY=VALUE", alias = "config-setting-package")]
     config_settings_package: Vec<Variable>,
     /// Build in the project's own environment
@@ -52,7 +53,7 @@ pub struct BuildArgs {
     /// Build this package in the project's own environment (repeatable)
     #[arg(long, value_name = "NAME")]
     no_build_isolation_package: Vec<PackageName>,
-    /// A folder with a wheel that `lockwright wheel` built: it is taken where the same would be built
+    /// A folder with a wheel that `lockwright wheel` built, used instead of building the same
     /// (repeatable)
     #[arg(long, value_name = "DIR")]
     built: Vec<Utf8PathBuf>,
@@ -65,7 +66,7 @@ pub struct BuildArgs {
 enum When {
     /// Always, or fail
     Require,
-    /// Where the kernel allows it, and say where not
+    /// If the kernel allows it, with a warning if not
     #[default]
     Auto,
     /// Never

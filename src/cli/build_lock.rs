@@ -10,7 +10,7 @@ use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs, lock_of};
 use super::{Failure, Global, Outcome};
 use crate::core::paths;
-use crate::core::progress::Progress;
+use crate::core::progress::{Progress, warn};
 use crate::core::temp_file::TempFile;
 use crate::decide::plan::PythonPlan;
 use crate::install::assemble::python::AssembleError;
@@ -20,11 +20,12 @@ use crate::install::build::{self, Asked, BuildError, Builder, Carried};
 /// How often the back ends may ask for more before they are taken for undecided.
 const ROUNDS: usize = 5;
 
-/// Write the project that locks what a lock's sources are built with: a dependency group for each
+/// Write a project that locks the build requirements of a lock's sources: one dependency group for
+/// each
 ///
-/// The sources say it themselves, in their pyproject.toml and through their back ends. Asking a back
-/// end needs a lock of it: where uv is on the PATH, it makes one in DIR as often as needed, and
-/// nothing is left to do. Where it is not, run `uv lock` in DIR and this command again.
+/// The requirements come from the sources' pyproject.toml files and from their back ends. To ask a
+/// back end, it must be locked: if uv is on the PATH, it makes that lock in DIR, as often as
+/// needed. If not, run `uv lock` in DIR and then this command again.
 #[derive(Debug, Args)]
 pub struct BuildLockArgs {
     /// A project's folder, or its lock
@@ -219,10 +220,10 @@ fn report(args: &BuildLockArgs, file: &Utf8Path, asked: &[Asked], is_locked: boo
     let unasked: Vec<&Asked> = asked.iter().filter(|one| one.unasked.is_some()).collect();
     for one in &unasked {
         let why = one.unasked.as_deref().unwrap_or_default();
-        eprintln!(
-            "warning: the back end of {} could not be asked: {why}",
+        warn(&format!(
+            "the back end of {} could not be asked: {why}",
             one.package
-        );
+        ));
     }
     if is_locked || asked.is_empty() {
         return;

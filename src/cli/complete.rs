@@ -23,12 +23,12 @@ use crate::inspect::diff::facts::Ecosystem;
 use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::document::Library;
 
-/// Put into a lock what it lacks of its artifacts: `resolved` and `integrity` of a
-/// package-lock.json, `hash` and `size` of a uv.lock
+/// Add to a lock what it lacks: `resolved` and `integrity` in a package-lock.json, `hash` and
+/// `size` in a uv.lock
 ///
-/// Nothing is resolved: the index is asked for the versions that the lock names. Nothing that stands
-/// in the lock is changed, and what it says already is held against the same answer. From then on
-/// every file is verified. Exit code 1 when something is missing still.
+/// Nothing is resolved: the index is asked for the versions that the lock names. Nothing else in
+/// the lock changes, and digests that it has already are compared with the same answer. From then
+/// on every file is verified. Exit code 1 if something is still missing.
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
     /// A lock, or a folder that has one
@@ -37,10 +37,11 @@ pub struct CompleteArgs {
     /// Write the completed lock to this file, and leave the lock as it is
     #[arg(long, short, value_name = "FILE")]
     out: Option<Utf8PathBuf>,
-    /// The registry of npm packages whose place the lock does not say [default: .npmrc's, or npm's own]
+    /// The registry for npm packages whose URL the lock does not have [default: .npmrc's, or npm's
+    /// own]
     #[arg(long, value_name = "URL")]
     registry: Option<Url>,
-    /// Print what was added, and what is missing still, as JSON
+    /// Print what was added, and what is still missing, as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -23,7 +23,7 @@ use crate::inspect::diff::{targets, tree};
 use crate::inspect::osv::Advisories;
 use crate::inspect::policy::Policy;
 
-/// Say what a lock bump changed: versions, sources, files, and what should not have changed
+/// Review a lock bump: what changed, and what should not have changed
 ///
 /// Two folders without a lock are compared as trees: which package's files differ, and why. Exit
 /// code 0, whatever changed between locks, unless --fail-on says otherwise; 1 when trees differ.

@@ -7,6 +7,7 @@ use url::Url;
 use super::Failure;
 use super::healing::put_aside;
 use crate::core::artifact::{Artifact, Location};
+use crate::core::progress::warn;
 use crate::inspect::diff::contents::{Contents, Seen, compare, findings, read};
 use crate::inspect::diff::facts::{File, FileKind, LockFacts, OriginKind, Package};
 use crate::inspect::diff::model::{ChangeKind, Finding, FindingKind, LockDiff, Locked, Severity};
@@ -19,7 +20,7 @@ pub struct Side<'a> {
     pub folder: Utf8PathBuf,
 }
 
-/// How artifacts are had.
+/// How artifacts are obtained.
 pub struct How<'a> {
     pub store: &'a Store,
     pub options: &'a FetchOptions,
@@ -41,7 +42,7 @@ struct Looked {
 /// Fetches what is behind the changes, and notes what differs.
 ///
 /// # Errors
-/// When the store cannot be opened. An artifact that cannot be had or read is a finding.
+/// When the store cannot be opened. An artifact that cannot be obtained or read is a finding.
 pub fn add(
     diff: &mut LockDiff,
     old: &Side<'_>,
@@ -56,7 +57,7 @@ pub fn add(
     let mut sides: Vec<[Option<Contents>; 2]> = vec![[None, None]; diff.changes.len()];
     for (one, contents) in looked.iter().zip(contents) {
         let found = contents.unwrap_or_else(|error| {
-            eprintln!("warning: {} is not looked into: {error}", one.package);
+            warn(&format!("{} is not looked into: {error}", one.package));
             None
         });
         let Some((contents, size)) = found else {
@@ -156,11 +157,11 @@ fn wanted(diff: &LockDiff, old: &Side<'_>, new: &Side<'_>) -> Vec<Looked> {
                 continue;
             };
             let Some(artifact) = artifact(file, &side.folder) else {
-                eprintln!(
-                    "warning: {} is not looked into: neither the lock nor .npmrc says which \
+                warn(&format!(
+                    "{} is not looked into: neither the lock nor .npmrc says which \
                      registry has it; name one with --registry",
                     change.label()
-                );
+                ));
                 continue;
             };
             all_wanted.push(Looked {
@@ -184,7 +185,7 @@ fn only_file(package: &Package) -> Option<&File> {
     }
 }
 
-/// Where it is had from; nothing where nobody says that.
+/// Where it comes from; nothing where nobody says that.
 fn artifact(file: &File, folder: &Utf8Path) -> Option<Artifact> {
     let location = match Url::parse(&file.location) {
         Ok(url) => Location::Url(url),
@@ -209,7 +210,7 @@ fn look(looked: &[Looked], how: &How<'_>) -> Vec<Result<Option<(Contents, u64)>,
     let wants: Vec<DownloadRequest<'_>> = wants.collect();
     let (fetched, blobs) = fetch_all(how.store, &wants, how.options);
     if let Err(error) = fetched {
-        eprintln!("warning: {error}");
+        warn(&error.to_string());
     }
     let contents = |(one, blob): (&Looked, Option<Blob>)| {
         let Some(blob) = blob else { return Ok(None) };

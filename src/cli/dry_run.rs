@@ -24,7 +24,7 @@ impl DryRun {
                 eprintln!("Would {what}");
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Check => Err(format!("it is not as the lock has it: sync would {what}").into()),
+            Self::Check => Err(format!("it is not up to date: sync would {what}").into()),
         }
     }
 }

@@ -8,14 +8,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Failure, Outcome, print};
+use super::{Failure, Outcome, print, table};
+use crate::core::progress::count;
 use crate::transform::elf::{
     Action, AddRpath, AutopatchOptions, ByHand, Endian, Glob, How, Lookup, PathEdit, Report, Shown,
     What, autopatch, edit, show,
 };
 use crate::transform::records::{Amended, amend};
 
-/// Look at ELF files, or give them the libraries they need
+/// Show ELF files, or set their RUNPATHs so that they find their libraries
 #[derive(Debug, Args)]
 pub struct ElfArgs {
     #[command(subcommand)]
@@ -28,14 +29,15 @@ enum ElfCommand {
     Patch(PatchArgs),
 }
 
-/// Say what each ELF file is, what it needs, and where that is found
+/// Show what each ELF file is, what it needs, where that is found, and the glibc that all of them
+/// need
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// Files, or folders to look through (but for names of text, bytecode, pictures and compressed
-    /// files: .py, .mo, .gz, …)
+    /// Files, or folders to search (without files named as text, bytecode, pictures or compressed
+    /// data: .py, .mo, .gz, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
-    /// A folder to look for libraries in that no RUNPATH leads to. May be repeated
+    /// A folder with libraries that no RUNPATH leads to (repeatable)
     #[arg(long, value_name = "DIR")]
     search: Vec<Utf8PathBuf>,
     /// Print JSON
@@ -45,25 +47,25 @@ struct ShowArgs {
 
 /// Patch every ELF file of a tree so that it finds what it needs
 ///
-/// Without an edit by hand, each file is given the RUNPATH that its NEEDED entries ask for: folders
-/// of the tree by $ORIGIN, so that it can be moved, folders of --search by their path. Programs are
-/// given the interpreter that is found there. When a library is found nowhere, nothing is patched.
+/// Each file gets the RUNPATH that its NEEDED entries require: folders of the tree by $ORIGIN, so
+/// that the tree can be moved, folders of --search by their path. Programs get the interpreter
+/// found there. If a library is found nowhere, nothing is patched.
 ///
-/// With --set-rpath, --remove-rpath or --shrink-rpath, or with no --search and any other edit, files
-/// are only edited: nothing is looked up.
+/// With --set-rpath, --remove-rpath or --shrink-rpath, or with another edit and no --search, files
+/// are only edited, and no library is looked up.
 ///
-/// RECORDs and provenance records that speak of patched files are brought up to date.
+/// RECORDs and provenance records that list patched files are updated.
 #[derive(Debug, Args)]
 struct PatchArgs {
-    /// Files, or folders to look through (but for names of text, bytecode, pictures and compressed
-    /// files: .py, .mo, .gz, …)
+    /// Files, or folders to search (without files named as text, bytecode, pictures or compressed
+    /// data: .py, .mo, .gz, …)
     #[arg(required = true)]
     paths: Vec<Utf8PathBuf>,
-    /// A folder with libraries that the tree does not bundle. May be repeated; the first that has a
-    /// library wins
+    /// A folder with libraries that the tree does not have (repeatable; the first that has a
+    /// library wins)
     #[arg(long, value_name = "DIR")]
     search: Vec<Utf8PathBuf>,
-    /// Let libraries be missing that are called so. May be repeated
+    /// Libraries that may be missing (repeatable)
     #[arg(long, value_name = "GLOB")]
     ignore_missing: Vec<String>,
     /// Set RUNPATH to these folders, separated by colons
@@ -72,20 +74,20 @@ struct PatchArgs {
     /// Remove RPATH and RUNPATH
     #[arg(long, group = "path", conflicts_with = "search")]
     remove_rpath: bool,
-    /// Remove folders from RUNPATH in which no needed library is
+    /// Remove folders without a needed library from RUNPATH
     #[arg(long, group = "path", conflicts_with = "search")]
     shrink_rpath: bool,
-    /// Add a folder to RUNPATH, of all files or of those that fit GLOB: for libraries that are opened
-    /// by name, which no NEEDED shows. May be repeated
+    /// Add a folder to the RUNPATH of all files, or of those that match GLOB: for libraries that
+    /// are opened by name, without a NEEDED entry (repeatable)
     #[arg(long, value_name = "[GLOB=]DIR")]
     add_rpath: Vec<String>,
     /// Give programs this interpreter
     #[arg(long, value_name = "FILE")]
     set_interpreter: Option<String>,
-    /// Rename a library in NEEDED. May be repeated
+    /// Rename a library in NEEDED (repeatable)
     #[arg(long, value_name = "A=B", value_parser = rename)]
     replace_needed: Vec<(String, String)>,
-    /// Only say what would be done
+    /// Say what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
@@ -106,7 +108,19 @@ fn run_show(args: &ShowArgs) -> Outcome {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&shown)?)
     } else {
-        shown_text(&shown, &current_folder()?)
+        let here = current_folder()?;
+        let tree = match &args.paths[..] {
+            [one] if one.is_dir() => super::absolute(one)?,
+            _ => here.clone(),
+        };
+        shown_text(
+            &shown,
+            if tree.starts_with(&here) {
+                &here
+            } else {
+                &tree
+            },
+        )
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -226,9 +240,9 @@ fn short<'p>(path: &'p Utf8Path, here: &Utf8Path) -> &'p Utf8Path {
 /// What is said where there is nothing to say anything of.
 const NONE: &str = "no ELF file found\n";
 /// Columns get no wider than that; a longer path moves its own row alone.
-const WIDEST: usize = 80;
+const WIDEST: usize = 60;
 
-/// One row a file, and below it where its needs lead.
+/// One row a file, below it where its needs lead, and at the end what holds for all; paths are those below `here`.
 fn shown_text(shown: &[Shown], here: &Utf8Path) -> String {
     if shown.is_empty() {
         return NONE.to_owned();
@@ -255,6 +269,32 @@ fn shown_text(shown: &[Shown], here: &Utf8Path) -> String {
             details(&mut text, file, here);
         }
     }
+    let mut text = table::shown(text);
+    text.push_str(&whole(shown, here));
+    text
+}
+
+/// What holds for the whole tree: how new a glibc must be for all of it, and why.
+fn whole(shown: &[Shown], here: &Utf8Path) -> String {
+    let mut text = count(shown.len(), "file");
+    let floors = shown.iter().filter_map(|file| match &file.what {
+        What::File { glibc_floor, .. } => Some((glibc_floor.as_deref()?, &file.path)),
+        What::Refused { .. } => None,
+    });
+    let numbers = |floor: &str| {
+        floor
+            .split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect::<Vec<u32>>()
+    };
+    if let Some((floor, path)) = floors.max_by_key(|(floor, _)| numbers(floor)) {
+        let _ = write!(
+            text,
+            "; together they need glibc {floor} or later, by {}",
+            short(path, here)
+        );
+    }
+    text.push('\n');
     text
 }
 

@@ -17,7 +17,7 @@ use crate::inspect::sbom::{Bill, Graph, cyclonedx, spdx};
 use crate::install::python::wheel_license;
 use crate::obtain::store::Store;
 
-/// Say what a lock names in the words of other tools
+/// Export a lock for other tools: SBOM, Nix, pylock.toml, requirements.txt
 #[derive(Debug, Args)]
 pub struct ExportCommand {
     #[command(subcommand)]

@@ -55,7 +55,7 @@ pub struct NixArgs {
     /// The components of a lockwright.toml, with what they need (repeatable) [default: all]
     #[arg(long, value_name = "NAME")]
     component: Vec<String>,
-    /// A folder in the place of a lockwright.toml's source (repeatable)
+    /// Use this folder instead of a lockwright.toml's source (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     source: Vec<Named>,
     #[command(flatten)]

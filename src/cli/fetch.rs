@@ -32,27 +32,27 @@ use crate::obtain::fetch::{FetchOptions, Summary};
 use crate::obtain::source::git;
 use crate::obtain::store::{Blob, Store};
 
-/// Fetch the artifacts that a lock names into the store, and place nothing
+/// Fetch the artifacts of a lock into the store, and place nothing
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Projects' folders, their locks, or a lockwright.toml: then all that its components need, and
+    /// Projects' folders, their locks, or a lockwright.toml, for all that its components need and
     /// what building them needs
     #[arg(
         default_value = ".",
         default_value_if("list", clap::builder::ArgPredicate::IsPresent, None)
     )]
     paths: Vec<Utf8PathBuf>,
-    /// What a list of artifacts and commits names, as `export nix` writes one (repeatable)
+    /// A list of artifacts and commits to fetch, as `export nix` writes one (repeatable)
     #[arg(long, value_name = "FILE")]
     list: Vec<Utf8PathBuf>,
-    /// A folder in the place of a lockwright.toml's source (repeatable)
+    /// Use this folder instead of a lockwright.toml's source (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     source: Vec<Named>,
-    /// Write a plain folder of the artifacts too, for `--find-links OUT --offline` elsewhere, and
+    /// Also write the artifacts to a plain folder, for `--find-links OUT --offline` elsewhere, and
     /// print its NAR hash
     #[arg(long, value_name = "OUT")]
     vendor: Option<Utf8PathBuf>,
-    /// Replace a folder of artifacts that is at OUT, whoever made it, and say what it was
+    /// Replace an existing folder of artifacts at OUT, whatever tool made it, and say what it was
     #[arg(long, requires = "vendor")]
     clear: bool,
     /// Print a JSON report
@@ -244,7 +244,7 @@ impl OfNpm<'_> {
     }
 }
 
-/// Go's modules that are in the store, and where they were had from.
+/// Go's modules that are in the store, and where they came from.
 #[derive(Default)]
 struct Modules {
     summary: Summary,

@@ -11,10 +11,10 @@ use crate::core::digest::Digest;
 use crate::transform::nix::base32;
 use crate::transform::nix::nar::{Archive, NarError};
 
-/// Print the NAR hash of a tree, file or link: what Nix calls its outputHash (recursive, SHA-256)
+/// Print the NAR hash of a tree, file or link: Nix's outputHash (recursive, SHA-256)
 #[derive(Debug, Args)]
 pub struct HashArgs {
-    /// What to hash. A link is hashed itself, not what it leads to
+    /// What to hash. A link itself is hashed, not its target
     path: PathBuf,
     /// Print the hash in Nix's base-32 rather than as sha256-<base64>
     #[arg(long)]

@@ -2,12 +2,13 @@
 //! again without them.
 
 use super::{Failure, Outcome};
+use crate::core::progress::warn;
 use crate::obtain::store::{Rotten, Store};
 
-/// What an artifact that cannot be had again leaves behind.
+/// What an artifact that cannot be obtained again leaves behind.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} was damaged in the store, is put aside, and could not be had again: have it fetched with the \
+    "{} was damaged in the store, is put aside, and could not be obtained again: have it fetched with the \
      network; `lockwright store verify --remove` finds and removes all that is damaged",
     .names.join(", ")
 )]
@@ -44,7 +45,7 @@ pub(super) fn healing(run: impl Fn() -> Outcome, store: impl Fn() -> Option<Stor
 pub(super) fn put_aside(store: &Store) -> Result<Vec<Rotten>, Failure> {
     let rotten = store.put_rotten_aside()?;
     for one in &rotten {
-        eprintln!("warning: {one}");
+        warn(&one.to_string());
     }
     Ok(rotten)
 }

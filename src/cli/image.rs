@@ -18,16 +18,15 @@ use crate::files::tree::Precious;
 use crate::transform::elf::Glob;
 use crate::transform::oci::{self, Built, Image, Name, Output, Request, Root, Tree, is_image};
 
-/// Make a container image of what a lock names, or of finished trees: no daemon, no Dockerfile
+/// Make a container image from a lock, or from finished trees, without a daemon or a Dockerfile
 ///
-/// A uv.lock becomes the environment at /app/.venv, with its programs first on the PATH; a
-/// package-lock.json becomes /app/node_modules. What goes on top of a base is packed straight from
-/// where it is, in layers that change as little as they can from one lock to the next, and the same
-/// input gives the same digest on every machine. An image that would lack something at run time (an
-/// interpreter, a library) is refused with what is missing.
+/// A uv.lock becomes the environment /app/.venv, with its programs first on the PATH; a
+/// package-lock.json becomes /app/node_modules. Layers change as little as possible from one lock
+/// to the next, and the same input gives the same digest on every machine. An image that would lack
+/// something at run time (an interpreter, a library) is refused, with what is missing.
 ///
-/// What comes out is an OCI layout: one archive that `podman load`, `docker load` and `skopeo` take
-/// where --out ends in .tar, a folder otherwise. The image's digest goes to standard output.
+/// The result is an OCI layout: one archive for `podman load`, `docker load` and `skopeo` if --out
+/// ends in .tar, otherwise a folder. The image's digest goes to standard output.
 ///
 ///   lockwright image --no-dev --python-version 3.13 --base python.tar --out app.tar \
 ///     --cmd '["python", "-m", "app"]'

@@ -16,34 +16,33 @@ use crate::transform::oci::{Compression, Settings};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The image")]
 pub struct OciArgs {
-    /// What it stands on: an OCI image (a layout's folder or its .tar, with @sha256:… to demand the
-    /// manifest's digest), or a folder that is a root file system [default: nothing]
+    /// The base: an OCI image (a layout's folder or its .tar, with @sha256:… to pin the manifest's
+    /// digest), or a folder that is a root file system [default: none]
     #[arg(long, value_name = "IMAGE|DIR")]
     pub base: Option<String>,
     /// A finished tree and where it goes (repeatable)
     #[arg(long, value_name = "DIR=/PATH")]
     pub tree: Vec<TreeArg>,
-    /// Where the environment (or the project's folder, for Node) is in the image [default: /app/.venv
-    /// or /app]
+    /// The environment's path in the image; for Node, the project folder's [default: /app/.venv or
+    /// /app]
     #[arg(long, value_name = "/PATH")]
     pub prefix: Option<Utf8PathBuf>,
-    /// The program that it starts: one word, or a JSON list of them as in a Dockerfile
+    /// The entry point: one word, or a JSON list as in a Dockerfile
     #[arg(long, value_name = "WORD|JSON")]
     entrypoint: Option<Words>,
-    /// What it starts, or hands to the entry point: one word, or a JSON list
+    /// The command, or the entry point's arguments: one word, or a JSON list
     #[arg(long, value_name = "WORD|JSON")]
     cmd: Option<Words>,
     /// A variable (repeatable)
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<Pair>,
-    /// Whom it runs as, by name or number [default: the base's, or root]
+    /// The user it runs as, by name or number [default: the base's, or root]
     #[arg(long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// A port that it listens to (repeatable)
+    /// A port that it listens on (repeatable)
     #[arg(long, value_name = "PORT[/PROTOCOL]")]
     expose: Vec<String>,
-    /// The folder that it starts in [default: the one that the environment is in,
-    /// else the base's]
+    /// The working directory [default: the folder of the environment, or else the base's]
     #[arg(long, value_name = "/PATH")]
     pub workdir: Option<String>,
     /// A label (repeatable)
@@ -52,21 +51,21 @@ pub struct OciArgs {
     /// An annotation of its manifest, as in org.opencontainers.image.source=https://… (repeatable)
     #[arg(long, value_name = "NAME=VALUE")]
     annotation: Vec<Pair>,
-    /// What it is called [default: the project's name, :latest]
+    /// The image's name [default: the project's name, :latest]
     #[arg(long, value_name = "NAME[:TAG]")]
     pub name: Option<String>,
-    /// The processor it is for, of an image of trees alone: amd64, arm64, … [default: the base's, or
-    /// this machine's]
+    /// The processor of an image of trees alone: amd64, arm64, … [default: the base's, or this
+    /// machine's]
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
     /// How layers are compressed
     #[arg(long, value_enum, value_name = "HOW", default_value = "gzip")]
     pub compression: CompressionArg,
-    /// How many layers there may be, beside the base's
+    /// The most layers on top of the base's
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub max_layers: u16,
-    /// Something that may be missing, or a file that may lack what it needs: a name or path, with * and
-    /// ? (repeatable)
+    /// A name or path that may be missing, or a file that may lack what it needs, with * and ?
+    /// (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub allow_missing: Vec<String>,
     /// Attach no bill of materials

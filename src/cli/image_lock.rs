@@ -7,6 +7,7 @@ use super::image_args::LockArgs;
 use super::node_args::NodeProject;
 use super::python_args::{Chosen, Project};
 use super::{Failure, Global, export, outputs, sync_place};
+use crate::core::progress::warn;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::{Arch, Os, Platform};
 use crate::files::tree::{Precious, Tree, TreeOptions};
@@ -225,7 +226,7 @@ impl Python {
             },
         )?;
         for collision in &done.collisions {
-            eprintln!("warning: {collision}");
+            warn(&collision.to_string());
         }
         if args.compile_bytecode {
             sync_place::compile(
@@ -286,10 +287,10 @@ fn node(
             }
         };
         for left in &failed {
-            eprintln!(
-                "warning: {} is left out, being optional: {}",
+            warn(&format!(
+                "{} is left out, being optional: {}",
                 left.location, left.why
-            );
+            ));
         }
         project.leave_out(failed.into_iter().map(|left| left.location))?;
     }

@@ -18,7 +18,7 @@ pub struct InitArgs {
     /// The project's folder
     #[arg(default_value = ".")]
     folder: Utf8PathBuf,
-    /// Print it instead
+    /// Print it instead of writing the file
     #[arg(long)]
     print: bool,
     /// Print the JSON schema of lockwright.toml, for editors

@@ -9,12 +9,11 @@ use crate::files::archive::Limits;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What an archive may amount to")]
 pub struct LimitArgs {
-    /// The most that an archive may unpack to, as in 16G; all of a run together may to four times that
-    /// [default: 16G]
+    /// The most that an archive may unpack to, such as 16G; all archives of a run together may
+    /// unpack to four times that [default: 16G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_unpacked: Option<u64>,
-    /// How many times its own size an archive may unpack to, once that is more than 64 MiB
-    /// [default: 200]
+    /// How many times its own size an archive may unpack to, beyond 64 MiB [default: 200]
     #[arg(long, value_name = "N")]
     max_ratio: Option<u64>,
 }

@@ -67,10 +67,10 @@ enum PythonOf {
 
 impl LockTargetArgs {
     /// What the command line means: the whole lock where it names neither target nor selection.
-    /// `one_each`: one file of each package is asked for, so a target must be had.
+    /// `one_each`: one file of each package is asked for, so a target must be obtained.
     ///
     /// # Errors
-    /// When a target is none, or an interpreter that was named cannot be had.
+    /// When a target is none, or an interpreter that was named cannot be obtained.
     pub fn meant(&self, lock: &Lock, one_each: bool) -> Result<Targets, Failure> {
         let all = match &lock.what {
             What::Npm(_) => self.node_targets(one_each)?,

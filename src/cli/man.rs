@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::{Outcome, help};
 
-/// Write the manual pages, one a command, into a folder such as share/man/man1
+/// Write the manual pages, one for each command, into a folder such as share/man/man1
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The folder, made where it is not there
+    /// The folder, which is made if needed
     #[arg(long, short, value_name = "DIR")]
     out: Utf8PathBuf,
 }

@@ -53,10 +53,13 @@ mod sync_place;
 mod sync_plan;
 mod table;
 mod units;
+mod unknown;
 mod vendored;
 mod verify;
 mod wheel;
 mod words;
+
+pub use help::command;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -91,13 +94,13 @@ struct Cli {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Say more: -v what is decided, -vv everything. RUST_LOG overrides it
+    /// Say more: -v for decisions, -vv for everything. RUST_LOG overrides it
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing but errors and results
+    /// Print only errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Go to this folder first
+    /// Change to this folder first
     #[arg(
         long,
         global = true,
@@ -192,7 +195,7 @@ pub fn main() -> ExitCode {
     };
     let matches = match settings::apply(help::command(), &settings).try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => return words::refuse(&error),
+        Err(error) => return words::refuse(error),
     };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(error) = cli.global.begin() {
@@ -293,7 +296,7 @@ fn absolute(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
     })
 }
 
-/// Locks of other tools: what they are, and how what they lock is had here.
+/// Locks of other tools: what they are, and how what they lock is obtained here.
 const OTHERS: [(&str, &str, &str); 8] = [
     ("yarn.lock", "is Yarn's", NPM),
     ("pnpm-lock.yaml", "is pnpm's", NPM),
@@ -412,7 +415,9 @@ fn say_of_both(path: &Utf8Path) -> std::io::Result<()> {
         false if pylock.is_file() => (npm.file_name().unwrap_or_default(), &pylock),
         false => return Ok(()),
     };
-    eprintln!("Of two locks this takes {taken}; the other is taken by its name: {other}");
+    eprintln!(
+        "This folder has two locks, and {taken} is used; for the other, give its path: {other}"
+    );
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub struct StoreArgs {
     )]
     store: Option<Utf8PathBuf>,
 
-    /// Keep artifacts in the store as they came and no other way: a smaller store, slower to place from
+    /// Keep artifacts in the store only as they came: a smaller store, slower to place from
     #[arg(long, global = true, env = "LOCKWRIGHT_STORE_PACKED", value_parser = FalseyValueParser::new())]
     store_packed: bool,
 
@@ -100,15 +100,16 @@ impl StoreArgs {
 pub struct NetworkArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Keep nothing: everything is fetched anew, and forgotten in the end [env: UV_NO_CACHE, where
-    /// no store is named]
+    /// Use a temporary store: everything is fetched anew, and removed at the end [env: UV_NO_CACHE,
+    /// if no store is named]
     #[arg(long, short = 'n')]
     no_cache: bool,
-    /// Open no socket: what is not in the store or a --find-links folder is an error
+    /// Use no network: an artifact that is neither in the store nor in a --find-links folder is an
+    /// error
     #[arg(long, env = "UV_OFFLINE", value_parser = FalseyValueParser::new())]
     offline: bool,
-    /// Ask TO for URLs that begin with FROM; the longest FROM wins (repeatable; several in the
-    /// variable are separated by spaces). TO may be a folder
+    /// Fetch URLs that begin with FROM from TO instead; the longest FROM wins (repeatable;
+    /// separated by spaces in the variable). TO may be a folder
     #[arg(
         long,
         value_name = "FROM=TO",
@@ -117,7 +118,7 @@ pub struct NetworkArgs {
         value_delimiter = ' '
     )]
     mirror: Vec<Mirror>,
-    /// A folder of artifacts that is looked through before the network, or one artifact (repeatable)
+    /// A folder of artifacts to look in before the network, or one artifact (repeatable)
     #[arg(long, short = 'f', value_name = "PATH")]
     find_links: Vec<Utf8PathBuf>,
     /// How many downloads run at once
@@ -129,7 +130,7 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     concurrency: usize,
-    /// How long a server may say nothing
+    /// After how many seconds a silent server counts as gone
     #[arg(
         long,
         value_name = "SECONDS",
@@ -138,7 +139,7 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     timeout: u64,
-    /// How many bytes a second a server has to send, over each --timeout; 0 for as few as it likes
+    /// The least bytes per second that a server must send, over each --timeout; 0 for no limit
     #[arg(
         long,
         value_name = "BYTES",
@@ -147,7 +148,7 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     speed_limit: u64,
-    /// How often a download is tried again without having got any further
+    /// How often a download is retried without progress
     #[arg(
         long,
         value_name = "N",
@@ -156,11 +157,11 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     retries: u32,
-    /// Take this package's artifacts although the lock gives no digest for them: `all` stands for
-    /// every package (repeatable, or separated by commas)
+    /// Take this package's artifacts even if the lock has no digest for them; `all` means every
+    /// package (repeatable, or separated by commas)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     allow_unhashed: Vec<String>,
-    /// Take md5 and sha1 for digests
+    /// Accept md5 and sha1 as digests
     #[arg(long)]
     allow_weak_integrity: bool,
     #[command(flatten)]
@@ -171,8 +172,8 @@ pub struct NetworkArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "A store that machines share")]
 struct SharedArgs {
-    /// Ask this store before the network: a folder, or a server that takes PUT where it is to be
-    /// written to. What comes from it is believed for its digest alone
+    /// Ask this shared store before the network: a folder, or an HTTP server (with PUT, to write to
+    /// it). Artifacts from it are verified by their digests
     #[arg(
         long,
         value_name = "URL",
@@ -180,11 +181,11 @@ struct SharedArgs {
         hide_env_values = true
     )]
     remote: Option<Place>,
-    /// Give it what it does not have
+    /// Give it the artifacts that it lacks
     #[arg(long, env = "LOCKWRIGHT_REMOTE_PUSH", value_parser = FalseyValueParser::new())]
     remote_push: bool,
-    /// Believe wheels that were built elsewhere if this key has signed them: NAME:BASE64 (repeatable;
-    /// several in the variable are separated by spaces)
+    /// Accept wheels that were built elsewhere if this key has signed them: NAME:BASE64
+    /// (repeatable; separated by spaces in the variable)
     #[arg(
         long,
         value_name = "KEY",
@@ -192,7 +193,7 @@ struct SharedArgs {
         value_delimiter = ' '
     )]
     remote_trust: Vec<PublicKey>,
-    /// Sign wheels that are built here with the key in this file, which `lockwright store keygen` makes
+    /// Sign wheels that are built here with the key in this file, made by `lockwright store keygen`
     #[arg(long, value_name = "FILE", env = "LOCKWRIGHT_REMOTE_KEY")]
     remote_key: Option<Utf8PathBuf>,
     /// The store, once a run has asked for it.

@@ -8,8 +8,10 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::npm_flags::NpmFlags;
+use super::python_args::lock_of;
 use super::{Failure, completions};
 use crate::core::digest::Digest;
+use crate::core::nearest::nearest;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::plan::npm::{NpmPlan, NpmPlanError, NpmSelection, Omit};
@@ -25,28 +27,28 @@ use crate::obtain::store::Store;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Of a package-lock.json")]
 pub struct NodeArgs {
-    /// Leave out what only development needs, what is optional, or what is there as a peer
-    /// (repeatable) [default: as .npmrc says, or dev where NODE_ENV is production]
+    /// Leave out development, optional or peer dependencies (repeatable) [default: as .npmrc says,
+    /// or dev if NODE_ENV is production]
     #[arg(long, value_name = "KIND")]
     omit: Vec<Kind>,
-    /// Keep what --omit or NODE_ENV leave out (repeatable)
+    /// Keep what --omit or NODE_ENV leaves out (repeatable)
     #[arg(long, value_name = "KIND")]
     include: Vec<Kind>,
-    /// Only what this workspace needs, told by its name or folder (repeatable)
+    /// Only this workspace and what it needs, by its name or folder (repeatable)
     #[arg(long, short, value_name = "NAME", add = completions::workspaces())]
     workspace: Vec<String>,
-    /// With --workspace: what the project itself needs, too
+    /// With --workspace: also what the project itself needs
     #[arg(long, requires = "workspace")]
     include_workspace_root: bool,
-    /// Run the scripts of these packages that npm would run, contained and without a network: those
-    /// that install, those that prepare a git dependency, a workspace's; `.` is the project itself
-    /// (repeatable, or separated by commas) [default: of none]
+    /// Run the scripts of these packages that npm would run, contained and without a network:
+    /// install scripts, `prepare` of git dependencies, those of workspaces; `.` is the project
+    /// itself (repeatable, or separated by commas) [default: none]
     #[arg(long, value_name = "NAME", value_delimiter = ',', add = completions::scripted())]
     pub allow_scripts: Vec<String>,
-    /// Run no scripts, as is the default
+    /// Run no scripts (the default)
     #[arg(long, conflicts_with = "allow_scripts")]
     ignore_scripts: bool,
-    /// How files come from the store: copied, or shared with it where the disk can [default: copy]
+    /// How files get from the store into the tree: copied, or shared with it [default: auto]
     #[arg(
         long,
         value_enum,
@@ -55,19 +57,19 @@ pub struct NodeArgs {
         hide_env_values = true
     )]
     link_mode: Option<LinkModeArg>,
-    /// The system it is for: linux, darwin, win32, … [default: this one]
+    /// The target's system: linux, darwin, win32, … [default: this machine's]
     #[arg(long, value_name = "OS")]
     os: Option<String>,
-    /// The processor it is for: x64, arm64, … [default: this one]
+    /// The target's processor: x64, arm64, … [default: this machine's]
     #[arg(long, value_name = "CPU")]
     cpu: Option<String>,
-    /// The C library it is for: glibc or musl [default: this one's, on Linux]
+    /// The target's C library: glibc or musl [default: this machine's, on Linux]
     #[arg(long, value_name = "LIBC")]
     libc: Option<String>,
-    /// The Node it is for [default: the one on PATH]
+    /// The target's Node version [default: that of the node on the PATH]
     #[arg(long, value_name = "VERSION")]
     node_version: Option<String>,
-    /// The registry for packages whose place the lock does not say [default: .npmrc's]
+    /// The registry for packages whose URL the lock does not have [default: .npmrc's]
     #[arg(long, value_name = "URL")]
     registry: Option<Url>,
     /// Do not write node_modules/.package-lock.json, npm's own record
@@ -96,13 +98,13 @@ impl From<Kind> for Omit {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum LinkModeArg {
-    /// `reflink` where the disks of the store and of the environment can, else `copy`
+    /// `reflink` if the disk can, else `copy`
     #[default]
     Auto,
-    /// Written anew, straight from the compressed artifact
+    /// Written anew, from the artifact
     Copy,
-    /// The same file as in the store, which unpacks what it has for that; an edit of one is an
-    /// edit of both, and noticed at the next sync. With --allow-scripts all is copied
+    /// The same file as in the store, which keeps it unpacked for that; an edit of one changes
+    /// both, and the next sync notices it. With --allow-scripts everything is copied
     Hardlink,
     /// Shared until one of the two is written to, on disks that can (btrfs, XFS, bcachefs)
     #[value(alias = "clone")]
@@ -204,10 +206,13 @@ impl NodeArgs {
             .map(|(_, option)| (*option).to_owned())
             .or_else(setting)
         {
-            Some(option) => Err(format!(
-                "{option} says something of a package-lock.json, and {lock} is none: leave it out"
-            )
-            .into()),
+            Some(option) => {
+                let lock = lock_of(lock)?;
+                Err(format!(
+                    "{option} is for a package-lock.json, and this is {lock}: leave it out"
+                )
+                .into())
+            }
             None => Ok(()),
         }
     }
@@ -238,11 +243,16 @@ impl NodeArgs {
                     .iter()
                     .filter(|package| package.has_install_script);
                 let having: BTreeSet<&str> = having.map(|package| package.name.as_str()).collect();
-                let having: Vec<&str> = having.into_iter().collect();
+                let hint = match nearest(name, having.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None if having.is_empty() => "none has install scripts".to_owned(),
+                    None => {
+                        let having: Vec<&str> = having.into_iter().collect();
+                        format!("those with install scripts are {}", having.join(", "))
+                    }
+                };
                 return Err(format!(
-                    "--allow-scripts names {name}, which is not among the packages; with install \
-                     scripts there are: {}",
-                    having.join(", ")
+                    "--allow-scripts names {name}, and no package that is placed is called so; {hint}"
                 )
                 .into());
             }

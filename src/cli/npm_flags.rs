@@ -6,28 +6,28 @@ use clap::Args;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Of a package-lock.json")]
 pub struct NpmFlags {
-    /// Do not look at what packages want of those that they are plugged into
+    /// Ignore peer dependencies, as npm 6 did
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     legacy_peer_deps: Option<bool>,
-    /// Refuse packages that do not fit those that they are plugged into
+    /// Refuse packages whose peer dependencies do not fit
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     strict_peer_deps: Option<bool>,
-    /// Refuse packages that are for another Node
+    /// Refuse packages that are for another Node version
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     engine_strict: Option<bool>,
     /// Make no links to programs in node_modules/.bin
     #[arg(long)]
     no_bin_links: bool,
-    /// Whose packages may be had from git: those of all, of none, or of the project (root)
+    /// Which packages may come from git: all, none, or only those that the project asks for (root)
     #[arg(long, value_name = "WHOSE")]
     allow_git: Option<String>,
-    /// Whose packages may be had from a URL that is no registry's
+    /// Which packages may come from a URL outside the registry
     #[arg(long, value_name = "WHOSE")]
     allow_remote: Option<String>,
-    /// Whose packages may be had from a file of this machine
+    /// Which packages may come from a local file
     #[arg(long, value_name = "WHOSE")]
     allow_file: Option<String>,
-    /// Whose packages may be had from a folder of this machine
+    /// Which packages may come from a local folder
     #[arg(long, value_name = "WHOSE")]
     allow_directory: Option<String>,
     #[arg(long, hide = true)]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Write};
 
+use anstyle::AnsiColor;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
@@ -137,9 +138,32 @@ pub fn write_report<T, E: Into<Failure>>(
 /// As [`write_report`].
 pub fn report(out: Option<&Utf8PathBuf>, read: &[&str], text: &str) -> Result<(), Failure> {
     match out {
-        None => Ok(super::print(text)?),
+        None => Ok(super::print(&coloured(text))?),
         Some(out) => write_report(out, read, |to| to.write_all(text.as_bytes())),
     }
+}
+
+/// A report with the words that begin its findings in colour, where standard output takes colours.
+fn coloured(text: &str) -> String {
+    if anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never {
+        return text.to_owned();
+    }
+    let words = [
+        ("ALARM ", AnsiColor::Red.on_default().bold()),
+        ("warning ", AnsiColor::Yellow.on_default().bold()),
+        ("note ", AnsiColor::Cyan.on_default()),
+    ];
+    let lines = text.split_inclusive('\n').map(|line| {
+        let found = words.iter().find(|(word, _)| line.starts_with(word));
+        found.map_or_else(
+            || line.to_owned(),
+            |(word, style)| {
+                let rest = line.strip_prefix(word).unwrap_or_default();
+                format!("{style}{word}{style:#}{rest}")
+            },
+        )
+    });
+    lines.collect()
 }
 
 /// [`write_report`], for what is a project's own under one name, which may be there.

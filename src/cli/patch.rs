@@ -24,9 +24,9 @@ pub struct PatchArgs {
 
 #[derive(Debug, Subcommand)]
 enum PatchCommand {
-    /// Replace a text that must be there by another
+    /// Replace a text, which must be there
     Substitute(SubstituteArgs),
-    /// Apply a unified diff, wholly or not at all
+    /// Apply a unified diff, completely or not at all
     Apply(ApplyArgs),
     /// Make a Django migration depend on another
     Migration(MigrationArgs),
@@ -36,13 +36,13 @@ enum PatchCommand {
 struct SubstituteArgs {
     /// The file
     file: PathBuf,
-    /// What stands there
+    /// The text that is there
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     replace: String,
-    /// What shall stand there
+    /// The text to put there
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     with: String,
-    /// How often it must occur [default: at least once]
+    /// How many times it must occur [default: at least once]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
 }
@@ -66,7 +66,7 @@ struct ApplyArgs {
 struct MigrationArgs {
     /// The migration's file
     file: PathBuf,
-    /// What it shall depend on: an app's label and a migration's name
+    /// The new dependency: an app's label and a migration's name
     #[arg(long, value_names = ["APP", "NAME"], num_args = 2, required = true)]
     depends_on: Vec<String>,
     /// Where the tree's apps are [default: the folder that the migration's app is imported from]

@@ -8,14 +8,16 @@ use clap::Args;
 
 use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
-use super::table::{columns, without_digest};
+use super::table::{self, columns, without_digest};
 use super::{Outcome, print};
 use crate::core::foreign::shown;
 use crate::core::progress::count;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 use crate::obtain::store::Store;
 
-/// Say what `sync` would place: each package's version, file, size, digest, and why
+/// Say what `sync` would place: each package's version, size, who asks for it, file and digest
+///
+/// A terminal shows of each row what fits; a file, a pipe and --json are given all of it.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// A project's folder, or its lock
@@ -66,7 +68,7 @@ pub fn run(args: &PlanArgs) -> Outcome {
 
 fn table(plan: &PythonPlan) -> String {
     let rows: Vec<[String; 6]> = plan.packages.iter().map(row).collect();
-    let mut text = columns(&rows, Some(3));
+    let mut text = table::shown(columns(&rows, Some(2)));
     let bytes: u64 = plan
         .artifacts()
         .filter_map(|(_, artifact)| artifact.size)
@@ -76,13 +78,17 @@ fn table(plan: &PythonPlan) -> String {
         .iter()
         .filter(|p| !matches!(p.install, Install::Wheel { .. }))
         .count();
+    // Of files beside the lock it does not say how large they are.
+    let size = match bytes {
+        0 => String::new(),
+        bytes => format!("; {} in all", crate::core::progress::bytes(bytes)),
+    };
     let _ = writeln!(
         text,
-        "{} for {}: {}, {built} built; {} to have",
+        "{} for {}: {}, {built} built{size}",
         count(plan.packages.len(), "package"),
         plan.target,
         count(plan.packages.len() - built, "wheel"),
-        crate::core::progress::bytes(bytes),
     );
     text
 }
@@ -161,5 +167,5 @@ fn row(package: &PlannedPackage) -> [String; 6] {
         .map(ToString::to_string)
         .unwrap_or_default();
     let why = format!("{}; {}", package.required_by.join(" → "), package.reason);
-    [package.name.to_string(), version, file, size, digest, why]
+    [package.name.to_string(), version, size, why, file, digest]
 }

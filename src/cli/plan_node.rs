@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8Path;
 
 use super::node_args::NodeArgs;
-use super::table::{columns, without_digest};
+use super::table::{self, columns, without_digest};
 use super::{Outcome, print};
 use crate::core::progress::count;
 use crate::decide::plan::npm::{NpmPlan, NpmSource, PlannedNpm};
@@ -24,7 +24,7 @@ pub fn run(lock: &Utf8Path, node: &NodeArgs, json: bool) -> Outcome {
 
 fn table(plan: &NpmPlan) -> String {
     let rows: Vec<[String; 4]> = plan.packages.iter().map(row).collect();
-    let mut text = columns(&rows, None);
+    let mut text = table::shown(columns(&rows, None));
     for warning in &plan.warnings {
         let _ = writeln!(text, "note: {warning}");
     }

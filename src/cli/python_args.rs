@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use pep508_rs::{ExtraName, PackageName};
 
+use crate::core::progress::warn;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::{GroupName, PackageSource, UvLock};
 use crate::decide::plan::{Dev, Selection};
@@ -14,7 +15,7 @@ use crate::decide::target::probe::Interpreter;
 use crate::decide::target::{Platform, PythonTarget};
 use crate::obtain::store::Store;
 
-use super::{Failure, completions};
+use super::{Failure, completions, unknown};
 
 /// Which packages.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,7 +31,7 @@ pub struct SelectionArgs {
     /// Leave an extra out of --all-extras (repeatable)
     #[arg(long, value_name = "EXTRA", add = completions::extras())]
     no_extra: Vec<ExtraName>,
-    /// Include the development group `dev`, as is the default
+    /// Include the development group `dev` (the default)
     #[arg(long, overrides_with = "no_dev")]
     dev: bool,
     /// Leave the development group `dev` out [env: UV_NO_DEV=]
@@ -42,7 +43,7 @@ pub struct SelectionArgs {
     /// Include a dependency group (repeatable)
     #[arg(long, value_name = "GROUP", conflicts_with_all = ["only_group", "only_dev"], add = completions::groups())]
     group: Vec<GroupName>,
-    /// Leave a dependency group out, whatever includes it (repeatable)
+    /// Leave a dependency group out, even if something includes it (repeatable)
     #[arg(long, value_name = "GROUP", value_delimiter = ' ', env = "UV_NO_GROUP", add = completions::groups())]
     no_group: Vec<GroupName>,
     /// Only a dependency group, without the project (repeatable)
@@ -54,7 +55,7 @@ pub struct SelectionArgs {
     /// Leave out what tool.uv.default-groups includes
     #[arg(long, env = "UV_NO_DEFAULT_GROUPS", value_parser = FalseyValueParser::new())]
     no_default_groups: bool,
-    /// A member of the workspace in the project's place (repeatable)
+    /// Install this member of the workspace instead of the project (repeatable)
     #[arg(long, value_name = "NAME", conflicts_with = "all_packages", add = completions::members())]
     package: Vec<PackageName>,
     /// All members of the workspace
@@ -66,22 +67,22 @@ pub struct SelectionArgs {
     /// Install no member of the workspace, the project included
     #[arg(long, alias = "no-emit-workspace", env = "UV_NO_INSTALL_WORKSPACE", value_parser = FalseyValueParser::new())]
     no_install_workspace: bool,
-    /// Install no package of this machine: project, workspace and path dependencies
+    /// Install no local package: no project, workspace member or path dependency
     #[arg(long, alias = "no-emit-local", env = "UV_NO_INSTALL_LOCAL", value_parser = FalseyValueParser::new())]
     no_install_local: bool,
-    /// Do not install this package; its dependencies are (repeatable)
+    /// Do not install this package; do install its dependencies (repeatable)
     #[arg(long, alias = "no-emit-package", value_name = "NAME", add = completions::packages())]
     no_install_package: Vec<PackageName>,
-    /// Install the project alone, nothing that it needs
+    /// Install only the project, without its dependencies
     #[arg(long, conflicts_with = "no_install_project")]
     only_install_project: bool,
-    /// Install the members of the workspace alone
+    /// Install only the members of the workspace
     #[arg(long, conflicts_with = "no_install_workspace")]
     only_install_workspace: bool,
-    /// Install the packages of this machine alone
+    /// Install only local packages
     #[arg(long, conflicts_with = "no_install_local")]
     only_install_local: bool,
-    /// Install this package alone (repeatable)
+    /// Install only this package (repeatable)
     #[arg(long, value_name = "NAME", conflicts_with = "no_install_package", add = completions::packages())]
     only_install_package: Vec<PackageName>,
     /// Install editable dependencies as ordinary packages
@@ -108,7 +109,7 @@ pub struct SelectionArgs {
         add = completions::packages()
     )]
     no_binary_package: Vec<PackageName>,
-    /// Build nothing: wheels alone
+    /// Build nothing: use only wheels
     #[arg(long, env = "UV_NO_BUILD", value_parser = FalseyValueParser::new(),
           overrides_with = "build")]
     no_build: bool,
@@ -123,10 +124,10 @@ pub struct SelectionArgs {
         add = completions::packages()
     )]
     no_build_package: Vec<PackageName>,
-    /// Refuse a lock that does not fit pyproject.toml any more, instead of warning
+    /// Refuse a lock that no longer fits pyproject.toml, instead of warning
     #[arg(long, env = "UV_LOCKED", value_parser = FalseyValueParser::new())]
     locked: bool,
-    /// Do not look whether the lock still fits pyproject.toml
+    /// Do not check whether the lock still fits pyproject.toml
     #[arg(long, env = "UV_FROZEN", value_parser = FalseyValueParser::new(),
           conflicts_with = "locked")]
     frozen: bool,
@@ -190,6 +191,13 @@ impl SelectionArgs {
         }
         let mut settings = pyproject.unwrap_or_default().settings;
         let mut selection = self.selection();
+        for (flag, named) in [
+            ("--no-install-package", &selection.no_install_packages),
+            ("--only-install-package", &selection.only_install_packages),
+            ("--no-editable-package", &selection.no_editable_packages),
+        ] {
+            unknown::warn_of(flag, named, &lock);
+        }
         let member = member.and_then(|folder| Some((member_at(&lock, &folder)?, folder)));
         if let Some((name, folder)) = member {
             if selection.packages.is_empty() && !selection.all_packages {
@@ -219,7 +227,7 @@ impl SelectionArgs {
         if self.locked {
             return Err(message.into());
         }
-        eprintln!("warning: {message}");
+        warn(&message);
         Ok(())
     }
 
@@ -327,12 +335,12 @@ pub fn is_true(value: &str) -> bool {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "For which Python")]
 pub struct TargetArgs {
-    /// The interpreter: a path, a command or a version. By default .python-version, then .venv,
-    /// then the first on the PATH that fits the lock
+    /// The interpreter: a path, a command or a version. By default that of .python-version or
+    /// .venv, or the first on the PATH that fits the lock
     #[arg(short, long, value_name = "PYTHON", env = "UV_PYTHON")]
     python: Option<String>,
-    /// Install for this Python, with no interpreter of it here: 3.14 (the first release of it that
-    /// the lock takes), 3.14.2, 3.14t
+    /// Install for this Python version, without an interpreter: 3.14 (its first release that the
+    /// lock allows), 3.14.2, 3.14t
     #[arg(long, value_name = "VERSION")]
     python_version: Option<String>,
     /// Install for this platform: linux, macos, windows, a triple such as

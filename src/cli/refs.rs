@@ -25,7 +25,7 @@ pub struct RefsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RefsCommand {
-    /// Say which file of which package refers to what; nothing is changed
+    /// List which file of which package refers to what; change nothing
     Scan(ScanArgs),
     /// Overwrite the hash of each reference with `e`s; lengths stay
     Strip(StripArgs),
@@ -35,7 +35,7 @@ enum RefsCommand {
 struct ScanArgs {
     #[command(flatten)]
     what: What,
-    /// Fail when any is found
+    /// Fail if any is found
     #[arg(long)]
     deny: bool,
 }
@@ -61,8 +61,7 @@ struct What {
     /// Pass over references to this store path. May be repeated
     #[arg(long, value_name = "STORE PATH")]
     keep: Vec<StoreHash>,
-    /// Look for this store path alone, also where its hash stands without the store's folder. May
-    /// be repeated
+    /// Look only for this store path, also for its hash without the store's folder (repeatable)
     #[arg(long, value_name = "STORE PATH", conflicts_with = "keep")]
     only: Vec<StoreHash>,
     /// Print JSON

@@ -12,11 +12,11 @@ use super::{Failure, Outcome, print};
 use crate::core::scratch::Scratch;
 use crate::inspect::diff::tree::{self, Expect};
 
-/// Assemble twice in differing conditions, and say where the results differ
+/// Assemble twice under different conditions, and say where the results differ
 ///
-/// What follows `--` goes to `lockwright sync`, which is run both times: --extra, --no-dev, …. The
-/// second run sees another folder, umask, locale, time zone, number of threads and of downloads at
-/// once. Exit code 0 when nothing differs.
+/// What follows `--` are arguments of `lockwright sync`: --extra, --no-dev, …. The second run has
+/// another folder, umask, locale, time zone, number of threads and of downloads. Exit code 0 if
+/// nothing differs.
 #[derive(Debug, Args)]
 pub struct ReproArgs {
     /// A project's folder, or its lock

@@ -13,7 +13,7 @@ use crate::transform::nix::restore::restore;
 pub struct RestoreArgs {
     /// The environment, sealed with --fixed-output
     tree: Utf8PathBuf,
-    /// Its interpreter, as it is found where the environment will live
+    /// The interpreter's path where the environment will be used
     #[arg(long, value_name = "PATH")]
     python: Utf8PathBuf,
     /// Where the environment will live [default: where it is]

@@ -79,7 +79,7 @@ impl ReviewArgs {
         Policy::new(review, now).map_err(|why| format!("{said}: {why}").into())
     }
 
-    /// How the artifacts and pages of a lock's packages are had. What the lock does not say of where
+    /// How the artifacts and pages of a lock's packages are obtained. What the lock does not say of where
     /// they are is put in: the index, or the registry that npm would ask.
     ///
     /// # Errors

@@ -11,10 +11,10 @@ use super::{Outcome, print, table};
 use crate::core::foreign;
 use crate::install::build::sandbox::{self, Level};
 
-/// Say how builds, scripts and commands are contained on this machine, and why not further
+/// Show how builds, scripts and commands are contained on this machine, and why not further
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
-    /// Say it in JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -15,7 +15,7 @@ use crate::transform::nix::seal::{Seal, fixed_output, seal};
 pub struct SealArgs {
     /// The tree
     tree: PathBuf,
-    /// Bring a Python environment into a form that Nix accepts as a fixed output: no bin, no
+    /// Convert a Python environment to a form that Nix accepts as a fixed output: no bin, no
     /// bytecode, @python@ for its interpreter, no store reference. `restore` undoes it
     #[arg(long)]
     fixed_output: bool,
@@ -30,7 +30,7 @@ pub struct SealArgs {
         env = "SOURCE_DATE_EPOCH"
     )]
     mtime: i64,
-    /// Where the store is whose references are stripped
+    /// The store whose references are stripped
     #[arg(
         long,
         value_name = "DIR",

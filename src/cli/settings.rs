@@ -216,14 +216,14 @@ fn wrong(file: &Utf8Path, why: &str) -> Failure {
     format!("{file}: {}", foreign::shown(why.trim_end())).into()
 }
 
-/// Say which settings hold, and where each comes from
+/// Show the settings in force, and where each comes from
 ///
-/// Settings stand in ~/.config/lockwright/config.toml (LOCKWRIGHT_CONFIG names another file) and, but
-/// for those that are the user's own, in [tool.lockwright] of the project's pyproject.toml. A variable
-/// counts before both, an argument before all.
+/// Settings come from ~/.config/lockwright/config.toml (LOCKWRIGHT_CONFIG names another file) and,
+/// except for those that only a user can set, from [tool.lockwright] in the project's
+/// pyproject.toml. A variable overrides both, an argument everything.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
-    /// Say it in JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

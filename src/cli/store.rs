@@ -19,7 +19,7 @@ use crate::decide::lock::uv::{PackageSource, UvLock};
 use crate::obtain::fetch::keys::SecretKey;
 use crate::obtain::store::{Blob, Collected, Entry, Keep, Store};
 
-/// List, check, clean and carry over the store of verified artifacts
+/// List, check, clean and copy the store of verified artifacts
 #[derive(Debug, Args)]
 pub struct StoreCommand {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub struct StoreCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// What is in it
+    /// List what is in it
     List {
         /// Print JSON
         #[arg(long)]
@@ -38,22 +38,23 @@ enum Action {
     },
     /// Hash everything again; exit code 1 if anything is damaged
     Verify {
-        /// Remove what is damaged, so that it is fetched again, and what was put aside before
+        /// Remove damaged files, so that they are fetched again, and those put aside before
         #[arg(long)]
         remove: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove what has not been used for long, and what killed processes left
+    /// Remove what was not used for long, and what killed processes left
     Gc {
-        /// Remove what was last used longer ago: 90d, 12h, 2w [default: 90d, unless --max-size]
+        /// Remove what was last used longer ago than this: 90d, 12h, 2w [default: 90d, unless
+        /// --max-size]
         #[arg(long, value_name = "TIME", value_parser = duration)]
         older_than: Option<Duration>,
-        /// Keep at most so much, the latest used first: 20G, 500M
+        /// Keep at most this much, the most recently used first: 20G, 500M
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<u64>,
-        /// Only say what would be removed
+        /// Say what would be removed, without removing it
         #[arg(long)]
         dry_run: bool,
         /// Print JSON
@@ -67,19 +68,20 @@ enum Action {
         /// Only what these locks name, for any platform [default: everything]
         locks: Vec<Utf8PathBuf>,
     },
-    /// Take artifacts in from another store, from a folder of plain files, or single files
+    /// Add artifacts from another store, from a folder of plain files, or single files
     Import {
         /// Stores, folders or files
         #[arg(required = true)]
         from: Vec<Utf8PathBuf>,
     },
-    /// Print the key under which a CI keeps the store: the same as long as these locks name the same
+    /// Print a CI cache key for the store: the same as long as these locks name the same artifacts
     Key {
         /// Locks, or folders that have one
         #[arg(default_value = ".")]
         locks: Vec<Utf8PathBuf>,
     },
-    /// Make a key that signs what is built, for --remote-key, and print its public key, for --remote-trust
+    /// Make a key that signs built wheels, for --remote-key, and print its public key, for
+    /// --remote-trust
     Keygen {
         /// What the key is called: a machine or a team, and a number
         name: String,
@@ -147,8 +149,9 @@ fn list(store: &Store, json: bool) -> Outcome {
             bytes(contents)
         ),
     };
+    let lines = super::table::shown(lines);
     print(&format!(
-        "{lines}{}, {}{beside} in {}\n",
+        "{lines}{}, {}{beside}, in {}\n",
         artifacts(entries.len()),
         bytes(total),
         store.root()

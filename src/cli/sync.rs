@@ -10,7 +10,7 @@ use super::python_args::{Project, lock_of};
 use super::sync_args::SyncArgs;
 use super::sync_node::{self, NodeSync};
 use super::sync_place::{Work, place, venv_of};
-use super::{Failure, Global, Outcome, outputs};
+use super::{Failure, Global, Outcome, outputs, unknown};
 
 use crate::core::paths;
 use crate::decide::lock::is_pylock;
@@ -84,6 +84,10 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
         settings,
         selection,
     } = args.selection.open(args.path())?;
+    if let Anew::Packages(named) = &anew {
+        let named: Vec<PackageName> = named.iter().filter_map(|name| name.parse().ok()).collect();
+        unknown::warn_of("--reinstall-package", &named, &lock);
+    }
     let chosen = args
         .target
         .choose(&lock, Some(&store.root().join("interpreters")))?;

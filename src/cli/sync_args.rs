@@ -10,16 +10,16 @@ use super::network_args::NetworkArgs;
 use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 
-/// Assemble the environment that a lock names: uv.lock or pylock.toml becomes .venv,
-/// package-lock.json becomes node_modules
+/// Assemble the environment of a lock: a uv.lock or pylock.toml becomes .venv, a package-lock.json
+/// node_modules
 ///
-/// Where the environment was made from the same, and no file in it has been changed, added or removed
-/// since, nothing is done. Not looked at for that: bytecode beside its source, and the contents of a
-/// file that is a hard link of others and has kept its size and time.
+/// Nothing is done if the environment was made from the same input and no file in it has been
+/// changed, added or removed since. Bytecode is not looked at, nor are edits of hard links that
+/// keep size and time.
 #[derive(Debug, Args)]
 pub struct SyncArgs {
-    /// A project's folder, its lock, or a script that has one (SCRIPT.py, with SCRIPT.py.lock beside
-    /// it); of a folder that has several, its uv.lock, then its package-lock.json, then its pylock.toml
+    /// A project's folder, its lock, or a script with a lock (SCRIPT.py beside SCRIPT.py.lock). In
+    /// a folder with several locks, uv.lock comes first, then package-lock.json, then pylock.toml
     #[arg(default_value = ".")]
     pub(super) path: Utf8PathBuf,
     #[command(flatten)]
@@ -28,19 +28,19 @@ pub struct SyncArgs {
     /// UV_PROJECT_ENVIRONMENT, relative to the lock's folder]
     #[arg(long, short, value_name = "DIR")]
     pub(super) out: Option<Utf8PathBuf>,
-    /// Say what would be done, and do nothing
+    /// Say what would be done, without doing it
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Do nothing, and fail where something would have to be done
+    /// Fail if something would have to be done, without doing it
     #[arg(long)]
     pub(super) check: bool,
-    /// Replace an environment that is there, whoever made it, and say what it was
+    /// Replace an existing environment, whatever tool made it, and say what it was
     #[arg(long)]
     pub(super) clear: bool,
-    /// Make it anew, builds included, though nothing has changed
+    /// Make it anew, builds included, even if nothing has changed
     #[arg(long, aliases = ["force-reinstall", "refresh"])]
     pub(super) reinstall: bool,
-    /// Make it anew, and build this package again (repeatable, several at once with commas)
+    /// Make it anew, and build this package again (repeatable, or separated by commas)
     #[arg(
         long,
         value_name = "NAME",
@@ -63,15 +63,15 @@ pub struct SyncArgs {
     /// Compile bytecode now rather than at the first import
     #[arg(long, env = "UV_COMPILE_BYTECODE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) compile_bytecode: bool,
-    /// Where the interpreter is found where the environment will run, when it is for another
-    /// machine than this one
+    /// The interpreter's path on the machine where the environment will run, if that is not this
+    /// one
     #[arg(long, value_name = "PATH")]
     pub(super) interpreter: Option<Utf8PathBuf>,
     /// Print a JSON report
     #[arg(long)]
     pub(super) json: bool,
-    /// Place what a plan says, in the place of a lock: the JSON of `lockwright plan --json`, or of
-    /// `export nix`. Wheels that it has no artifact of come by --built
+    /// Place what this plan says, instead of a lock: the JSON of `lockwright plan --json` or of
+    /// `export nix`. Wheels that it has no artifact for come by --built
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "path")]
     pub(super) plan: Option<Utf8PathBuf>,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use super::limit_args::LimitArgs;
 use super::network_args::NetworkArgs;
 use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, outputs, print};
-use crate::core::progress::{bytes, count};
+use crate::core::progress::{bytes, count, warn};
 use crate::files::tree::Precious;
 use crate::install::assemble::npm::current::{is_current, look, made_from};
 use crate::install::assemble::npm::scripts::{OWN, names_own};
@@ -199,20 +199,19 @@ fn finish(
         warnings: &plan.warnings,
     };
     if !report.weak.is_empty() {
-        eprintln!(
-            "warning: nothing that cannot be forged vouches for {}",
+        warn(&format!(
+            "only weak digests (sha1, md5), or none, protect {}",
             report.weak.join(", ")
-        );
+        ));
     }
     for LeftOut { location, why } in left_out {
-        eprintln!("warning: {location} is left out, being optional: {why}");
+        warn(&format!("{location} is left out, being optional: {why}"));
     }
     if !report.not_prepared.is_empty() {
-        eprintln!(
-            "warning: from git, without what their scripts would make before npm packs them: {}; \
-             --allow-scripts NAME runs them",
+        warn(&format!(
+            "the `prepare` scripts of these git dependencies were not run: {}; --allow-scripts NAME runs them",
             report.not_prepared.join(", ")
-        );
+        ));
     }
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -227,7 +226,7 @@ fn finish(
                     place => place,
                 });
             eprintln!(
-                "These have scripts that npm would run, and --allow-scripts NAME does: {}",
+                "Scripts that npm would run were not run; --allow-scripts NAME runs those of: {}",
                 places.collect::<Vec<_>>().join(", ")
             );
         }

@@ -12,7 +12,7 @@ use super::python_args::Chosen;
 use super::sync_args::SyncArgs;
 use super::{Failure, Global, Outcome, outputs, print};
 use crate::core::digest::{Algorithm, Digest};
-use crate::core::progress::{Progress, bytes, count};
+use crate::core::progress::{Progress, bytes, count, warn};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
 use crate::decide::target::Os;
@@ -168,7 +168,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
         },
     )?;
     for collision in &done.collisions {
-        eprintln!("warning: {collision}");
+        warn(&collision.to_string());
     }
     let compiling = Instant::now();
     if args.compile_bytecode {
@@ -271,9 +271,9 @@ pub(super) fn venv_of(args: &SyncArgs, chosen: &Chosen) -> Result<Venv, Failure>
     let target = &chosen.target;
     if target.platform.os == Os::Windows {
         return Err(
-            "environments for Windows can be planned, not assembled: their scripts are \
-                    programs, which lockwright does not make; use `lockwright plan`, or another \
-                    --python-platform"
+            "environments for Windows can be planned and fetched, not assembled: each script is a program there \
+             (Scripts/NAME.exe), which nothing here can make. `lockwright fetch --python-platform windows --vendor \
+             DIR` brings the wheels, and `uv pip install --no-index --find-links DIR` installs them on Windows"
                 .into(),
         );
     }
@@ -355,7 +355,7 @@ fn is_current(
             more => format!(" and {more} more"),
         };
         let files = clean(&files.join(", "));
-        eprintln!("{dest} is made anew, for it was changed: {files}{more}");
+        eprintln!("{dest} was changed, so it is made anew: {files}{more}");
     }
     false
 }

@@ -1,4 +1,6 @@
-//! Rows of cells, one below the other, and what is said below them.
+//! Rows of cells, one below the other, what is said below them, and how much of it a terminal shows.
+
+use terminal_size::{Width, terminal_size_of};
 
 use crate::core::progress::{count, few};
 
@@ -33,6 +35,28 @@ pub fn columns<const COUNT: usize>(rows: &[[String; COUNT]], right: Option<usize
     text
 }
 
+/// What of the lines a terminal shows: each as far as it fits, so that a row is a line. Whatever is no terminal is given
+/// all, and so are programs, by `--json`.
+pub fn shown(text: String) -> String {
+    match terminal_size_of(std::io::stdout()) {
+        Some((Width(width), _)) if width > 1 => cut(&text, width.into()),
+        _ => text,
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    let lines = text
+        .lines()
+        .map(|line| match line.char_indices().nth(width) {
+            None => format!("{line}\n"),
+            Some(_) => {
+                let kept: String = line.chars().take(width - 1).collect();
+                format!("{}…\n", kept.trim_end())
+            }
+        });
+    lines.collect()
+}
+
 /// What is said of packages that `sync` refuses, since the lock has no digest of them.
 pub(super) fn without_digest(names: &[String]) -> String {
     if names.is_empty() {
@@ -49,6 +73,12 @@ pub(super) fn without_digest(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_a_line() {
+        assert_eq!(cut("abc\nabcd\nab  cd\n", 3), "abc\nab…\nab…\n");
+        assert_eq!(cut("", 3), "");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_cells_and_no_wider_than_is_shown() {

@@ -26,7 +26,7 @@ pub(super) struct Needed {
 /// Git trees that are in the store, and what was asked for.
 pub(super) type Trees = Vec<(Revision, GitTree)>;
 
-/// Artifacts with their bytes, and where these were had from.
+/// Artifacts with their bytes, and where these came from.
 pub(super) type Brought<'n> = (Summary, Vec<(&'n Needed, Blob)>);
 
 /// Fetches artifacts.
@@ -83,7 +83,7 @@ pub(super) fn of_list(
 /// The NAR hash of the folder that `--vendor` would write of a list.
 ///
 /// # Errors
-/// When something of it cannot be had.
+/// When something of it cannot be obtained.
 pub fn vendored_hash(store: &Store, options: &FetchOptions, list: List) -> Result<String, Failure> {
     let (needed, trees) = of_list(store, options, list)?;
     let (_, all) = bring(store, options, &needed)?;

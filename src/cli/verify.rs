@@ -17,19 +17,18 @@ use crate::decide::plan::npm::NpmPlan;
 use crate::files::tree::Provenance;
 use crate::inspect::verify::{self, mismatch};
 
-/// Hold a tree against its provenance record, its RECORDs and, if wanted, a lock
+/// Check a tree by its provenance record, its RECORDs and, with --lock, a lock
 ///
-/// Of a project, its .venv and its node_modules are looked at, those of its workspaces among them, and
-/// nothing else. Exit code 0 when everything is as it should be, 1 when something is not.
+/// For a project, this checks its .venv and its node_modules, also those of its workspaces. Exit
+/// code 1 if something is not as it should be.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// An environment, a node_modules or a project with one, or anything lockwright made
     tree: Utf8PathBuf,
-    /// Also say which packages are not those that this lock names; the flags below choose of it, as
-    /// for sync
+    /// Also list packages that are not this lock's; the flags below select from it, as for sync
     #[arg(long, value_name = "LOCK")]
     lock: Option<String>,
-    /// Leave nothing out
+    /// Show everything
     #[arg(long)]
     detail: bool,
     /// Print JSON

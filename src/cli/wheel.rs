@@ -22,19 +22,19 @@ use crate::install::build::order::Order;
 use crate::install::build::{self, Builder};
 use crate::obtain::fetch::fetch;
 
-/// Build one wheel, as `export nix` orders it: for the derivation of that wheel
+/// Build one wheel from an order of `export nix`, for the derivation of that wheel
 ///
-/// The folder has the wheel and a file that says what it was made of, and is given to whoever needs the
-/// wheel with --built.
+/// The folder gets the wheel and a file that says what it was made of. Commands that need the wheel
+/// take the folder with --built.
 #[derive(Debug, Args)]
 pub struct WheelArgs {
-    /// What is built, and with what: a file that `export nix` has written
+    /// What to build, and with what: a file that `export nix` has written
     #[arg(value_name = "ORDER")]
     order: Utf8PathBuf,
     /// The folder for the wheel
     #[arg(long, short, value_name = "DIR")]
     out: Utf8PathBuf,
-    /// A folder in the place of one that the order names (repeatable)
+    /// Use this folder instead of one that the order names (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     source: Vec<Named>,
     #[command(flatten)]

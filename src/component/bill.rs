@@ -71,7 +71,7 @@ pub fn of_image(
 /// The locks that a bill is made of.
 ///
 /// # Errors
-/// When one cannot be had.
+/// When one cannot be obtained.
 pub fn locks(context: &Context<'_>) -> Result<Vec<OfLock>, ComponentError> {
     let Some(image) = &context.component.image else {
         return Ok(Vec::new());

@@ -147,7 +147,7 @@ impl<'a> Stage<'a> {
     /// A text of the manifest, as commands see it.
     ///
     /// # Errors
-    /// When a source cannot be had.
+    /// When a source cannot be obtained.
     pub fn fill(
         &self,
         template: &crate::decide::manifest::Parsed,

@@ -4,6 +4,7 @@ use std::sync::{Once, OnceLock};
 
 use super::error::ComponentError;
 use super::{Settings, tools};
+use crate::core::progress::warn;
 use crate::install::build::sandbox::{self, INSIDE, Level};
 
 /// Whether commands are contained in this run; tried when the first asks.
@@ -58,8 +59,7 @@ impl<'a> Containment<'a> {
     pub(super) fn now(&self) -> Result<Level, ComponentError> {
         let (level, warning) = self.chosen()?;
         if let Some(warning) = warning {
-            self.has_warned
-                .call_once(|| eprintln!("warning: {warning}"));
+            self.has_warned.call_once(|| warn(warning));
         }
         Ok(*level)
     }

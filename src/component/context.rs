@@ -249,7 +249,7 @@ impl Context<'_> {
     /// A path that can be read now. A relative one is the manifest's folder's.
     ///
     /// # Errors
-    /// When a source cannot be had.
+    /// When a source cannot be obtained.
     pub fn reading(
         &self,
         template: &Parsed,

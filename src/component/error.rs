@@ -49,8 +49,8 @@ pub enum ComponentError {
         /// What is wrong.
         source: Box<Cause>,
     },
-    /// A source cannot be had.
-    #[error("source `{name}` cannot be had")]
+    /// A source cannot be obtained.
+    #[error("source `{name}` cannot be obtained")]
     Source {
         /// Which.
         name: String,

@@ -33,7 +33,7 @@ const OF_MEMBER: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 /// Draws every component that was asked for, and what it needs.
 ///
 /// # Errors
-/// When a source cannot be had, a lock not be planned, or something cannot be said to Nix.
+/// When a source cannot be obtained, a lock not be planned, or something cannot be said to Nix.
 pub fn draw(
     settings: &Settings<'_>,
     system: &str,

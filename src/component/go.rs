@@ -10,8 +10,9 @@ use super::copy::{self, Filter};
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file, with_digests};
+use crate::core::nearest::instead;
 use crate::decide::lock::go::{GoLock, GoModule};
-use crate::decide::manifest::{Go, nearest};
+use crate::decide::manifest::Go;
 use crate::files::archive::Limits;
 use crate::files::tree::{Tree, TreePath};
 use crate::install::assemble::go::{self as assemble, GoError, Obtained, Request};
@@ -57,10 +58,9 @@ pub fn prepare(
         if versions(&lock, path).next().is_none() {
             let known = lock.modules.iter().filter(|(_, one)| one.files.is_some());
             let known = known.map(|(module, _)| module.path.as_str());
-            let hint = nearest(path, known).map(|name| format!("; did you mean `{name}`?"));
             let what = format!(
                 "{said} names no files of a module `{path}`, which could be replaced{}",
-                hint.unwrap_or_default()
+                instead(path, known)
             );
             return Err(context.refuse(path, what));
         }
@@ -111,7 +111,7 @@ impl PreparedGo {
     /// Brings all modules into the store.
     ///
     /// # Errors
-    /// When one cannot be had, or is not what the lock names.
+    /// When one cannot be obtained, or is not what the lock names.
     pub fn obtain<'a>(
         &'a self,
         store: &'a Store,
@@ -135,7 +135,7 @@ fn below(context: &Context<'_>, go: &Go) -> Result<Option<TreePath>, ComponentEr
 /// Puts it in the tree.
 ///
 /// # Errors
-/// When a module cannot be had or placed.
+/// When a module cannot be obtained or placed.
 pub fn place(
     context: &Context<'_>,
     prepared: &PreparedGo,

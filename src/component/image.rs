@@ -32,7 +32,7 @@ pub struct PreparedImage {
 /// as its bill of materials has it.
 ///
 /// # Errors
-/// When the component is something else besides, or a source cannot be had.
+/// When the component is something else besides, or a source cannot be obtained.
 pub fn prepare(
     context: &Context<'_>,
     all: &mut Ingredients,

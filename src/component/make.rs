@@ -14,6 +14,7 @@ use super::{
     base, copy, elf, go, image, keep, links, node, patch, python, run, shebangs, smoke, workspace,
     wrap,
 };
+use crate::core::progress::warn;
 use crate::core::walk::walk;
 use crate::decide::manifest;
 use crate::files::tree::{Record as Noted, Tree};
@@ -60,7 +61,7 @@ pub fn make(
     links::place(context, &tree, prefix)?;
     let collisions = tree.settle(false).map_err(context.failed("", "copy"))?;
     for collision in &collisions {
-        eprintln!("warning: {}: {collision}", context.name);
+        warn(&format!("{}: {collision}", context.name));
         changed.insert(collision.path.as_str().into());
     }
 

@@ -7,6 +7,7 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file};
 use super::toolbox;
+use crate::core::progress::warn;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::manifest::Node;
@@ -195,7 +196,7 @@ fn target(context: &Context<'_>) -> Result<NodeTarget, Cause> {
 /// Puts it in the tree.
 ///
 /// # Errors
-/// When a package cannot be had or placed.
+/// When a package cannot be obtained or placed.
 pub fn place(
     context: &Context<'_>,
     prepared: &PreparedNode,
@@ -210,7 +211,7 @@ pub fn place(
         "" | "." => None,
         path => Some(TreePath::new(path).map_err(context.failed(collect, PHASE))?),
     };
-    // Who is asking says nothing of what is had.
+    // Who is asking says nothing of what is obtained.
     let user = Npmrc::of_user(None).map_err(context.failed(said, PHASE))?;
     let fetch = context.settings.fetch.clone().with_npmrc(&user);
     let fetch = fetch.map_err(context.failed(said, PHASE))?;
@@ -232,10 +233,10 @@ pub fn place(
     });
     let done = done.map_err(context.failed(said, PHASE))?;
     for package in &done.unprepared {
-        eprintln!(
-            "warning: {}: the `prepare` script of {package} was not run",
+        warn(&format!(
+            "{}: the `prepare` script of {package} was not run",
             context.name
-        );
+        ));
     }
     Ok(())
 }

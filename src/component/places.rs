@@ -100,7 +100,7 @@ pub fn led_to<'a>(
 /// the tree there.
 ///
 /// # Errors
-/// When its base cannot be had.
+/// When its base cannot be obtained.
 pub fn shows_its_own(context: &Context<'_>) -> Result<bool, ComponentError> {
     let component = context.component;
     let names = |texts: Vec<&Parsed>, holes: &[Placeholder]| {

@@ -38,7 +38,7 @@ pub struct Prepared {
 /// folder that it will be in.
 ///
 /// # Errors
-/// When a source or lock cannot be had, or is not what the component needs.
+/// When a source or lock cannot be obtained, or is not what the component needs.
 pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, ComponentError> {
     let component = context.component;
     let mut all = Ingredients::default();

@@ -12,6 +12,7 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file};
 use crate::core::io_error::cannot;
+use crate::core::progress::warn;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
@@ -64,7 +65,7 @@ pub fn planned(
     }
     let target = &context.python()?.target;
     if target.platform.os == Os::Windows {
-        let what = "environments for Windows can be planned, not made: their scripts are programs";
+        let what = "environments for Windows are not made: each script is a program there, which nothing here can make";
         return Err(context.refuse(said, what));
     }
     let plan = PythonPlan::new(&lock, target, &selection, settings)
@@ -98,7 +99,9 @@ pub fn prepare(
     if let Some(pyproject) = &pyproject {
         let file = &lock.file;
         for difference in lock.differences(pyproject) {
-            eprintln!("warning: {file} does not fit the pyproject.toml beside it: {difference}");
+            warn(&format!(
+                "{file} does not fit the pyproject.toml beside it: {difference}"
+            ));
         }
     }
     let settings = pyproject.unwrap_or_default().settings;
@@ -241,7 +244,7 @@ fn building(context: &Context<'_>) -> Result<build::BuildOptions, ComponentError
 /// Puts the environment in the tree.
 ///
 /// # Errors
-/// When a package cannot be had, built or placed.
+/// When a package cannot be obtained, built or placed.
 pub fn place(
     context: &Context<'_>,
     prepared: &PreparedPython,
@@ -308,7 +311,7 @@ fn builder<'a>(
 /// The lock that a component's environment comes from, its own or its base's.
 ///
 /// # Errors
-/// When it cannot be had.
+/// When it cannot be obtained.
 pub fn lock_of(context: &Context<'_>) -> Result<Option<Utf8PathBuf>, ComponentError> {
     let mut component = context.component;
     // As long as the manifest's order was found, bases do not go round in a circle.

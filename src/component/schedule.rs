@@ -320,7 +320,7 @@ pub(super) fn each(
 /// Says what [`make`] would do, in the order of components, and makes nothing.
 ///
 /// # Errors
-/// When a source or a lock cannot be had.
+/// When a source or a lock cannot be obtained.
 pub fn explain(settings: &Settings<'_>) -> Result<Vec<Outcome>, ComponentError> {
     let shared = Shared::new(settings)?;
     let mut made: BTreeMap<String, Made> = BTreeMap::new();

@@ -15,8 +15,10 @@ use crate::core::artifact::{Artifact, Location};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::io_error::cannot;
 use crate::core::locks;
+use crate::core::nearest::instead;
+use crate::core::progress;
 use crate::core::scratch::Beside;
-use crate::decide::manifest::{Form, Origin, Source, UrlSource, nearest};
+use crate::decide::manifest::{Form, Origin, Source, UrlSource};
 use crate::files::archive::Limits;
 use crate::obtain::fetch::{self, DownloadRequest};
 use crate::obtain::source::{self, Revision, Shape, Unpacked};
@@ -60,7 +62,7 @@ impl<'a> Sources<'a> {
     /// The folder or file of a source, which is brought if it is not there.
     ///
     /// # Errors
-    /// When it cannot be had, or is another than its hash says.
+    /// When it cannot be obtained, or is another than its hash says.
     pub fn folder(&self, name: &str) -> Result<Utf8PathBuf, ComponentError> {
         let known = self.settings.document.manifest.sources.get_key_value(name);
         let (Some((name, source)), Some(folder)) = (known, self.folders.get(name)) else {
@@ -323,7 +325,9 @@ fn warn(name: &str, unpacked: &Unpacked) {
             0 => String::new(),
             more => format!(" and {more} more files"),
         };
-        eprintln!("warning: {first}{more} of source `{name}` are in Git LFS, and left as pointers");
+        progress::warn(&format!(
+            "{first}{more} of source `{name}` are in Git LFS, and left as pointers"
+        ));
     }
 }
 
@@ -332,22 +336,12 @@ pub(super) fn no_such<'n>(
     settings: &Settings<'_>,
     what: &'static str,
     name: &str,
-    known: impl Iterator<Item = &'n String> + Clone,
+    known: impl Iterator<Item = &'n String>,
 ) -> ComponentError {
-    let hint = match nearest(name, known.clone().map(String::as_str)) {
-        Some(meant) => format!("; did you mean `{meant}`?"),
-        None => {
-            let all: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-            match all.is_empty() {
-                true => String::new(),
-                false => format!(": there are {}", all.join(", ")),
-            }
-        }
-    };
     ComponentError::NoSuch {
         file: settings.document.file.clone(),
         what,
         name: name.to_owned(),
-        hint,
+        hint: instead(name, known),
     }
 }

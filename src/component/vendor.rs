@@ -41,14 +41,14 @@ pub struct Needed {
     pub package: String,
     /// Its version.
     pub version: String,
-    /// What is had of it.
+    /// What is obtained of it.
     pub artifact: Artifact,
 }
 
 /// Plans every component that was asked for, and what it needs.
 ///
 /// # Errors
-/// When a source cannot be had, or a lock not be planned.
+/// When a source cannot be obtained, or a lock not be planned.
 pub fn needs(settings: &Settings<'_>) -> Result<Needs, ComponentError> {
     let mut needs = Needs::default();
     schedule::each(settings, &mut |context| {

@@ -13,8 +13,8 @@ use super::ingredients::Ingredients;
 use super::mapping::{Piece, mapping};
 use super::python::{self, layout};
 use crate::core::io_error::cannot;
-use crate::decide::lock::uv::{PackageSource, UvLock};
-use crate::decide::manifest::nearest;
+use crate::core::nearest::instead;
+use crate::decide::lock::uv::{Package, PackageSource, UvLock};
 use crate::files::tree::{Owner, Tree, TreePath};
 use crate::install::python::record::Entry;
 use crate::install::python::{installed, installer};
@@ -91,19 +91,12 @@ fn member(
         is_it.then(|| Some((package, local(&package.source)?)))?
     });
     let Some((package, path)) = found else {
-        let members: Vec<String> = lock
-            .packages
-            .iter()
-            .filter(|package| local(&package.source).is_some())
-            .map(|package| package.name.to_string())
-            .collect();
-        let hint = match nearest(name, members.iter().map(String::as_str)) {
-            Some(meant) => format!("; did you mean `{meant}`?"),
-            None => format!(": there are {}", members.join(", ")),
-        };
+        let here = |package: &&Package| local(&package.source).is_some();
+        let members = lock.packages.iter().filter(here);
         let what = format!(
-            "`{name}` is no member of the workspace of {}{hint}",
-            lock.file
+            "`{name}` is no member of the workspace of {}{}",
+            lock.file,
+            instead(name, members.map(|package| &package.name))
         );
         return Err(context.refuse(name, what));
     };

@@ -1,4 +1,4 @@
-//! An artifact: one file that a lockfile names, where it is had from and what its bytes must be.
+//! An artifact: one file that a lockfile names, where it comes from and what its bytes must be.
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::core::digest::Digest;
 pub struct Artifact {
     /// Last part of its location: what it is called in messages and in a vendored folder.
     pub file_name: String,
-    /// Where it is had from.
+    /// Where it comes from.
     pub location: Location,
     /// What its bytes must hash to. `None`: the lock gives no digest, and the artifact is refused
     /// unless the user allows it by name.
@@ -20,7 +20,7 @@ pub struct Artifact {
     pub size: Option<u64>,
 }
 
-/// Where an artifact is had from.
+/// Where an artifact comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Location {

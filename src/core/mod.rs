@@ -8,6 +8,7 @@ pub mod foreign;
 pub mod io_error;
 pub mod locks;
 pub mod mounts;
+pub mod nearest;
 pub mod paths;
 pub mod pieces;
 pub mod place;

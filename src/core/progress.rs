@@ -5,7 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
 
 use super::foreign;
@@ -31,6 +31,14 @@ fn is_watched(variable: impl Fn(&str) -> Option<OsString>) -> bool {
 /// From now on nothing is drawn: for `--quiet`.
 pub fn be_quiet() {
     SCREEN.set_draw_target(ProgressDrawTarget::hidden());
+}
+
+/// Prints `warning: …` on standard error, above what is drawn there. Control characters are shown as such, and the
+/// first word alone is coloured, where that is seen.
+pub fn warn(text: &str) {
+    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    let text = foreign::shown_lines(text);
+    SCREEN.suspend(|| anstream::eprintln!("{yellow}warning:{yellow:#} {text}"));
 }
 
 /// A number of bytes as people read it: `12.3 MiB`.
@@ -60,13 +68,18 @@ pub fn few<T: AsRef<str>>(names: &[T]) -> String {
 #[derive(Clone)]
 pub struct Progress {
     bar: Arc<ProgressBar>,
+    /// Done when the bar is on the screen: one that counts nothing yet would only flicker.
+    shown: Arc<Once>,
 }
 
 impl Progress {
     /// Draws nothing. For tests, `--quiet`, and output that is not a terminal (see [`Self::items`]).
     pub fn hidden() -> Self {
+        let shown = Once::new();
+        shown.call_once(|| {});
         Self {
             bar: Arc::new(ProgressBar::hidden()),
+            shown: Arc::new(shown),
         }
     }
 
@@ -90,7 +103,7 @@ impl Progress {
     }
 
     fn styled(total: u64, verb: &'static str, template: &str) -> Self {
-        let bar = SCREEN.add(ProgressBar::new(total));
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
             let rate = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
                 let _ = write!(to, "{:.0}/s", state.per_sec());
@@ -98,8 +111,14 @@ impl Progress {
             bar.set_style(style.with_key("per_sec", rate).progress_chars("━╸ "));
         }
         bar.set_prefix(verb);
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Self { bar: Arc::new(bar) }
+        let progress = Self {
+            bar: Arc::new(bar),
+            shown: Arc::new(Once::new()),
+        };
+        if total > 0 {
+            progress.show();
+        }
+        progress
     }
 
     /// `by` more are done.
@@ -115,6 +134,14 @@ impl Progress {
     /// The total turned out larger.
     pub fn grow(&self, by: u64) {
         self.bar.inc_length(by);
+        self.show();
+    }
+
+    fn show(&self) {
+        self.shown.call_once(|| {
+            let bar = SCREEN.add(self.bar.as_ref().clone());
+            bar.enable_steady_tick(Duration::from_millis(250));
+        });
     }
 
     /// What is being worked on.
@@ -125,11 +152,7 @@ impl Progress {
     /// Prints a line above the bar, on standard error; control characters in it are shown as such.
     pub fn say(&self, line: &str) {
         let line = &foreign::shown_lines(line);
-        if self.bar.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            self.bar.println(line);
-        }
+        SCREEN.suspend(|| eprintln!("{line}"));
     }
 
     /// Takes the bar off the screen.

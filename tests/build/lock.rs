@@ -118,7 +118,7 @@ fn a_project_written_by_hand_is_left_alone() {
     );
 }
 
-/// What has a build requirement, and where that is had from.
+/// What has a build requirement, and where that comes from.
 fn member(name: &str, requires: &str, more: &str) -> String {
     format!(
         "[build-system]\nrequires = ['setuptools'{requires}]\nbuild-backend = 'setuptools.build_meta'\n\

@@ -495,7 +495,7 @@ fn what_is_missing_is_named_with_what_to_do() {
         .unwrap()
         .replace("80.9.0", "79.0.1");
     fs::write(&lock, text).unwrap();
-    // Nothing of that version can be had, and nothing needs to be: it would not fit.
+    // Nothing of that version can be obtained, and nothing needs to be: it would not fit.
     let said_of_old = sync(&temp, &["--build-lock", lock.as_str()]).exit(1);
     assert!(said_of_old.stderr.contains("setuptools"), "{said_of_old}");
 

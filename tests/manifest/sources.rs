@@ -102,7 +102,10 @@ fn what_is_not_as_its_digest_says_is_refused() {
         .temp
         .write("files/greet.sh", "#!/bin/sh\necho other\n");
     let said = super::refusal(&standin, &manifest, &[]);
-    assert!(said.contains("source `greet.sh` cannot be had"), "{said}");
+    assert!(
+        said.contains("source `greet.sh` cannot be obtained"),
+        "{said}"
+    );
     assert!(said.contains("got sha256:"), "{said}");
     for (wrong, why) in [
         (

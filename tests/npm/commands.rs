@@ -74,7 +74,7 @@ fn workspaces_alone() {
         .exit(1)
         .stderr;
     assert!(
-        said.contains("no workspace `four`; it has one, three, two"),
+        said.contains("no workspace `four`; there are `one`, `three`, `two`"),
         "{said}"
     );
 }

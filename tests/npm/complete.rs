@@ -36,7 +36,7 @@ fn without(text: &str, is_lost: impl Fn(&str, usize) -> bool) -> String {
         let found = field
             .iter()
             .position(|field| line.trim().starts_with(&format!("\"{field}\": ")));
-        // What leads to a folder is not had from a registry, nor is what a tarball brings.
+        // What leads to a folder does not come from a registry, nor is what a tarball brings.
         if let Some(which) = found.filter(|_| line.contains(REGISTRY) || line.contains("sha512-")) {
             seen[which] += 1;
             if is_lost(field[which], seen[which]) {
@@ -296,7 +296,7 @@ fn the_npm_on_the_path_knows_a_registry() {
     };
     let said = sync("/nowhere").exit(1).stderr;
     assert!(
-        said.contains("b 1.0.0 are had from") && said.contains("--registry URL"),
+        said.contains("b 1.0.0 come from") && said.contains("--registry URL"),
         "{said}"
     );
     let text = format!(

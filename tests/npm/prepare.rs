@@ -148,7 +148,9 @@ fn what_is_not_allowed_is_told() {
     let (ours, ran) = case.sync("ours", &[]);
     let said = ran.ok().stderr;
     assert!(
-        said.contains("make before npm packs them: node_modules/g; --allow-scripts NAME runs them"),
+        said.contains(
+            "git dependencies were not run: node_modules/g; --allow-scripts NAME runs them"
+        ),
         "{said}"
     );
     assert!(!ours.join("node_modules/g/dist").exists());

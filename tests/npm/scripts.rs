@@ -131,7 +131,7 @@ fn one_that_fails_leaves_everything_as_it_was() {
         .stderr;
     assert!(
         said.contains(
-            "d, which is not among the packages; with install scripts there are: a, b, c"
+            "d, and no package that is placed is called so; those with install scripts are a, b, c"
         ),
         "{said}"
     );

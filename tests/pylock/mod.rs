@@ -368,7 +368,7 @@ fn every_command_that_takes_a_lock_takes_a_pylock() {
     let said = project.run(&["sync", "--dry-run"]);
     assert!(
         said.stderr
-            .contains("Of two locks this takes package-lock.json"),
+            .contains("two locks, and package-lock.json is used"),
         "{said}"
     );
     assert_eq!(project.planned(&["pylock.toml"]), "greeting greeting-check");
@@ -404,7 +404,7 @@ fn what_is_wrong_with_a_pylock_is_said_with_its_place() {
             ":4:1",
             "missing field `name`",
         ),
-        (lock("", ""), ":5:8", "nothing says where it is had from"),
+        (lock("", ""), ":5:8", "nothing says where it comes from"),
         (
             lock("", &format!("{source}\ndirectory = {{ path = \".\" }}")),
             ":5:8",
@@ -532,7 +532,7 @@ fn what_is_wrong_with_a_pylock_is_said_with_its_place() {
     let file = temp.write("pylock.toml", lock("extras = [\"x\"]", &source));
     for (flag, says) in [
         (&["--extra", "y"][..], "extra `y` is not defined by"),
-        (&["--group", "y"], "it defines none"),
+        (&["--group", "y"], "there is none"),
         (&["--package", "a"], "--package is not for"),
         (&["--only-group", "a"], "--only-group is not for"),
         (&["--locked"], "leave --locked out"),

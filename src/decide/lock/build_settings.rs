@@ -157,7 +157,7 @@ impl BuildSettings {
             || !self.config_settings(package).0.is_empty()
     }
 
-    /// Whether a package is had from where `[tool.uv.sources]` says, where it says so.
+    /// Whether a package comes from where `[tool.uv.sources]` says, where it says so.
     pub fn has_sources(&self, package: &PackageName) -> bool {
         self.no_sources != Some(true) && !self.no_sources_package.contains(package)
     }

@@ -2,7 +2,7 @@
 //!
 //! A go.sum names the modules of a program: a line for the files of each version that is built, and one for
 //! the go.mod of each that was looked at on the way. It is no list of what a program needs, but whatever it
-//! needs has a line in it: so all of it is had, and the go command chooses, without a network.
+//! needs has a line in it: so all of it is obtained, and the go command chooses, without a network.
 
 use std::collections::BTreeMap;
 use std::fmt;

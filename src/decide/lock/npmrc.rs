@@ -112,7 +112,7 @@ impl Npmrc {
         Ok(())
     }
 
-    /// These settings, with what another's say of what may be had at all: `allow-git` and its like.
+    /// These settings, with what another's say of what may be obtained at all: `allow-git` and its like.
     #[must_use]
     pub fn guarded_by(mut self, other: &Self) -> Self {
         let guards = other.values.iter();

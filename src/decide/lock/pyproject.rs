@@ -166,7 +166,7 @@ impl Stated {
         self.tool.uv.dev_dependencies.as_deref()
     }
 
-    /// Whether a package of this name is not had from an index, or from a certain one.
+    /// Whether a package of this name does not come from an index, or from a certain one.
     pub(super) fn has_source(&self, name: &PackageName) -> bool {
         self.tool.uv.sources.contains_key(name)
     }

@@ -20,7 +20,7 @@ use super::uv::{Constraint, GroupName, Requirement, UvLock};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Fact {
     name: PackageName,
-    /// Nothing but the name counts where it is had from a place of its own: how the project and
+    /// Nothing but the name counts where it comes from a place of its own: how the project and
     /// the lock spell that differs.
     rest: Option<(BTreeSet<ExtraName>, String, String)>,
 }
@@ -117,7 +117,7 @@ fn compare(place: &str, theirs: &BTreeSet<Fact>, ours: &BTreeSet<Fact>, found: &
 struct Reader<'a> {
     stated: &'a Stated,
     python: Option<&'a VersionSpecifiers>,
-    /// The project's own name: `project[extra]` is had from itself.
+    /// The project's own name: `project[extra]` comes from itself.
     own: &'a PackageName,
     /// What may still be spent on the normal forms of the lock's markers.
     effort: Cell<u64>,

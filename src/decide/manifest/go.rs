@@ -13,14 +13,13 @@ use super::template::{Parsed, PathTemplate};
 pub struct Go {
     /// The `go.sum`, with its go.mod beside it.
     pub lock: PathTemplate,
-    /// The folder of the tree that is the cache; the tree itself where it is not said.
+    /// The folder of the tree that becomes the cache; by default the tree itself.
     pub to: Option<String>,
-    /// Proxies: each that follows is asked for what those before it do not have. As GOPROXY says where it
-    /// is not said.
+    /// Proxies, each asked for what those before it lack; by default those of GOPROXY.
     #[serde(default)]
     pub proxy: Vec<Url>,
-    /// What takes the place of a module's files, once these were verified: the module's path = a component,
-    /// or a folder of a source.
+    /// Replacements for modules' files, which are verified first: module path = a component, or a
+    /// folder of a source.
     #[serde(default)]
     pub replace: IndexMap<String, PathTemplate>,
 }

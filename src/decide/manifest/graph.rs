@@ -7,6 +7,7 @@ use super::model::{BuildDefaults, Component, Manifest};
 use super::phases::Patch;
 use super::template::{Parsed, PathTemplate, Placeholder, is_name};
 use super::tool::Tool;
+use crate::core::nearest::instead;
 
 /// The sources and components that one component refers to, anywhere in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -277,7 +278,7 @@ impl Manifest {
             if !self.component.contains_key(name) {
                 return Err(GraphError::NoComponent {
                     name: name.to_owned(),
-                    hint: hint(name, self.component.keys()),
+                    hint: instead(name, self.component.keys()),
                 });
             }
             self.visit(name, &mut Vec::new(), &mut done)?;
@@ -316,7 +317,7 @@ impl Manifest {
                 component: name.to_owned(),
                 placeholder: tool.clone(),
                 what: "tool",
-                hint: hint(tool, self.tools.keys()),
+                hint: instead(tool, self.tools.keys()),
             });
         }
         let needs = self.needs(component);
@@ -326,7 +327,7 @@ impl Manifest {
                     component: name.to_owned(),
                     placeholder: Placeholder::Source(source.clone()).to_string(),
                     what: "source",
-                    hint: hint(source, self.sources.keys()),
+                    hint: instead(source, self.sources.keys()),
                 });
             }
         }
@@ -336,7 +337,7 @@ impl Manifest {
                     component: name.to_owned(),
                     placeholder: Placeholder::Component(needed.clone()).to_string(),
                     what: "component",
-                    hint: hint(needed, self.component.keys()),
+                    hint: instead(needed, self.component.keys()),
                 });
             };
             self.visit(needed, path, done)?;
@@ -344,17 +345,5 @@ impl Manifest {
         path.pop();
         done.push(name);
         Ok(())
-    }
-}
-
-fn hint<'a>(wrong: &str, names: impl Iterator<Item = &'a String> + Clone) -> String {
-    if let Some(name) = super::nearest(wrong, names.clone().map(String::as_str)) {
-        return format!("; did you mean `{name}`?");
-    }
-    let all: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    if all.is_empty() {
-        String::from(": none is defined")
-    } else {
-        format!(": there are {}", all.join(", "))
     }
 }

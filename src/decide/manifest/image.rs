@@ -9,55 +9,56 @@ use serde::{Deserialize, Serialize};
 use super::template::{Parsed, PathTemplate, Placeholder};
 use crate::core::digest::Digest;
 
-/// A container image: an OCI layout. What it does not say is the base's.
+/// A container image: an OCI layout. Settings that are left out are the base's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Image {
-    /// What it stands on: an OCI image (a layout's folder or its `.tar`), or a root file system.
+    /// The base: an OCI image (a layout's folder or its `.tar`), or a root file system.
     pub base: Option<PathTemplate>,
     /// The digest of the base's manifest, where the base is an image.
     #[schemars(with = "Option<String>")]
     pub base_digest: Option<Digest>,
-    /// Paths in the image, and the trees that go there. A component that is put somewhere lives there.
+    /// Paths in the image, and the trees that go there. A component is made for the path at which
+    /// an image puts it.
     #[serde(default)]
     pub tree: IndexMap<String, PathTemplate>,
-    /// What it starts.
+    /// The entry point.
     pub entrypoint: Option<Vec<PathTemplate>>,
-    /// What the entry point is given, or what is started where there is none.
+    /// The entry point's arguments or, without one, the command.
     pub cmd: Option<Vec<PathTemplate>>,
-    /// Variables.
+    /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<String, PathTemplate>,
-    /// Folders of programs that come before those of the PATH.
+    /// Folders to put first on the PATH.
     #[serde(default)]
     pub path: Vec<PathTemplate>,
-    /// Whom it runs as: `USER` or `USER:GROUP`, by name or number.
+    /// The user it runs as: `USER` or `USER:GROUP`, by name or number.
     pub user: Option<String>,
-    /// Ports that it listens to: `8000` or `8000/udp`.
+    /// Ports that it listens on: `8000` or `8000/udp`.
     #[serde(default)]
     pub expose: Vec<String>,
-    /// The folder that it starts in.
+    /// The working directory.
     pub workdir: Option<PathTemplate>,
-    /// What is said of it in its configuration.
+    /// Labels of its configuration.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// What is said of it in its manifest: `org.opencontainers.image.source`, say.
+    /// Annotations of its manifest, such as `org.opencontainers.image.source`.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// What it is called; the manifest's name and version where it is not said.
+    /// The image's name; by default the manifest's name and version.
     pub name: Option<String>,
     /// How layers are compressed.
     #[serde(default)]
     pub compression: Compression,
-    /// How many layers there may be beside the base's; 32 where it is not said.
+    /// The most layers on top of the base's; 32 by default.
     pub max_layers: Option<u16>,
-    /// What may be missing, or may lack what it needs: names or paths, with `*` and `?`.
+    /// Names or paths, with `*` and `?`, that may be missing, or files that may lack what they
+    /// need.
     #[serde(default)]
     pub allow_missing: Vec<String>,
-    /// Whether a bill of materials is attached, of what the locks of its components name; `true` where it is
-    /// not said.
+    /// Whether to attach a bill of materials of what the components' locks name; `true` by default.
     pub sbom: Option<bool>,
-    /// The name of one archive, `….tar`, in the place of the layout's files.
+    /// The name of one archive, `….tar`, to write instead of a layout's folder.
     pub archive: Option<String>,
 }
 
@@ -65,12 +66,12 @@ pub struct Image {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compression {
-    /// What every runtime takes.
+    /// Every runtime takes it.
     #[default]
     Gzip,
-    /// Smaller and faster; Docker 23, podman 3 and containerd 1.5 take it.
+    /// Smaller and faster, for Docker 23, podman 3, containerd 1.5 and later.
     Zstd,
-    /// Not at all.
+    /// Not compressed.
     None,
 }
 

@@ -50,7 +50,7 @@ pub enum ManifestError {
         hint: String,
     },
     /// It cannot be read at all.
-    #[error("cannot read the manifest {file}")]
+    #[error("cannot read the manifest {file}{}", without(source))]
     Read {
         /// The manifest.
         file: Utf8PathBuf,
@@ -113,6 +113,16 @@ fn syntax_error(error: &toml::de::Error, text: &str, file: &Utf8Path) -> Manifes
     }
 }
 
+/// What to do where there is no manifest.
+fn without(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            ": make one with `lockwright init`, or name another with --file"
+        }
+        _ => "",
+    }
+}
+
 /// The key that was meant, from serde's "unknown field `x`, expected one of `a`, `b`".
 fn meant(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
@@ -120,17 +130,7 @@ fn meant(message: &str) -> Option<&str> {
     }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let wrong = quoted.next()?;
-    nearest(wrong, quoted)
-}
-
-/// The candidate that is most like `wrong`, if any is like it at all.
-pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+    crate::core::nearest::nearest(wrong, quoted)
 }
 
 #[cfg(test)]

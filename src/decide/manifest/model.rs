@@ -27,30 +27,30 @@ pub struct Manifest {
     pub name: Option<String>,
     /// The project's version, likewise.
     pub version: Option<String>,
-    /// What the components are made for; the machine at hand where it says nothing.
+    /// The target of the components; by default this machine.
     #[serde(default)]
     pub target: Target,
-    /// URL prefixes and what is asked instead; the longest that fits wins.
+    /// URL prefixes, and what is fetched instead; the longest that matches wins.
     #[serde(default)]
     pub mirrors: IndexMap<String, String>,
-    /// Trees and files that come from outside.
+    /// Trees and files from outside.
     #[serde(default)]
     pub sources: IndexMap<String, Source>,
     /// Programs that commands may use.
     #[serde(default)]
     pub tools: IndexMap<String, Tool>,
-    /// How sdists and source trees are built, for `sync` beside a lock as well.
+    /// How sdists and source trees are built; `sync` uses it too, for the lock beside the manifest.
     #[serde(default)]
     pub build: BuildDefaults,
-    /// What is asked of the project's locks when they are reviewed.
+    /// The rules for reviews of the project's locks.
     #[serde(default)]
     pub review: Review,
-    /// What is made.
+    /// The components: what is made.
     #[serde(default)]
     pub component: IndexMap<String, Component>,
 }
 
-/// The machine that the components are for.
+/// The target machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Target {
@@ -69,7 +69,7 @@ pub struct BuildDefaults {
     /// The lock with the build requirements, relative to the manifest.
     #[schemars(with = "Option<String>")]
     pub lock: Option<Utf8PathBuf>,
-    /// A command that builds in the place of the PEP 517 front end; a shell reads it.
+    /// A command, run by a shell, that builds instead of the PEP 517 front end.
     pub hook: Option<String>,
     /// Per package; `[build.NAME]`.
     #[serde(flatten)]
@@ -83,7 +83,7 @@ pub struct PackageBuild {
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<String, TextTemplate>,
-    /// Edits of its source before it is built; paths are the source's.
+    /// Edits of the source before the build; paths are the source's.
     #[serde(default)]
     pub patch: Vec<Patch>,
     /// Components, sources, and folders and files of this machine that the build may read.
@@ -91,11 +91,11 @@ pub struct PackageBuild {
     pub inputs: Vec<PathTemplate>,
 }
 
-/// One tree and how it comes about.
+/// One tree, and how it is made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Component {
-    /// A component whose output this one starts from; a fixed-output one is restored.
+    /// A component whose tree this one starts from; a fixed-output tree is restored.
     pub base: Option<Base>,
     /// A Python environment from a `uv.lock`.
     pub python: Option<Python>,
@@ -103,44 +103,44 @@ pub struct Component {
     pub node: Option<Node>,
     /// Go's modules from a `go.sum`.
     pub go: Option<Go>,
-    /// A container image, and nothing else.
+    /// A container image; such a component has no other phase.
     pub image: Option<Image>,
-    /// Workspace members of `python.lock` (or of `base`'s) whose packages are copied into
-    /// `{site}`, as their own build configuration maps them.
+    /// Workspace members of `python.lock` (or of `base`'s) whose packages are copied into `{site}`,
+    /// as their build configuration maps them.
     #[serde(default)]
     pub workspace: Vec<String>,
     /// Folders and files copied in, in this order.
     #[serde(default)]
     pub copy: Vec<Copy>,
-    /// Symbolic links: path in the tree = what it points to.
+    /// Symbolic links: path in the tree = target.
     #[serde(default)]
     pub link: IndexMap<String, PathTemplate>,
-    /// Edits that fail loudly.
+    /// Edits; one that changes nothing is an error.
     #[serde(default)]
     pub patch: Vec<Patch>,
-    /// The tools that the commands see, in the order in which they look for programs.
+    /// The tools that the commands see, in the order of their PATH.
     #[serde(default)]
     pub tools: Vec<String>,
     /// Commands run in the tree, contained as build hooks are.
     #[serde(default)]
     pub run: Vec<Run>,
-    /// After the commands, only these paths are kept; all where it is empty.
+    /// The paths that are kept after the commands; all if the list is empty.
     #[serde(default)]
     pub keep: Vec<Keep>,
     /// Launchers in `bin/`.
     #[serde(default)]
     pub wrap: IndexMap<String, Wrap>,
-    /// Scripts' first lines, made to name what the finished tree will find.
+    /// Rewrites scripts' first lines to interpreters that the finished tree will find.
     pub shebangs: Option<Shebangs>,
     /// ELF patching of the whole tree.
     pub elf: Option<Elf>,
-    /// How the tree's metadata is made canonical at the end.
+    /// The canonical form that the tree's metadata gets at the end.
     #[serde(default)]
     pub seal: Seal,
     /// What must work in the finished tree.
     #[serde(default)]
     pub smoke: Smoke,
-    /// How sources are built for this component; over the manifest's own `[build]`.
+    /// How sources are built for this component; overrides the manifest's `[build]`.
     #[serde(default)]
     pub build: BuildDefaults,
 }

@@ -15,7 +15,7 @@ use super::template::{PathTemplate, TextTemplate};
 pub struct Base {
     /// The component's tree.
     pub from: PathTemplate,
-    /// Globs of paths in it, or of names, that are left out.
+    /// Globs of paths in it, or of names, to leave out.
     pub exclude: Vec<String>,
 }
 
@@ -30,12 +30,12 @@ pub struct Base {
 enum RawBase {
     /// All of it.
     All(#[schemars(with = "PathTemplate")] String),
-    /// Without what the globs mean.
+    /// Without the files that the globs match.
     Without {
         /// The component's tree.
         #[schemars(with = "PathTemplate")]
         from: String,
-        /// Globs of paths in it, or of names, that are left out.
+        /// Globs of paths in it, or of names, to leave out.
         #[serde(default)]
         exclude: Vec<String>,
     },
@@ -75,7 +75,8 @@ pub struct Keep {
     pub to: Option<String>,
 }
 
-/// A path or glob of the tree; or a path, and where it goes: `{ from = "web/dist", to = "dist" }`.
+/// A path or glob of the tree; or a path, and where to move it: `{ from = "web/dist", to = "dist"
+/// }`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -86,7 +87,7 @@ pub struct Keep {
 enum RawKeep {
     /// It stays where it is.
     Here(String),
-    /// It goes elsewhere.
+    /// It is moved.
     Moved {
         /// A path of the tree.
         from: String,
@@ -120,30 +121,30 @@ impl JsonSchema for Keep {
 pub struct Python {
     /// The `uv.lock`.
     pub lock: PathTemplate,
-    /// The dependency groups; uv's default groups where it is not said.
+    /// The dependency groups; uv's default groups by default.
     pub groups: Option<Vec<String>>,
     /// The extras.
     #[serde(default)]
     pub extras: Vec<String>,
-    /// What of the lock is installed.
+    /// Which packages of the lock are installed.
     #[serde(default)]
     pub install: Install,
-    /// Packages that are left out, with all that only they need kept in.
+    /// Packages to leave out; their dependencies stay.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Packages that are built although the lock has a wheel.
+    /// Packages to build even if the lock has a wheel.
     #[serde(default)]
     pub no_binary: Vec<String>,
 }
 
-/// What of a lock is installed.
+/// Which packages of a lock are installed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Install {
     /// Everything, the project and its workspace included.
     #[default]
     All,
-    /// What the project and its workspace need, without themselves.
+    /// The dependencies of the project and its workspace, without these themselves.
     Dependencies,
 }
 
@@ -153,20 +154,19 @@ pub enum Install {
 pub struct Node {
     /// The `package-lock.json`.
     pub lock: PathTemplate,
-    /// The folder of the tree that the lock's folder stands for, `.` where it is not said:
-    /// `node_modules` lie below it as they would beside the lock.
+    /// The folder of the tree that takes the place of the lock's folder, by default `.`:
+    /// `node_modules` folders go below it as they would beside the lock.
     pub collect: Option<String>,
-    /// Dependency types left out: `dev`, `optional`, `peer`; as the `.npmrc` beside the lock says where
-    /// it is not said.
+    /// Dependency types to leave out: `dev`, `optional`, `peer`; by default as the `.npmrc` beside
+    /// the lock says.
     pub omit: Option<Vec<String>>,
-    /// Dependency types that stay, whatever else leaves them out.
+    /// Dependency types to keep, even if something else leaves them out.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Packages that are left out by their names, with what is in their folders; what only they need
-    /// stays.
+    /// Packages to leave out by name, with everything in their folders; their dependencies stay.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Packages whose install scripts are run, contained, by the tool `node`.
+    /// Packages whose install scripts run, contained, with the tool `node`.
     #[serde(default)]
     pub allow_scripts: Vec<String>,
 }
@@ -175,17 +175,17 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Copy {
-    /// A file, or a folder whose contents are meant.
+    /// A file, or a folder whose contents are copied.
     pub from: PathTemplate,
-    /// Where it is called so in the tree; `.` is the tree itself.
+    /// Its path in the tree; `.` is the tree itself.
     pub to: PathTemplate,
-    /// Globs, relative to `from`, of what is left out.
+    /// Globs, relative to `from`, of what to leave out.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Globs of what is made executable.
+    /// Globs of files to make executable.
     #[serde(default)]
     pub executable: Vec<String>,
-    /// Whether it takes the place of what is at `to`, of which nothing stays. It must be there.
+    /// Whether everything at `to`, which must exist, is removed first.
     #[serde(default)]
     pub replace: bool,
 }
@@ -207,25 +207,25 @@ pub enum Patch {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Patch")]
 struct RawPatch {
-    /// The file in the tree where `replace` stands.
+    /// The file in the tree that has the text.
     file: Option<PathTemplate>,
-    /// What stands there.
+    /// The text that is there.
     replace: Option<TextTemplate>,
-    /// What shall stand there.
+    /// The text to put there.
     with: Option<TextTemplate>,
-    /// How often it must occur; at least once where it is not said.
+    /// How many times it must occur; at least once by default.
     count: Option<usize>,
     /// A Django migration's file in the tree.
     migration: Option<PathTemplate>,
-    /// What it shall depend on: `[app label, migration name]`.
+    /// The new dependency: `[app label, migration name]`.
     depends_on: Option<(String, String)>,
     /// A file with a unified diff.
     diff: Option<PathTemplate>,
-    /// The folder the diff's paths are relative to; the tree itself where it is not said.
+    /// The folder that the diff's paths are relative to; by default the tree itself.
     root: Option<PathTemplate>,
-    /// How many leading parts are taken off its paths (`patch -p`); 1 where it is not said.
+    /// How many leading parts are removed from its paths (`patch -p`); 1 by default.
     strip: Option<usize>,
-    /// How many context lines may differ; none where it is not said.
+    /// How many context lines may differ; none by default.
     fuzz: Option<usize>,
 }
 
@@ -307,11 +307,11 @@ impl JsonSchema for Patch {
 pub struct Substitute {
     /// The file in the tree.
     pub file: PathTemplate,
-    /// What stands there.
+    /// The text that is there.
     pub replace: TextTemplate,
-    /// What shall stand there.
+    /// The text to put there.
     pub with: TextTemplate,
-    /// How often it must occur; at least once where it is not said.
+    /// How many times it must occur; at least once by default.
     pub count: Option<usize>,
 }
 
@@ -333,9 +333,9 @@ pub struct Diff {
     pub diff: PathTemplate,
     /// The folder its paths are relative to; the tree itself where it is not said.
     pub root: Option<PathTemplate>,
-    /// How many leading parts are taken off its paths (`patch -p`); 1 where it is not said.
+    /// How many leading parts are removed from its paths (`patch -p`); 1 by default.
     pub strip: Option<usize>,
-    /// How many context lines may differ; none where it is not said.
+    /// How many context lines may differ; none by default.
     pub fuzz: usize,
 }
 
@@ -345,7 +345,7 @@ pub struct Diff {
 pub struct Run {
     /// The program and its arguments; no shell is involved.
     pub command: Vec<PathTemplate>,
-    /// Environment variables; none of this machine's is passed on.
+    /// Environment variables; none of this machine's are passed on.
     #[serde(default)]
     pub env: BTreeMap<String, PathTemplate>,
     /// The folder it is run in, relative to the tree.
@@ -353,13 +353,13 @@ pub struct Run {
     /// Folders and files outside the tree that it may read.
     #[serde(default)]
     pub inputs: Vec<PathTemplate>,
-    /// Seconds it may take; 3600 where it is not said.
+    /// The seconds it may take; 3600 by default.
     #[serde(skip_serializing)]
     pub timeout: Option<u64>,
-    /// How many of the machine's cores it may use; all where it is not said.
+    /// How many of the machine's cores it may use; all by default.
     pub cores: Option<NonZeroUsize>,
-    /// Folders that stay from one run to the next: variable = name. What is in them is no input and
-    /// is never in the tree.
+    /// Folders that outlive a run: variable = name. Their contents are no input, and never in the
+    /// tree.
     #[serde(default, skip_serializing)]
     pub cache: BTreeMap<String, String>,
 }
@@ -373,12 +373,12 @@ pub struct Wrap {
     /// Variables it sets.
     #[serde(default)]
     pub env: BTreeMap<String, PathTemplate>,
-    /// Folders it puts before the PATH.
+    /// Folders to put first on the PATH.
     #[serde(default)]
     pub path: Vec<PathTemplate>,
     /// The folder it changes to.
     pub cwd: Option<PathTemplate>,
-    /// The shell that runs it; `/bin/sh` where it is not said.
+    /// The shell that runs it; `/bin/sh` by default.
     pub shell: Option<PathTemplate>,
 }
 
@@ -386,11 +386,11 @@ pub struct Wrap {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Shebangs {
-    /// Folders in which interpreters are looked for, in this order; `{out}/bin`, `/usr/bin` and `/bin`
-    /// where it is not said.
+    /// The folders to search for interpreters, in this order; by default `{out}/bin`, `/usr/bin`
+    /// and `/bin`.
     #[serde(default = "interpreters")]
     pub search: Vec<PathTemplate>,
-    /// Globs of scripts that are left as they are.
+    /// Globs of scripts to leave as they are.
     #[serde(default)]
     pub exclude: Vec<String>,
 }
@@ -405,32 +405,32 @@ fn interpreters() -> Vec<PathTemplate> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Elf {
-    /// Folders with libraries that the tree does not bundle.
+    /// Folders with libraries that the tree does not have.
     #[serde(default)]
     pub search: Vec<PathTemplate>,
     /// Globs of libraries that may be missing.
     #[serde(default)]
     pub ignore_missing: Vec<String>,
-    /// The interpreter that executables are given; theirs is kept where it is not said.
+    /// The interpreter for executables; by default they keep theirs.
     pub interpreter: Option<PathTemplate>,
-    /// RUNPATH entries added by hand: glob of files = folders; for what is opened by name at run
-    /// time, which no NEEDED shows.
+    /// Additional RUNPATH entries: glob of files = folders, for libraries that are opened by name
+    /// and have no NEEDED entry.
     #[serde(default)]
     pub add_rpath: IndexMap<String, Vec<PathTemplate>>,
 }
 
-/// What is done to a finished tree's metadata.
+/// The form of a finished tree's metadata.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seal {
-    /// Modes 0644/0755 and one time for all: the same bytes and metadata everywhere.
+    /// Modes 0644 and 0755, and one time for all files.
     #[default]
     Canonical,
-    /// Modes 0444/0555, as in a Nix store.
+    /// Modes 0444 and 0555, as in a Nix store.
     ReadOnly,
-    /// What Nix takes as a fixed-output derivation: no `bin/`, no bytecode, no store reference.
+    /// For a fixed-output derivation of Nix: no `bin/`, no bytecode, no store references.
     FixedOutput,
-    /// Left as it is.
+    /// Unchanged.
     None,
 }
 

@@ -8,45 +8,45 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, civil};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What is asked of a lock when it is reviewed.
+/// The rules for reviews of locks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Review {
-    /// How long a file must have been published, as `7d`.
+    /// The least time since a file was published, as `7d`.
     #[schemars(with = "Option<String>")]
     pub min_age: Option<Age>,
-    /// The same of single packages; `0d` lets one pass.
+    /// The same for single packages; `0d` exempts one.
     #[schemars(with = "IndexMap<String, String>")]
     pub min_age_of: IndexMap<String, Age>,
-    /// Which licences packages may have.
+    /// The licences that packages may have.
     pub licenses: Licenses,
-    /// Vulnerabilities that are known and borne.
+    /// Known vulnerabilities that are accepted.
     pub ignore: Vec<Ignore>,
 }
 
-/// Which licences packages may have, by SPDX's identifiers.
+/// The licences that packages may have, by SPDX identifiers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Licenses {
-    /// Those that they may have; any where the list is empty.
+    /// Allowed licences; with an empty list, any.
     pub allow: Vec<String>,
-    /// Those that they must not have.
+    /// Forbidden licences.
     pub deny: Vec<String>,
-    /// What packages are licensed under that do not say it, or not well: an expression.
+    /// The licence expression of packages that do not state it, or state it badly.
     pub packages: IndexMap<String, String>,
 }
 
-/// A vulnerability that is borne.
+/// An accepted vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Ignore {
     /// Its identifier, or one of its aliases.
     pub id: String,
-    /// In which package; in any where it is not said.
+    /// The package; any by default.
     pub package: Option<String>,
-    /// Why it can be borne.
+    /// Why it is accepted.
     pub reason: String,
-    /// Until when, that day included, as `2026-12-31`; without an end where it is not said.
+    /// The last day on which it is accepted, as `2026-12-31`; without end by default.
     #[schemars(with = "Option<String>")]
     pub until: Option<civil::Date>,
 }

@@ -76,24 +76,24 @@ struct RawSource {
     git: Option<String>,
     /// The commit, tag or branch of `git`.
     rev: Option<String>,
-    /// Whether `git`'s submodules are brought as well.
+    /// Whether `git`'s submodules are fetched, too.
     submodules: Option<bool>,
     /// A folder or file on this machine, relative to the manifest.
     #[schemars(with = "Option<String>")]
     path: Option<Utf8PathBuf>,
     /// The URL of an archive (`.tar.gz`, `.tar`, `.zip`), or of a single file.
     url: Option<Url>,
-    /// The digest of what `url` leads to, as `sha256:<hex>` or `sha256-<base64>`.
+    /// The digest of the file at `url`, as `sha256:<hex>` or `sha256-<base64>`.
     #[schemars(with = "Option<String>")]
     digest: Option<Digest>,
-    /// Whether the archive at `url` is unpacked; `false`: the source is the file itself.
+    /// Whether the archive at `url` is unpacked; with `false` the source is the file itself.
     unpack: Option<bool>,
-    /// How many leading folders are taken off the archive's paths: 1, its one top folder, where it is
-    /// not said, or 0.
+    /// How many leading folders are removed from the archive's paths: 1 (its one top folder, the
+    /// default) or 0.
     strip: Option<u8>,
-    /// Whether the single file at `url` may be run.
+    /// Whether the single file at `url` is executable.
     executable: Option<bool>,
-    /// The NAR hash of the tree or file, as `sha256-…`; the same that Nix's fetchers have.
+    /// The NAR hash of the tree or file, as `sha256-…`, the same as in Nix's fetchers.
     #[schemars(with = "Option<String>")]
     hash: Option<Digest>,
 }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::core::nearest::nearest;
+
 /// What a placeholder stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Placeholder {
@@ -181,7 +183,7 @@ fn unknown(source: &str, inner: Option<&str>) -> String {
         return format!("`{source}` opens a placeholder with `{{` and never closes it");
     };
     let word = inner.split_inclusive(':').next().unwrap_or(inner);
-    let meant = super::nearest(word, NAMES)
+    let meant = nearest(word, NAMES)
         .map(|name| match inner.split_once(':') {
             Some((_, rest)) if name.ends_with(':') => format!("{{{name}{rest}}}"),
             _ if name.ends_with(':') => format!("{{{name}NAME}}"),

@@ -10,7 +10,7 @@ use super::template::{Parsed, PathTemplate, Placeholder};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawTool", rename_all = "kebab-case")]
 pub struct Tool {
-    /// Where it is had from.
+    /// Where it comes from.
     #[serde(flatten)]
     pub kind: ToolKind,
     /// The version that it must say it is, or the beginning of it: `24` is also 24.19.0.
@@ -19,7 +19,7 @@ pub struct Tool {
     pub ask: Vec<String>,
 }
 
-/// Where a tool is had from.
+/// Where a tool comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum ToolKind {
@@ -47,19 +47,19 @@ pub enum ToolKind {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(rename = "Tool")]
 struct RawTool {
-    /// What it stands for: a program of a source or component, or another tool, and arguments that
-    /// come before the caller's.
+    /// The command line that the name stands for: a program of a source or component, or another
+    /// tool, and arguments that come before the caller's.
     exec: Option<Vec<PathTemplate>>,
-    /// A folder of a source or component that has it, with other programs perhaps.
+    /// A folder of a source or component that has the program, perhaps among others.
     path: Option<PathTemplate>,
-    /// A program of this machine: its name, looked for on your PATH, or its path.
+    /// A program of this machine: its name, for a search of your PATH, or its path.
     found: Option<String>,
-    /// What else of this machine `found` needs: folders and files, by their own paths.
+    /// Other folders and files of this machine that `found` needs, by their own paths.
     #[schemars(with = "Option<Vec<String>>")]
     inputs: Option<Vec<Utf8PathBuf>>,
-    /// The version that it must say it is, or the beginning of it.
+    /// The version that the program must print, or its beginning.
     version: Option<String>,
-    /// The arguments with which it is asked for its version; `--version` where it is not said.
+    /// The arguments that make it print its version; `--version` by default.
     ask: Option<Vec<String>>,
 }
 

@@ -11,7 +11,7 @@ use crate::core::paths::{normal, way};
 use crate::decide::lock::is_file_name;
 use crate::decide::lock::uv::GitSource;
 
-/// One package and how it is had.
+/// One package and how it is obtained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedPackage {
     /// Its name.
@@ -30,7 +30,7 @@ pub struct PlannedPackage {
 
 impl PlannedPackage {
     /// Forgets what its bytes do not follow from: why it was chosen, and where an artifact that has a
-    /// digest is had from.
+    /// digest comes from.
     pub fn bare(&mut self) {
         self.required_by.clear();
         self.reason.clear();
@@ -92,7 +92,7 @@ impl PlannedPackage {
     }
 }
 
-/// How a package is had.
+/// How a package is obtained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Install {

@@ -3,8 +3,8 @@
 
 use pep508_rs::ExtraName;
 
-use super::roots::there_are;
 use super::selection::{Dev, SelectError, Selection};
+use crate::core::nearest::instead;
 use crate::decide::lock::uv::{GroupName, Pylock, UvLock};
 use crate::decide::target::PythonTarget;
 use crate::decide::target::python::satisfies;
@@ -94,7 +94,7 @@ fn extras(
             return Err(SelectError::NoExtra {
                 name: name.clone(),
                 project: lock.file.to_string(),
-                hint: there_are(pylock.extras.iter()),
+                hint: instead(name, &pylock.extras),
             });
         }
     }
@@ -119,7 +119,7 @@ fn groups(
             return Err(SelectError::NoGroup {
                 name: name.clone(),
                 project: lock.file.to_string(),
-                hint: there_are(known.iter()),
+                hint: instead(name, &known),
             });
         }
     }

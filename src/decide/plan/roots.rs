@@ -1,11 +1,11 @@
 //! Where the walk begins: the project, the members of its workspace, and their dependency groups.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use pep508_rs::{ExtraName, PackageName};
 
 use super::selection::{Dev, SelectError, Selection};
+use crate::core::nearest::instead;
 use crate::decide::lock::pyproject::DefaultGroups;
 use crate::decide::lock::uv::{GroupName, Package, UvLock};
 
@@ -43,7 +43,7 @@ impl Roots {
                             .filter(|&index| lock.is_member(index))
                             .ok_or_else(|| SelectError::NoMember {
                                 name: name.clone(),
-                                hint: there_are(members(lock)),
+                                hint: instead(name, members(lock)),
                             })
                     })
                     .collect::<Result<Vec<usize>, _>>()?;
@@ -243,7 +243,7 @@ pub(super) fn check_names(
             return Err(SelectError::NoExtra {
                 name: name.clone(),
                 project: project(),
-                hint: there_are(extras.iter()),
+                hint: instead(name, &extras),
             });
         }
     }
@@ -262,19 +262,9 @@ pub(super) fn check_names(
             return Err(SelectError::NoGroup {
                 name: name.clone(),
                 project: project(),
-                hint: there_are(defined.iter()),
+                hint: instead(name, &defined),
             });
         }
     }
     Ok(())
-}
-
-/// What there is, for messages.
-pub(super) fn there_are(names: impl Iterator<Item = impl Display>) -> String {
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        String::from("; it defines none")
-    } else {
-        format!("; there are {}", names.join(", "))
-    }
 }

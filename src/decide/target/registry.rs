@@ -1,4 +1,4 @@
-//! The registry that the npm of this machine knows, for locks that do not say where packages are had
+//! The registry that the npm of this machine knows, for locks that do not say where packages are obtained
 //! from: npm writes such, where `omit-lockfile-registry-resolved` is set and where it has lost them.
 
 use std::process::{Command, Stdio};

@@ -66,7 +66,7 @@ pub fn write<'a>(
 /// Writes files by their paths, in the order given.
 ///
 /// # Errors
-/// When one cannot be had, or `out` fails.
+/// When one cannot be obtained, or `out` fails.
 pub fn pack<P: AsRef<str>, B: AsRef<[u8]>>(
     files: impl IntoIterator<Item = Result<(P, B), Error>>,
     method: CompressionMethod,

@@ -315,7 +315,7 @@ impl Asked<'_> {
         self.bump?.get(&key(name, package))?.as_ref()
     }
 
-    /// Says where a file is had from other than its index says. `listed` is the index's URL of it,
+    /// Says where a file comes from other than its index says. `listed` is the index's URL of it,
     /// `hosts` are those of all files that the index names.
     fn place(
         &self,

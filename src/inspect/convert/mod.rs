@@ -100,7 +100,7 @@ impl Chosen<'_> {
         })
     }
 
-    /// What a package's commit is had from, where that can be said.
+    /// What a package's commit comes from, where that can be said.
     fn git<'p>(&self, package: &'p Package) -> Result<Option<&'p GitSource>, ConvertError> {
         match &package.source {
             PackageSource::Git(git) if git.path.is_some() || git.lfs => {

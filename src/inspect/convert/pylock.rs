@@ -46,7 +46,7 @@ fn is_folder(package: &Package) -> bool {
     )
 }
 
-/// Where a package is had from.
+/// Where a package comes from.
 fn source(text: &mut String, chosen: &Chosen<'_>, package: &Package) -> Result<(), ConvertError> {
     if let Some(git) = chosen.git(package)? {
         let mut all = vec![("type", quoted("git")), ("url", quoted(git.url.as_str()))];

@@ -21,7 +21,7 @@ pub(super) fn write(chosen: &Chosen<'_>) -> Result<(String, Vec<PackageName>), C
         let (stated, is_hashed) = stated(chosen, package)?;
         // A line of this file is a line.
         if stated.contains(['\n', '\r']) {
-            return Err(chosen.refuse(package, "is had from a place with a line's end in it"));
+            return Err(chosen.refuse(package, "comes from a place with a line's end in it"));
         }
         text.push_str(&stated);
         if let Some(marker) = marker.try_to_string() {

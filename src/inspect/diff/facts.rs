@@ -43,7 +43,7 @@ pub struct Package {
     pub version: Option<String>,
     /// That, to be compared.
     pub number: Number,
-    /// Where it is had from.
+    /// Where it comes from.
     pub origin: Origin,
     /// The files that may be used of it.
     pub files: Vec<File>,
@@ -92,7 +92,7 @@ pub enum Doubt {
     AnotherName(String),
 }
 
-/// Where a package is had from.
+/// Where a package comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OriginKind {
@@ -108,7 +108,7 @@ pub enum OriginKind {
     Bundle,
 }
 
-/// Where a package is had from, and exactly what.
+/// Where a package comes from, and exactly what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// What kind of place.
@@ -142,7 +142,7 @@ pub struct File {
     pub kind: FileKind,
     /// A wheel's tags.
     pub tags: Option<String>,
-    /// Where it is had from: a URL, or a path.
+    /// Where it comes from: a URL, or a path.
     pub location: String,
     /// What it must hash to.
     pub digest: Option<Digest>,
@@ -166,7 +166,7 @@ impl Package {
         self.files.iter().any(|file| file.kind == kind)
     }
 
-    /// The hosts it is had from, with their schemes: `https://files.example`.
+    /// The hosts it comes from, with their schemes: `https://files.example`.
     pub fn hosts(&self) -> BTreeSet<String> {
         let own = matches!(
             self.origin.kind,

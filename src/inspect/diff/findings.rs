@@ -33,7 +33,7 @@ pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<
             "",
             Severity::Note,
             FindingKind::RequiresPython,
-            "the lock asks for another Python",
+            "the lock requires another Python",
             (side(old), side(new)),
         );
     }
@@ -226,7 +226,8 @@ impl Rules<'_> {
             return;
         }
         if self.other_python {
-            let says = "has the same version and other wheels, as the lock asks for another Python";
+            let says =
+                "has the same version and other wheels, since the lock requires another Python";
             found.say(
                 label,
                 Severity::Note,
@@ -266,7 +267,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Where a package is had from.
+    /// Where a package comes from.
     fn source(found: &mut Found, label: &str, old: &Package, new: &Package) {
         let (before, after) = (old.hosts(), new.hosts());
         unencrypted(found, label, &before, &after);

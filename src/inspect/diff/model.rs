@@ -186,7 +186,7 @@ pub enum FindingKind {
     Fixes,
     /// A vulnerability was to be borne until a day that is over.
     IgnoreOver,
-    /// What is behind a change could not be had or read, so nothing is known of it.
+    /// What is behind a change could not be obtained or read, so nothing is known of it.
     NotLookedInto,
 }
 
@@ -312,7 +312,7 @@ pub struct Locked {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Where it is had from.
+    /// Where it comes from.
     pub source: PackageOrigin,
     /// Bytes to fetch: of the file for the target, or else the largest wheel.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -339,7 +339,7 @@ pub struct Locked {
     pub places: Vec<String>,
 }
 
-/// Where a package is had from.
+/// Where a package comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PackageOrigin {
@@ -375,7 +375,7 @@ pub struct FileFacts {
     /// A wheel's tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<String>,
-    /// Where it is had from.
+    /// Where it comes from.
     pub location: String,
     /// What it must hash to.
     #[serde(skip_serializing_if = "Option::is_none")]

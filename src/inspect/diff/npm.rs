@@ -198,7 +198,7 @@ fn file_name(url: &str, name: &str, version: Option<&str>) -> String {
     }
 }
 
-/// Where an entry is had from, and its URL if that names another package.
+/// Where an entry comes from, and its URL if that names another package.
 fn origin(place: &str, entry: &Entry, name: &str) -> (Origin, Option<String>) {
     let plain = |kind, place: &str| Origin {
         kind,

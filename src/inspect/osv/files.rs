@@ -19,7 +19,7 @@ const LARGEST: u64 = 32 << 20;
 /// No archive is larger, in bytes.
 const LARGEST_ARCHIVE: u64 = 8 << 30;
 
-/// Why advisories cannot be had.
+/// Why advisories cannot be obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum OsvError {
     /// They cannot be read.

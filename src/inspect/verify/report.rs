@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{ProblemKind, Report};
+use crate::core::progress::count;
 use crate::inspect::diff::report::clean;
 
 /// How many problems of a package are listed before it says how many more there are.
@@ -59,10 +60,14 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
     };
     let verdict = match (report.problems.len(), report.mismatches.len()) {
         (0, 0) => String::from("as it should be"),
-        (problems, 0) => format!("{problems} problems"),
-        (0, mismatch) => format!("{mismatch} packages are not the lock's"),
-        (problems, mismatch) => {
-            format!("{problems} problems, and {mismatch} packages are not the lock's")
+        (problems, 0) => count(problems, "problem"),
+        (0, others) => not_the_locks(others),
+        (problems, others) => {
+            format!(
+                "{}, and {}",
+                count(problems, "problem"),
+                not_the_locks(others)
+            )
         }
     };
     let by = report.by.join(" and ");
@@ -73,4 +78,11 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
         report.checked
     );
     text
+}
+
+fn not_the_locks(packages: usize) -> String {
+    match packages {
+        1 => "1 package is not the lock's".to_owned(),
+        packages => format!("{packages} packages are not the lock's"),
+    }
 }

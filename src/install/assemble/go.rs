@@ -30,7 +30,7 @@ pub const PROXY: &str = "https://goproxy.example/";
 /// No go.mod is larger, in bytes (golang.org/x/mod/zip, `MaxGoMod`).
 const LARGEST_MOD: u64 = 16 << 20;
 
-/// What modules are had from, and of which lock.
+/// What modules come from, and of which lock.
 pub struct Request<'a> {
     /// The lock.
     pub lock: &'a GoLock,
@@ -38,13 +38,13 @@ pub struct Request<'a> {
     pub proxies: &'a [Url],
     /// Where artifacts are kept.
     pub store: &'a Store,
-    /// How they are had.
+    /// How they are obtained.
     pub fetch: &'a FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
 }
 
-/// What of a module is had.
+/// What of a module is obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// All its files.
@@ -87,7 +87,7 @@ pub struct OtherHash {
     pub from: String,
 }
 
-/// Why modules could not be had or placed.
+/// Why modules could not be obtained or placed.
 #[derive(Debug, thiserror::Error)]
 pub enum GoError {
     /// A part could not be brought.
@@ -206,7 +206,7 @@ impl<'a> Wanted<'a> {
 /// Brings all that a lock names into the store, and verifies it.
 ///
 /// # Errors
-/// When something cannot be had from any proxy, or is not what go.sum names.
+/// When something cannot be taken from any proxy, or is not what go.sum names.
 pub fn obtain<'a>(request: &Request<'a>) -> Result<(Summary, Vec<Obtained<'a>>), GoError> {
     let wanted = Wanted::all(request.lock);
     let mut summary = Summary::default();

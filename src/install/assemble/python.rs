@@ -27,7 +27,7 @@ pub struct Request<'a> {
     pub layout: &'a Layout,
     /// Where artifacts are kept.
     pub store: &'a Store,
-    /// How they are had.
+    /// How they are obtained.
     pub fetch: &'a fetch::FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
@@ -59,7 +59,7 @@ pub struct Assembled {
 /// Why an environment could not be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
-    /// An artifact could not be had.
+    /// An artifact could not be obtained.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A wheel could not be built.

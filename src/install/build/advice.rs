@@ -77,7 +77,7 @@ pub fn package_of(program: &str) -> Option<&'static str> {
     found.map(|(_, package)| *package)
 }
 
-/// What the log of a failed build of a package says is missing, and where it may be had; the first of it.
+/// What the log of a failed build of a package says is missing, and where it may be obtained; the first of it.
 pub(super) fn missing(package: &str, log: &str) -> Option<String> {
     // setuptools-scm cannot tell a version without version control.
     if log.contains("unable to detect version") {

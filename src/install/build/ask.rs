@@ -51,7 +51,7 @@ impl Builder<'_> {
     /// says itself, the back end is not asked, and the answer says so.
     ///
     /// # Errors
-    /// When a source cannot be had or is none.
+    /// When a source cannot be obtained or is none.
     pub fn ask(&self, carried: &Carried, progress: &Progress) -> Result<Vec<Asked>, BuildError> {
         let Some(resolver) = &self.resolver else {
             return Ok(Vec::new());
@@ -197,7 +197,7 @@ fn is_asked_for_by(package: &PlannedPackage, requires: &[String]) -> bool {
 }
 
 impl Asked {
-    /// Finds out where the requirements are had from: by what the source says, and, for what uv's
+    /// Finds out where the requirements come from: by what the source says, and, for what uv's
     /// settings add, by what the workspace says whose settings they are.
     fn find_sources(
         &mut self,

@@ -112,12 +112,12 @@ impl<'a> BuildDir<'a> {
         &self.requires
     }
 
-    /// Whether it counts where the source says that a build requirement is had from.
+    /// Whether it counts where the source says that a build requirement comes from.
     pub(super) fn has_sources(&self, name: &PackageName) -> bool {
         self.resolver.requirements.settings().has_sources(name)
     }
 
-    /// Where the source says that its build requirements are had from.
+    /// Where the source says that its build requirements come from.
     pub(super) fn sources(&self) -> Result<UvSources<'_>, BuildError> {
         let top = self.folder.join("source");
         let said = match &self.recipe.source {

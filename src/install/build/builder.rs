@@ -88,7 +88,7 @@ impl<'a> Builder<'a> {
         self.recipes.contains_key(&index) || self.plain.contains_key(&index)
     }
 
-    /// How many wheels are to be had, built or stored.
+    /// How many wheels are to be obtained, built or stored.
     pub fn len(&self) -> usize {
         self.recipes.len() + self.plain.len()
     }

@@ -24,7 +24,7 @@ const LAST: usize = 15;
 #[allow(missing_docs)] // the messages say it
 pub enum BuildError {
     #[error(
-        "the build requirements of {package} cannot be had from {lock}: they are its dependency \
+        "the build requirements of {package} cannot be taken from {lock}: they are its dependency \
          group of the package's name; add what is missing there and lock again"
     )]
     Group {

@@ -153,7 +153,7 @@ fn name_indexes(asked: &[Asked], settings: &mut Table) -> Result<(), String> {
     Ok(())
 }
 
-/// The sources that cannot agree with some other on the version of a package, or on where it is had
+/// The sources that cannot agree with some other on the version of a package, or on where it is obtained
 /// from.
 fn conflicting(asked: &[Asked]) -> Vec<&PackageName> {
     let wanted: Vec<Vec<AskedRequirement<'_>>> = asked.iter().map(AskedRequirement::all).collect();

@@ -71,7 +71,7 @@ pub(super) struct Need {
     pub(super) origin: Origin,
 }
 
-/// How it is had.
+/// How it is obtained.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// From the lock.

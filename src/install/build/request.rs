@@ -25,7 +25,7 @@ pub struct Request<'a> {
     pub interpreter: Option<&'a Interpreter>,
     /// Where wheels are kept.
     pub store: &'a Store,
-    /// How sources and build requirements are had.
+    /// How sources and build requirements are obtained.
     pub fetch: &'a fetch::FetchOptions,
     /// How builds are made.
     pub options: &'a BuildOptions,

@@ -10,6 +10,7 @@ use super::folder;
 use super::sandbox::{INSIDE, Shown};
 use super::surroundings::Surroundings;
 use crate::core::foreign;
+use crate::core::progress::warn;
 use crate::files::archive::Limits;
 use crate::files::tree::{TreeError, TreePath};
 use crate::obtain::source::{Shape, Unpacked, unpack};
@@ -245,9 +246,9 @@ fn report_lfs(package: &str, unpacked: &Unpacked, wants_lfs: bool) -> Result<(),
             ),
         });
     }
-    eprintln!(
-        "warning: {package} has files that are only pointers to what Git LFS keeps, and are built \
+    warn(&format!(
+        "{package} has files that are only pointers to what Git LFS keeps, and are built \
          as such: {shown}"
-    );
+    ));
     Ok(())
 }

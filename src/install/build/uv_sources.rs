@@ -1,4 +1,4 @@
-//! Where build requirements are had from: what `[tool.uv.sources]` says of them, for a project in
+//! Where build requirements come from: what `[tool.uv.sources]` says of them, for a project in
 //! another folder.
 //!
 //! As in uv (`uv-distribution/src/metadata/build_requires.rs` and `lowering.rs`): a project's own
@@ -138,7 +138,7 @@ impl<'a> UvSources<'a> {
         self.of(name, &self.own.folder)
     }
 
-    /// Where a requirement is had from, said for a project in the folder `out`. Nothing: from an
+    /// Where a requirement comes from, said for a project in the folder `out`. Nothing: from an
     /// index.
     ///
     /// # Errors

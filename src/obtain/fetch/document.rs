@@ -37,7 +37,7 @@ pub struct Question {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The document, and where it was had from: relative URLs in it start there.
+    /// The document, and where it came from: relative URLs in it start there.
     Here {
         /// Its bytes.
         bytes: Vec<u8>,
@@ -46,11 +46,11 @@ pub enum Answer {
     },
     /// There is none.
     Absent,
-    /// It could not be had: why.
+    /// It could not be obtained: why.
     Failed(String),
 }
 
-/// How documents are had.
+/// How documents are obtained.
 pub struct Library<'a> {
     /// As for artifacts.
     pub options: &'a FetchOptions,

@@ -74,7 +74,7 @@ pub enum FetchError {
     /// No connection can be made at all.
     #[error("the network cannot be used: {0}")]
     Client(String),
-    /// Some artifacts could not be had.
+    /// Some artifacts could not be obtained.
     #[error("{}", failures(.failed, *.untried))]
     Failed {
         /// Which, and why.
@@ -91,11 +91,11 @@ pub struct Named {
     pub package: String,
     /// Its file name.
     pub file_name: String,
-    /// What is to be said: its digest's algorithm, where it would be had from.
+    /// What is to be said: its digest's algorithm, where it would come from.
     pub note: String,
 }
 
-/// An artifact that could not be had.
+/// An artifact that could not be obtained.
 #[derive(Debug)]
 pub struct Failure {
     /// Whose it is.
@@ -106,7 +106,7 @@ pub struct Failure {
     pub problem: Problem,
 }
 
-/// Why one artifact could not be had.
+/// Why one artifact could not be obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// Its bytes are others.

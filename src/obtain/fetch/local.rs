@@ -15,7 +15,7 @@ pub(super) enum Found {
     Here(Blob),
     /// It must come over the network. `note` says what was found in its place.
     Nowhere { note: String },
-    /// It should be here, and cannot be had.
+    /// It should be here, and cannot be obtained.
     Failed { source: String, problem: Problem },
 }
 

@@ -121,7 +121,7 @@ impl Objects {
         }
     }
 
-    /// Puts bytes at a path, all of them or none where that can be had.
+    /// Puts bytes at a path, all of them or none where that can be obtained.
     pub(super) async fn put(&self, path: &str, bytes: Bytes) -> Result<(), String> {
         match self {
             Self::Folder(folder) => {

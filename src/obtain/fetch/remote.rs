@@ -30,6 +30,7 @@ use super::retry::RetryPolicy;
 use crate::core::digest::Digest;
 use crate::core::foreign;
 use crate::core::locks;
+use crate::core::progress::warn;
 use crate::decide::lock::is_file_name;
 use crate::obtain::store::{Blob, Origin, Store};
 
@@ -128,7 +129,9 @@ impl Remote {
     fn warn(&self, why: &str) {
         if !self.is_down.swap(true, Ordering::Relaxed) {
             let place = &self.said.place;
-            eprintln!("warning: the shared store {place} is not used any more in this run: {why}");
+            warn(&format!(
+                "the shared store {place} is not used any more in this run: {why}"
+            ));
         }
     }
 
@@ -183,10 +186,10 @@ impl Remote {
             Ok(blob) => Some(blob),
             Err(error) => {
                 let name = &self.said.place;
-                eprintln!(
-                    "warning: the shared store {name} has something else in the place of {}: {error}",
+                warn(&format!(
+                    "the shared store {name} has something else in the place of {}: {error}",
                     origin.file_name
-                );
+                ));
                 None
             }
         }
@@ -257,12 +260,12 @@ impl Remote {
         let mut trusted = self.said.trusted.iter();
         let is_trusted = trusted.any(|one| one.made(&built.signature, &text));
         if !is_trusted || !is_file_name(&built.file_name) {
-            eprintln!(
-                "warning: the shared store {} has {} as built, which nobody signed who is trusted: it is \
+            warn(&format!(
+                "the shared store {} has {} as built, which nobody signed who is trusted: it is \
                  built here",
                 self.said.place,
                 foreign::shown(&built.file_name)
-            );
+            ));
             return None;
         }
         let origin = Origin {

@@ -51,7 +51,7 @@ pub struct GitTree {
 /// Brings a commit's files into the store, if they are not there.
 ///
 /// # Errors
-/// When they cannot be had.
+/// When they cannot be obtained.
 pub fn fetch(
     store: &Store,
     wanted: &Revision,

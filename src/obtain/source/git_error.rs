@@ -1,9 +1,9 @@
-//! Why a git tree cannot be had.
+//! Why a git tree cannot be obtained.
 
 use super::packed::PackError;
 use crate::obtain::store::StoreError;
 
-/// Why a git tree cannot be had.
+/// Why a git tree cannot be obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// There is no git program.
@@ -19,7 +19,7 @@ pub enum GitError {
         /// What it said.
         said: String,
     },
-    /// The commit cannot be had from there.
+    /// The commit cannot be taken from there.
     #[error("{rev} of {url} cannot be fetched{via}: {said}")]
     Fetch {
         /// What.
@@ -64,7 +64,7 @@ pub enum GitError {
         /// The name.
         path: String,
     },
-    /// A submodule cannot be had.
+    /// A submodule cannot be obtained.
     #[error("submodule {path} of {url}: {why}")]
     Submodule {
         /// Where it belongs.

@@ -1,7 +1,7 @@
 //! The git program, called so that nothing but its arguments decides what it does.
 //!
 //! *Fetching* uses the user's own configuration: without their credentials, proxies and SSH keys no
-//! private repository could be had, and whatever way the objects come, their names are their
+//! private repository could be obtained, and whatever way the objects come, their names are their
 //! hashes. *Checking out* uses none at all, so that the same commit is the same bytes for everybody.
 //!
 //! What is fetched is checked by git (`fsck`): a tree that has a name twice, or `..`, or `.git`, never

@@ -4,7 +4,7 @@
 //! ```text
 //! <root>/v1/
 //!   files/sha256/3f/3fc9…        the bytes, read-only; the path is the digest
-//!   files/sha256/3f/3fc9….json   what they were called and where they were had from, for `store list`
+//!   files/sha256/3f/3fc9….json   what they were called and where they came from, for `store list`
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
 //!   modules/h1-5c1e….json        a digest over files (Go's `h1:`) → the file name and digest of what has it
 //!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
@@ -115,7 +115,7 @@ impl PartialEq for Blob {
 
 impl Eq for Blob {}
 
-/// What an artifact is called and where it was had from. Only ever shown, never relied on.
+/// What an artifact is called and where it came from. Only ever shown, never relied on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The artifact's file name.

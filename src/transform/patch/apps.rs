@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::migration::{Migration, MigrationError, Relations, relations};
 use super::migration_graph::{Graph, Squashed};
 use super::python_source::PythonSource;
+use crate::core::nearest::nearest;
 use crate::core::walk::{Node, WalkError, walk};
 
 /// The migrations of a tree's apps.
@@ -84,7 +85,7 @@ impl Apps {
             return Err(MigrationError::NoApp {
                 app: target.app.clone(),
                 roots: self.shown_roots(),
-                near: nearest(&target.app, self.files.keys()),
+                near: near(&target.app, self.files.keys()),
             });
         };
         let own = self.named(file);
@@ -96,7 +97,7 @@ impl Apps {
         if !app.contains_key(&target.name) && !is_replaced() {
             return Err(MigrationError::NoTarget {
                 target: target.clone(),
-                near: nearest(&target.name, app.keys()),
+                near: near(&target.name, app.keys()),
             });
         }
         for squashed in [Squashed::Used, Squashed::Unused] {
@@ -183,10 +184,6 @@ fn labels(app: &Path) -> Vec<String> {
     labels
 }
 
-fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
-    known
-        .map(|name| (strsim::jaro_winkler(wanted, name), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name.clone())
+fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    nearest(wanted, known.map(String::as_str)).map(str::to_owned)
 }

@@ -49,7 +49,7 @@ pub struct Entry {
     pub about: Manifest,
     /// The folder that it is a link to, from the project's; empty for that itself.
     pub link: Option<String>,
-    /// Where it is had from, as it stands there.
+    /// Where it comes from, as it stands there.
     pub resolved: Option<String>,
     /// What its bytes must hash to.
     pub integrity: Option<Digest>,
@@ -198,7 +198,7 @@ impl NpmLock {
         })
     }
 
-    /// The names of packages that are had from a registry which it does not name.
+    /// The names of packages that come from a registry which it does not name.
     pub fn placeless(&self) -> impl Iterator<Item = &str> {
         let entries = self.entries.iter().filter(|(place, entry)| {
             let is_had = is_in_modules(place) && !is_outside(place);

@@ -172,7 +172,7 @@ pub enum Constraint {
     Any,
     /// One of these versions.
     Versions(VersionSpecifiers),
-    /// What is had from a place, e.g. `git = "https://…"`.
+    /// What comes from a place, e.g. `git = "https://…"`.
     From {
         /// The lock's key: `url`, `git`, `path`, `directory`, `editable` or `virtual`.
         kind: &'static str,
@@ -198,7 +198,7 @@ pub struct Package {
     pub name: PackageName,
     /// Absent for source trees whose version is only known once built.
     pub version: Option<Version>,
-    /// Where it is had from.
+    /// Where it comes from.
     pub source: PackageSource,
     /// Where this one of several versions applies; anywhere where empty. Of a `pylock.toml`: where it
     /// is installed.
@@ -241,7 +241,7 @@ pub struct Dependency {
     pub marker: Marker,
 }
 
-/// Where a package is had from.
+/// Where a package comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageSource {
@@ -307,7 +307,7 @@ impl fmt::Display for PackageSource {
     }
 }
 
-/// Where one file is had from.
+/// Where one file comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileLocation {
     /// A URL.
@@ -321,7 +321,7 @@ pub enum FileLocation {
 pub struct SourceFile {
     /// Its name: checked to be one.
     pub file_name: String,
-    /// Where it is had from.
+    /// Where it comes from.
     pub location: FileLocation,
     /// What it must hash to.
     pub digest: Option<Digest>,

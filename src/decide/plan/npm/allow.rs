@@ -16,7 +16,7 @@ use crate::decide::lock::npmrc::Npmrc;
 const SETTINGS: [&str; 4] = ["allow-directory", "allow-file", "allow-git", "allow-remote"];
 
 impl Graph<'_> {
-    /// Why each package that may not be had may not, by its index.
+    /// Why each package that may not be obtained may not, by its index.
     ///
     /// # Errors
     /// When a setting says what is none of its words.

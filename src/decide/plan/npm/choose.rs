@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::graph::{Graph, Id, Kind, ROOT};
 use super::location::{above, is_package, is_top};
 use super::{NpmPlanError, NpmSelection, Omit};
+use crate::core::nearest::instead;
 
 impl Graph<'_> {
     /// What is neither left out nor inside of what is.
@@ -54,14 +55,11 @@ impl Graph<'_> {
                 (name == asked || *folder == path || is_below).then_some(*to)
             }));
             if chosen.len() == before {
-                let known: Vec<&str> = all.iter().map(|(_, name, _)| *name).collect();
+                let known = all.iter().map(|(_, name, _)| *name);
                 return Err(NpmPlanError::Workspace {
                     lock: self.lock.file.clone(),
                     name: asked.clone(),
-                    known: match known.is_empty() {
-                        true => "none".to_owned(),
-                        false => known.join(", "),
-                    },
+                    hint: instead(asked, known),
                 });
             }
         }

@@ -185,14 +185,14 @@ pub enum NpmPlanError {
         why: &'static str,
     },
     /// There is no such workspace.
-    #[error("{lock} has no workspace `{name}`; it has {known}")]
+    #[error("{lock} has no workspace `{name}`{hint}")]
     Workspace {
         /// The lock.
         lock: camino::Utf8PathBuf,
         /// What was asked for.
         name: String,
-        /// Those that there are.
-        known: String,
+        /// What may have been meant, or those that there are.
+        hint: String,
     },
     /// A tarball whose URL nobody says.
     #[error(
@@ -240,7 +240,7 @@ pub struct NpmSelection {
     pub workspaces: Vec<String>,
     /// Whether what the project itself needs is wanted beside them.
     pub workspace_root: bool,
-    /// Optional packages, by place, that turned out not to be had here: they go as those do that the
+    /// Optional packages, by place, that turned out not to be obtained here: they go as those do that the
     /// machine rules out.
     pub failed: BTreeSet<String>,
 }
@@ -250,7 +250,7 @@ impl NpmPlan {
     ///
     /// # Errors
     /// When the lock and the package.json files disagree, the machine rules out what is needed, or
-    /// something cannot be had.
+    /// something cannot be obtained.
     pub fn new(
         lock: &NpmLock,
         target: &NodeTarget,

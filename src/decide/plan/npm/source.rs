@@ -23,7 +23,7 @@ pub struct GitPackage {
 }
 
 impl GitPackage {
-    /// Reads `git+ssh://git@forge.example/a/b.git#COMMIT`. What a well-known forge has is had over
+    /// Reads `git+ssh://git@forge.example/a/b.git#COMMIT`. What a well-known forge has is obtained over
     /// https, as npm tries first: ssh would ask for a key that nobody needs.
     pub(super) fn read(resolved: &str) -> Option<Self> {
         let url = resolved.strip_prefix("git+").unwrap_or(resolved);

@@ -12,7 +12,7 @@ pub(super) fn is_html(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"<")
 }
 
-/// Reads a page. `url` is where it was had from.
+/// Reads a page. `url` is where it came from.
 ///
 /// # Errors
 /// With the reason, where it is none.

@@ -88,7 +88,7 @@ enum RawYanked {
 }
 
 impl Project {
-    /// Reads a page. `url` is where it was had from, which relative URLs start at.
+    /// Reads a page. `url` is where it came from, which relative URLs start at.
     ///
     /// # Errors
     /// With the reason, where it is none.

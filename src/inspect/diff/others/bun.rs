@@ -1,5 +1,5 @@
 //! `bun.lock` (<https://bun.com/docs/install/lockfile>): JSON with commas before closing brackets.
-//! A package is `[NAME@VERSION, registry, about, integrity]`, or without the second where it is had
+//! A package is `[NAME@VERSION, registry, about, integrity]`, or without the second where it is obtained
 //! from elsewhere.
 
 use serde_json::{Map, Value};

@@ -32,7 +32,7 @@ pub fn render(diff: &LockDiff, detail: bool) -> String {
         text.push('\n');
     }
     let (old, new) = (clean(&diff.old.label), clean(&diff.new.label));
-    let _ = writeln!(text, "{old} → {new}: {}", headline(diff));
+    let _ = writeln!(text, "{old} → {new}\n{}", headline(diff));
     let gravity = gravity(diff);
     if !gravity.is_empty() {
         let _ = writeln!(text, "{gravity}");
@@ -86,7 +86,7 @@ pub fn render(diff: &LockDiff, detail: bool) -> String {
 }
 
 /// One lock as lines, a package each, in which a line-by-line comparison shows what matters: the
-/// version, where it is had from, and a digest over the digests of its files.
+/// version, where it comes from, and a digest over the digests of its files.
 pub fn lines(facts: &LockFacts) -> String {
     let mut text = String::new();
     for (name, value) in &facts.settings {
@@ -150,22 +150,39 @@ pub(crate) fn write_finding(text: &mut String, finding: &Finding, detail: bool) 
     }
 }
 
+/// A requirement's versions behind its name; any is not worth saying.
+fn version(asked: &str) -> String {
+    match asked {
+        "any" => String::new(),
+        asked => format!(" {}", clean(asked)),
+    }
+}
+
 fn write_requirements(text: &mut String, diff: &LockDiff, limit: usize) {
     if diff.requirements.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\nAsked for directly ({})", diff.requirements.len());
+    let _ = writeln!(text, "\nDirect requirements ({})", diff.requirements.len());
     let (shown, more) = some(&diff.requirements, limit);
     for one in shown {
         let (project, name) = (clean(&one.project), clean(&one.name));
         let _ = match (&one.old, &one.new) {
-            (None, Some(new)) => writeln!(text, "  {project} now asks for {name} {}", clean(new)),
+            (None, Some(new)) => writeln!(text, "  {project} requires {name}{}, new", version(new)),
             (Some(old), None) => {
-                writeln!(text, "  {project} no longer asks for {name} {}", clean(old))
+                writeln!(
+                    text,
+                    "  {project} no longer requires {name}{}",
+                    version(old)
+                )
             }
             (old, new) => {
                 let side = |side: &Option<String>| clean(side.as_deref().unwrap_or_default());
-                writeln!(text, "  {project}: {name} {} → {}", side(old), side(new))
+                writeln!(
+                    text,
+                    "  {project} requires {name}: {} → {}",
+                    side(old),
+                    side(new)
+                )
             }
         };
     }

@@ -1,4 +1,4 @@
-//! The commits that packages of a plan are had from.
+//! The commits that packages of a plan come from.
 
 use indexmap::IndexMap;
 
@@ -21,7 +21,7 @@ pub(super) fn of_commits(plan: &NpmPlan) -> Vec<(&GitPackage, Vec<&PlannedNpm>)>
     groups.map(|((commit, _), group)| (commit, group)).collect()
 }
 
-/// What is had of a commit.
+/// What is obtained of a commit.
 pub fn revision(commit: &GitPackage) -> Revision {
     Revision {
         url: commit.url.clone(),
@@ -33,7 +33,7 @@ pub fn revision(commit: &GitPackage) -> Revision {
 /// The files of a commit, in the store.
 ///
 /// # Errors
-/// When they cannot be had.
+/// When they cannot be obtained.
 pub fn fetch_commit(
     store: &Store,
     package: &str,

@@ -62,7 +62,7 @@ pub struct Request<'a> {
     pub lock: &'a NpmLock,
     /// Where artifacts are kept.
     pub store: &'a Store,
-    /// How they are had.
+    /// How they are obtained.
     pub fetch: &'a fetch::FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
@@ -82,7 +82,7 @@ pub struct Request<'a> {
     pub scripts: &'a [String],
     /// What runs them; the Node on PATH where it is not said.
     pub node: Option<&'a OwnNode>,
-    /// Where packages are had from whose place a lock does not say.
+    /// Where packages come from whose place a lock does not say.
     pub npmrc: &'a Npmrc,
 }
 
@@ -119,10 +119,10 @@ pub struct LeftOut {
 /// Why a `node_modules` could not be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum NpmAssembleError {
-    /// A tarball could not be had.
+    /// A tarball could not be obtained.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A commit could not be had.
+    /// A commit could not be obtained.
     #[error("{package}: {why}")]
     Git {
         /// The package.

@@ -208,7 +208,7 @@ fn kernel_files(folder: &Utf8Path) -> io::Result<()> {
 }
 
 /// Is somebody else than root from now on, in a user namespace inside of the one that owns the mounts:
-/// what could be done to them, cannot be from here. Where no second one is to be had, as in a chroot,
+/// what could be done to them, cannot be from here. Where no second one is to be obtained, as in a chroot,
 /// all else has to do.
 fn rename_user(itself: &OwnedFd) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());

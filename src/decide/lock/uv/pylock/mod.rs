@@ -150,14 +150,14 @@ impl Reader<'_> {
             (None, None, None, false) => {
                 return Err(self.fault(
                     &entry,
-                    "nothing says where it is had from: it has none of `vcs`, `directory`, \
+                    "nothing says where it comes from: it has none of `vcs`, `directory`, \
                      `archive`, `sdist` and `wheels`",
                 ));
             }
             _ => {
                 return Err(self.fault(
                     &entry,
-                    "it is had from several places at once: only `sdist` and `wheels` go together, \
+                    "it comes from several places at once: only `sdist` and `wheels` go together, \
                      and neither with `vcs`, `directory` or `archive`",
                 ));
             }
@@ -217,7 +217,7 @@ impl Reader<'_> {
     fn git(&self, vcs: Vcs, entry: &Entry<'_>) -> Result<PackageSource, LockError> {
         let kind = &vcs.r#type;
         if kind != "git" {
-            let what = format!("it is had from a repository of {kind}, and only git is known here");
+            let what = format!("it comes from a repository of {kind}, and only git is known here");
             return Err(self.fault(entry, &what));
         }
         if !is_commit(&vcs.commit_id) {
