@@ -33,7 +33,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use run::{Ran, Run, lockwright, lockwright_in_forky, run};
 pub use server::{Fault, Request, Server};
 pub use tools::{
-    attested, backends, bun, compilers, django, env_dir, forky_root, go, in_forky, mirrors,
+    attested, backends, bun, compilers, django, env_dir, forky_root, go, in_forky, mdbook, mirrors,
     newer_nix, nix, nix_hash, node, npm, npx, on_path, patchelf, pnpm, postgres, python, python314,
     shared_store, uv, validators, wheels,
 };

@@ -45,6 +45,11 @@ pub fn validators() -> Utf8PathBuf {
     tool("validators/bin/python")
 }
 
+/// mdBook, which makes the book of docs/.
+pub fn mdbook() -> Utf8PathBuf {
+    tool("book/bin/mdbook")
+}
+
 /// A folder that [`python`] imports Django from.
 pub fn django() -> Utf8PathBuf {
     tool("django/.recipe");
