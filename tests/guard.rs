@@ -9,6 +9,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{Run as _, Temp, lockwright};
@@ -333,4 +334,67 @@ fn what_is_cleared_is_said() {
         .stderr;
     let line = format!("{env} is new, and replaces a virtual environment: 1 package, 2 files\n");
     assert!(said.contains(&line), "{said}");
+}
+
+#[test]
+fn a_checkout_leads_nobody_to_a_device_or_a_pipe() {
+    for (python, file) in [
+        (true, "uv.lock"),
+        (true, "pyproject.toml"),
+        (false, "package-lock.json"),
+        (false, "package.json"),
+        (false, ".npmrc"),
+    ] {
+        for device in [true, false] {
+            let temp = Temp::new();
+            match python {
+                true => {
+                    temp.write(
+                        "uv.lock",
+                        "version = 1\nrevision = 3\nrequires-python = \">=3.9\"\n\n[[package]]\nname = \"app\"\nversion = \"0\"\nsource = { virtual = \".\" }\n",
+                    );
+                    temp.write(
+                        "pyproject.toml",
+                        "[project]\nname = \"app\"\nversion = \"0\"\n",
+                    );
+                }
+                false => {
+                    let app = r#"{"name": "app", "version": "1.0.0"#;
+                    temp.write("package.json", format!("{app}\"}}"));
+                    let rest =
+                        format!(r#"", "lockfileVersion": 3, "packages": {{"": {app}"}}}}}}"#);
+                    temp.write("package-lock.json", format!("{app}{rest}"));
+                }
+            }
+            let plan = || {
+                let program = lockwright(&temp);
+                let mut command = Command::new("timeout");
+                command.arg("20").arg(program.get_program()).arg("plan");
+                command
+                    .current_dir(temp.path())
+                    .env("HOME", temp.join("home"))
+                    .run()
+            };
+            plan().ok();
+            let place = temp.join(file);
+            let _ = fs::remove_file(&place);
+            match device {
+                true => symlink("/dev/zero", &place).unwrap(),
+                false => {
+                    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+                    rustix::fs::mknodat(
+                        rustix::fs::CWD,
+                        place.as_str(),
+                        rustix::fs::FileType::Fifo,
+                        mode,
+                        0,
+                    )
+                    .unwrap();
+                }
+            }
+            let ran = plan();
+            assert_eq!(ran.code, 1, "{file}: {ran}");
+            assert!(ran.stderr.starts_with("error: "), "{file}: {ran}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::network_args::NetworkArgs;
 use super::{Failure, Outcome, outputs, print};
+use crate::core::foreign;
 use crate::core::progress::{Progress, count, few};
 use crate::core::temp_file::TempFile;
 use crate::decide::lock::npm::NpmLock;
@@ -152,7 +153,7 @@ fn of_uv(args: &CompleteArgs, file: Utf8PathBuf) -> Result<Asked, Failure> {
 }
 
 fn read(file: &Utf8Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(file);
+    let text = foreign::text(file);
     text.map_err(|error| format!("cannot read the lock {file}: {error}").into())
 }
 

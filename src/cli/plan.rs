@@ -10,9 +10,12 @@ use super::node_args::NodeArgs;
 use super::python_args::{ElsewhereArgs, SelectionArgs, TargetArgs};
 use super::table::{self, columns, without_digest};
 use super::{Outcome, print};
-use crate::core::foreign::shown;
+use crate::core::digest::Digest;
+use crate::core::foreign::{self, shown};
 use crate::core::progress::count;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
+use crate::files::archive::Limits;
+use crate::files::archive::zip::Zip;
 use crate::obtain::store::Store;
 
 /// Say what `sync` would place: each package's version, size, who asks for it, file and digest
@@ -107,14 +110,14 @@ fn at_start(plan: &PythonPlan) -> String {
     };
     let mut text = String::new();
     for (name, artifact) in plan.artifacts() {
-        let index_of = |digest| store.index(digest, crate::install::python::FORM);
-        let Some(known) = artifact.digest.as_ref().and_then(index_of) else {
+        let Some(digest) = &artifact.digest else {
             continue;
         };
-        let paths = known.members().iter().map(|member| member.path.as_str());
-        let found: Vec<String> = paths
+        let found = members(&store, digest, &artifact.file_name).unwrap_or_default();
+        let found: Vec<String> = found
+            .iter()
             .filter(|path| is_run_at_start(path))
-            .map(shown)
+            .map(|path| shown(path))
             .collect();
         if !found.is_empty() {
             let files = found.join(", ");
@@ -122,6 +125,19 @@ fn at_start(plan: &PythonPlan) -> String {
         }
     }
     text
+}
+
+/// What is in a wheel that the store has, as its index says, or the wheel itself where that was not placed yet.
+fn members(store: &Store, digest: &Digest, file_name: &str) -> Option<Vec<String>> {
+    if let Some(known) = store.index(digest, crate::install::python::FORM) {
+        let members = known.members().iter();
+        return Some(members.map(|member| member.path.clone()).collect());
+    }
+    let blob = store.get(digest)?;
+    let bytes = foreign::map(&foreign::open(&blob.path).ok()?, u64::MAX).ok()?;
+    let zip = Zip::new(&bytes, file_name, &Limits::default()).ok()?;
+    let members = zip.members().iter().filter(|member| !member.is_folder);
+    Some(members.map(|member| member.path.to_string()).collect())
 }
 
 /// Whether a wheel's file is run at start: a `.pth` or a customisation (<https://docs.python.org/3/library/site.html>)

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::draft_app::{application, quoted, web};
 use super::mapping::mapping;
+use crate::core::foreign;
 use crate::decide::lock::LockError;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
@@ -145,7 +146,7 @@ fn find(top: &Utf8Path, folder: &Utf8Path, depth: usize, locks: &mut Vec<Utf8Pat
 
 /// `[project]` of a folder's pyproject.toml.
 fn project_of(folder: &Utf8Path) -> Table {
-    let text = std::fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
+    let text = foreign::text(folder.join("pyproject.toml")).unwrap_or_default();
     let table: Table = text.parse().unwrap_or_default();
     let project = table.get("project").and_then(Value::as_table);
     project.cloned().unwrap_or_default()
@@ -157,7 +158,7 @@ fn text(table: &Table, key: &str) -> Option<String> {
 
 /// The Python that the project pins, or the lowest that its lock names; this machine's platform.
 fn python_target(folder: &Utf8Path, lock: &UvLock) -> String {
-    let pinned = std::fs::read_to_string(folder.join(".python-version")).ok();
+    let pinned = foreign::text(folder.join(".python-version")).ok();
     let required = lock.requires_python.as_ref().map(ToString::to_string);
     let version = pinned.or(required).and_then(|text| minor(&text));
     let mut out = String::from("\n[target]\n");

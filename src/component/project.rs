@@ -3,6 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::{Table, Value};
 
+use crate::core::foreign;
+
 /// A package folder or module file, and what it is called below site-packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -39,8 +41,7 @@ impl<'a> Project<'a> {
     pub(super) fn read(folder: &'a Utf8Path) -> Result<Self, String> {
         let file = folder.join("pyproject.toml");
         let table: Table = if file.is_file() {
-            let text =
-                std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+            let text = foreign::text(&file).map_err(|error| format!("{file}: {error}"))?;
             text.parse()
                 .map_err(|error: toml::de::Error| format!("{file}: {}", error.message()))?
         } else if folder.join("setup.cfg").is_file() || folder.join("setup.py").is_file() {
@@ -49,7 +50,7 @@ impl<'a> Project<'a> {
             return Err(format!("{folder} has no pyproject.toml"));
         };
         let file = folder.join("setup.cfg");
-        let cfg = match std::fs::read_to_string(&file) {
+        let cfg = match foreign::text(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(format!("{file}: {error}")),

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::progress::warn;
 use crate::decide::lock::build_settings::BuildSettings;
@@ -142,7 +143,7 @@ pub fn prepare(
         .iter()
         .any(|package| !matches!(package.install, Install::Wheel { .. }));
     if let Some(lock) = building.lock.as_ref().filter(|_| is_built) {
-        let text = std::fs::read_to_string(lock);
+        let text = foreign::text(lock);
         let text =
             text.map_err(|error| context.failed(said, PHASE)(cannot("read", lock)(error)))?;
         all.add("build lock", digest_of(&text));

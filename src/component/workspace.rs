@@ -12,6 +12,7 @@ use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
 use super::mapping::{Piece, mapping};
 use super::python::{self, layout};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::nearest::instead;
 use crate::decide::lock::uv::{Package, PackageSource, UvLock};
@@ -123,7 +124,7 @@ fn member(
     for piece in &pieces {
         inside(&folder.join(&piece.from))?;
     }
-    let text = std::fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
+    let text = foreign::text(folder.join("pyproject.toml")).unwrap_or_default();
     let table: Table = text.parse().unwrap_or_default();
     let project = table
         .get("project")

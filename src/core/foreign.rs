@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use memmap2::Mmap;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -20,8 +21,11 @@ use rustix::io::Errno;
 /// A file that says something: a package.json, a RECORD, a lock. Larger ones are not believed.
 pub const TEXT: u64 = 64 << 20;
 
-/// How deep folders are removed.
-const DEEPEST: u32 = 2000;
+/// How deep folders are removed at once: each step down is an open file, and one on the stack.
+const DEEPEST: u32 = 100;
+
+/// What a folder is called for a while that lay deeper than that.
+const MOVED: &str = ".lockwright-deep-";
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -127,10 +131,21 @@ impl Folder {
     /// Removes what is in this folder, folders that may not be read among it, as far as that can be
     /// done. Links are removed, not followed.
     pub fn empty(&self) {
-        self.empty_to(DEEPEST);
+        // What lies too deep is moved up here, and has its turn: each comes so many steps nearer.
+        let (tried, moved) = (AtomicU32::new(0), AtomicBool::new(true));
+        while moved.swap(false, Ordering::Relaxed) {
+            self.empty_to(DEEPEST, &|folder, name| {
+                let called = format!("{MOVED}{}", tried.fetch_add(1, Ordering::Relaxed));
+                // Whoever is not root may not move a folder that it may not write to.
+                let _ = rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty());
+                if rustix::fs::renameat(folder, name, &self.0, called).is_ok() {
+                    moved.store(true, Ordering::Relaxed);
+                }
+            });
+        }
     }
 
-    fn empty_to(&self, depth: u32) {
+    fn empty_to(&self, depth: u32, move_up: &(dyn Fn(&OwnedFd, &[u8]) + Sync)) {
         // What fails here is seen by whoever removes the folder itself.
         let names: Vec<Vec<u8>> = match Dir::read_from(&self.0) {
             Ok(dir) => dir
@@ -146,6 +161,10 @@ impl Folder {
             match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
                 // What a folder is told by differs between systems.
                 Err(Errno::ISDIR | Errno::PERM) if depth > 0 => {}
+                Err(Errno::ISDIR | Errno::PERM) => {
+                    let empty = rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR);
+                    return empty.unwrap_or_else(|_| move_up(&self.0, name));
+                }
                 _ => return,
             }
             let open = || rustix::fs::openat(&self.0, name, FOLDER, Mode::empty());
@@ -155,7 +174,7 @@ impl Folder {
             });
             if let Ok(folder) = open {
                 let _ = rustix::fs::fchmod(&folder, Mode::RWXU);
-                Self(folder).empty_to(depth - 1);
+                Self(folder).empty_to(depth - 1, move_up);
             }
             let _ = rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR);
         });
@@ -258,6 +277,17 @@ pub fn read_inside(
     read_file(open_inside(folder, &path)?, path.as_ref(), limit)
 }
 
+/// The text of a project's own file (a lock, a pyproject.toml, an .npmrc), which links may lead to wherever they
+/// like: a checkout's link leads to a device as easily as to a file, and nobody waits for a pipe.
+///
+/// # Errors
+/// When it is no regular file, has more than [`TEXT`] bytes, or is not UTF-8.
+pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref();
+    let bytes = read_file(open_through_links(path)?, path, TEXT)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
 fn file_at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<File> {
     open_as(folder, name, FILE)
 }
@@ -296,10 +326,10 @@ fn parts(path: &str) -> io::Result<(&str, &str)> {
 fn said(error: Errno, name: &Path) -> io::Error {
     match error {
         Errno::LOOP => io::Error::other(format!("{} is a link", shown(&name.to_string_lossy()))),
-        Errno::NOTDIR => io::Error::other(format!(
-            "{} is not a folder",
-            shown(&name.to_string_lossy())
-        )),
+        Errno::NOTDIR => io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is not a folder", shown(&name.to_string_lossy())),
+        ),
         // A socket, or a device that has no driver.
         Errno::NXIO | Errno::NODEV => {
             io::Error::other(format!("{} is not a file", shown(&name.to_string_lossy())))
@@ -391,6 +421,25 @@ mod tests {
     }
 
     #[test]
+    fn a_projects_text_may_be_led_to_but_not_to_a_device_or_a_pipe() {
+        let held = tempfile::tempdir().unwrap();
+        let path = |name: &str| held.path().join(name);
+        fs::write(path("file"), "text").unwrap();
+        symlink("file", path("link")).unwrap();
+        assert_eq!(text(path("link")).unwrap(), "text");
+        symlink("/dev/zero", path("zero")).unwrap();
+        rustix::fs::mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        fs::write(path("bytes"), b"\xff").unwrap();
+        File::create(path("large"))
+            .unwrap()
+            .set_len(TEXT + 1)
+            .unwrap();
+        for name in ["zero", "pipe", "bytes", "large", "absent", "."] {
+            assert!(text(path(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
     fn links_that_stay_in_a_folder_are_its_own_affair() {
         let held = tempfile::tempdir().unwrap();
         let top = held.path().join("top");
@@ -415,6 +464,13 @@ mod tests {
         fs::write(top.join("a/b/file"), "").unwrap();
         symlink("../kept", top.join("link")).unwrap();
         fs::set_permissions(top.join("a"), fs::Permissions::from_mode(0o000)).unwrap();
+        // Deeper than any path reaches, or files can be open.
+        let mut deepest = OwnedFd::from(File::open(&top).unwrap());
+        for _ in 0..3000 {
+            rustix::fs::mkdirat(&deepest, "deep", Mode::RWXU).unwrap();
+            deepest = rustix::fs::openat(&deepest, "deep", FOLDER, Mode::empty()).unwrap();
+        }
+        drop(deepest);
         Folder::open(&top).unwrap().empty();
         assert_eq!(fs::read_dir(&top).unwrap().count(), 0);
         assert!(kept.join("file").exists());

@@ -47,6 +47,12 @@ pub enum WalkError {
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// Folders in folders without end.
+    #[error(
+        "{} lies more than {DEEPEST} folders deep, which nobody needs: take it away",
+        super::foreign::brief(&.0.to_string_lossy())
+    )]
+    Deep(PathBuf),
     /// Neither file, folder nor link.
     #[error("{} is a {kind}: a sealed tree may hold only files, folders and symbolic links", .path.display())]
     Kind {
@@ -57,18 +63,19 @@ pub enum WalkError {
     },
 }
 
+/// How deep folders may lie: every step down is one on the stack of whoever reads the tree.
+const DEEPEST: u32 = 128;
+
 /// Reads the tree at `path`, which may also be a single file or a link.
 ///
 /// # Errors
-/// When something cannot be read, or is neither file, folder nor link.
+/// When something cannot be read, is neither file, folder nor link, or lies deeper than anything real.
 pub fn walk(path: &Path) -> Result<Node, WalkError> {
-    node(
-        path,
-        &fs::symlink_metadata(path).map_err(cannot("read", path))?,
-    )
+    let meta = fs::symlink_metadata(path).map_err(cannot("read", path))?;
+    node(path, &meta, DEEPEST)
 }
 
-fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
+fn node(path: &Path, meta: &fs::Metadata, deep: u32) -> Result<Node, WalkError> {
     let kind = meta.file_type();
     if kind.is_file() {
         Ok(Node::File(File {
@@ -80,7 +87,7 @@ fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
         let target = fs::read_link(path).map_err(cannot("read", path))?;
         Ok(Node::Link(target.into_os_string()))
     } else if kind.is_dir() {
-        folder(path).map(Node::Folder)
+        folder(path, deep).map(Node::Folder)
     } else {
         Err(WalkError::Kind {
             path: path.to_owned(),
@@ -93,7 +100,10 @@ fn node(path: &Path, meta: &fs::Metadata) -> Result<Node, WalkError> {
     }
 }
 
-fn folder(path: &Path) -> Result<Vec<(OsString, Node)>, WalkError> {
+fn folder(path: &Path, deep: u32) -> Result<Vec<(OsString, Node)>, WalkError> {
+    let Some(deep) = deep.checked_sub(1) else {
+        return Err(WalkError::Deep(path.to_owned()));
+    };
     let mut entries = Vec::new();
     let mut folders = Vec::new();
     for entry in fs::read_dir(path).map_err(cannot("read", path))? {
@@ -104,11 +114,11 @@ fn folder(path: &Path) -> Result<Vec<(OsString, Node)>, WalkError> {
         } else {
             let path = entry.path();
             let meta = entry.metadata().map_err(cannot("read", &path))?;
-            entries.push((entry.file_name(), node(&path, &meta)?));
+            entries.push((entry.file_name(), node(&path, &meta, deep)?));
         }
     }
     let folders = folders.into_par_iter().map(|name| {
-        let inside = folder(&path.join(&name))?;
+        let inside = folder(&path.join(&name), deep)?;
         Ok((name, Node::Folder(inside)))
     });
     entries.par_extend(folders.collect::<Result<Vec<_>, WalkError>>()?);

@@ -1,15 +1,18 @@
 //! What a build can reach, wherever lockwright itself is run: as root, as somebody in a namespace, in a bubblewrap
 //! that covers parts of `/proc`, and where the kernel gives no namespaces at all.
 
+use std::io::Write as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Command;
+
+use serde_json::{Value, json};
 
 use super::*;
 
 /// What a build tries, and none of which may succeed: `(what, how)` in Python.
 const REACHES: &str = r#"
-import ctypes, errno, fcntl, mmap, os, socket, stat, sys, threading
+import ctypes, errno, fcntl, mmap, os, socket, stat, struct, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
 reached = []
 def tries(what, do):
@@ -46,7 +49,15 @@ for process in processes():
     tries(f"tracing {process}", lambda: system(101, 16, int(process), 0, 0))
     tries(f"files of {process}", lambda: [os.readlink(f"/proc/{process}/fd/{n}") for n in os.listdir(f"/proc/{process}/fd")] or False)
 tries("the memory of its parent", lambda: system(310, os.getppid(), 0, 0, 0, 0, 0))
-for family in ("AF_INET", "AF_INET6", "AF_NETLINK", "AF_PACKET", "AF_VSOCK", "AF_ALG"):
+def changes_interface():
+    line = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    line.send(struct.pack("=IHHIIBBHiII", 32, 16, 5, 1, 0, 0, 0, 0, 1, 1, 1))
+    return struct.unpack_from("=i", line.recv(4096), 16)[0] == 0
+tries("interfaces of this machine", lambda: [name for _, name in socket.if_nameindex() if name != "lo"] or False)
+tries("starting an interface", changes_interface)
+for protocol in range(1, 23):
+    tries(f"netlink {protocol}", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol).fileno() >= 0)
+for family in ("AF_INET", "AF_INET6", "AF_PACKET", "AF_VSOCK", "AF_ALG"):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
         tries(f"a socket of {family}", lambda: socket.socket(getattr(socket, family), kind).fileno() >= 0)
 for name in ("\0" + told["PROBE_SOCKET"], told["PROBE_FOLDER"] + "/socket"):
@@ -156,13 +167,87 @@ enum Setting {
     Covered,
     /// In a container that gives no namespaces.
     Bare,
+    /// In one that crun runs as Docker would have it: as root, with few rights, and no call for namespaces or mounts.
+    Crun,
+}
+
+/// A container of crun's, in which all folders of this machine are where they are: the command that runs a program there.
+fn crun(temp: &Temp, program: &Command) -> Command {
+    let bundle = temp.join("bundle");
+    let _ = fs::remove_dir_all(&bundle);
+    fs::create_dir_all(bundle.join("rootfs")).unwrap();
+    Command::new("crun")
+        .arg("spec")
+        .current_dir(&bundle)
+        .run()
+        .ok();
+    let config = bundle.join("config.json");
+    let mut about: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    let words = [program.get_program()]
+        .into_iter()
+        .chain(program.get_args());
+    let mut environment: Vec<String> = std::env::vars()
+        .filter(|(name, _)| name == "PATH")
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    environment.extend(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?))),
+    );
+    about["process"]["terminal"] = false.into();
+    about["process"]["cwd"] = temp.path().as_str().into();
+    about["process"]["args"] = words.map(|word| word.to_str().unwrap()).collect();
+    about["process"]["env"] = environment.into();
+    about["root"] = json!({ "path": "rootfs", "readonly": false });
+    let mounts = about["mounts"].as_array_mut().unwrap();
+    let mut bind = |path: &str| {
+        let how = json!(["rbind", "rw"]);
+        mounts.push(json!({ "destination": path, "source": path, "type": "bind", "options": how }));
+    };
+    for entry in Utf8Path::new("/").read_dir_utf8().unwrap() {
+        let path = entry.unwrap().into_path();
+        match path.symlink_metadata().unwrap() {
+            _ if matches!(path.as_str(), "/proc" | "/sys" | "/dev") => {}
+            about if about.is_symlink() => {
+                let place = bundle.join("rootfs").join(path.file_name().unwrap());
+                std::os::unix::fs::symlink(fs::read_link(&path).unwrap(), place).unwrap();
+            }
+            about if about.is_dir() => bind(path.as_str()),
+            _ => {}
+        }
+    }
+    bind(temp.path().as_str());
+    about["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
+            "names": ["unshare", "setns", "mount", "umount2", "pivot_root", "keyctl", "bpf", "perf_event_open"] }],
+    });
+    about["linux"].as_object_mut().unwrap().remove("resources");
+    fs::write(&config, about.to_string()).unwrap();
+    // It knows no machine whose cgroups are partly of the first version.
+    let groups = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", groups, "sh"]);
+    command.args([
+        "crun",
+        "--cgroup-manager=disabled",
+        "run",
+        "--bundle",
+        bundle.as_str(),
+    ]);
+    command.arg(format!("lockwright-{}", std::process::id()));
+    command
 }
 
 impl Setting {
     /// A command that is run there, with an open file that is nobody's business.
     fn command(self, temp: &Temp, program: &Command) -> Command {
+        if self == Self::Crun {
+            return crun(temp, program);
+        }
         let within: &[&str] = match self {
-            Self::Root => &[],
+            Self::Root | Self::Crun => &[],
             Self::Somebody => &[
                 "unshare",
                 "--user",
@@ -215,11 +300,19 @@ impl Setting {
         command
     }
 
+    /// Whether there are no namespaces to be had.
+    fn is_guarded(self) -> bool {
+        matches!(self, Self::Bare | Self::Crun)
+    }
+
     /// What is reached there all the same, and is not promised: names of this machine, and what root may do
     /// with files that are root's.
     fn is_known(self, reached: &str) -> bool {
         let known = ["another name for the machine", "mode of ", "times of "];
-        self == Self::Bare && known.iter().any(|known| reached.starts_with(known))
+        // It stays who it is, with no right of root's that it could use.
+        let as_root = ["being root", "becoming root", "rights that could be had"];
+        let is_one = |of: &[&str]| of.iter().any(|known| reached.starts_with(known));
+        self.is_guarded() && is_one(&known) || self == Self::Crun && is_one(&as_root)
     }
 }
 
@@ -249,6 +342,7 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
         Setting::Somebody,
         Setting::Covered,
         Setting::Bare,
+        Setting::Crun,
     ]
     .into_iter()
     .enumerate()
@@ -256,8 +350,8 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
         let mut asked = common::lockwright(&temp);
         asked.args(["sandbox", "--json"]);
         let found = setting.command(&temp, &asked).run();
-        let found = found.exit(i32::from(setting == Setting::Bare)).json();
-        let level = if setting == Setting::Bare {
+        let found = found.exit(i32::from(setting.is_guarded())).json();
+        let level = if setting.is_guarded() {
             "guarded"
         } else {
             "whole"
@@ -275,7 +369,7 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
             .args(["--build-lock", lock.as_str()])
             .args(["--store", store.as_str(), "--out", out.as_str()])
             .env("NODE_AUTH_TOKEN", "SECRET");
-        program.args((setting != Setting::Bare).then_some("--sandbox=require"));
+        program.args((!setting.is_guarded()).then_some("--sandbox=require"));
         for (name, value) in [
             ("PROBE_SOCKET", name.as_str()),
             ("PROBE_FOLDER", temp.path().as_str()),
@@ -300,6 +394,88 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
         limit.trim().parse::<u32>().unwrap() > 2000,
         "the machine's own is changed"
     );
+}
+
+/// A cgroup of this test's own, in which others can be made; the memory and the processes of each are counted where
+/// those are the second version's business.
+struct Groups {
+    top: Utf8PathBuf,
+    counts: bool,
+}
+
+impl Groups {
+    fn new() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let mount = mounts
+            .lines()
+            .find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
+        let top = Utf8Path::new(mount.split(' ').nth(1)?);
+        let group = top.join(format!("lockwright-test-{}", std::process::id()));
+        fs::create_dir(&group).ok()?;
+        let has = |file: &Utf8Path| {
+            let said = fs::read_to_string(file).unwrap_or_default();
+            ["memory", "pids"]
+                .iter()
+                .all(|one| said.split_whitespace().any(|word| word == *one))
+        };
+        let counts = has(&top.join("cgroup.controllers"));
+        if counts {
+            let _ = fs::write(top.join("cgroup.subtree_control"), "+memory +pids");
+            fs::write(group.join("cgroup.subtree_control"), "+memory +pids").ok()?;
+        }
+        fs::create_dir(group.join("own")).ok()?;
+        Some(Self { top: group, counts })
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.top.join("own"));
+        let _ = fs::remove_dir(&self.top);
+    }
+}
+
+#[test]
+fn where_a_cgroup_is_delegated_all_of_a_build_is_counted_and_ended_together() {
+    let Some(groups) = Groups::new() else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: no cgroup2 can be made on this machine"
+        );
+        return;
+    };
+    let temp = Temp::new();
+    let mut asked = common::lockwright(&temp);
+    asked.args(["sandbox", "--json"]);
+    let join = format!("echo 0 >{}/own/cgroup.procs && exec \"$@\"", groups.top);
+    let found = Command::new("sh")
+        .args(["-c", &join, "sh"])
+        .arg(asked.get_program())
+        .args(asked.get_args())
+        .current_dir(temp.path())
+        .run()
+        .ok()
+        .json();
+    let lines = found["lines"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["name"] == "cgroup").unwrap();
+    assert_eq!(line["holds"], true, "{found:#}");
+    let said = match groups.counts {
+        true => "counts memory and processes of all together, and ends all together",
+        false => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: that memory and processes are counted, for those are not cgroup2's here"
+            );
+            "ends all together; memory and processes are not counted in it"
+        }
+    };
+    assert_eq!(line["about"], said);
+    let left = groups.top.read_dir_utf8().unwrap().flatten();
+    let left: Vec<String> = left
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| name.starts_with("lockwright-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -373,6 +373,14 @@ fn what_a_script_leaves_is_not_followed_nor_waited_for() {
 }
 
 #[test]
+fn a_script_is_told_of_no_interface_but_its_own() {
+    let asks = "node -e 'process.exit(Object.keys(os.networkInterfaces()).some(name => name !== \"lo\") ? 1 : 0)'";
+    let project = hostile(asks);
+    let ours = project.write("ours");
+    project.lockwright(&ours, &["--allow-scripts", "a"]).ok();
+}
+
+#[test]
 fn of_modes_that_a_script_sets_the_permission_bits_stay() {
     use std::os::unix::fs::PermissionsExt as _;
     let project = hostile("touch f && chmod 6755 f && mkdir d && chmod 3777 d");

@@ -124,7 +124,7 @@ impl GoLock {
     /// When one cannot be read, and as [`Self::parse`].
     pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
         let read = |file: &Utf8Path| {
-            std::fs::read_to_string(file).map_err(|source| LockError::Read {
+            foreign::text(file).map_err(|source| LockError::Read {
                 file: file.to_owned(),
                 source,
             })

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
 use super::LockError;
+use crate::core::foreign;
 
 /// npm's settings, as far as they matter here.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +105,7 @@ impl Npmrc {
         file: Utf8PathBuf,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(), LockError> {
-        match std::fs::read_to_string(&file) {
+        match foreign::text(&file) {
             Ok(text) => self.add(&text, variable),
             Err(error) if is_not_there(&error) => {}
             Err(source) => return Err(LockError::Read { file, source }),

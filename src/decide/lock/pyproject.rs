@@ -16,6 +16,7 @@ use url::Url;
 use super::LockError;
 use super::build_settings::BuildSettings;
 use super::uv::GroupName;
+use crate::core::foreign;
 use crate::core::place::Place;
 
 /// `[tool.uv]`, as far as it decides about installing.
@@ -300,7 +301,7 @@ fn inline(text: &str) -> String {
 }
 
 fn read(file: &Utf8Path) -> Result<Option<String>, LockError> {
-    match std::fs::read_to_string(file) {
+    match foreign::text(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(LockError::Read {

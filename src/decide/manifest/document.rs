@@ -4,6 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Manifest, ManifestError};
+use crate::core::foreign;
 use crate::core::place::Place;
 
 /// A manifest that was read from a file.
@@ -28,7 +29,7 @@ impl Document {
             source,
         };
         let file = camino::absolute_utf8(file).map_err(read)?;
-        let text = std::fs::read_to_string(&file).map_err(read)?;
+        let text = foreign::text(&file).map_err(read)?;
         Ok(Self {
             manifest: Manifest::parse(&text, &file)?,
             file,

@@ -17,6 +17,7 @@ mod tool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::core::foreign;
 use crate::core::place::Place;
 
 pub use document::Document;
@@ -73,7 +74,7 @@ impl Manifest {
     /// # Errors
     /// With file, line and column, and the key that was meant.
     pub fn load(file: &Utf8Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ManifestError::Read {
+        let text = foreign::text(file).map_err(|source| ManifestError::Read {
             file: file.to_owned(),
             source,
         })?;

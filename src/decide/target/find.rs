@@ -9,6 +9,7 @@ use pep440_rs::VersionSpecifiers;
 
 use super::probe::{Interpreter, ProbeError};
 use super::python::satisfies;
+use crate::core::foreign;
 
 /// Why no interpreter was found.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ impl Search<'_> {
         }
         let pinned = self
             .project
-            .and_then(|project| std::fs::read_to_string(project.join(".python-version")).ok());
+            .and_then(|project| foreign::text(project.join(".python-version")).ok());
         let pinned = pinned
             .as_deref()
             .map(str::trim)

@@ -15,6 +15,7 @@ use toml::{Table, Value};
 
 use super::ask::Asked;
 use super::uv_sources::{SourceEntry, is_relative, moved};
+use crate::core::foreign;
 
 /// How the file begins, by which it is known as ours and may be replaced.
 pub const FIRST_LINE: &str =
@@ -226,7 +227,7 @@ fn have_common(one: &VersionSpecifiers, other: &VersionSpecifiers) -> bool {
 pub fn settings_of(folder: &Utf8Path, out: &Utf8Path) -> Result<Table, String> {
     let read = |name: &str| {
         let file = folder.join(name);
-        let Ok(text) = std::fs::read_to_string(&file) else {
+        let Ok(text) = foreign::text(&file) else {
             return Ok(None);
         };
         let table = text.parse::<Table>();
@@ -339,7 +340,7 @@ fn uv() -> Command {
 
 /// Whether a project's folder was written by `build-lock`.
 pub fn is_ours(folder: &Utf8Path) -> bool {
-    let text = std::fs::read_to_string(folder.join("pyproject.toml"));
+    let text = foreign::text(folder.join("pyproject.toml"));
     text.is_ok_and(|text| text.starts_with(FIRST_LINE))
 }
 

@@ -372,7 +372,7 @@ impl Pyproject {
             return Ok(None);
         }
         let bytes = match ground {
-            Ground::Machine => std::fs::read(&file),
+            Ground::Machine => foreign::text(&file).map(String::into_bytes),
             Ground::Commit(..) | Ground::Archive(_) => foreign::read(&file, LARGEST),
         };
         let told = bytes.map_err(|error| error.to_string()).and_then(|bytes| {

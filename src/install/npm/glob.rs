@@ -4,6 +4,11 @@
 //! Extended globs, numeric ranges in braces and POSIX classes, which hardly anybody writes in these
 //! places, are not read but refused.
 
+use std::collections::HashSet;
+
+/// How long a pattern may be, in bytes: braces lie in one another, and each step down is one on the stack.
+const LONGEST: usize = 1024;
+
 /// One pattern.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -40,6 +45,9 @@ impl Pattern {
     /// # Errors
     /// With what is not understood in it.
     pub fn new(text: &str) -> Result<Self, &'static str> {
+        if text.len() > LONGEST {
+            return Err("it is longer than any pattern needs to be");
+        }
         let marks = text.chars().take_while(|c| *c == '!').count();
         let body = text.get(marks..).unwrap_or_default();
         if ["?(", "*(", "+(", "@(", "!("]
@@ -87,8 +95,8 @@ impl Pattern {
         self.alternatives
             .iter()
             .any(|pattern| match (pattern.as_slice(), last) {
-                ([_], Some(last)) => matches(&[last], pattern, partial),
-                _ => matches(&parts, pattern, partial),
+                ([_], Some(last)) => Matching::new(partial).matches(&[last], pattern),
+                _ => Matching::new(partial).matches(&parts, pattern),
             })
     }
 }
@@ -107,35 +115,64 @@ fn split(path: &str) -> Vec<&str> {
     parts
 }
 
-fn matches(path: &[&str], pattern: &[Part], partial: bool) -> bool {
-    match (path, pattern) {
-        ([] | [""], []) => true,
-        ([], _) => partial,
-        (_, []) => false,
-        (_, [Part::Any]) => path.iter().all(|name| !matches!(*name, "." | "..")),
-        (_, [Part::Any, rest @ ..]) => {
-            let mut path = path;
-            loop {
-                if !path.is_empty() && matches(path, rest, partial) {
-                    return true;
-                }
-                match path {
-                    [] => return partial,
-                    ["." | "..", ..] => return false,
-                    [_, below @ ..] => path = below,
+/// A path against the parts of a pattern.
+struct Matching {
+    partial: bool,
+    /// How much was left of the path and of the pattern where nothing came of it: `**` leads there on many ways.
+    in_vain: HashSet<(usize, usize)>,
+}
+
+impl Matching {
+    fn new(partial: bool) -> Self {
+        Self {
+            partial,
+            in_vain: HashSet::new(),
+        }
+    }
+
+    fn matches(&mut self, path: &[&str], pattern: &[Part]) -> bool {
+        let left = (path.len(), pattern.len());
+        if self.in_vain.contains(&left) {
+            return false;
+        }
+        let found = self.try_all(path, pattern);
+        if !found {
+            self.in_vain.insert(left);
+        }
+        found
+    }
+
+    fn try_all(&mut self, path: &[&str], pattern: &[Part]) -> bool {
+        match (path, pattern) {
+            ([] | [""], []) => true,
+            ([], _) => self.partial,
+            (_, []) => false,
+            (_, [Part::Any]) => path.iter().all(|name| !matches!(*name, "." | "..")),
+            (_, [Part::Any, rest @ ..]) => {
+                let mut path = path;
+                loop {
+                    if !path.is_empty() && self.matches(path, rest) {
+                        return true;
+                    }
+                    match path {
+                        [] => return self.partial,
+                        ["." | "..", ..] => return false,
+                        [_, below @ ..] => path = below,
+                    }
                 }
             }
-        }
-        ([name, path @ ..], [first, rest @ ..]) => {
-            let hit = match first {
-                Part::Name(own) => own == name,
-                Part::Magic(tokens) => {
-                    let name: Vec<char> = name.chars().collect();
-                    !matches!(name.as_slice(), [] | ['.'] | ['.', '.']) && is_like(&name, tokens)
-                }
-                Part::Any => false,
-            };
-            hit && matches(path, rest, partial)
+            ([name, path @ ..], [first, rest @ ..]) => {
+                let hit = match first {
+                    Part::Name(own) => own == name,
+                    Part::Magic(tokens) => {
+                        let name: Vec<char> = name.chars().collect();
+                        !matches!(name.as_slice(), [] | ['.'] | ['.', '.'])
+                            && is_like(&name, tokens)
+                    }
+                    Part::Any => false,
+                };
+                hit && self.matches(path, rest)
+            }
         }
     }
 }
@@ -339,8 +376,11 @@ mod tests {
         }
         assert!(Pattern::new("a/b/c").unwrap().matches("a", true));
         assert!(Pattern::new("!!a").is_ok_and(|pattern| !pattern.negated));
-        for odd in ["+(a|b)", "{1..3}", "[[:alpha:]]"] {
+        for odd in ["+(a|b)", "{1..3}", "[[:alpha:]]", &"a".repeat(2000)] {
             assert!(Pattern::new(odd).is_err(), "{odd}");
         }
+        // As many ways as there are, each is gone once.
+        let (pattern, path) = ("**/a/".repeat(25) + "b", "a/".repeat(60) + "a");
+        assert!(!Pattern::new(&pattern).unwrap().matches(&path, false));
     }
 }

@@ -1,11 +1,11 @@
 //! What npm's settings say of the network: who we are, whom we trust, and the way that connections take.
 
-use std::fs;
 use std::io::ErrorKind;
 
 use super::credentials::Credential;
 use super::netrc::Login;
 use super::{FetchError, FetchOptions};
+use crate::core::foreign;
 use crate::decide::lock::npmrc::{Auth, Npmrc};
 
 impl FetchOptions {
@@ -34,7 +34,7 @@ impl FetchOptions {
             why,
         };
         if let Some(file) = said("cafile") {
-            match fs::read_to_string(file) {
+            match foreign::text(file) {
                 Ok(text) => self.route.authorities = Some(text),
                 // npm does without it, too.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

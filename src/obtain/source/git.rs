@@ -22,6 +22,7 @@ use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::scratch::Scratch;
 use crate::core::tree_path::TreePath;
+use crate::files::archive::Limits;
 use crate::obtain::fetch::FetchOptions;
 use crate::obtain::store::{Blob, Store};
 
@@ -167,7 +168,16 @@ impl Checkout<'_> {
             },
             other => other,
         })?;
-        let listing = repository.ask(["ls-tree", "-r", "-t", "-z", &commit])?;
+        // A tree may have others any number of times, and so more files than a disk holds.
+        let listing = repository.listing(&commit)?.filter(|listing| {
+            let (files, bytes) = amount(listing);
+            let limits = Limits::default();
+            files <= limits.members && bytes <= limits.total
+        });
+        let listing = listing.ok_or_else(|| GitError::Bomb {
+            rev: rev.clone(),
+            url: shown(url),
+        })?;
         if let Some(path) = twice(&listing) {
             return Err(GitError::Twice {
                 rev: rev.clone(),
@@ -315,6 +325,18 @@ fn bring(repository: &Repository<'_>, from: &str, rev: &str) -> Result<String, G
     })
 }
 
+/// How many files and folders a listing of a tree has, and how many bytes they all come to.
+fn amount(listing: &[u8]) -> (usize, u64) {
+    let lines = listing.split(|byte| *byte == 0);
+    let lines = lines.filter(|line| !line.is_empty());
+    lines.fold((0, 0), |(files, bytes), line| {
+        let about = line.split(|byte| *byte == b'\t').next();
+        let size = about.and_then(|about| about.rsplit(|byte| *byte == b' ').next());
+        let size = size.and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
+        (files + 1, bytes.saturating_add(size.unwrap_or(0)))
+    })
+}
+
 /// A path that a listing of a tree has twice.
 fn twice(listing: &[u8]) -> Option<String> {
     let paths = listing.split(|byte| *byte == 0).filter_map(|line| {
@@ -359,6 +381,13 @@ mod tests {
         }
         put(&top.join("tree"), &into, "empty").unwrap();
         assert!(!top.join("tree").exists());
+    }
+
+    #[test]
+    fn what_a_tree_comes_to_is_counted() {
+        let listing = b"040000 tree 01       -\ta\0100644 blob 02      12\ta/b c\0100644 blob 02 99999999999999999999\td\0";
+        assert_eq!(amount(listing), (3, 12));
+        assert_eq!(amount(b""), (0, 0));
     }
 
     #[test]

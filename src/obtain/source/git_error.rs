@@ -64,6 +64,17 @@ pub enum GitError {
         /// The name.
         path: String,
     },
+    /// It would fill a disk.
+    #[error(
+        "{rev} of {url} is refused: its tree comes to more files or bytes than any project has, \
+         by having the same ones again and again"
+    )]
+    Bomb {
+        /// What.
+        rev: String,
+        /// Of which repository.
+        url: String,
+    },
     /// A submodule cannot be obtained.
     #[error("submodule {path} of {url}: {why}")]
     Submodule {

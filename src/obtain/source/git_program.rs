@@ -8,6 +8,7 @@
 //! gets as far as a checkout.
 
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
@@ -16,6 +17,9 @@ use super::GitError;
 
 /// Protocols that may be spoken: `ext::` and other helpers run commands that the URL names.
 const PROTOCOLS: &str = "file:git:http:https:ssh";
+
+/// How long the listing of a tree may be, in bytes.
+const LISTING: u64 = 256 << 20;
 
 /// Settings of a checkout that make its bytes those of the commit.
 const CANONICAL: [&str; 8] = [
@@ -101,6 +105,31 @@ impl<'a> Repository<'a> {
         git.args(arguments);
         hermetic(&mut git);
         run(git, "read")
+    }
+
+    /// All that is in a commit's tree, with lengths, or nothing where that is more than any tree has.
+    pub(super) fn listing(&self, commit: &str) -> Result<Option<Vec<u8>>, GitError> {
+        let mut git = self.program();
+        git.args(["ls-tree", "-r", "-t", "-l", "-z", commit]);
+        hermetic(&mut git);
+        git.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut listing = Vec::new();
+        let mut read = |mut git: Command| {
+            let mut child = git.spawn()?;
+            if let Some(stdout) = child.stdout.take() {
+                stdout.take(LISTING).read_to_end(&mut listing)?;
+            }
+            child.wait()
+        };
+        let status = read(git).map_err(GitError::Program)?;
+        match (listing.len() as u64 >= LISTING, status.success()) {
+            (true, _) => Ok(None),
+            (false, true) => Ok(Some(listing)),
+            (false, false) => Err(GitError::Failed {
+                doing: "read",
+                said: format!("the tree of {commit} cannot be listed"),
+            }),
+        }
     }
 
     /// Writes a commit's files into an empty folder.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::json::{json, refuse};
 use super::scripts::INSTALL;
+use crate::core::foreign;
 use crate::decide::lock::LockError;
 
 /// What a lock says of a package.
@@ -84,7 +85,7 @@ impl Manifest {
     /// When it is not JSON, or says something twice.
     pub fn beside(folder: &Utf8Path) -> Result<Option<(Self, Recorded)>, LockError> {
         let file = folder.join("package.json");
-        match std::fs::read_to_string(&file) {
+        match foreign::text(&file) {
             Ok(text) => match json(&file, &text)? {
                 Value::Object(raw) => {
                     patterns(raw.get("workspaces")).map_err(|why| {

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::LockError;
 use crate::core::digest::Digest;
+use crate::core::foreign;
 use crate::core::tree_path::TreePath;
 use json::{format_of, json, refuse};
 
@@ -63,7 +64,7 @@ impl NpmLock {
     /// # Errors
     /// When it cannot be read, and as [`Self::parse`].
     pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
-        let text = std::fs::read_to_string(file).map_err(|source| LockError::Read {
+        let text = foreign::text(file).map_err(|source| LockError::Read {
             file: file.to_owned(),
             source,
         })?;
@@ -184,7 +185,7 @@ impl NpmLock {
         }
         // npm writes as the project's package.json is written.
         let beside = file.with_file_name("package.json");
-        let (indent, newline) = match std::fs::read_to_string(beside) {
+        let (indent, newline) = match foreign::text(beside) {
             Ok(text) => format_of(&text),
             Err(_) => format_of(text),
         };

@@ -22,6 +22,7 @@ use url::Url;
 use super::LockError;
 use super::marker::Marker;
 use crate::core::digest::Digest;
+use crate::core::foreign;
 use crate::core::place::Place;
 use read::Reader;
 
@@ -346,7 +347,7 @@ impl UvLock {
     /// # Errors
     /// As [`Self::parse`], and when it cannot be read.
     pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
-        let text = std::fs::read_to_string(file).map_err(|source| LockError::Read {
+        let text = foreign::text(file).map_err(|source| LockError::Read {
             file: file.to_owned(),
             source,
         })?;

@@ -17,7 +17,7 @@
 //!   machine's is shown, read-only;
 //! - the command is not root in its namespaces, has no capability, and can get none;
 //! - Landlock says the same of files once more, and holds without any namespace;
-//! - seccomp leaves no sockets but UNIX's, no tracing, no mounts and nothing else of what it denies;
+//! - seccomp leaves no sockets but UNIX's and netlink's for routes, no tracing, no mounts and nothing else of what it denies;
 //! - processes, memory, and files are counted, in a cgroup where one is delegated;
 //! - what a command leaves behind is ended with it, also where there is no process namespace;
 //! - what it says goes through a pipe, and is kept up to a size ([`Said`]).

@@ -105,24 +105,32 @@ fn files<'a>(
     }
 }
 
-/// Forbids the calls above, and sockets that are not UNIX's; with `no_sockets` none can be made but
-/// in pairs, so that there is no way to what listens on this machine.
+/// Forbids the calls above, and sockets that are neither UNIX's nor ask the kernel about network interfaces, of which
+/// a network namespace has one, the loopback; with `no_sockets` none can be made but in pairs, so that there is no way to
+/// what listens on this machine.
 fn calls(no_sockets: bool) -> Result<String, String> {
     let said = |error: seccompiler::BackendError| error.to_string();
     let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(said)?;
-    let other = |argument, value: i32| {
-        SeccompCondition::new(
-            argument,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Ne,
-            value.unsigned_abs().into(),
-        )
-        .and_then(|condition| SeccompRule::new(vec![condition]))
+    let argument = |number, how, value: i32| {
+        let value = value.unsigned_abs().into();
+        SeccompCondition::new(number, SeccompCmpArgLen::Dword, how, value).map_err(said)
     };
-    let not_unix = other(0, libc::AF_UNIX).map_err(said)?;
+    let is = |number, value| argument(number, SeccompCmpOp::Eq, value);
+    let is_not = |number, value| argument(number, SeccompCmpOp::Ne, value);
+    let rule = |conditions| SeccompRule::new(conditions).map_err(said);
+    let not_unix = rule(vec![is_not(0, libc::AF_UNIX)?])?;
+    // `os.networkInterfaces()` and getifaddrs(3) ask by netlink; to change anything takes a capability.
+    let neither = rule(vec![
+        is_not(0, libc::AF_UNIX)?,
+        is_not(0, libc::AF_NETLINK)?,
+    ])?;
+    let not_route = rule(vec![
+        is(0, libc::AF_NETLINK)?,
+        is_not(2, libc::NETLINK_ROUTE)?,
+    ])?;
     let any = match no_sockets {
         true => Vec::new(),
-        false => vec![not_unix.clone()],
+        false => vec![neither, not_route],
     };
     let calls: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|&call| (call, Vec::new())).collect();
@@ -144,7 +152,7 @@ fn calls(no_sockets: bool) -> Result<String, String> {
     }
     let sockets = match no_sockets {
         true => "no sockets but in pairs",
-        false => "no sockets but UNIX's",
+        false => "no sockets but UNIX's, and netlink's for routes",
     };
     Ok(format!(
         "{sockets}; no tracing, mounts, keys, BPF, io_uring, modules"
