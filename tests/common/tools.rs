@@ -50,6 +50,16 @@ pub fn mdbook() -> Utf8PathBuf {
     tool("book/bin/mdbook")
 }
 
+/// A CPython with what people install lockwright by (pipx, pre-commit) and what judges wheels (auditwheel, wheel).
+pub fn packagers() -> Utf8PathBuf {
+    tool("packagers/bin/python")
+}
+
+/// A folder with the wheels that pipx itself asks for.
+pub fn packagers_wheels() -> Utf8PathBuf {
+    tool("packagers/wheels")
+}
+
 /// A folder that [`python`] imports Django from.
 pub fn django() -> Utf8PathBuf {
     tool("django/.recipe");
