@@ -6,7 +6,8 @@
 Both give every dynamic ELF file of a tree in memory the same RUNPATH, each on a fresh copy. The tree is, if none is
 named, the wheels for x86-64 that scripts/test-env unpacks. patchelf is started once a file, on a list of files that was
 made beforehand; lockwright walks the tree and finds them by itself. It also brings hashes in RECORDs and the provenance
-record up to date, which patchelf leaves wrong: measured with them, and on a tree that has none.
+record up to date, which patchelf leaves wrong: measured with them, and on a tree that has none. Beside both, cp of the same
+files: lockwright writes each anew, whole, so that a run that is cut off leaves no half of one.
 """
 
 import shutil
@@ -28,12 +29,17 @@ def bench(from_tree, work, runs):
         taken = [run([patchelf, "--set-rpath", RUNPATH, tree / file]) for file in files]
         return tuple(map(sum, zip(*taken)))
 
+    def copied():
+        return run(["cp", "--parents", "--target-directory", work / "copies", *files], cwd=from_tree)
+
     for case, ignore in (("records kept true", None), ("no records", shutil.ignore_patterns("RECORD", ".lockwright"))):
         def fresh(_):
             shutil.rmtree(tree, ignore_errors=True)
             shutil.copytree(from_tree, tree, symlinks=True, ignore=ignore)
+            shutil.rmtree(work / "copies", ignore_errors=True)
+            (work / "copies").mkdir()
 
-        table.compare(f"elf patch, {case}", {"lockwright": ours, "patchelf": theirs}, fresh)
+        table.compare(f"elf patch, {case}", {"lockwright": ours, "patchelf": theirs, "cp of the files": copied}, fresh)
     return table
 
 
