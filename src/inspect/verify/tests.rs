@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use camino::Utf8Path;

@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_a_tree_comes_to_is_counted() {
-        let listing = b"040000 tree 01       -\ta\0100644 blob 02      12\ta/b c\0100644 blob 02 99999999999999999999\td\0";
+        let listing = b"040000 tree 01       -\ta\x00100644 blob 02      12\ta/b c\x00100644 blob 02 99999999999999999999\td\0";
         assert_eq!(amount(listing), (3, 12));
         assert_eq!(amount(b""), (0, 0));
     }
