@@ -69,7 +69,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
-use crate::core::{foreign, scratch};
+use crate::core::{foreign, progress, scratch};
 use crate::decide::lock::is_pylock;
 use crate::obtain::store::Store;
 
@@ -126,7 +126,7 @@ impl Global {
             moved.map_err(|error| format!("cannot go to {folder} (--directory): {error}"))?;
         }
         if self.no_progress {
-            crate::core::progress::be_quiet();
+            progress::be_quiet();
         }
         match self.color {
             Some(clap::ColorChoice::Always) => anstream::ColorChoice::Always.write_global(),
@@ -178,6 +178,11 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(help::command)
         .var(completions::VARIABLE)
         .complete();
+    // A terminal that nobody sees, as in CI, ends up in a log: colours go there by force alone.
+    let is_forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|said| said != "0");
+    if !progress::is_watched() && !is_forced {
+        anstream::ColorChoice::Never.write_global();
+    }
     // What this program starts of itself has its arguments from it alone.
     let is_own = std::env::args_os()
         .nth(1)
@@ -470,7 +475,7 @@ fn may_color() -> bool {
 
 fn start_log(global: &Global) {
     if global.quiet {
-        crate::core::progress::be_quiet();
+        progress::be_quiet();
     }
     let default = match (global.quiet, global.verbose) {
         (true, _) => "error",

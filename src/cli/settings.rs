@@ -182,7 +182,7 @@ fn values(name: &str, value: &Value, folder: &Utf8Path) -> Result<Vec<String>, S
             let all: Vec<String> = list(value).ok_or("is a list of FROM=TO")?;
             match all.iter().find(|one| !one.contains('=')) {
                 Some(one) => Err(format!(
-                    "is a list of FROM=TO, and {} is none",
+                    "is a list of FROM=TO, and {} is not such a pair",
                     foreign::shown(one)
                 )),
                 None => Ok(all),

@@ -14,7 +14,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 /// The lines at the bottom of the terminal, which all bars share: several phases go on at once.
 /// indicatif draws nothing by itself when standard error is not a terminal.
 static SCREEN: LazyLock<MultiProgress> = LazyLock::new(|| {
-    MultiProgress::with_draw_target(match is_watched(|name| env::var_os(name)) {
+    MultiProgress::with_draw_target(match is_watched() {
         true => ProgressDrawTarget::stderr_with_hz(10),
         false => ProgressDrawTarget::hidden(),
     })
@@ -22,7 +22,11 @@ static SCREEN: LazyLock<MultiProgress> = LazyLock::new(|| {
 
 /// Whether a person may be looking, by the environment's variables. CI and nix-build give their
 /// commands a terminal that nobody sees; what is drawn there ends up in a log.
-fn is_watched(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+pub fn is_watched() -> bool {
+    is_watched_by(|name| env::var_os(name))
+}
+
+fn is_watched_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let is_set = |name| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
     let is_dumb = variable("TERM").is_some_and(|term| term == "dumb");
     !is_set("CI") && !is_set("NIX_BUILD_TOP") && !is_dumb
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn nothing_is_drawn_where_nobody_looks() {
         let with = |name: &'static str, value: &'static str| {
-            is_watched(move |asked| (asked == name).then(|| value.into()))
+            is_watched_by(move |asked| (asked == name).then(|| value.into()))
         };
         assert!(with("TERM", "xterm") && with("CI", "") && with("CI", "false"));
         assert!(!with("CI", "true") && !with("NIX_BUILD_TOP", "/build") && !with("TERM", "dumb"));

@@ -30,7 +30,11 @@ fn each_command_has_a_page() {
         "# Commands\n\nEach page has what `lockwright COMMAND --help` says; a test writes them.\n\n| command | |\n| --- | --- |\n",
     );
     let mut names = vec!["index.md".to_owned()];
-    for command in shown(&all) {
+    // In the order of `--help`.
+    let help = all.clone().render_help().to_string();
+    let mut commands: Vec<&Command> = shown(&all).collect();
+    commands.sort_by_key(|command| help.find(&format!("\n  {} ", command.get_name())));
+    for command in commands {
         let name = command.get_name();
         let about = text(&command.get_about().unwrap().to_string());
         writeln!(

@@ -9,7 +9,7 @@ use std::process::Command;
 use camino::Utf8PathBuf;
 
 use crate::common::{self, Run as _, Temp};
-use crate::pages::{self, Block};
+use crate::pages::{self, Block, Page};
 
 /// The simple commands of a shell script, in words; quotes are taken off, variables stay as they are written.
 fn commands(script: &str) -> Vec<Vec<String>> {
@@ -234,31 +234,44 @@ impl Ground {
 
 #[test]
 fn shell_runs_or_says_why_it_cannot() {
+    let pages = pages::all();
     let (mut ran, mut wrong) = (0, Vec::new());
-    for page in pages::all() {
-        let ground = Ground::new();
-        for block in page.blocks().iter().filter(|block| is_shell(block)) {
-            let place = format!("{}:{}", page.name(), block.line);
-            let parsed = Command::new("bash").args(["-n", "-c", &block.text]).run();
-            if parsed.code != 0 {
-                wrong.push(format!("{place}: {}", parsed.stderr));
-            }
-            if let Some((_, reason)) = block.info.split_once("no-run") {
-                let reason = reason.trim();
-                if !reason.starts_with('(') || !reason.ends_with(')') || reason.len() < 10 {
-                    wrong.push(format!("{place}: no-run without a reason in brackets"));
-                }
-                continue;
-            }
-            ran += 1;
-            let done = ground.run(block);
-            if done.code != 0 {
-                wrong.push(format!("{place}: {done}"));
-            }
+    std::thread::scope(|scope| {
+        let started = pages.iter().map(|page| scope.spawn(|| run_all(page)));
+        for page in started.collect::<Vec<_>>() {
+            let (count, failed) = page.join().unwrap();
+            ran += count;
+            wrong.extend(failed);
         }
-    }
+    });
     assert!(ran > 10, "only {ran} blocks were run");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Runs a page's blocks one after the other: how many there were, and what went wrong.
+fn run_all(page: &Page) -> (usize, Vec<String>) {
+    let (mut ran, mut wrong) = (0, Vec::new());
+    let ground = Ground::new();
+    for block in page.blocks().iter().filter(|block| is_shell(block)) {
+        let place = format!("{}:{}", page.name(), block.line);
+        let parsed = Command::new("bash").args(["-n", "-c", &block.text]).run();
+        if parsed.code != 0 {
+            wrong.push(format!("{place}: {}", parsed.stderr));
+        }
+        if let Some((_, reason)) = block.info.split_once("no-run") {
+            let reason = reason.trim();
+            if !reason.starts_with('(') || !reason.ends_with(')') || reason.len() < 10 {
+                wrong.push(format!("{place}: no-run without a reason in brackets"));
+            }
+            continue;
+        }
+        ran += 1;
+        let done = ground.run(block);
+        if done.code != 0 {
+            wrong.push(format!("{place}: {done}"));
+        }
+    }
+    (ran, wrong)
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn more(audit: &Audit) -> Vec<String> {
     let borne = borne.count();
     if borne > 0 {
         lines.push(format!(
-            "{borne} known vulnerabilities that the project bears"
+            "{borne} known vulnerabilities that the project accepts"
         ));
     }
     lines

@@ -136,7 +136,7 @@ impl Policy {
                 Some(false) => "its licence is none that the project takes",
                 None if policy.allow.is_empty() => continue,
                 None => {
-                    "its licence is none that SPDX knows, so it is not among those that are taken"
+                    "its licence is not an SPDX licence, so it is not among the allowed ones"
                 }
             };
             let said = Some(licence.text());

@@ -261,8 +261,7 @@ impl Remote {
         let is_trusted = trusted.any(|one| one.made(&built.signature, &text));
         if !is_trusted || !is_file_name(&built.file_name) {
             warn(&format!(
-                "the shared store {} has {} as built, which nobody signed who is trusted: it is \
-                 built here",
+                "the shared store {} has a built {} without a trusted signature, so it is built here",
                 self.said.place,
                 foreign::shown(&built.file_name)
             ));
@@ -288,8 +287,8 @@ impl Remote {
         let Some(own) = &opened.key else {
             if !self.has_said_unsigned.swap(true, Ordering::Relaxed) {
                 eprintln!(
-                    "note: what is built here is not given to the shared store {}: nobody would believe \
-                     it unsigned; --remote-key FILE signs it",
+                    "note: wheels that are built here are not given to the shared store {}: without a signature \
+                     nobody would accept them; --remote-key FILE signs them",
                     self.said.place
                 );
             }
