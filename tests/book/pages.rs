@@ -24,10 +24,15 @@ pub struct Block {
 /// Every page: those at the top, and all of docs/.
 pub fn all() -> Vec<Page> {
     let top = common::project();
-    let mut paths: Vec<Utf8PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-        .iter()
-        .map(|name| top.join(name))
-        .collect();
+    let mut paths: Vec<Utf8PathBuf> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ]
+    .iter()
+    .map(|name| top.join(name))
+    .collect();
     paths.extend(below(&top.join("docs")));
     let pages = paths.into_iter().map(|path| Page {
         text: fs::read_to_string(&path).unwrap(),

@@ -135,9 +135,7 @@ impl Policy {
                 Some(true) => continue,
                 Some(false) => "its licence is none that the project takes",
                 None if policy.allow.is_empty() => continue,
-                None => {
-                    "its licence is not an SPDX licence, so it is not among the allowed ones"
-                }
+                None => "its licence is not an SPDX licence, so it is not among the allowed ones",
             };
             let said = Some(licence.text());
             found.say(&label, Severity::Warning, kind, says, (None, said));
