@@ -87,7 +87,7 @@ def bench(project, work, runs):
             f'[[component.app.patch]]\nfile = "{{site}}/{file}"\nreplace = {json.dumps(old)}\nwith = {json.dumps(new)}'
         )
     (work / "lockwright.toml").write_text("\n".join(manifest) + "\n")
-    ours = [*inside, program, "build", "app", "-q", "-f", work / "lockwright.toml", "--store", work / "store",
+    ours = [*inside, program, "build", "app", "-q", "--file", work / "lockwright.toml", "--store", work / "store",
             "--python", PYTHON, "--out", work / "ours"]
 
     quoted = lambda text: "'" + text.replace("'", "'\\''") + "'"

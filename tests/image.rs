@@ -1,5 +1,5 @@
 //! `lockwright image`, and components that are images: held against umoci, which unpacks them, and skopeo, which copies
-//! them; and one is started.
+//! them; and two are started: of a lock, and of a whole application.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use common::{Ran, Run as _, Temp, lockwright, run};
+use common::{Ran, Run as _, Temp, lockwright, lockwright_in_forky, run};
 use serde_json::Value;
 
 /// A small root: a shell, `env`, glibc, and a program in the place of each interpreter.
@@ -232,11 +232,7 @@ fn an_image_of_a_lock_starts_and_answers() {
          self.wfile.write(greeting.__file__.encode())\n\n\n\
          http.server.HTTPServer((\"127.0.0.1\", int(sys.argv[1])), Hello).serve_forever()\n",
     );
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let entry = format!("[\"python\", \"/srv/serve.py\", \"{port}\"]");
     let server = format!("{}=/srv", temp.join("server"));
     let made = of_default(
@@ -251,36 +247,7 @@ fn an_image_of_a_lock_starts_and_answers() {
     assert!(ran.stderr.contains("with its bill of materials"), "{ran}");
     let (rootfs, config) = unpack(&temp, &temp.join("app"), "latest");
     assert_eq!(config["process"]["cwd"], "/app");
-
-    let mut start = Command::new(common::on_path("bwrap"));
-    start.args([
-        "--bind",
-        rootfs.as_str(),
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]);
-    start.args(["--die-with-parent", "--clearenv", "--chdir", "/app"]);
-    for variable in config["process"]["env"].as_array().unwrap() {
-        let (name, value) = variable.as_str().unwrap().split_once('=').unwrap();
-        start.args(["--setenv", name, value]);
-    }
-    start.arg("--");
-    // As a runtime does: the program is looked for on the image's PATH.
-    start.arg("/usr/bin/env");
-    for word in config["process"]["args"].as_array().unwrap() {
-        start.arg(word.as_str().unwrap());
-    }
-    let mut running = start
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let answer = ask(port);
-    running.kill().unwrap();
-    running.wait().unwrap();
+    let answer = started(&rootfs, &config, port);
     assert!(
         answer.ends_with("/app/.venv/lib/python3.14/site-packages/greeting/__init__.py"),
         "{answer}"
@@ -306,6 +273,39 @@ fn bill_of(layout: &Utf8Path) -> Option<(Utf8PathBuf, Value)> {
     let file = place(&referrer["layers"][0]["digest"]);
     let bill = json(&file);
     Some((file, bill))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts what an unpacked image starts, as a runtime does: in its root file system, with nothing of this machine but
+/// devices, /proc and the loopback interface. What it answers to a request.
+fn started(rootfs: &Utf8Path, config: &Value, port: u16) -> String {
+    let process = &config["process"];
+    let word = |word: &Value| word.as_str().unwrap().to_owned();
+    let mut start = Command::new(common::on_path("bwrap"));
+    start.args(["--bind", rootfs.as_str(), "/", "--proc", "/proc"]);
+    start.args(["--dev", "/dev", "--die-with-parent", "--clearenv"]);
+    start.args(["--chdir", &word(&process["cwd"])]);
+    for variable in process["env"].as_array().unwrap() {
+        let variable = word(variable);
+        let (name, value) = variable.split_once('=').unwrap();
+        start.args(["--setenv", name, value]);
+    }
+    // The program is looked for on the image's PATH.
+    start.args(["--", "/usr/bin/env"]);
+    start.args(process["args"].as_array().unwrap().iter().map(word));
+    let mut running = start
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let answer = ask(port);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    answer
 }
 
 fn ask(port: u16) -> String {
@@ -415,7 +415,9 @@ fn a_bump_of_one_package_changes_its_layer_and_no_other() {
     assert!((5..=32).contains(&layers), "{first}");
     assert_eq!(new(&make()), [""; 0]);
     package("big-one", "1.0.1", (5 << 20) + 1000);
-    assert_eq!(new(&make()), ["big-one"]);
+    let bumped = make();
+    assert_eq!(new(&bumped), ["big-one"]);
+    assert_eq!(made(&bumped), ["big-one"]);
     package("small-7", "2.0.0", 310 << 10);
     let changed = new(&make());
     assert!(
@@ -434,6 +436,74 @@ fn a_bump_of_one_package_changes_its_layer_and_no_other() {
             .ok(),
     );
     assert_eq!(last["digest"], fresh);
+}
+
+/// What is in the layers that were not in the store.
+fn made(report: &Value) -> Vec<&str> {
+    let layers = report["layers"].as_array().unwrap().iter();
+    let made = layers.filter(|layer| layer["stored"] == false);
+    made.map(|layer| layer["contents"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn layers_come_from_the_store_unless_something_in_them_changed() {
+    let temp = Temp::new();
+    let root = python_root(&temp);
+    let of_lock = |out: &str| {
+        let more = ["--base", root.as_str(), "--cmd", "greet", "--json", "--out"];
+        let mut command = of_default(&temp, &more);
+        command.arg(out).run()
+    };
+    let first = of_lock("first.tar").ok().json();
+    assert_eq!(
+        made(&first).len(),
+        first["layers"].as_array().unwrap().len()
+    );
+    let again = of_lock("again.tar").ok().json();
+    assert_eq!(made(&again), [""; 0]);
+    assert_eq!(again["digest"], first["digest"]);
+
+    // A tree that lockwright made is believed for its records, until it is touched: an edit that keeps a
+    // file's length and time shows.
+    let mut sync = lockwright(&temp);
+    sync.arg("sync").arg(common::fixture("default"));
+    sync.args(["--offline", "--python-version", "3.14", "--out", "env"]);
+    sync.run().ok();
+    // It lives where it was made: its scripts say so.
+    let at = temp.join("env");
+    let of_tree = |out: &str| {
+        let (tree, path) = (format!("env={at}"), format!("PATH={at}/bin"));
+        let args = ["--base", root.as_str(), "--tree", &tree, "--env", &path];
+        let mut command = of_trees(&temp, &args);
+        command.args(["--cmd", "greet", "--json", "--out", out]);
+        command.run().ok().json()
+    };
+    of_tree("tree-1");
+    assert_eq!(made(&of_tree("tree-2")), [""; 0]);
+    let file = at.join("lib/python3.14/site-packages/greeting/__init__.py");
+    let (text, time) = (
+        fs::read_to_string(&file).unwrap(),
+        fs::metadata(&file).unwrap().modified().unwrap(),
+    );
+    fs::write(&file, text.replace('e', "E")).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    let edited = of_tree("tree-3");
+    assert!(made(&edited).len() == 1, "{edited}");
+    let (rootfs, _) = unpack(&temp, &temp.join("tree-3"), "latest");
+    let inside = rootfs.join(file.strip_prefix("/").unwrap());
+    assert_eq!(fs::read_to_string(inside).unwrap(), text.replace('e', "E"));
+
+    // What rotted there is found, put aside and made anew.
+    assert!(common::rot(&temp.join("store")) > 3);
+    let ran = of_lock("rotten.tar").ok();
+    assert!(ran.stderr.contains("is put aside as"), "{ran}");
+    assert_eq!(ran.json()["digest"], first["digest"]);
 }
 
 #[test]
@@ -716,30 +786,28 @@ fn a_base_with_an_older_glibc_is_told() {
 }
 
 #[test]
-fn a_component_that_is_an_image_has_its_trees_where_they_live() {
+fn the_image_of_a_whole_application_starts_and_answers() {
     let temp = Temp::new();
-    let root = small_root(&temp);
+    let root = python_root(&temp);
     temp.copy_of_fixture("default");
     let app = temp.copy_of_fixture("standin");
     run(app.join("make-repository"), [temp.join("repository")]);
-    let base = "import sys; print(getattr(sys, '_base_executable', sys.executable))";
-    let python = run(common::python(), ["-c", base]);
-    stand_in(&root, python.trim());
+    let port = free_port();
     let manifest = app.join("lockwright.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     let image = format!(
         "\n[component.image.image]\nbase = \"{root}\"\n\
          tree = {{ \"/srv/standin\" = \"{{component:standin}}\" }}\n\
-         entrypoint = [\"{{component:standin}}/bin/start\"]\n\
+         entrypoint = [\"{{component:standin}}/bin/start\", \"serve\"]\ncmd = [\"{port}\"]\n\
          path = [\"{{component:standin}}/bin\"]\nworkdir = \"{{component:standin}}\"\n\
-         env = {{ HOW = \"{{python}}\" }}\nexpose = [\"8000\"]\n"
+         env = {{ HOW = \"{{python}}\" }}\nexpose = [\"{port}\"]\n"
     );
     fs::write(&manifest, format!("{text}{image}")).unwrap();
     let build = |more: &[&str]| {
-        let mut command = lockwright(&temp);
+        let mut command = lockwright_in_forky(&temp);
         command
             .current_dir(&app)
-            .args(["build", "--python", common::python().as_str()]);
+            .args(["build", "--python", "/usr/bin/python3.14"]);
         let mirrors = [
             (
                 "https://forge.example/standin-git.git",
@@ -761,9 +829,13 @@ fn a_component_that_is_an_image_has_its_trees_where_they_live() {
     assert!(start.contains("/srv/standin/lifecycle/start"), "{start}");
     assert_eq!(
         config["process"]["args"],
-        serde_json::json!(["/srv/standin/bin/start"])
+        serde_json::json!(["/srv/standin/bin/start", "serve", port.to_string()])
     );
-    assert!(config["process"]["env"].to_string().contains(python.trim()));
+    let env = config["process"]["env"].to_string();
+    assert!(env.contains("HOW=/usr/bin/python3.14"), "{env}");
+    let answer = started(&rootfs, &config, port);
+    let said = "\r\n\r\nstandin at /srv/standin quiet\nhello from a build step\n";
+    assert!(answer.ends_with(said), "{answer}");
 
     // Its bill has what is named by every lock that its components are made of.
     assert!(

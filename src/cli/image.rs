@@ -126,6 +126,7 @@ fn make(args: &ImageArgs, path: Option<&Utf8Path>, global: &Global) -> Outcome {
             from: super::absolute(from)?,
             at: at.clone(),
             changing: Vec::new(),
+            is_new: false,
         });
     }
     if let Some(base) = &image.base {
@@ -145,6 +146,8 @@ fn make(args: &ImageArgs, path: Option<&Utf8Path>, global: &Global) -> Outcome {
         .iter()
         .map(|one| Glob::new(one))
         .collect();
+    // Of trees alone an image can be made without one.
+    let store = args.lock.network.store().ok();
     let built = Request {
         base: base_image.as_deref(),
         root,
@@ -157,6 +160,7 @@ fn make(args: &ImageArgs, path: Option<&Utf8Path>, global: &Global) -> Outcome {
         max_layers: image.max_layers.into(),
         allow_missing: &allow,
         sbom: sbom.as_deref(),
+        store: store.as_ref(),
     }
     .build(Output::begin(&out, &precious)?)?;
     report(args, global, &built)

@@ -81,7 +81,15 @@ pub fn locks(context: &Context<'_>) -> Result<Vec<OfLock>, ComponentError> {
         for (template, kind) in templates(own.component) {
             if is_readable(template) {
                 let file = lock_file(&own, template)?;
-                all.push(OfLock { file, kind });
+                let files = match kind {
+                    Kind::Go => {
+                        GoLock::load(&file)
+                            .map_err(own.failed(template.as_written(), PHASE))?
+                            .files
+                    }
+                    Kind::Python | Kind::Npm => vec![file],
+                };
+                all.extend(files.into_iter().map(|file| OfLock { file, kind }));
             }
         }
     }

@@ -2,8 +2,8 @@
 //! tree, as a path that can be read now, and as what stands there once the tree lives at its prefix.
 //! (What commands see, [`super::commands`] says.)
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -12,7 +12,9 @@ use super::error::{Cause, ComponentError};
 use super::sources::Sources;
 use super::tools::Tools;
 use super::{Made, Settings};
+use crate::core::locks;
 use crate::core::place::Place;
+use crate::core::progress;
 use crate::decide::manifest::{Component, Needs, Parsed, Placeholder, Tool};
 use crate::decide::target::find::Search;
 use crate::decide::target::probe::Interpreter;
@@ -23,6 +25,7 @@ use crate::files::tree::TreePath;
 pub struct Pythons<'a> {
     settings: &'a Settings<'a>,
     found: OnceLock<Result<Chosen, String>>,
+    warned: Mutex<BTreeSet<String>>,
 }
 
 /// A target, and an interpreter of it that runs here, if there is one.
@@ -51,6 +54,14 @@ impl<'a> Pythons<'a> {
         Self {
             settings,
             found: OnceLock::new(),
+            warned: Mutex::default(),
+        }
+    }
+
+    /// Warns, once a run, however often a component is looked at.
+    pub fn warn(&self, what: String) {
+        if locks::held(&self.warned).insert(what.clone()) {
+            progress::warn(&what);
         }
     }
 

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::inputs::{lock_file, parts};
+use super::inputs::parts;
 use super::nix_graph::{Drawing, Failure, File, Folder, GraphError, Step};
 use super::places::uses_python;
 use super::{Settings, bill, go, node, python, schedule, sources, workspace};
@@ -26,7 +26,6 @@ use crate::obtain::source::{Revision, git};
 /// What uv's, npm's and Go's settings stand in, beside a lock.
 const BESIDE_UV: [&str; 2] = ["pyproject.toml", "uv.toml"];
 const BESIDE_NPM: [&str; 2] = ["package.json", ".npmrc"];
-const BESIDE_GO: [&str; 1] = ["go.mod"];
 /// What a member of a workspace says of itself.
 const OF_MEMBER: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 
@@ -185,7 +184,8 @@ fn component(
     if let (Some(prepared), Some(go)) = (go::prepare(context, &mut unused)?, &context.component.go)
     {
         let said = go.lock.as_written();
-        reads.lock(&lock_file(context, &go.lock)?, &BESIDE_GO)?;
+        let mut files = prepared.files().iter();
+        files.try_for_each(|file| reads.add(file))?;
         // Their digests are known once they are here.
         let (_, modules) = prepared
             .obtain(settings.store, settings.fetch)
@@ -198,7 +198,7 @@ fn component(
         let beside: &[&str] = match lock.kind {
             bill::Kind::Python => &BESIDE_UV,
             bill::Kind::Npm => &BESIDE_NPM,
-            bill::Kind::Go => &BESIDE_GO,
+            bill::Kind::Go => &[],
         };
         reads.lock(&lock.file, beside)?;
         step.python |= lock.kind == bill::Kind::Python;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
 use super::context::Context;
@@ -10,23 +10,30 @@ use super::copy::{self, Filter};
 use super::error::ComponentError;
 use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file, with_digests};
+use crate::core::foreign;
 use crate::core::nearest::instead;
 use crate::decide::lock::go::{GoLock, GoModule};
 use crate::decide::manifest::Go;
 use crate::files::archive::Limits;
 use crate::files::tree::{Tree, TreePath};
-use crate::install::assemble::go::{self as assemble, GoError, Obtained, Request};
+use crate::install::assemble::go::{self as assemble, GoError, Obtained, Proxy, Request};
 use crate::install::go::folder;
 use crate::obtain::fetch::{FetchOptions, Summary};
 use crate::obtain::store::Store;
 
 const PHASE: &str = "go";
 
+const DIRECT: &str = "GOPROXY goes on with `direct`, version control of each module, which is not asked here: name a \
+                      proxy that has it, or a folder as `go mod download` fills it (file://…/cache/download)";
+const OFF: &str = "GOPROXY says `off`, so that nothing else is asked";
+
 /// A lock that was read, and what is asked for its modules.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PreparedGo {
     lock: GoLock,
-    proxies: Vec<Url>,
+    proxies: Vec<Proxy>,
+    /// What GOPROXY has that is not done here.
+    left: Option<&'static str>,
 }
 
 /// Reads the lock, and writes down what shapes the cache.
@@ -67,9 +74,11 @@ pub fn prepare(
         let value = with_digests(context, with, &[with])?;
         all.add(format!("in the place of {path}"), value);
     }
+    let (proxies, left) = proxies(context, go)?;
     Ok(Some(PreparedGo {
-        proxies: proxies(context, go)?,
         lock,
+        proxies,
+        left,
     }))
 }
 
@@ -80,28 +89,54 @@ fn versions<'l>(lock: &'l GoLock, path: &str) -> impl Iterator<Item = &'l GoModu
     own.map(|(module, _)| module)
 }
 
-/// What is asked: as the manifest says, or else GOPROXY. The hashes hold whatever comes, so that it does not
-/// count where it came from.
-fn proxies(context: &Context<'_>, go: &Go) -> Result<Vec<Url>, ComponentError> {
+/// What is asked: as the manifest says, or else GOPROXY
+/// (<https://go.dev/ref/mod#environment-variables>), and what of that is not done. The hashes hold whatever
+/// comes, so that it does not count where it came from.
+fn proxies(
+    context: &Context<'_>,
+    go: &Go,
+) -> Result<(Vec<Proxy>, Option<&'static str>), ComponentError> {
     if !go.proxy.is_empty() {
-        return Ok(go.proxy.clone());
+        let all = go.proxy.iter().cloned().map(Proxy::from);
+        return Ok((all.collect(), None));
     }
     let said = std::env::var("GOPROXY").unwrap_or_default();
-    let words = said.split([',', '|']).map(str::trim);
-    let words = words.filter(|word| !word.is_empty());
-    let urls = words.take_while(|word| !matches!(*word, "direct" | "off"));
-    let urls: Result<Vec<Url>, _> = urls.map(Url::parse).collect();
-    urls.map_err(|error| {
-        let what = format!("GOPROXY has what is no URL ({error}); `proxy` says others");
-        context.refuse(go.lock.as_written(), what)
-    })
+    let mut all: Vec<Proxy> = Vec::new();
+    for part in said.split_inclusive([',', '|']) {
+        let word = part.trim_end_matches([',', '|']).trim();
+        match word {
+            "" => {}
+            "direct" => return Ok((all, Some(DIRECT))),
+            "off" => return Ok((all, Some(OFF))),
+            word => {
+                let url = Url::parse(word).map_err(|error| {
+                    let word = foreign::shown(word);
+                    let what = format!(
+                        "`{word}` in GOPROXY is no URL ({error}); `proxy` here says others"
+                    );
+                    context.refuse(go.lock.as_written(), what)
+                })?;
+                all.push(Proxy {
+                    url,
+                    is_optional: part.ends_with('|'),
+                });
+            }
+        }
+    }
+    Ok((all, None))
 }
 
 impl PreparedGo {
+    /// The files that the lock was read from.
+    pub fn files(&self) -> &[Utf8PathBuf] {
+        &self.lock.files
+    }
+
     fn request<'a>(&'a self, store: &'a Store, fetch: &'a FetchOptions) -> Request<'a> {
         Request {
             lock: &self.lock,
             proxies: &self.proxies,
+            left: self.left,
             store,
             fetch,
             limits: Limits::default(),

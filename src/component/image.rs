@@ -103,6 +103,7 @@ pub fn make(
             from: context.reading(from, None)?,
             at: at.into(),
             changing: Vec::new(),
+            is_new: false,
         });
     }
     let settings = settings(context, image)?;
@@ -133,6 +134,7 @@ pub fn make(
         max_layers: image.max_layers.unwrap_or(MAX_LAYERS).into(),
         allow_missing: &allow,
         sbom: prepared.bill.as_deref(),
+        store: Some(context.settings.store),
     };
     let built = output.and_then(|output| request.build(output));
     let built = built.map_err(context.failed(PHASE, PHASE))?;

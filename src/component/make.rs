@@ -122,6 +122,7 @@ pub fn make(
     set_mode(&placed, mode);
     if noted == Noted::Beside {
         record.write(&placed)?;
+        settings.store.stamp(&placed, &record.key, None);
     }
     Ok(record)
 }

@@ -13,7 +13,6 @@ use super::ingredients::Ingredients;
 use super::inputs::{digest_of, lock_file};
 use crate::core::foreign;
 use crate::core::io_error::cannot;
-use crate::core::progress::warn;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
 use crate::decide::lock::uv::UvLock;
@@ -100,7 +99,7 @@ pub fn prepare(
     if let Some(pyproject) = &pyproject {
         let file = &lock.file;
         for difference in lock.differences(pyproject) {
-            warn(&format!(
+            context.pythons.warn(format!(
                 "{file} does not fit the pyproject.toml beside it: {difference}"
             ));
         }

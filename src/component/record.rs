@@ -9,7 +9,9 @@ use super::ingredients::Ingredients;
 use crate::core::digest::Digest;
 use crate::core::io_error::cannot;
 use crate::core::temp_file;
-use crate::core::walk::{Node, walk};
+use crate::core::walk::Node;
+use crate::obtain::store::Store;
+use crate::transform::nix::nar;
 
 /// What is added to the tree's name.
 pub const BESIDE: &str = ".component.json";
@@ -45,9 +47,19 @@ impl Record {
         tree.is_dir().then_some(record)
     }
 
-    /// Whether the tree is still what was recorded, as far as names and lengths tell.
-    pub fn is_true(&self, tree: &Utf8Path) -> bool {
-        walk(tree.as_std_path()).is_ok_and(|node| count(&node) == (self.files, self.bytes))
+    /// Whether the tree is still what was recorded: by its stamp in the store; else, as where it was
+    /// copied or carried elsewhere, by its bytes, and then it is stamped.
+    pub fn is_true(&self, tree: &Utf8Path, store: &Store) -> bool {
+        let look = store.look(tree);
+        if look.is_some_and(|look| look.finds(&self.key)) {
+            return true;
+        }
+        let hash = nar::hash_path(tree);
+        let is_same = hash.is_ok_and(|hash| hash.sri() == self.hash);
+        if is_same {
+            store.stamp(tree, &self.key, None);
+        }
+        is_same
     }
 
     /// Writes it, whole or not at all.

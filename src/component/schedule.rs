@@ -22,6 +22,17 @@ use super::{Made, Settings, make as phases, places};
 use crate::core::io_error::cannot;
 use crate::transform::nix::nar;
 
+/// How closely components are looked at, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Whether everything that was asked for is as it was; nothing is made.
+    Quick,
+    /// What would be made, and why.
+    Explain,
+    /// What is not there is made.
+    Make,
+}
+
 /// What all components of a run share.
 struct Shared<'a> {
     settings: &'a Settings<'a>,
@@ -115,12 +126,12 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// Looks what becomes of a component, and makes it where `is_dry` is not set and it is to be.
+    /// Looks what becomes of a component, and makes it where it is to be.
     fn see_to(
         &self,
         name: &str,
         made: &BTreeMap<String, Made>,
-        is_dry: bool,
+        look: Look,
         say: Hearing<'_>,
     ) -> Result<Outcome, ComponentError> {
         let start = Instant::now();
@@ -172,8 +183,11 @@ impl<'a> Shared<'a> {
         };
         let there = Record::of(&out);
         let known = there.clone().or_else(|| self.newest(name));
+        // What nobody reads in this run, nor later, need not be looked through.
+        let is_used = wanted.is_some() || self.led_to.contains(name) || look != Look::Quick;
+        let is_true = |there: &Record| !is_used || there.is_true(&out, self.settings.store);
         let verdict = match (&there, &known) {
-            (Some(there), _) if there.key == key && there.is_true(&out) => Verdict::Unchanged,
+            (Some(there), _) if there.key == key && is_true(there) => Verdict::Unchanged,
             (Some(there), _) if there.key == key => Verdict::Touched,
             (_, Some(known)) => Verdict::Changed(prepared.ingredients.changes(&known.ingredients)),
             (_, None) => Verdict::New,
@@ -183,10 +197,10 @@ impl<'a> Shared<'a> {
             prefix: prefix.clone(),
             hash: record.hash,
         };
-        if !is_dry && verdict == Verdict::Unchanged && wanted.is_none() {
+        if look != Look::Explain && verdict == Verdict::Unchanged && wanted.is_none() {
             kept::used(&Record::place(&out));
         }
-        if is_dry || verdict == Verdict::Unchanged {
+        if look != Look::Make || verdict == Verdict::Unchanged {
             return Ok(outcome(verdict, there.map(here)));
         }
         // Of two runs that need the same component one makes it, and the other waits.
@@ -195,7 +209,7 @@ impl<'a> Shared<'a> {
             None => lock(&out)?,
         };
         if let Some(record) = Record::of(&out).filter(|one| wanted.is_none() && one.key == key)
-            && record.is_true(&out)
+            && record.is_true(&out, self.settings.store)
         {
             return Ok(outcome(Verdict::Unchanged, Some(here(record))));
         }
@@ -247,57 +261,73 @@ fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
 /// The first, in the order of components, of what went wrong; those made before it stay.
 pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
     let shared = Shared::new(settings)?;
-    let at_once = thread::available_parallelism().map_or(1, usize::from);
-    let mut done: BTreeMap<String, Made> = BTreeMap::new();
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut failed: Vec<(usize, ComponentError)> = Vec::new();
-    let mut waiting: Vec<(usize, &str)> = shared.order.iter().copied().enumerate().collect();
-    thread::scope(|scope| {
-        let (tell, hear) = mpsc::channel();
-        let mut running = 0;
-        loop {
-            waiting.retain(|&(index, name)| {
-                let is_ready = shared
-                    .needs(name)
-                    .iter()
-                    .all(|need| done.contains_key(need));
-                if !is_ready || running == at_once || !failed.is_empty() {
-                    return true;
-                }
-                running += 1;
-                let (tell, made, shared) = (tell.clone(), done.clone(), &shared);
-                scope.spawn(move || {
-                    let outcome = shared.see_to(name, &made, false, say);
-                    // Nobody hears when the run has failed already.
-                    let _ = tell.send((index, outcome));
-                });
-                false
-            });
-            if running == 0 {
-                break;
-            }
-            let Ok((index, outcome)) = hear.recv() else {
-                break;
-            };
-            running -= 1;
-            match outcome {
-                Err(error) => failed.push((index, error)),
-                Ok(outcome) => {
-                    if let Some(made) = &outcome.made {
-                        done.insert(outcome.name.clone(), made.clone());
-                    }
-                    outcomes.push(outcome);
-                }
-            }
-        }
-    });
-    failed.sort_by_key(|(index, _)| *index);
-    if let Some((_, error)) = failed.into_iter().next() {
-        return Err(error);
+    // Mostly all is as it was. Then what others are made of need not be looked through.
+    let mut outcomes = shared.pass(Look::Quick, say)?;
+    let is_done = outcomes.len() == shared.order.len();
+    if !is_done || outcomes.iter().any(|one| one.verdict.is_made()) {
+        outcomes = shared.pass(Look::Make, say)?;
     }
     kept::note(settings, &outcomes, &shared.led_to);
     outcomes.sort_by_key(|outcome| shared.order.iter().position(|name| *name == outcome.name));
     Ok(outcomes)
+}
+
+impl Shared<'_> {
+    /// Sees to all components, side by side, until one goes wrong; in a quick look, until one is to be made.
+    fn pass(&self, look: Look, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
+        let at_once = thread::available_parallelism().map_or(1, usize::from);
+        let mut done: BTreeMap<String, Made> = BTreeMap::new();
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut failed: Vec<(usize, ComponentError)> = Vec::new();
+        let mut waiting: Vec<(usize, &str)> = self.order.iter().copied().enumerate().collect();
+        let mut is_over = false;
+        thread::scope(|scope| {
+            let (tell, hear) = mpsc::channel();
+            let mut running = 0;
+            loop {
+                waiting.retain(|&(index, name)| {
+                    let needs = self.needs(name);
+                    let is_ready = needs.iter().all(|need| done.contains_key(need));
+                    if !is_ready || running == at_once || is_over {
+                        return true;
+                    }
+                    running += 1;
+                    let (tell, made) = (tell.clone(), done.clone());
+                    scope.spawn(move || {
+                        let outcome = self.see_to(name, &made, look, say);
+                        // Nobody hears when the run has failed already.
+                        let _ = tell.send((index, outcome));
+                    });
+                    false
+                });
+                if running == 0 {
+                    break;
+                }
+                let Ok((index, outcome)) = hear.recv() else {
+                    break;
+                };
+                running -= 1;
+                match outcome {
+                    Err(error) => {
+                        is_over = true;
+                        failed.push((index, error));
+                    }
+                    Ok(outcome) => {
+                        is_over |= look == Look::Quick && outcome.verdict.is_made();
+                        if let Some(made) = &outcome.made {
+                            done.insert(outcome.name.clone(), made.clone());
+                        }
+                        outcomes.push(outcome);
+                    }
+                }
+            }
+        });
+        failed.sort_by_key(|(index, _)| *index);
+        match failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(outcomes),
+        }
+    }
 }
 
 /// Hears of each component in its order, with none of those that it needs.
@@ -334,7 +364,7 @@ pub fn explain(settings: &Settings<'_>) -> Result<Vec<Outcome>, ComponentError> 
             .collect();
         let is_known = needs.iter().all(|need| made.contains_key(need));
         let mut outcome = match is_known {
-            true => shared.see_to(name, &made, true, &|_, _, _| {})?,
+            true => shared.see_to(name, &made, Look::Explain, &|_, _, _| {})?,
             false => Outcome {
                 name: (*name).to_owned(),
                 verdict: Verdict::New,

@@ -321,6 +321,30 @@ fn modules_are_laid_out_as_go_has_them_and_programs_built_from_them() {
     let why = "in the place of example.com/Acme/words";
     assert!(replaced.stderr.contains(why), "{replaced}");
     assert_eq!(Command::new(&program).run().ok().stderr, "my own 1999");
+
+    // The bill of an image has the modules as go.sum has them.
+    let manifest = fs::read_to_string(it.temp.join("lockwright.toml")).unwrap();
+    let image = "[component.image.image]\ntree = { '/app' = '{component:app}' }\n\
+                 entrypoint = ['/app/bin/app']\n";
+    it.temp
+        .write("lockwright.toml", format!("{manifest}\n{image}"));
+    it.build(&["image", "--offline"]).run().ok();
+    let blobs = run(
+        "grep",
+        ["-rl", "CycloneDX", it.temp.join("out/image/blobs").as_str()],
+    );
+    let bills = blobs.lines().map(|path| fs::read_to_string(path).unwrap());
+    let bill = bills.max_by_key(String::len).unwrap();
+    let sum = fs::read_to_string(it.temp.join("app/go.sum")).unwrap();
+    let line = sum
+        .lines()
+        .find(|line| line.starts_with("example.com/deep/v2 v2.0.1 "));
+    for said in [
+        line.unwrap().split(' ').nth(2).unwrap(),
+        "pkg:golang/example.com/deep/v2@v2.0.1",
+    ] {
+        assert!(bill.contains(said), "{said}: {bill}");
+    }
 }
 
 #[test]
@@ -352,10 +376,13 @@ fn the_next_proxy_is_asked_for_what_one_does_not_have() {
     );
 
     // As the go command has it: a proxy that fails has not said that it does not have it.
-    for path in ["zip", "mod"] {
-        let path = format!("/none/example.com/unused/@v/v0.1.0.{path}");
-        has_not.fault(&path, Fault::Status(403, Vec::new()));
-    }
+    let refuse = || {
+        for path in ["zip", "mod"] {
+            let path = format!("/none/example.com/unused/@v/v0.1.0.{path}");
+            has_not.fault(&path, Fault::Status(403, Vec::new()));
+        }
+    };
+    refuse();
     fs::remove_dir_all(it.temp.join("store/v1/modules")).unwrap();
     fs::remove_dir_all(it.temp.join("out")).unwrap();
     let failed = build(&has_not.url("/none"), &server.url("/")).exit(1);
@@ -368,10 +395,96 @@ fn the_next_proxy_is_asked_for_what_one_does_not_have() {
         text.replace(", proxy = ['https://goproxy.example/go']", ""),
     );
     let said = format!("file://{},direct", it.temp.join("proxy"));
-    it.build(&["modules", "--clear"])
-        .env("GOPROXY", said)
+    let with = |proxy: &str| {
+        let _ = fs::remove_dir_all(it.temp.join("store/v1/modules"));
+        let _ = fs::remove_dir_all(it.temp.join("out"));
+        refuse();
+        it.build(&["modules"]).env("GOPROXY", proxy).run()
+    };
+    with(&said).ok();
+    // After a bar the next is asked whatever is wrong.
+    let failing = has_not.url("/none");
+    with(&format!("{failing},{said}")).exit(1);
+    with(&format!("{failing}|{said}")).ok();
+    // What would come after the proxies is said to be left.
+    fs::remove_dir_all(it.temp.join("proxy/example.com/legacy")).unwrap();
+    let failed = with(&said).exit(1);
+    let hint = "hint: GOPROXY goes on with `direct`, version control of each module";
+    assert!(failed.stderr.contains(hint), "{failed}");
+    let failed = with("off").exit(1);
+    let nobody = "is not in the store, and no proxy is asked for it: GOPROXY says `off`";
+    assert!(failed.stderr.contains(nobody), "{failed}");
+    let failed = with("nonsense").exit(1);
+    assert!(
+        failed.stderr.contains("`nonsense` in GOPROXY is no URL"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_workspace_has_the_modules_of_all_that_it_uses() {
+    let it = Program::new();
+    it.temp.write(
+        "ws/go.work",
+        "go 1.21\n\nuse (\n\t./app\n\t./tool // ours\n)\n",
+    );
+    common::copy_tree(&it.temp.join("app"), &it.temp.join("ws/app"));
+    let main = fs::read_to_string(it.temp.join("ws/app/main.go")).unwrap();
+    let main = main.replace("import (", "import (\n\t\"example.com/tool\"");
+    let main = main.replace("print(words", "print(tool.Name, \" \", words");
+    it.temp.write("ws/app/main.go", main);
+    let go_mod = "module example.com/tool\n\ngo 1.21\n\nrequire example.com/unused v0.1.0\n";
+    it.temp.write("ws/tool/go.mod", go_mod);
+    it.temp.write(
+        "ws/tool/tool.go",
+        "package tool\n\nimport _ \"example.com/unused\"\n\nconst Name = \"the tool\"\n",
+    );
+    let mut tidy = Command::new(common::go());
+    tidy.args(["mod", "tidy"])
+        .current_dir(it.temp.join("ws/tool"))
+        .env_clear()
+        .env("HOME", it.temp.join("home"))
+        .env("GOMODCACHE", it.temp.join("own"))
+        .env("GOPROXY", format!("file://{}", it.temp.join("proxy")))
+        .env("GOFLAGS", "-modcacherw")
+        .env("GOWORK", "off")
+        .env("GOSUMDB", "off")
+        .env("GOTOOLCHAIN", "local")
         .run()
         .ok();
+    let manifest = fs::read_to_string(it.temp.join("lockwright.toml")).unwrap();
+    let manifest = manifest
+        .replace("path = 'app'", "path = 'ws'")
+        .replace("{source:app}/go.sum", "{source:app}/go.work")
+        .replace("'../bin/app', '.'", "'../bin/app', './app'");
+    it.temp.write("lockwright.toml", manifest);
+    it.mirrored(&["app"]).run().ok();
+    let said = Command::new(it.temp.join("out/app/bin/app")).run().ok();
+    assert_eq!(said.stderr, "the tool a deep 1999");
+
+    // What the go command would have to look for is told, and what lies elsewhere is not read.
+    let sum = fs::read_to_string(it.temp.join("ws/tool/go.sum")).unwrap();
+    fs::remove_file(it.temp.join("ws/tool/go.sum")).unwrap();
+    let app = fs::read_to_string(it.temp.join("ws/app/go.sum")).unwrap();
+    let without: Vec<&str> = app
+        .lines()
+        .filter(|line| !line.contains("unused"))
+        .collect();
+    it.temp.write("ws/app/go.sum", without.join("\n"));
+    let failed = it.mirrored(&["app"]).run().exit(1);
+    let told = "example.com/unused@v0.1.0 is required here, and no go.sum of the workspace names its go.mod";
+    assert!(failed.stderr.contains(told), "{failed}");
+    it.temp.write("ws/go.work.sum", sum);
+    it.mirrored(&["app"]).run().ok();
+    it.temp.write("ws/go.work", "use ../app\n");
+    let failed = it.mirrored(&["app"]).run().exit(1);
+    assert!(failed.stderr.contains("ws/go.work:1:1"), "{failed}");
+    assert!(
+        failed
+            .stderr
+            .contains("../app is not in the folder of the go.work"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::Standin;
-use super::common::{Run as _, lockwright, run};
+use super::common::{Run as _, Temp, lockwright, run};
 use lockwright::core::digest::{Algorithm, Digest};
 
 /// A folder in the place of `https://files.example/`, with an archive, one without a top folder, and a
@@ -146,4 +146,70 @@ fn a_file_without_a_digest_is_said_so() {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn a_manifest_has_what_the_manifests_that_it_includes_have() {
+    let temp = Temp::new();
+    temp.write("back/files/greeting", "good day\n");
+    temp.write(
+        "back/to.diff",
+        "--- a/greeting\n+++ b/greeting\n@@ -1 +1 @@\n-good day\n+hello\n",
+    );
+    temp.write(
+        "back/shared/lockwright.toml",
+        "[sources.words]\npath = \"words\"\n",
+    );
+    temp.write("back/shared/words/word", "word\n");
+    let back = "include = [\"shared\"]\n[sources.files]\npath = \"files\"\n[component.back]\n\
+                copy = [{ from = \"files\", to = \".\" }, { from = \"{source:words}\", to = \".\" }]\n\
+                patch = [{ diff = \"to.diff\" }]\n";
+    temp.write("back/lockwright.toml", back);
+    let front = "include = [\"../back\", \"../back/shared/lockwright.toml\"]\n[component.front]\n\
+                 copy = [{ from = \"{component:back}/greeting\", to = \"said\" }, \
+                 { from = \"{source:files}\", to = \"files\" }]\n";
+    temp.write("front/lockwright.toml", front);
+    let build = |folder: &str| {
+        let mut command = lockwright(&temp);
+        command
+            .args(["build", "--file"])
+            .arg(temp.join(folder).join("lockwright.toml"));
+        command.run()
+    };
+    let alone = build("back").ok();
+    let both = build("front").ok();
+    // Without a name, a manifest's own are made and those that it includes; each as by itself.
+    assert_eq!(Standin::hash(&both, "back"), Standin::hash(&alone, "back"));
+    let read = |path: &str| fs::read_to_string(temp.join(path)).unwrap();
+    assert_eq!(read("front/out/front/said"), "hello\n");
+    assert_eq!(read("front/out/front/files/greeting"), "good day\n");
+    assert!(build("front").ok().stderr.contains("front: unchanged"));
+
+    // What is wrong is shown where it stands.
+    let refused = |said: &str| {
+        let ran = build("front").exit(1);
+        assert!(ran.stderr.contains(said), "wanted {said}\n{ran}");
+    };
+    temp.write("back/to.diff", "nothing\n");
+    refused("back/lockwright.toml:6:20");
+    temp.write(
+        "back/lockwright.toml",
+        back.replace("{source:words}", "{source:wods}"),
+    );
+    refused("back/lockwright.toml:5:49: component `back` refers to {source:wods}");
+    temp.write("back/lockwright.toml", format!("{back}[component.front]\n"));
+    refused("front/lockwright.toml:1:13: ");
+    refused("has a component `front`, and so has what stands before it");
+    temp.write(
+        "front/lockwright.toml",
+        front.replace("../back\"", "../bak\""),
+    );
+    refused("bak/lockwright.toml cannot be included: No such file or directory");
+    // One that includes what includes it is included once.
+    temp.write("front/lockwright.toml", front);
+    temp.write(
+        "back/lockwright.toml",
+        back.replace("[\"shared\"]", "[\"shared\", \"../front\"]"),
+    );
+    refused("back/lockwright.toml:6:20");
 }

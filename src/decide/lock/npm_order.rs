@@ -10,22 +10,23 @@ const BEFORE_LETTERS: &str = "\t\n\u{b}\u{c}\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~
 
 /// Compares two texts as npm does.
 pub fn compare(one: &str, other: &str) -> Ordering {
-    let primary = |text: &str| text.chars().filter_map(weight).collect::<Vec<_>>();
-    primary(one)
-        .cmp(&primary(other))
+    let weights = one.chars().filter_map(weight);
+    weights
+        .cmp(other.chars().filter_map(weight))
         // Lower case before upper case: the reverse of their numbers.
         .then_with(|| other.cmp(one))
 }
 
 /// Where a character stands; nothing for those that do not count.
 fn weight(char: char) -> Option<u32> {
-    if let Some(at) = BEFORE_LETTERS.chars().position(|known| known == char) {
-        return Some(at as u32);
+    if char.is_ascii_alphabetic() {
+        return Some(100 + u32::from(char.to_ascii_lowercase()));
     }
-    match char {
-        'a'..='z' | 'A'..='Z' => Some(100 + char.to_ascii_lowercase() as u32),
-        char if char.is_control() => None,
-        char => Some(1000 + char as u32),
+    // All of them are ASCII, so a place in bytes is one in characters.
+    match BEFORE_LETTERS.find(char) {
+        Some(at) => Some(at as u32),
+        None if char.is_control() => None,
+        None => Some(1000 + u32::from(char)),
     }
 }
 

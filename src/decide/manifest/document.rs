@@ -3,6 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::include::{self, Included};
 use super::{Manifest, ManifestError};
 use crate::core::foreign;
 use crate::core::place::Place;
@@ -16,10 +17,11 @@ pub struct Document {
     pub manifest: Manifest,
     text: String,
     folder: Option<Utf8PathBuf>,
+    included: Vec<Included>,
 }
 
 impl Document {
-    /// Reads a manifest and checks its references.
+    /// Reads a manifest with what it includes, and checks its references.
     ///
     /// # Errors
     /// As [`Manifest::load`].
@@ -30,12 +32,18 @@ impl Document {
         };
         let file = camino::absolute_utf8(file).map_err(read)?;
         let text = foreign::text(&file).map_err(read)?;
-        Ok(Self {
-            manifest: Manifest::parse(&text, &file)?,
+        let mut manifest = Manifest::parse(&text, &file)?;
+        let included = include::all(&mut manifest, &file, &text)?;
+        let document = Self {
+            manifest,
             file,
             text,
             folder: None,
-        })
+            included,
+        };
+        let place = |component: &str, said: &str| document.place(component, said);
+        document.manifest.check(place)?;
+        Ok(document)
     }
 
     /// The same, with paths in it relative to another folder than its own.
@@ -60,7 +68,18 @@ impl Document {
 
     /// Where a component says something: `said` is its text, as it is written there.
     pub fn place(&self, component: &str, said: &str) -> Place {
-        place(&self.file, &self.text, component, said)
+        let mut included = self.included.iter();
+        match included.find(|one| one.components.contains(component)) {
+            // A path is written there without the way there.
+            Some(one) => {
+                let ends = said.match_indices('/');
+                let ends = ends.filter_map(|(at, slash)| said.get(at + slash.len()..));
+                let mut all = std::iter::once(said).chain(ends);
+                let there = all.find(|end| one.text.contains(&format!("\"{end}\"")));
+                place(&one.file, &one.text, component, there.unwrap_or(said))
+            }
+            None => place(&self.file, &self.text, component, said),
+        }
     }
 }
 

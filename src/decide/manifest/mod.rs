@@ -8,6 +8,7 @@ mod document;
 mod go;
 mod graph;
 mod image;
+mod include;
 mod model;
 mod phases;
 mod review;
@@ -59,12 +60,12 @@ pub enum ManifestError {
         source: std::io::Error,
     },
     /// A reference leads nowhere, or round in a circle.
-    #[error("{place}: {source}\n{}", .place.snippet())]
+    #[error("{place}: {reference}\n{}", .place.snippet())]
     Graph {
         /// Where.
         place: Box<Place>,
         /// Which.
-        source: GraphError,
+        reference: GraphError,
     },
 }
 
@@ -88,14 +89,24 @@ impl Manifest {
     pub fn parse(text: &str, file: &Utf8Path) -> Result<Self, ManifestError> {
         let manifest: Self =
             toml::from_str(text).map_err(|error| syntax_error(&error, text, file))?;
-        manifest.order().map_err(|source| {
-            let (component, said) = source.said();
-            ManifestError::Graph {
-                place: Box::new(document::place(file, text, component, &said)),
-                source,
-            }
-        })?;
+        // What it includes may have what it refers to.
+        if manifest.include.is_empty() {
+            manifest.check(|component, said| document::place(file, text, component, said))?;
+        }
         Ok(manifest)
+    }
+
+    /// Every reference leads to something, and none round in a circle. `place` tells where a component says
+    /// something.
+    fn check(&self, place: impl Fn(&str, &str) -> Place) -> Result<(), ManifestError> {
+        let checked = self.order().map(drop);
+        checked.map_err(|reference| {
+            let (component, said) = reference.said();
+            ManifestError::Graph {
+                place: Box::new(place(component, &said)),
+                reference,
+            }
+        })
     }
 
     /// The JSON schema of `lockwright.toml`, for editors.

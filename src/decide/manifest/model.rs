@@ -27,6 +27,11 @@ pub struct Manifest {
     pub name: Option<String>,
     /// The project's version, likewise.
     pub version: Option<String>,
+    /// Other manifests, or folders with one, whose sources, tools and components this one has too. Their target
+    /// counts where this one says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub include: Vec<Utf8PathBuf>,
     /// The target of the components; by default this machine.
     #[serde(default)]
     pub target: Target,

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -248,6 +249,22 @@ template!(
     TextTemplate,
     Kind::Text
 );
+
+impl PathTemplate {
+    /// Makes a path beside the manifest be found from another folder, from which `folder` leads to that.
+    pub(super) fn read_from(&mut self, folder: &Utf8Path) {
+        let is_beside = self.placeholders().next().is_none()
+            && !self.source.starts_with('/')
+            && !self.source.is_empty();
+        if is_beside {
+            let path = folder.join(&self.source).into_string();
+            self.0 = Parsed {
+                source: path.clone(),
+                parts: vec![Part::Literal(path)],
+            };
+        }
+    }
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -85,18 +85,19 @@ pub fn of_modules(lock: &GoLock) -> Value {
     };
     let own = format!("root:{}", url(&lock.name, ""));
     let root = json!({"type": "application", "bom-ref": own, "name": lock.name});
-    let built = lock
-        .modules
-        .iter()
-        .filter(|(_, hashes)| hashes.files.is_some());
+    let built = lock.modules.iter();
+    let built = built.filter_map(|(module, hashes)| Some((module, hashes.files.as_ref()?)));
     let components: Vec<Value> = built
-        .map(|(module, _)| {
+        .map(|(module, hash)| {
             let id = url(&module.path, &module.version);
             json!({
                 "type": "library",
                 "bom-ref": id,
                 "name": module.path,
                 "version": module.version,
+                // Over the module's files, as cyclonedx-gomod has it; and as go.sum has it.
+                "hashes": [{"alg": "SHA-256", "content": hash.hex()}],
+                "properties": [{"name": "lockwright:go.sum", "value": hash.to_string()}],
                 "purl": id,
             })
         })

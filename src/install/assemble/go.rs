@@ -35,13 +35,33 @@ pub struct Request<'a> {
     /// The lock.
     pub lock: &'a GoLock,
     /// The proxies: each that follows is asked for what those before it do not have.
-    pub proxies: &'a [Url],
+    pub proxies: &'a [Proxy],
+    /// What would come after them and is not done.
+    pub left: Option<&'static str>,
     /// Where artifacts are kept.
     pub store: &'a Store,
     /// How they are obtained.
     pub fetch: &'a FetchOptions,
     /// What an archive may amount to.
     pub limits: Limits,
+}
+
+/// A server of modules, or a folder in its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is.
+    pub url: Url,
+    /// Whether the next is asked whatever is wrong with it, not only for what it does not have.
+    pub is_optional: bool,
+}
+
+impl From<Url> for Proxy {
+    fn from(url: Url) -> Self {
+        Self {
+            url,
+            is_optional: false,
+        }
+    }
 }
 
 /// What of a module is obtained.
@@ -93,6 +113,22 @@ pub enum GoError {
     /// A part could not be brought.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Nor is anybody else asked.
+    #[error("{error}\nhint: {left}")]
+    Left {
+        /// What the last proxy lacks.
+        error: FetchError,
+        /// What is not done.
+        left: &'static str,
+    },
+    /// Nobody is asked at all.
+    #[error("{module} is not in the store, and no proxy is asked for it: {left}")]
+    Nobody {
+        /// The first of those.
+        module: GoModule,
+        /// What is not done.
+        left: &'static str,
+    },
     /// It is something else.
     #[error(transparent)]
     Hash(Box<OtherHash>),
@@ -210,9 +246,14 @@ impl<'a> Wanted<'a> {
 pub fn obtain<'a>(request: &Request<'a>) -> Result<(Summary, Vec<Obtained<'a>>), GoError> {
     let wanted = Wanted::all(request.lock);
     let mut summary = Summary::default();
-    let first = request.proxies.first();
-    let first = first.cloned().or_else(|| Url::parse(PROXY).ok());
+    let mut proxies = request.proxies.to_vec();
+    if proxies.is_empty() && request.left.is_none() {
+        proxies.extend(Url::parse(PROXY).ok().map(Proxy::from));
+    }
+    let unnamed = Url::parse(PROXY).ok();
+    let first = proxies.first().map(|proxy| &proxy.url);
     let artifacts: Vec<Artifact> = first
+        .or(unnamed.as_ref())
         .iter()
         .flat_map(|proxy| wanted.iter().map(|one| one.artifact(proxy)))
         .collect();
@@ -225,25 +266,34 @@ pub fn obtain<'a>(request: &Request<'a>) -> Result<(Summary, Vec<Obtained<'a>>),
     let mut blobs: Vec<Option<Blob>> = kept.collect();
     summary.from_store = blobs.iter().flatten().count();
 
+    let missing = |blobs: &[Option<Blob>]| -> Vec<usize> {
+        let all = blobs.iter().enumerate();
+        all.filter_map(|(at, blob)| blob.is_none().then_some(at))
+            .collect()
+    };
     let mut failed: Option<FetchError> = None;
-    let others = request.proxies.iter().skip(1);
-    for proxy in first.iter().chain(others) {
-        let missing: Vec<usize> = (0..wanted.len())
-            .filter(|index| blobs.get(*index).is_some_and(Option::is_none))
-            .collect();
+    for proxy in &proxies {
+        let missing = missing(&blobs);
         if missing.is_empty() {
             break;
         }
-        let (done, error) = ask(request, &wanted, &missing, proxy, &mut blobs)?;
+        let (done, error) = ask(request, &wanted, &missing, &proxy.url, &mut blobs)?;
         summary.add(&done);
         match error {
             None => failed = None,
-            Some(error) if is_absence(&error) => failed = Some(error),
+            Some(error) if proxy.is_optional || is_absence(&error) => failed = Some(error),
             Some(error) => return Err(error.into()),
         }
     }
-    if let Some(error) = failed {
-        return Err(error.into());
+    let first = missing(&blobs).first().and_then(|at| wanted.get(*at));
+    match (failed, request.left, first) {
+        (Some(error), None, _) => return Err(error.into()),
+        (Some(error), Some(left), _) => return Err(GoError::Left { error, left }),
+        (None, Some(left), Some(first)) => {
+            let module = first.module.clone();
+            return Err(GoError::Nobody { module, left });
+        }
+        (None, ..) => {}
     }
     let all = wanted.iter().zip(artifacts).zip(blobs);
     let all = all.filter_map(|((one, artifact), blob)| {

@@ -192,8 +192,10 @@ impl Store {
         collected.leftovers.extend(self.stale_stamps()?);
         collected.leftovers.extend(self.aside()?);
         let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
-        let mut leading = names(&self.layout.join("built"))?;
-        leading.extend(names(&self.layout.join("modules"))?);
+        let mut leading = Vec::new();
+        for folder in ["built", "layers", "modules"] {
+            leading.extend(names(&self.layout.join(folder))?);
+        }
         for path in leading {
             let built = foreign::read(&path, foreign::TEXT).ok();
             let built: Option<Built> = built.and_then(|text| serde_json::from_slice(&text).ok());

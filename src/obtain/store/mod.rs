@@ -7,6 +7,7 @@
 //!   files/sha256/3f/3fc9….json   what they were called and where they came from, for `store list`
 //!   built/sha256-77ab….json      a wheel made here: key of all that shaped it → file name and digest
 //!   modules/h1-5c1e….json        a digest over files (Go's `h1:`) → the file name and digest of what has it
+//!   layers/sha256-9e02….json     a layer of an image made here: key of what is in it → its blob's digest
 //!   contents/sha256-3fc9…-wheel/ what is in an artifact: an index of its files, perhaps their bytes
 //!                                uncompressed, perhaps the files themselves; see [`contents`]
 //!   damaged/files-sha256-3f-3f…  what was no longer what it was, put aside; see [`heal`]
@@ -36,6 +37,7 @@ mod error;
 mod extracted;
 mod gc;
 mod heal;
+mod layers;
 mod mapped;
 mod modules;
 mod stamps;

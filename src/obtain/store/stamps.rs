@@ -33,13 +33,18 @@ struct Stamped {
 #[derive(Debug)]
 pub struct Look {
     stamped: Stamped,
-    holds: JoinHandle<bool>,
+    holds: JoinHandle<Option<Stamp>>,
 }
 
 impl Look {
     /// Whether the tree was made from this, and is as it was then.
     pub fn finds(self, made_from: &Digest) -> bool {
-        self.stamped.made_from == *made_from && self.holds.join().unwrap_or(false)
+        self.stamped.made_from == *made_from && self.stamp().is_some()
+    }
+
+    /// The stamp, if the tree is as it was made, whatever from.
+    pub fn stamp(self) -> Option<Stamp> {
+        self.holds.join().unwrap_or_default()
     }
 }
 
@@ -79,7 +84,8 @@ impl Store {
         let text = foreign::read(self.stamp_path(tree), foreign::TEXT).ok()?;
         let (stamped, stamp) = read(&text)?;
         let (tree, stamp) = (tree.to_owned(), Stamp::from_bytes(stamp.to_vec()));
-        let holds = thread::spawn(move || stamp.holds(&tree).unwrap_or(false));
+        let holds = move || stamp.holds(&tree).unwrap_or(false).then_some(stamp);
+        let holds = thread::spawn(holds);
         Some(Look { stamped, holds })
     }
 

@@ -7,6 +7,7 @@ use super::OciError;
 use super::base::Image;
 use super::closure::{Closure, Versions, ident, ident_of};
 use super::compress::Compression;
+use super::known::Known;
 use super::layers::{Unit, group};
 use super::output::Output;
 use super::place::{Placed, Placing, Tree};
@@ -14,9 +15,11 @@ use super::root::{Node, Root};
 use super::settings::{Name, Settings, history, machine, variables};
 use super::spec::Config;
 use super::tar::{Item, Items};
+use super::write::Kept;
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
 use crate::decide::target::Arch;
+use crate::obtain::store::Store;
 use crate::transform::elf::Glob;
 
 /// What is wanted.
@@ -44,6 +47,8 @@ pub struct Request<'a> {
     pub allow_missing: &'a [Glob],
     /// A bill of materials, to be attached.
     pub sbom: Option<&'a [u8]>,
+    /// Where layers are kept that were made before.
+    pub store: Option<&'a Store>,
 }
 
 /// What was made.
@@ -84,12 +89,14 @@ pub struct BuiltLayer {
     pub files: usize,
     /// Whether the image that was in its place had it, too.
     pub kept: bool,
+    /// Whether it was in the store, so that nothing of it was compressed again.
+    pub stored: bool,
 }
 
 /// What goes into a layer.
-struct Planned {
-    contents: String,
-    items: Items,
+pub(super) struct Planned {
+    pub(super) contents: String,
+    pub(super) items: Items,
 }
 
 impl Request<'_> {
@@ -100,12 +107,15 @@ impl Request<'_> {
     /// was there.
     pub fn build(mut self, mut output: Output) -> Result<Built, OciError> {
         let mut root = std::mem::take(&mut self.root);
-        let mut placing = Placing::on(&mut root);
+        let mut placing = Placing::on(&mut root, self.store);
         let base_tree = self.base_tree.map(|tree| placing.place(&on_root(tree)));
-        let base_tree = base_tree.transpose()?;
+        let mut base_tree = base_tree.transpose()?;
         placing.forget();
         let placed = self.trees.iter().map(|tree| placing.place(tree));
         let mut placed: Vec<Placed> = placed.collect::<Result<_, _>>()?;
+        let known = base_tree.iter_mut().chain(&mut placed);
+        let known = known.map(|tree| (tree.from.clone(), std::mem::take(&mut tree.known)));
+        let known: Vec<_> = known.collect();
         let planned = self.plan(&placing, base_tree, &mut placed);
 
         let mut config =
@@ -127,7 +137,7 @@ impl Request<'_> {
 
         let mut layers = Vec::new();
         let base_layers = self.copy_base(&mut output, &mut layers)?;
-        let mut built = Vec::new();
+        let (mut built, mut kept) = (Vec::new(), Vec::new());
         let total = planned
             .iter()
             .flat_map(|layer| layer.items.values())
@@ -136,7 +146,10 @@ impl Request<'_> {
         let progress = Progress::bytes("Packing", total);
         for layer in planned {
             progress.working_on(layer.contents.clone());
-            let (descriptor, diff_id) = self.write_layer(&mut output, &layer.items, &progress)?;
+            let written = self.write_layer(&mut output, &layer, &progress)?;
+            let (descriptor, diff_id) = (written.descriptor, written.diff_id);
+            let stored = written.is_stored;
+            kept.extend(written.kept.map(|kept| (kept, diff_id.clone())));
             config.rootfs.diff_ids.push(diff_id);
             config.history.push(history(&layer.contents));
             built.push(BuiltLayer {
@@ -151,10 +164,12 @@ impl Request<'_> {
                     .filter(|item| !item.is_folder())
                     .count(),
                 contents: layer.contents,
+                stored,
             });
             layers.push(descriptor);
         }
         progress.done();
+        self.note(&kept, &known);
         let manifest = self.write_manifest(&mut output, &config, layers)?;
         let sbom = self.write_sbom(&mut output, &manifest)?;
         let digest = manifest.digest.clone();
@@ -172,6 +187,19 @@ impl Request<'_> {
             sbom: sbom.map(|sbom| sbom.digest),
             replaced,
         })
+    }
+
+    /// Has the next image find the layers that were made, if their trees were not touched meanwhile.
+    fn note(&self, layers: &[(Kept, Digest)], trees: &[(Utf8PathBuf, Known)]) {
+        let Some(store) = self.store.filter(|_| !layers.is_empty()) else {
+            return;
+        };
+        if trees.iter().all(|(tree, known)| known.is_true(tree)) {
+            for (layer, diff_id) in layers {
+                let noted = store.note_layer(&layer.key, &layer.name, diff_id, &layer.blob);
+                let _ = noted.inspect_err(|error| tracing::info!("{error}"));
+            }
+        }
     }
 
     fn plan(
@@ -265,6 +293,7 @@ fn on_root(tree: &Utf8Path) -> Tree {
         from: tree.to_owned(),
         at: "/".into(),
         changing: Vec::new(),
+        is_new: false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Container images (OCI image specification 1.1) straight from trees.
 //!
 //! [`Request::build`] puts trees on a base, checks that nothing is missing ([`closure`]), divides them
-//! into layers ([`layers`]) and writes these as they are read, on all cores: a tree is not copied, and
-//! nothing is written twice. What comes out is a layout (`image-layout.md`), as a folder or as one
+//! into layers ([`layers`]) and writes these as they are read, on all cores: a tree is not copied. A layer
+//! that was made before is taken from the store ([`known`]). What comes out is a layout (`image-layout.md`), as a folder or as one
 //! archive that Docker's own tools take too, and it depends on the trees and the request alone.
 
 mod base;
@@ -12,6 +12,7 @@ mod earlier;
 mod error;
 mod hashing;
 mod image;
+mod known;
 mod layers;
 mod missing;
 mod output;

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -17,12 +17,17 @@ use super::base::{blob_name, is_image};
 use super::earlier::Earlier;
 use super::tar::header;
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Beside;
 use crate::core::temp_file::TempFile;
 use crate::files::tree::Precious;
+use crate::obtain::store;
 
 const BLOCK: u64 = 512;
+
+/// How much is copied at once, in bytes.
+const COPY: usize = 1 << 20;
 
 /// What is in a layout's folder, and nothing else.
 const LAYOUT: [&str; 3] = ["blobs", "index.json", "oci-layout"];
@@ -37,7 +42,7 @@ pub struct Output {
     form: Form,
     known: HashSet<String>,
     /// The image that is in its place.
-    earlier: Option<Rc<Earlier>>,
+    earlier: Option<Earlier>,
 }
 
 #[derive(Debug)]
@@ -70,7 +75,7 @@ impl Output {
     /// When something else is there, or nothing can be written beside it.
     pub fn begin(path: &Utf8Path, precious: &Precious) -> Result<Self, OciError> {
         precious.check(path)?;
-        let earlier = Earlier::at(path).map(Rc::new);
+        let earlier = Earlier::at(path);
         if let Ok(meta) = fs::symlink_metadata(path) {
             let may_go = match meta.is_dir() {
                 true => !is_archive(path) && is_layout(path),
@@ -121,7 +126,7 @@ impl Output {
             path: folder.to_owned(),
             form: Form::Folder(folder.as_std_path().to_owned()),
             known: HashSet::new(),
-            earlier: Earlier::at(place).map(Rc::new),
+            earlier: Earlier::at(place),
         };
         let made = fs::create_dir_all(folder.join("blobs/sha256"));
         made.map_err(cannot("write", &output.path))?;
@@ -131,7 +136,7 @@ impl Output {
     /// The same in the place of an image that is elsewhere.
     #[must_use]
     pub fn after(mut self, image: &Utf8Path) -> Self {
-        self.earlier = Earlier::at(image).map(Rc::new);
+        self.earlier = Earlier::at(image);
         self
     }
 
@@ -141,8 +146,8 @@ impl Output {
     }
 
     /// The image in its place, if there is one.
-    pub fn earlier(&self) -> Option<Rc<Earlier>> {
-        self.earlier.clone()
+    pub fn earlier(&self) -> Option<&Earlier> {
+        self.earlier.as_ref()
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -219,6 +224,32 @@ impl Output {
             }
         }
         Ok((digest, size))
+    }
+
+    /// A blob of the store, held against its digest.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is no longer what it was.
+    pub fn take(&mut self, from: &store::Blob) -> Result<(Digest, u64), OciError> {
+        let mut file = foreign::open(&from.path).map_err(cannot("read", &from.path))?;
+        let mut blob = self.blob()?;
+        let mut bytes = vec![0; COPY];
+        loop {
+            let read = file.read(&mut bytes).map_err(cannot("read", &from.path))?;
+            match bytes.get(..read).filter(|bytes| !bytes.is_empty()) {
+                Some(bytes) => self.write(&mut blob, bytes)?,
+                None => break,
+            }
+        }
+        let (digest, size) = self.end(blob)?;
+        match digest == from.digest {
+            true => Ok((digest, size)),
+            false => Err(OciError::Digest {
+                path: from.path.clone(),
+                wanted: from.digest.clone(),
+                found: digest,
+            }),
+        }
     }
 
     /// A blob whose bytes are at hand.

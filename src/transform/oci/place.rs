@@ -7,12 +7,14 @@ use std::path::Path;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::OciError;
+use super::known::Known;
 use super::layers::Unit;
 use super::root::{Bytes, Held, Node, Root};
 use super::tar::{Item, Items};
 use crate::core::foreign::shown;
 use crate::core::walk::{self, walk};
 use crate::install::owners::Owners;
+use crate::obtain::store::Store;
 
 /// A tree that goes into an image.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Tree {
     pub at: Utf8PathBuf,
     /// Packages that change more often than the rest, a project's own: they come last.
     pub changing: Vec<String>,
+    /// Whether it was made by this run, where nobody else writes.
+    pub is_new: bool,
 }
 
 /// A tree in its place.
@@ -38,6 +42,8 @@ pub struct Placed {
     pub links: Vec<(String, String)>,
     /// Its packages and what is in each.
     pub units: Vec<(Unit, Items)>,
+    /// What is known of its files.
+    pub known: Known,
 }
 
 impl Placed {
@@ -53,6 +59,8 @@ impl Placed {
 pub struct Placing<'a> {
     /// The file system.
     pub root: &'a mut Root,
+    /// Where layers are kept.
+    store: Option<&'a Store>,
     /// Folders that the base has not, and their modes.
     folders: BTreeMap<String, u32>,
     /// Which tree has brought what.
@@ -62,9 +70,10 @@ pub struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     /// On top of what is there.
-    pub fn on(root: &'a mut Root) -> Self {
+    pub fn on(root: &'a mut Root, store: Option<&'a Store>) -> Self {
         Self {
             root,
+            store,
             folders: BTreeMap::new(),
             taken: HashMap::new(),
             trees: Vec::new(),
@@ -86,6 +95,7 @@ impl<'a> Placing<'a> {
         self.trees.push(tree.from.clone());
         let read = |error: std::io::Error| OciError::Tree(tree.from.clone(), error.to_string());
         let from = tree.from.canonicalize_utf8().map_err(read)?;
+        let known = self.store.map(|store| Known::of(tree, store));
         let walked = walk(from.as_std_path())?;
         if !matches!(walked, walk::Node::Folder(_)) {
             let why = "it is not a folder".to_owned();
@@ -109,6 +119,7 @@ impl<'a> Placing<'a> {
             programs: Vec::new(),
             links: Vec::new(),
             units: Vec::new(),
+            known: known.unwrap_or_default(),
         };
         let mut by_name: HashMap<Option<String>, usize> = HashMap::new();
         let mut entries = Vec::new();
@@ -190,14 +201,16 @@ impl<'a> Placing<'a> {
                 if file.mode & 0o111 != 0 {
                     placed.programs.push(image.to_owned());
                 }
+                let path = path.to_str().unwrap_or_default();
                 let item = Item::File {
                     mode: file.mode,
                     size: file.size,
                     from: here,
+                    sha256: placed.known.sha256(path, file.mode, file.size),
                 };
                 let held = Held {
                     mode: file.mode,
-                    bytes: Bytes::Here(placed.from.join(path.to_str().unwrap_or_default())),
+                    bytes: Bytes::Here(placed.from.join(path)),
                 };
                 (Node::File(held), item, file.size)
             }

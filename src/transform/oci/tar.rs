@@ -45,6 +45,8 @@ pub enum Item {
         size: u64,
         /// Where it is now.
         from: PathBuf,
+        /// The digest of its bytes, where that is known.
+        sha256: Option<[u8; 32]>,
     },
 }
 
@@ -76,7 +78,9 @@ pub fn lay_out(items: &Items) -> Pieces {
                 entry(&mut layout, &path, EntryType::Directory, *mode, 0, "");
             }
             Item::Link(target) => entry(&mut layout, path, EntryType::Symlink, 0o777, 0, target),
-            Item::File { mode, size, from } => {
+            Item::File {
+                mode, size, from, ..
+            } => {
                 entry(&mut layout, path, EntryType::Regular, *mode, *size, "");
                 layout.contents(from, *size);
                 layout.pad(*size, BLOCK);
@@ -194,6 +198,7 @@ mod tests {
             mode: 0o755,
             size: 5,
             from: from.clone(),
+            sha256: None,
         };
         let deep = vec!["folder"; 20].join("/");
         let long = "x".repeat(101);

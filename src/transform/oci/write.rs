@@ -8,18 +8,19 @@ use super::OciError;
 use super::base::{Image, blob_name};
 use super::compress::Packed;
 use super::hashing::Hashing;
-use super::image::Request;
+use super::image::{Planned, Request};
+use super::known::key;
 use super::output::Output;
 use super::settings::platform;
 use super::spec::{
     BASE_DIGEST, CONFIG, CYCLONEDX, Config, Descriptor, EMPTY, FULL_NAME, INDEX, Index, LAYER,
     MANIFEST, Manifest, Names, REF_NAME,
 };
-use super::tar::{Items, lay_out};
+use super::tar::lay_out;
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::io_error::cannot;
-use crate::core::pieces::Pieces;
 use crate::core::progress::Progress;
+use crate::obtain::store::{Blob, Origin, Store, Writer};
 
 /// How much is copied at once, in bytes.
 const COPY: usize = 1 << 20;
@@ -40,23 +41,35 @@ impl Request<'_> {
         Ok(base.manifest.layers.len())
     }
 
-    /// A layer, read, compressed and hashed on every core; or taken over from the image that is there.
+    /// A layer: as the store has it, if it was made before; else read, compressed and hashed on every
+    /// core, and kept in the store.
     pub(super) fn write_layer(
         &self,
         output: &mut Output,
-        items: &Items,
+        layer: &Planned,
         progress: &Progress,
-    ) -> Result<(Descriptor, Digest), OciError> {
-        let pieces = lay_out(items);
+    ) -> Result<Written, OciError> {
         let how = self.compression;
         let media_type = format!("{LAYER}{}", how.suffix());
-        if let Some(earlier) = output.earlier().filter(|earlier| earlier.is_own()) {
-            let diff_id = hash(&pieces)?;
-            if let Some(layer) = earlier.layer(&diff_id, &media_type) {
-                progress.advance(pieces.size());
-                return Ok((copy(output, &earlier.image, layer)?, diff_id));
-            }
+        let pieces = lay_out(&layer.items);
+        let key = match self.store {
+            Some(_) => Some(key(&layer.items, how)?),
+            None => None,
+        };
+        let store = self.store.zip(key);
+        if let Some((store, key)) = &store
+            && let Some((diff_id, blob)) = store.layer(key)
+        {
+            progress.advance(pieces.size());
+            let (digest, size) = output.take(&blob)?;
+            return Ok(Written {
+                descriptor: Descriptor::new(media_type, digest, size),
+                diff_id,
+                is_stored: true,
+                kept: None,
+            });
         }
+        let mut copy = store.as_ref().and_then(|(store, _)| begin(store));
         let mut diff_id = Hasher::new(Algorithm::Sha256);
         let mut blob = output.blob()?;
         let path = output.path().to_owned();
@@ -69,11 +82,33 @@ impl Request<'_> {
             |packed| {
                 diff_id.update(&packed.plain);
                 progress.advance(packed.plain.len() as u64);
-                output.write(&mut blob, packed.written(how))
+                let bytes = packed.written(how);
+                if let Some(writer) = &mut copy
+                    && let Err(error) = writer.write(bytes)
+                {
+                    tracing::info!("a layer is not kept: {error}");
+                    copy = None;
+                }
+                output.write(&mut blob, bytes)
             },
         )?;
         let (digest, size) = output.end(blob)?;
-        Ok((Descriptor::new(media_type, digest, size), diff_id.finish()))
+        let origin = Origin {
+            file_name: format!("layer of {}", layer.contents),
+            source: "made by lockwright image".to_owned(),
+        };
+        let blob = copy.and_then(|writer| writer.commit(&digest, &origin).ok());
+        let kept = store.zip(blob).map(|((_, key), blob)| Kept {
+            key,
+            name: origin.file_name,
+            blob,
+        });
+        Ok(Written {
+            descriptor: Descriptor::new(media_type, digest, size),
+            diff_id: diff_id.finish(),
+            is_stored: false,
+            kept,
+        })
     }
 
     /// The configuration, and the manifest that names all.
@@ -169,17 +204,30 @@ impl Request<'_> {
     }
 }
 
-/// The digest of what is in a layer.
-fn hash(pieces: &Pieces) -> Result<Digest, OciError> {
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    pieces.in_order(
-        |at, bytes: &mut Vec<u8>| Ok::<(), OciError>(pieces.fill(at, bytes)?),
-        |bytes| {
-            hasher.update(bytes);
-            Ok(())
-        },
-    )?;
-    Ok(hasher.finish())
+/// A layer that was written.
+pub(super) struct Written {
+    pub(super) descriptor: Descriptor,
+    /// The digest of its archive before that was compressed.
+    pub(super) diff_id: Digest,
+    /// Whether the store had it.
+    pub(super) is_stored: bool,
+    /// Where the next image finds it.
+    pub(super) kept: Option<Kept>,
+}
+
+/// A layer that is in the store and is still to be found there.
+pub(super) struct Kept {
+    pub(super) key: Digest,
+    pub(super) name: String,
+    pub(super) blob: Blob,
+}
+
+/// Begins a copy in the store; without one, the next image is made without it.
+fn begin(store: &Store) -> Option<Writer> {
+    let writer = store.writer(Algorithm::Sha256);
+    writer
+        .inspect_err(|error| tracing::info!("layers are not kept: {error}"))
+        .ok()
 }
 
 /// A layer of another image, as it is.

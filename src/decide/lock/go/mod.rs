@@ -2,12 +2,18 @@
 //!
 //! A go.sum names the modules of a program: a line for the files of each version that is built, and one for
 //! the go.mod of each that was looked at on the way. It is no list of what a program needs, but whatever it
-//! needs has a line in it: so all of it is obtained, and the go command chooses, without a network.
+//! needs has a line in it: so all of it is obtained, and the go command chooses, without a network. A go.work
+//! stands for the modules that it uses, each with a go.sum of its own ([`work`]).
 
-use std::collections::BTreeMap;
+mod directives;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+
+use directives::{Directive, directives, replaced};
 
 use super::LockError;
 use crate::core::files_digest::FilesDigest;
@@ -20,8 +26,10 @@ pub const GO_MOD: &str = "go.mod";
 /// The modules of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoLock {
-    /// The go.sum.
+    /// The go.sum, or the go.work.
     pub file: Utf8PathBuf,
+    /// All files that it was read from, that one first.
+    pub files: Vec<Utf8PathBuf>,
     /// The path of the module that it is the lock of.
     pub name: String,
     /// What it names, by path and version.
@@ -117,12 +125,49 @@ fn shown(text: &str) -> String {
     foreign::brief(text).escape_debug().to_string()
 }
 
+type Modules = BTreeMap<GoModule, GoHashes>;
+
+/// A go.mod or a go.work.
+struct Text<'t> {
+    file: &'t Utf8Path,
+    text: &'t str,
+    directives: Vec<Directive<'t>>,
+}
+
+impl<'t> Text<'t> {
+    fn new(file: &'t Utf8Path, text: &'t str) -> Self {
+        let directives = directives(text);
+        Self {
+            file,
+            text,
+            directives,
+        }
+    }
+
+    /// The path of the module that a go.mod is of.
+    fn name(&self) -> Option<&'t str> {
+        let mut all = self.directives.iter();
+        let own = all.find(|one| one.verb == "module")?;
+        own.words.first().copied()
+    }
+
+    fn refuse(&self, at: &Directive<'_>, message: String) -> LockError {
+        LockError::Reference {
+            place: Place::at(self.file, self.text, at.offset),
+            message,
+        }
+    }
+}
+
 impl GoLock {
-    /// Reads a go.sum and the go.mod beside it.
+    /// Reads a go.sum and the go.mod beside it, or a go.work and what it uses.
     ///
     /// # Errors
     /// When one cannot be read, and as [`Self::parse`].
     pub fn load(file: &Utf8Path) -> Result<Self, LockError> {
+        if file.file_name() == Some(work::NAME) {
+            return work::load(file);
+        }
         let read = |file: &Utf8Path| {
             foreign::text(file).map_err(|source| LockError::Read {
                 file: file.to_owned(),
@@ -143,146 +188,107 @@ impl GoLock {
         mod_file: &Utf8Path,
         mod_text: &str,
     ) -> Result<Self, LockError> {
-        let mut modules: BTreeMap<GoModule, GoHashes> = BTreeMap::new();
-        let mut offset = 0;
-        for line in text.split_inclusive('\n') {
-            let refuse = |message: String| LockError::Syntax {
-                place: Place::at(file, text, offset),
-                message,
-            };
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next(), words.next(), words.next()) {
-                (None, ..) => {}
-                (Some(path), Some(version), Some(hash), None) => {
-                    let (version, is_mod) = match version.strip_suffix("/go.mod") {
-                        Some(version) => (version, true),
-                        None => (version, false),
-                    };
-                    let module = GoModule::new(path, version).map_err(refuse)?;
-                    let hash: FilesDigest =
-                        hash.parse().map_err(|error| refuse(format!("{error}")))?;
-                    let known = modules.entry(module).or_default();
-                    let known = match is_mod {
-                        true => &mut known.go_mod,
-                        false => &mut known.files,
-                    };
-                    if known.as_ref().is_some_and(|known| *known != hash) {
-                        return Err(refuse(format!(
-                            "{path} {version} has two hashes in this file: see which is true, and \
-                             who changed it"
-                        )));
-                    }
-                    *known = Some(hash);
-                }
-                _ => {
-                    return Err(refuse(
-                        "a line of a go.sum has a module, its version and a hash: let `go mod tidy` \
-                         write it"
-                            .into(),
-                    ));
-                }
-            }
-            offset += line.len();
-        }
-        let directives = directives(mod_text);
-        let own = directives.iter().find(|one| one.verb == "module");
-        let name = own.and_then(|one| one.words.first()).copied();
+        let mut modules = Modules::new();
+        read_sum(file, text, &mut modules)?;
+        let go_mod = Text::new(mod_file, mod_text);
         let lock = Self {
             file: file.to_owned(),
-            name: name.unwrap_or("main").to_owned(),
+            files: vec![file.to_owned(), mod_file.to_owned()],
+            name: go_mod.name().unwrap_or("main").to_owned(),
             modules,
         };
-        lock.check(mod_file, mod_text, &directives)?;
+        lock.check(&go_mod, &[], &BTreeSet::new())?;
         Ok(lock)
     }
 
-    /// Whatever the go.mod requires must be named: the go command would look for it on the network.
+    /// Whatever a go.mod requires must be named: the go command would look for it on the network. `over` are
+    /// the directives of the go.work, `own` the modules that it uses.
     fn check(
         &self,
-        file: &Utf8Path,
-        text: &str,
-        directives: &[Directive<'_>],
+        go_mod: &Text<'_>,
+        over: &[Directive<'_>],
+        own: &BTreeSet<&str>,
     ) -> Result<(), LockError> {
-        let replaced = |path: &str, version: &str| {
-            let fits = |one: &&Directive<'_>| match one.words.as_slice() {
-                [from, "=>", ..] => *from == path,
-                [from, only, "=>", ..] => *from == path && *only == version,
-                _ => false,
-            };
-            let mut all = directives.iter().filter(|one| one.verb == "replace");
-            let found = all.find(fits)?;
-            let to = found.words.iter().position(|word| *word == "=>")?;
-            found.words.get(to + 1..)
-        };
-        for one in directives.iter().filter(|one| one.verb == "require") {
-            let refuse = |message: String| LockError::Reference {
-                place: Place::at(file, text, one.offset),
-                message,
-            };
+        let requirements = go_mod.directives.iter();
+        for one in requirements.filter(|one| one.verb == "require") {
             let [path, version] = one.words.as_slice() else {
-                return Err(refuse("a requirement is a module and its version".into()));
+                let message = "a requirement is a module and its version".to_owned();
+                return Err(go_mod.refuse(one, message));
             };
-            let (path, version) = match replaced(path, version) {
+            if own.contains(path) {
+                continue;
+            }
+            let found = replaced(over, path, version);
+            let found = found.or_else(|| replaced(&go_mod.directives, path, version));
+            let (path, version) = match found {
                 // A folder of the program's own.
                 Some([_]) => continue,
                 Some([path, version]) => (*path, *version),
                 _ => (*path, *version),
             };
+            let refuse = |message| go_mod.refuse(one, message);
             let module = GoModule::new(path, version).map_err(refuse)?;
             let known = self.modules.get(&module);
             if known.is_none_or(|hashes| hashes.go_mod.is_none()) {
-                return Err(refuse(format!(
-                    "{module} is required here, and {} does not name its go.mod: let `go mod tidy` \
-                     write it",
-                    self.file
-                )));
+                let what = match own.is_empty() {
+                    true => format!(
+                        "{} does not name its go.mod: let `go mod tidy` write it",
+                        self.file
+                    ),
+                    false => {
+                        "no go.sum of the workspace names its go.mod: let `go mod tidy` in each \
+                              module and `go work sync` write it"
+                            .to_owned()
+                    }
+                };
+                return Err(refuse(format!("{module} is required here, and {what}")));
             }
         }
         Ok(())
     }
 }
 
-/// A line of a go.mod: `require a v1`, also in a block.
-struct Directive<'t> {
-    verb: &'t str,
-    words: Vec<&'t str>,
-    offset: usize,
-}
-
-/// The lines of a go.mod (<https://go.dev/ref/mod#go-mod-file-grammar>). Words may be quoted; what they are
-/// made of needs no escapes.
-fn directives(text: &str) -> Vec<Directive<'_>> {
-    let mut found = Vec::new();
-    let mut block: Option<&str> = None;
+/// Reads the text of a go.sum.
+fn read_sum(file: &Utf8Path, text: &str, modules: &mut Modules) -> Result<(), LockError> {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
-        let code = line.split("//").next().unwrap_or_default();
-        let mut words: Vec<&str> = code
-            .split_whitespace()
-            .map(|word| word.trim_matches(['"', '`']))
-            .collect();
-        match (block, words.as_slice()) {
-            (_, []) => {}
-            (Some(_), [")", ..]) => block = None,
-            (None, [verb, "("]) => block = Some(verb),
-            (Some(verb), _) => found.push(Directive {
-                verb,
-                words,
-                offset,
-            }),
-            (None, [verb, ..]) => {
-                let verb = *verb;
-                words.remove(0);
-                found.push(Directive {
-                    verb,
-                    words,
-                    offset,
-                });
+        let refuse = |message: String| LockError::Syntax {
+            place: Place::at(file, text, offset),
+            message,
+        };
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (None, ..) => {}
+            (Some(path), Some(version), Some(hash), None) => {
+                let (version, is_mod) = match version.strip_suffix("/go.mod") {
+                    Some(version) => (version, true),
+                    None => (version, false),
+                };
+                let module = GoModule::new(path, version).map_err(refuse)?;
+                let hash: FilesDigest = hash.parse().map_err(|error| refuse(format!("{error}")))?;
+                let known = modules.entry(module).or_default();
+                let known = match is_mod {
+                    true => &mut known.go_mod,
+                    false => &mut known.files,
+                };
+                if known.as_ref().is_some_and(|known| *known != hash) {
+                    return Err(refuse(format!(
+                        "{path} {version} has two hashes: see which is true, and who changed it"
+                    )));
+                }
+                *known = Some(hash);
+            }
+            _ => {
+                return Err(refuse(
+                    "a line of a go.sum has a module, its version and a hash: let `go mod tidy` \
+                     write it"
+                        .into(),
+                ));
             }
         }
         offset += line.len();
     }
-    found
+    Ok(())
 }
 
 #[cfg(test)]
