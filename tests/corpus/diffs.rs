@@ -42,6 +42,10 @@ pub fn rows() -> Vec<Row> {
         case: case.to_owned(),
         known,
         said: judged(&patch),
+        files: vec![
+            ("file".to_owned(), FILE.into()),
+            ("a.patch".to_owned(), patch.into()),
+        ],
     })
     .into()
 }

@@ -12,9 +12,13 @@ fn put(bytes: &mut [u8], at: usize, number: u64, width: usize) {
     bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
 }
 
-/// A program for x86-64 with an interpreter, one library, and no sections.
+/// Where the names of its sections are, and what tells of these.
+const NAMES: usize = 0x300;
+const SECTIONS: usize = 0x340;
+
+/// A program for x86-64 with an interpreter, one library, and the sections that others look for.
 fn program() -> Vec<u8> {
-    let mut bytes = vec![0; 0x300];
+    let mut bytes = vec![0; SECTIONS + 5 * 64];
     bytes[..16].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     for (at, number, width) in [
         (16, 3, 2),
@@ -24,9 +28,40 @@ fn program() -> Vec<u8> {
         (52, 64, 2),
         (54, 56, 2),
         (56, 3, 2),
+        (40, SECTIONS as u64, 8),
         (58, 64, 2),
+        (60, 5, 2),
+        (62, 4, 2),
     ] {
         put(&mut bytes, at, number, width);
+    }
+    let names = b"\0.interp\0.dynamic\0.dynstr\0.shstrtab\0";
+    bytes[NAMES..NAMES + names.len()].copy_from_slice(names);
+    // Name, kind, flags, address, offset, size, link, alignment, size of an entry.
+    for (index, section) in [
+        [1, 1, 2, INTERPRETER, INTERPRETER, 0x1c, 0, 1, 0],
+        [9, 6, 3, DYNAMIC, DYNAMIC, 0x60, 3, 8, 16],
+        [18, 3, 2, STRINGS, STRINGS, 0x20, 0, 1, 0],
+        [26, 3, 0, 0, NAMES, names.len(), 0, 1, 0],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = SECTIONS + (index + 1) * 64;
+        let places = [
+            (0, 4),
+            (4, 4),
+            (8, 8),
+            (16, 8),
+            (24, 8),
+            (32, 8),
+            (40, 4),
+            (48, 8),
+            (56, 8),
+        ];
+        for ((place, width), number) in places.into_iter().zip(section) {
+            put(&mut bytes, at + place, number as u64, width);
+        }
     }
     // Kind, rights, offset, address, address, size in the file and in memory, alignment.
     for (index, (kind, offset, size)) in [
@@ -76,6 +111,7 @@ pub fn rows() -> Vec<Row> {
             said: ElfFacts::read(bytes)
                 .map(|_| "read".to_owned())
                 .map_err(|error| error.to_string()),
+            files: vec![("program".to_owned(), bytes.to_vec())],
         });
     };
     let number = |at, number, width| {
@@ -84,6 +120,7 @@ pub fn rows() -> Vec<Row> {
         bytes
     };
     let (interpreter, dynamic) = (64 + 56, 64 + 2 * 56);
+    row("nothing wrong with it", "", &program());
     row("nothing but its magic", "", b"\x7fELF");
     row("cut off in its header", "", &program()[..40]);
     row("a class that is none", "", &number(4, 9, 1));
@@ -105,9 +142,8 @@ pub fn rows() -> Vec<Row> {
         bytes
     });
     row("section headers of another size", "", &{
-        let mut bytes = number(40, 0x40, 8);
+        let mut bytes = number(58, 3, 2);
         put(&mut bytes, 60, 1, 2);
-        put(&mut bytes, 58, 3, 2);
         bytes
     });
     row(
@@ -170,6 +206,27 @@ pub fn rows() -> Vec<Row> {
         "",
         &number(STRINGS + 2, 0xff, 1),
     );
+    row(
+        "a section beyond its end",
+        "CVE-2022-44940",
+        &number(SECTIONS + 2 * 64 + 32, 0xffff_ffff, 8),
+    );
+    row(
+        "a section whose name is beyond the names",
+        "CVE-2022-44940",
+        &number(SECTIONS + 2 * 64, 0xffff_ffff, 4),
+    );
+    row(
+        "names of sections in a section that is not there",
+        "CVE-2022-44940",
+        &number(62, 99, 2),
+    );
+    row(
+        "strings in a section that is not there",
+        "CVE-2022-44940",
+        &number(SECTIONS + 2 * 64 + 40, 99, 4),
+    );
+    row("60000 sections", "CVE-2022-44940", &number(60, 60000, 2));
     row("two dynamic sections", "", &number(interpreter, 2, 4));
     rows
 }

@@ -1,6 +1,10 @@
 //! Tar archives, written byte by byte: as a source archive, and as a package of npm.
 
+use std::io::Write as _;
+
 use camino::Utf8Path;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use lockwright::core::digest::{Algorithm, Digest};
 use lockwright::files::archive::{Limits, tarball};
 use lockwright::files::contents::Contents as _;
@@ -84,6 +88,44 @@ fn packed(members: &[Member]) -> Vec<u8> {
     out
 }
 
+/// What makes a package of npm's, and a source that a wheel is built of, of whatever stands beside it: the first
+/// members of every archive here, so that others read on, too.
+pub const PROJECT: [(&str, &str); 3] = [
+    (
+        "backend.py",
+        r#"
+import zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "x-1.0-py3-none-any.whl"
+    info = "x-1.0.dist-info/"
+    with zipfile.ZipFile(folder + "/" + name, "w") as out:
+        out.writestr("x.py", "")
+        out.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n")
+        out.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        out.writestr(info + "RECORD", "".join(n + ",,\n" for n in ("x.py", info + "METADATA", info + "WHEEL", info + "RECORD")))
+    return name
+"#,
+    ),
+    ("package.json", r#"{"name": "x", "version": "1.0.0"}"#),
+    (
+        "pyproject.toml",
+        "[project]\nname = \"x\"\nversion = \"1.0\"\n[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+    ),
+];
+
+fn about() -> [Member; 3] {
+    PROJECT.map(|(name, text)| member(format!("x-1.0/{name}"), b'0', "", text))
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// Says of an archive what was read, or why it is refused.
+type Judge = fn(&[u8]) -> Result<String, String>;
+
 fn as_source(bytes: &[u8]) -> Result<String, String> {
     let held = tempfile::tempdir().unwrap();
     let top = Utf8Path::from_path(held.path()).unwrap();
@@ -118,38 +160,54 @@ fn as_package(bytes: &[u8]) -> Result<String, String> {
     })
 }
 
-/// Says of an archive what was read, or why it is refused.
-type Judge = fn(&[u8]) -> Result<String, String>;
-
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |case: &str, known: &'static str, bytes: &[u8]| {
-        let judges: [(_, Judge); 2] = [("source archive", as_source), ("npm package", as_package)];
-        for (format, judged) in judges {
+        let judges: [(_, _, Judge); 2] = [
+            ("source archive", "x-1.0.tar.gz", as_source),
+            ("npm package", "x-1.0.0.tgz", as_package),
+        ];
+        for (format, name, judged) in judges {
             rows.push(Row {
                 format,
                 case: case.to_owned(),
                 known,
                 said: judged(bytes),
+                files: vec![(name.to_owned(), bytes.to_vec())],
             });
         }
     };
-    let plain = packed(&[file("x-1.0/a")]);
+    let archive = |members: &[Member]| gzip(&packed(&[&about()[..], members].concat()));
+    let plain = packed(&[&about()[..], &[file("x-1.0/a")]].concat());
     row("text", "", b"not an archive at all");
     row(
         "a header whose checksum is wrong",
         "",
-        &packed(&[Member {
+        &archive(&[Member {
             sum: Some(b"000001\0 ".to_vec()),
             ..file("x-1.0/a")
         }]),
     );
-    row("cut off in a body", "", &plain[..512]);
+    row("cut off in a body", "", &gzip(&plain[..512]));
     row(
         "bytes behind the end",
         "CVE-2025-62518",
-        &[&plain[..], &plain[..512]].concat(),
+        &gzip(&[&plain[..], &plain[..512]].concat()),
     );
+    row(
+        "a zip archive behind the end",
+        "CVE-2026-3219",
+        &[&gzip(&plain)[..], &super::zips::plain()].concat(),
+    );
+    row(
+        "a second gzip member with another archive",
+        "CVE-2026-3219",
+        &[gzip(&plain), gzip(&packed(&[file("x-1.0/b")]))].concat(),
+    );
+    row("256 MiB of zeros in 256 KiB", "CVE-2026-59873", &{
+        let zeros = vec![0; 256 << 20];
+        archive(&[member("x-1.0/zeros", b'0', "", zeros)])
+    });
     row(
         "gzip that breaks off",
         "",
@@ -163,21 +221,21 @@ pub fn rows() -> Vec<Row> {
         row(
             &format!("{case}, below the top"),
             known,
-            &packed(&[file("x-1.0/a"), file(&name)]),
+            &archive(&[file("x-1.0/a"), file(&name)]),
         );
     }
     row(
         "an absolute name",
         "CVE-2021-32804",
-        &packed(&[file("/planted")]),
+        &archive(&[file("/planted")]),
     );
     row(
         "the folder above as the top",
         "CVE-2007-4559",
-        &packed(&[file("../planted")]),
+        &archive(&[file("../planted")]),
     );
     let size = |text: &[u8]| {
-        packed(&[Member {
+        archive(&[Member {
             size: Some(text.to_vec()),
             ..file("x-1.0/a")
         }])
@@ -192,33 +250,47 @@ pub fn rows() -> Vec<Row> {
     row(
         "two sizes, in the header and before it",
         "CVE-2025-62518",
-        &packed(&[pax(&[("size", "512")]), file("x-1.0/a")]),
+        &archive(&[pax(&[("size", "512")]), file("x-1.0/a")]),
     );
     row(
         "another name by an extension, which leads up",
         "",
-        &packed(&[pax(&[("path", "../../planted")]), file("x-1.0/a")]),
+        &archive(&[pax(&[("path", "../../planted")]), file("x-1.0/a")]),
+    );
+    row(
+        "a size before it, and a long name of GNU's between",
+        "RUSTSEC-2026-0145",
+        &archive(&[
+            pax(&[("size", "512")]),
+            member("././@LongLink", b'L', "", "x-1.0/a\0"),
+            file("x-1.0/a"),
+        ]),
+    );
+    row(
+        "a size before it that is none",
+        "CVE-2026-32766",
+        &archive(&[pax(&[("size", "one")]), file("x-1.0/a")]),
     );
     row(
         "an extension that is none",
-        "",
-        &packed(&[member("pax", b'x', "", "99999 path=x\n"), file("x-1.0/a")]),
+        "CVE-2026-32766",
+        &archive(&[member("pax", b'x', "", "99999 path=x\n"), file("x-1.0/a")]),
     );
     row(
         "an extension at the very end",
         "",
-        &packed(&[pax(&[("path", "x-1.0/a")])]),
+        &archive(&[pax(&[("path", "x-1.0/a")])]),
     );
     row(
         "a long name of GNU's that leads up",
         "",
-        &packed(&[
+        &archive(&[
             member("././@LongLink", b'L', "", "x-1.0/../../planted\0"),
             file("x-1.0/a"),
         ]),
     );
     let link =
-        |kind, target: &str| packed(&[file("x-1.0/a"), member("x-1.0/link", kind, target, "")]);
+        |kind, target: &str| archive(&[file("x-1.0/a"), member("x-1.0/link", kind, target, "")]);
     row(
         "a link that leads up",
         "CVE-2025-4330, CVE-2025-8869, CVE-2026-23745",
@@ -226,10 +298,29 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a link to an absolute path",
-        "CVE-2025-4138, CVE-2025-48387",
+        "CVE-2025-4138, CVE-2025-48387, CVE-2025-59825",
         &link(b'2', "/etc/passwd"),
     );
     row("a link to nothing", "", &link(b'2', ""));
+    row(
+        "a link relative to a drive",
+        "CVE-2026-31802",
+        &link(b'2', "C:../planted"),
+    );
+    row(
+        "a second name relative to a drive",
+        "CVE-2026-29786",
+        &link(b'1', "C:../planted"),
+    );
+    row(
+        "a folder in the place of a link",
+        "CVE-2026-33056, CVE-2026-5223",
+        &archive(&[
+            file("x-1.0/a"),
+            member("x-1.0/in", b'2', "/tmp", ""),
+            member("x-1.0/in", b'5', "", ""),
+        ]),
+    );
     row(
         "a second name of a file outside",
         "CVE-2026-24842, CVE-2026-26960, CVE-2024-12905",
@@ -247,13 +338,13 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a file through a link",
-        "CVE-2021-32803, CVE-2025-59343, CVE-2026-24056",
-        &packed(&[member("x-1.0/in", b'2', "..", ""), file("x-1.0/in/planted")]),
+        "CVE-2021-32803, CVE-2025-59343, CVE-2025-59825",
+        &archive(&[member("x-1.0/in", b'2', "..", ""), file("x-1.0/in/planted")]),
     );
     row(
         "a link in the place of a folder",
         "CVE-2021-37701",
-        &packed(&[file("x-1.0/in/a"), member("x-1.0/in", b'2', "/tmp", "")]),
+        &archive(&[file("x-1.0/in/a"), member("x-1.0/in", b'2', "/tmp", "")]),
     );
     for (kind, case) in [
         (b'3', "a device"),
@@ -265,33 +356,37 @@ pub fn rows() -> Vec<Row> {
         row(
             case,
             "",
-            &packed(&[file("x-1.0/a"), member("x-1.0/b", kind, "", "")]),
+            &archive(&[file("x-1.0/a"), member("x-1.0/b", kind, "", "")]),
         );
     }
     row(
         "a file in which others are",
         "",
-        &packed(&[file("x-1.0/a"), file("x-1.0/a/b")]),
+        &archive(&[file("x-1.0/a"), file("x-1.0/a/b")]),
     );
     row(
         "a name twice",
         "CVE-2024-45593",
-        &packed(&[file("x-1.0/a"), member("x-1.0/a", b'0', "", "other")]),
+        &archive(&[file("x-1.0/a"), member("x-1.0/a", b'0', "", "other")]),
     );
     row(
         "names that differ by case",
         "CVE-2021-37712, CVE-2026-23950",
-        &packed(&[file("x-1.0/a"), file("x-1.0/A")]),
+        &archive(&[file("x-1.0/a"), file("x-1.0/A")]),
     );
     row(
         "a folder of 4000 steps",
-        "CVE-2024-28863",
-        &packed(&[
+        "CVE-2024-28863, GHSA-r292-9mhp-454m",
+        &archive(&[
             pax(&[("path", &format!("x-1.0/{}", "a/".repeat(4000)))]),
             file("x-1.0/a"),
         ]),
     );
-    row("nothing in it", "", &packed(&[]));
-    row("two tops", "", &packed(&[file("x-1.0/a"), file("y-1.0/a")]));
+    row("nothing in it", "", &gzip(&packed(&[])));
+    row(
+        "two tops",
+        "",
+        &archive(&[file("x-1.0/a"), file("y-1.0/a")]),
+    );
     rows
 }

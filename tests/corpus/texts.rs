@@ -41,12 +41,13 @@ const NPM: &str = r#"{"name": "app", "version": "1.0.0", "lockfileVersion": 3, "
 "": {"name": "app", "version": "1.0.0", "dependencies": {"x": "1.0.0"}},
 "node_modules/x": {"version": "1.0.0", "resolved": "https://registry.example/x-1.0.0.tgz", "integrity": "sha512-HASH=="}}}"#;
 
+pub const ABOUT: &str = r#"{"name": "app", "version": "1.0.0", "dependencies": {"x": "1.0.0"}}"#;
+
 fn npm(text: &str) -> Result<String, String> {
     let text = text.replace("HASH", &"A".repeat(86));
     let held = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(held.path()).unwrap();
-    let about = r#"{"name": "app", "version": "1.0.0", "dependencies": {"x": "1.0.0"}}"#;
-    std::fs::write(folder.join("package.json"), about).unwrap();
+    std::fs::write(folder.join("package.json"), ABOUT).unwrap();
     let file = folder.join("package-lock.json");
     let plain = |text: String| text.replace(folder.as_str(), "");
     let lock = NpmLock::parse(&file, &text).map_err(|error| plain(error.to_string()))?;
@@ -76,14 +77,21 @@ pub fn rows() -> Vec<Row> {
     uv(UV).unwrap();
     npm(NPM).unwrap();
     let mut rows = Vec::new();
-    let mut row = |format, case: &str, known, said| {
+    let mut row = |format: &'static str, case: &str, known, said, files: &[(&str, &str)]| {
+        // As whoever reads the lock is given it.
+        let whole = |text: &str| text.replace("HEX", &hex()).replace("HASH", &"A".repeat(86));
+        let files = files.iter();
         rows.push(Row {
             format,
             case: case.to_owned(),
             known,
             said,
+            files: files
+                .map(|(name, text)| ((*name).to_owned(), whole(text).into_bytes()))
+                .collect(),
         });
     };
+    let project = "[project]\nname = \"app\"\nversion = \"0\"\nrequires-python = \">=3.9\"\ndependencies = [\"x\"]\n";
     for (case, known, from, to) in [
         ("no version", "", "version = 1\n", ""),
         (
@@ -212,7 +220,8 @@ pub fn rows() -> Vec<Row> {
     ] {
         let text = UV.replacen(from, to, 1).replace("MANY", &"(".repeat(1000));
         assert_ne!(text, UV, "{case}");
-        row("uv.lock", case, known, uv(&text));
+        let files = [("uv.lock", &*text), ("pyproject.toml", project)];
+        row("uv.lock", case, known, uv(&text), &files);
     }
     pylock(PYLOCK).unwrap();
     let wheels = "wheels = [{ url = \"https://files.example/x-1.0-py3-none-any.whl\", hashes = { sha256 = \"HEX\" } }]";
@@ -262,7 +271,13 @@ pub fn rows() -> Vec<Row> {
         let text = PYLOCK.replacen(from, to, 1);
         let text = text.replace("MANY", &"(".repeat(1000));
         assert_ne!(text, PYLOCK, "{case}");
-        row("pylock.toml", case, known, pylock(&text));
+        row(
+            "pylock.toml",
+            case,
+            known,
+            pylock(&text),
+            &[("pylock.toml", &text)],
+        );
     }
     for (case, known, from, to) in [
         (
@@ -274,7 +289,7 @@ pub fn rows() -> Vec<Row> {
         ("no packages", "", "\"packages\"", "\"other\""),
         (
             "a place that leads up",
-            "CVE-2026-23890",
+            "CVE-2026-23890, GHSA-fr4h-3cph-29xv",
             "node_modules/x",
             "node_modules/../../planted",
         ),
@@ -299,7 +314,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a place in .bin",
-            "CVE-2026-23890",
+            "CVE-2026-23890, GHSA-fr4h-3cph-29xv",
             "node_modules/x",
             "node_modules/.bin",
         ),
@@ -317,7 +332,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a commit that is an option",
-            "CVE-2023-5752",
+            "CVE-2023-5752, CVE-2026-50014",
             "https://registry.example/x-1.0.0.tgz",
             "git+https://git.example/x#--upload-pack=planted",
         ),
@@ -350,6 +365,30 @@ pub fn rows() -> Vec<Row> {
             "CVE-2019-16775, CVE-2026-23890",
             "\"resolved\"",
             "\"bin\": {\"../../planted\": \"x.js\"}, \"resolved\"",
+        ),
+        (
+            "a program whose name is the folder above",
+            "CVE-2026-55699",
+            "\"resolved\"",
+            "\"bin\": {\"..\": \"x.js\"}, \"resolved\"",
+        ),
+        (
+            "a program that is the folder above",
+            "CVE-2026-24131",
+            "\"resolved\"",
+            "\"bin\": {\"x\": \"..\"}, \"resolved\"",
+        ),
+        (
+            "no digest",
+            "CVE-2025-69263, CVE-2026-48995",
+            ", \"integrity\": \"sha512-HASH==\"",
+            "",
+        ),
+        (
+            "a place that is npm's own file",
+            "GHSA-fr4h-3cph-29xv",
+            "node_modules/x",
+            "node_modules/.package-lock.json",
         ),
         (
             "a program that is no text",
@@ -385,13 +424,17 @@ pub fn rows() -> Vec<Row> {
     ] {
         let text = NPM.replacen(from, to, 1);
         assert_ne!(text, NPM, "{case}");
-        row("package-lock.json", case, known, npm(&text));
+        let files = [("package-lock.json", &*text), ("package.json", ABOUT)];
+        row("package-lock.json", case, known, npm(&text), &files);
     }
+    let brackets = "[".repeat(100_000);
+    let files = [("package-lock.json", &*brackets), ("package.json", ABOUT)];
     row(
         "package-lock.json",
         "a hundred thousand brackets",
         "",
-        npm(&"[".repeat(100_000)),
+        npm(&brackets),
+        &files,
     );
     let base = "name = \"app\"\n[sources.x]\npath = \".\"\n[component.app]\n";
     for (case, text) in [
@@ -407,13 +450,19 @@ pub fn rows() -> Vec<Row> {
         ("a hash that is none", "name = \"app\"\n[sources.x]\ngit = \"https://git.example/x\"\nrev = \"1\"\nhash = \"sha256-AA\"\n[component.app]\n".into()),
         ("text where a list belongs", format!("{base}copy = \"a\"\n")),
     ] {
-        row("lockwright.toml", case, "", manifest(&text));
+        row("lockwright.toml", case, "", manifest(&text), &[]);
     }
     for (case, text) in [
         ("a table without an end", "[project\nname = \"x\"\n"),
         ("text where a table belongs", "project = \"x\"\n"),
     ] {
-        row("pyproject.toml", case, "", pyproject(text));
+        row(
+            "pyproject.toml",
+            case,
+            "",
+            pyproject(text),
+            &[("pyproject.toml", text)],
+        );
     }
     rows
 }

@@ -93,6 +93,7 @@ pub fn rows() -> Vec<Row> {
             case: case.to_owned(),
             known,
             said: judged(&bytes),
+            files: vec![(FILE_NAME.to_owned(), bytes)],
         });
     };
     let with = |path: &str, text: &str| wheel(&[(path, text)], plain);
@@ -146,6 +147,23 @@ pub fn rows() -> Vec<Row> {
         }),
     );
     row(
+        "a RECORD that names what is outside",
+        "GHSA-pjjw-68hj-v9mw",
+        wheel(&[], |path, size| {
+            Some(format!(
+                "{path},,{size}\n../../../../planted-{},,1",
+                path.len()
+            ))
+        }),
+    );
+    row(
+        "a RECORD that names an absolute path",
+        "GHSA-pjjw-68hj-v9mw",
+        wheel(&[], |path, size| {
+            Some(format!("{path},,{size}\n/planted-{},,1", path.len()))
+        }),
+    );
+    row(
         "a wrong length in RECORD",
         "",
         wheel(&[], |path, _| Some(format!("{path},,99999"))),
@@ -171,9 +189,13 @@ pub fn rows() -> Vec<Row> {
         (
             "../planted = x:main",
             "an entry point whose name is a path",
-            "CVE-2026-23890",
+            "GHSA-4gg8-gxpx-9rph, CVE-2026-23890",
         ),
-        ("/planted = x:main", "one whose name is absolute", ""),
+        (
+            "/planted = x:main",
+            "one whose name is absolute",
+            "GHSA-4gg8-gxpx-9rph",
+        ),
         (".hidden = x:main", "one whose name is hidden", ""),
         ("python = x:main", "one that would be the interpreter", ""),
         (
@@ -201,7 +223,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "x-1.0.data/scripts/activate",
-            "one that would be what activates the environment",
+            "a script that would be what activates the environment",
         ),
         (
             "x-1.0.data/data/pyvenv.cfg",

@@ -116,9 +116,41 @@ fn end(mut out: Vec<u8>, members: &[Member], starts: &[u32], count: u16) -> Vec<
     out
 }
 
+/// These members, and what makes a wheel of them that other installers read: a METADATA, a WHEEL, a RECORD of all.
+fn with_metadata(members: &[Member]) -> Vec<Member> {
+    let info = "x-1.0.dist-info";
+    let mut all = members.to_vec();
+    for (name, text) in [
+        ("METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n"),
+        (
+            "WHEEL",
+            "Wheel-Version: 1.0\nGenerator: corpus\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        ),
+    ] {
+        all.push(file(format!("{info}/{name}"), text.as_bytes()));
+    }
+    let names = all
+        .iter()
+        .map(|member| String::from_utf8_lossy(&member.name));
+    let lines: String = names.map(|name| format!("\"{name}\",,\n")).collect();
+    let record = format!("{lines}{info}/RECORD,,\n");
+    all.push(file(format!("{info}/RECORD"), record.as_bytes()));
+    all
+}
+
+/// A wheel of these members, as [`with_metadata`] has it.
+fn wheel(members: &[Member]) -> Vec<u8> {
+    zip(&with_metadata(members))
+}
+
 pub fn zip(members: &[Member]) -> Vec<u8> {
     let (out, starts) = bodies(members);
     end(out, members, &starts, members.len() as u16)
+}
+
+/// One that nothing is wrong with.
+pub fn plain() -> Vec<u8> {
+    wheel(&[file("a.py", b"hello")])
 }
 
 /// What is read of an archive: its members' names, or why not.
@@ -171,10 +203,11 @@ pub fn rows() -> Vec<Row> {
             case: case.to_owned(),
             known,
             said: judged(bytes),
+            files: vec![("x-1.0-py3-none-any.whl".to_owned(), bytes.to_vec())],
         });
     };
     let hello = || file("a.py", b"hello");
-    let plain = zip(&[hello()]);
+    let plain = plain();
     let payload = "CVE-2025-54368";
 
     row("nothing at all", "", b"");
@@ -187,7 +220,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "bytes before the first member",
-        payload,
+        "CVE-2025-54368, CVE-2026-3219",
         &[&b"#!/bin/sh\n"[..], &plain[..]].concat(),
     );
     row(
@@ -197,27 +230,28 @@ pub fn rows() -> Vec<Row> {
     );
     let mut comment = plain.clone();
     let length = comment.len();
-    comment[length - 2] = plain.len() as u8;
+    comment[length - 2..].copy_from_slice(&(plain.len() as u16).to_le_bytes());
     row(
         "another archive in the comment",
         payload,
         &[&comment[..], &plain[..]].concat(),
     );
-    let (out, starts) = bodies(&[hello()]);
+    let whole = with_metadata(&[hello()]);
+    let (out, starts) = bodies(&whole);
     row(
         "more members than it says",
         payload,
-        &end(out.clone(), &[hello()], &starts, 0),
+        &end(out.clone(), &whole, &starts, 3),
     );
     row(
         "fewer members than it says",
         "",
-        &end(out.clone(), &[hello()], &starts, 2),
+        &end(out.clone(), &whole, &starts, 5),
     );
     row("a member that the directory does not name", payload, &{
-        let both = [hello(), file("b.py", b"hidden")];
-        let (out, starts) = bodies(&both);
-        end(out, &both[..1], &starts[..1], 1)
+        let all = [&whole[..], &[file("b.py", b"hidden")]].concat();
+        let (out, starts) = bodies(&all);
+        end(out, &whole, &starts[..4], 4)
     });
     row("a directory that begins elsewhere", "CVE-2025-8291", &{
         let mut bytes = plain.clone();
@@ -235,32 +269,32 @@ pub fn rows() -> Vec<Row> {
         bytes
     });
     for (name, case, known) in NAMES {
-        row(case, known, &zip(&[file(name, b"x")]));
+        row(case, known, &wheel(&[file(name, b"x")]));
     }
     row(
         "a name of 4000 bytes",
         "",
-        &zip(&[file("a/".repeat(2000), b"")]),
+        &wheel(&[file("a/".repeat(2000), b"")]),
     );
     row(
         "a part of 300 bytes",
         "",
-        &zip(&[file("a".repeat(300), b"x")]),
+        &wheel(&[file("a".repeat(300), b"x")]),
     );
     row(
         "two members of one name",
         payload,
-        &zip(&[hello(), file("a.py", b"other")]),
+        &wheel(&[hello(), file("a.py", b"other")]),
     );
     row(
         "names that differ by case",
         "CVE-2021-37712",
-        &zip(&[hello(), file("A.py", b"x")]),
+        &wheel(&[hello(), file("A.py", b"x")]),
     );
     row(
         "names that differ by Unicode form",
         "CVE-2021-37712, CVE-2026-23950",
-        &zip(&[file("\u{e9}", b"x"), file("e\u{301}", b"y")]),
+        &wheel(&[file("\u{e9}", b"x"), file("e\u{301}", b"y")]),
     );
     for (mode, case, known) in [
         (
@@ -272,12 +306,12 @@ pub fn rows() -> Vec<Row> {
         (0o020_644, "a device", ""),
         (0o140_644, "a socket", ""),
     ] {
-        row(case, known, &zip(&[Member { mode, ..hello() }]));
+        row(case, known, &wheel(&[Member { mode, ..hello() }]));
     }
     row(
         "an encrypted member",
         "",
-        &zip(&[Member {
+        &wheel(&[Member {
             flags: 0x801,
             ..hello()
         }]),
@@ -287,10 +321,10 @@ pub fn rows() -> Vec<Row> {
         row(
             &format!("packed by {name}"),
             "CVE-2025-54368",
-            &zip(&[member]),
+            &wheel(&[member]),
         );
     }
-    let differs = |local: Local| zip(&[Member { local, ..hello() }]);
+    let differs = |local: Local| wheel(&[Member { local, ..hello() }]);
     row(
         "another name before the bytes",
         payload,
@@ -326,12 +360,12 @@ pub fn rows() -> Vec<Row> {
     row(
         "a wrong checksum",
         "",
-        &zip(&[Member { crc: 1, ..hello() }]),
+        &wheel(&[Member { crc: 1, ..hello() }]),
     );
     row(
         "fewer bytes than it says",
         "",
-        &zip(&[Member {
+        &wheel(&[Member {
             size: 50,
             ..deflated("a.py", b"hello")
         }]),
@@ -339,7 +373,7 @@ pub fn rows() -> Vec<Row> {
     row(
         "more bytes than it says",
         "",
-        &zip(&[Member {
+        &wheel(&[Member {
             size: 2,
             ..deflated("a.py", b"hello")
         }]),
@@ -347,35 +381,38 @@ pub fn rows() -> Vec<Row> {
     row(
         "bytes that are not deflated",
         "",
-        &zip(&[Member {
+        &wheel(&[Member {
             method: 8,
             ..file("a.py", b"\xff\xff\xff\xff")
         }]),
     );
-    row("a folder with bytes", "", &zip(&[file("a/", b"x")]));
+    row("a folder with bytes", "", &wheel(&[file("a/", b"x")]));
     row(
         "members that share their bytes",
         "CVE-2019-13232, CVE-2024-0450",
         &{
-            let both = [file("a.py", b"hello"), file("b.py", b"hello")];
-            let (out, _) = bodies(&both[..1]);
-            end(out, &both, &[0, 0], 2)
+            let mut all = with_metadata(&[hello(), file("b.py", b"hello")]);
+            let other = all.remove(1);
+            let (out, mut starts) = bodies(&all);
+            all.push(other);
+            starts.push(0);
+            end(out, &all, &starts, 5)
         },
     );
     row("bytes between members", payload, &{
-        let (mut out, starts) = bodies(&[hello()]);
+        let (mut out, starts) = bodies(&whole);
         out.extend(b"hidden");
-        end(out, &[hello()], &starts, 1)
+        end(out, &whole, &starts, 4)
     });
     row(
         "80 MiB of zeros in 80 KiB",
         "",
-        &zip(&[deflated("zeros", &vec![0; 80 << 20])]),
+        &wheel(&[deflated("zeros", &vec![0; 80 << 20])]),
     );
     row(
         "a member that says it is 4 GiB",
         "",
-        &zip(&[Member {
+        &wheel(&[Member {
             size: u32::MAX - 1,
             ..deflated("a", b"x")
         }]),
