@@ -43,6 +43,20 @@ pub struct Parser {
     pub name: &'static str,
     pub feed: fn(&[u8]),
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Makes sums right again in bytes that were changed, which would be refused for those alone.
+    pub mend: fn(&mut [u8]),
+}
+
+impl Parser {
+    /// What a fuzzer found interesting, kept in `fuzz/corpus`.
+    pub fn kept(&self) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let files = fs::read_dir(folder.join(self.name)).into_iter().flatten();
+        let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
+        files.sort();
+        let read = |file| fs::read(file).expect("it can be read");
+        files.iter().map(read).collect()
+    }
 }
 
 /// All of them.
@@ -92,7 +106,7 @@ pub const PARSERS: &[Parser] = &[
             "standin/web/package-lock.json",
         ])
     }),
-    parser("npm-package", npm_package, || vec![tarball()]),
+    mended("npm-package", npm_package, || vec![tarball()], tar_sums),
     parser("npmrc", npmrc, || {
         texts(&["registry=https://r.example/${X}\n//r.example/:_authToken=\"t\" ; c\nomit[]=dev\n"])
     }),
@@ -114,7 +128,7 @@ pub const PARSERS: &[Parser] = &[
     parser("record", wheel_record, || {
         texts(&["a/b.py,sha256=AAAA,12\n\"c,\"\"d\"\"\",,\nx.dist-info/RECORD,,\n"])
     }),
-    parser("tar", tarred, || vec![tarball()]),
+    mended("tar", tarred, || vec![tarball()], tar_sums),
     parser("unified", unified, || {
         texts(&[
             "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n\\ No newline at end of file\n\0a\nb",
@@ -132,11 +146,70 @@ pub const PARSERS: &[Parser] = &[
     parser("wheel-name", wheel_name, || {
         texts(&["a_b-1.0.post1-2x-cp39.cp310-abi3-manylinux_2_17_x86_64.musllinux_1_1_x86_64.whl"])
     }),
-    parser("zip", zipped, zip_files),
+    mended("zip", zipped, zip_files, zip_sums),
 ];
 
 const fn parser(name: &'static str, feed: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Parser {
-    Parser { name, feed, seeds }
+    mended(name, feed, seeds, |_| {})
+}
+
+const fn mended(
+    name: &'static str,
+    feed: fn(&[u8]),
+    seeds: fn() -> Vec<Vec<u8>>,
+    mend: fn(&mut [u8]),
+) -> Parser {
+    Parser {
+        name,
+        feed,
+        seeds,
+        mend,
+    }
+}
+
+/// Each block of a tar archive that calls itself a header has the sum of its bytes.
+fn tar_sums(bytes: &mut [u8]) {
+    for block in bytes.chunks_exact_mut(512) {
+        if block.get(257..262) != Some(b"ustar") {
+            continue;
+        }
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+}
+
+/// Members that are stored have the checksum of their bytes, in the directory and before them.
+fn zip_sums(bytes: &mut [u8]) {
+    let number = |bytes: &[u8], at: usize, width: usize| {
+        let of = bytes.get(at..at + width)?;
+        Some(
+            of.iter()
+                .rfold(0, |all, byte| all << 8 | usize::from(*byte)),
+        )
+    };
+    let starts = 0..bytes.len().saturating_sub(46);
+    for at in starts
+        .filter(|at| bytes.get(*at..at + 4) == Some(b"PK\x01\x02"))
+        .collect::<Vec<_>>()
+    {
+        let about =
+            [(10, 2), (20, 4), (42, 4)].map(|(place, width)| number(bytes, at + place, width));
+        let [Some(0), Some(size), Some(local)] = about else {
+            continue;
+        };
+        let lengths = [26, 28].map(|place| number(bytes, local + place, 2));
+        let [Some(name), Some(extra)] = lengths else {
+            continue;
+        };
+        let start = local + 30 + name + extra;
+        let Some(body) = bytes.get(start..start.saturating_add(size)) else {
+            continue;
+        };
+        let sum = crate::core::digest::crc32(body).to_le_bytes();
+        bytes[at + 16..at + 20].copy_from_slice(&sum);
+        bytes[local + 14..local + 18].copy_from_slice(&sum);
+    }
 }
 
 /// The parser of a name.
@@ -582,10 +655,15 @@ mod tests {
     fn no_bytes_make_a_parser_stumble() {
         for parser in PARSERS {
             let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-            for seed in (parser.seeds)() {
+            let seeds = (parser.seeds)().into_iter().map(|seed| (seed, 500));
+            let kept = parser.kept().into_iter().map(|kept| (kept, 20));
+            for (seed, times) in seeds.chain(kept) {
                 (parser.feed)(&seed);
-                for _ in 0..500 {
-                    let bytes = changed(&seed, &mut rng);
+                for time in 0..times {
+                    let mut bytes = changed(&seed, &mut rng);
+                    if time % 2 == 0 {
+                        (parser.mend)(&mut bytes);
+                    }
                     if std::panic::catch_unwind(|| (parser.feed)(&bytes)).is_err() {
                         let find = std::env::temp_dir().join(format!("find-{}", parser.name));
                         fs::write(&find, &bytes).unwrap();

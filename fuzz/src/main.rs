@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use lockwright::fuzz::{Parser, named};
 
 static PARSER: LazyLock<&Parser> = LazyLock::new(|| {
@@ -23,3 +23,9 @@ fuzz_target!(
     },
     |bytes: &[u8]| (PARSER.feed)(bytes)
 );
+
+fuzz_mutator!(|bytes: &mut [u8], size: usize, room: usize, _seed: u32| {
+    let size = fuzzer_mutate(bytes, size, room);
+    (PARSER.mend)(bytes.get_mut(..size).unwrap_or_default());
+    size
+});
