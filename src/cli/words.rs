@@ -232,7 +232,8 @@ fn of_argument(typed: &str, ours: &str) -> Option<String> {
     let words = ANSWERS.iter().flat_map(|(words, _)| words.iter().copied());
     let near = words.map(|word| (osa_distance(typed, word), word)).min()?;
     let (distance, meant) = near;
-    let is_meant = distance <= 2 && distance < osa_distance(typed, ours) && typed.len() > 5;
+    // Of short words other short ones are near.
+    let is_meant = distance <= typed.len() / 5 && distance < osa_distance(typed, ours);
     is_meant.then(|| Some(format!("{typed}: did you mean {meant}? {}", answer(meant)?)))?
 }
 

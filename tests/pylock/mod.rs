@@ -408,7 +408,7 @@ fn what_is_wrong_with_a_pylock_is_said_with_its_place() {
         (
             lock("", &format!("{source}\ndirectory = {{ path = \".\" }}")),
             ":5:8",
-            "had from several places at once",
+            "comes from several places at once",
         ),
         (
             lock("", &source.replace("a-1-py3", "b-1-py3")),

@@ -196,10 +196,10 @@ pub enum NpmPlanError {
     },
     /// A tarball whose URL nobody says.
     #[error(
-        "the lock does not say where {} had from, and no registry is known: say it with `--registry \
-         URL`, npm_config_registry, or a line `registry=URL` in .npmrc; what an npm on the PATH knows \
-         is asked, too",
-        were(.0)
+        "the lock does not say where {} from, and no registry is known: name one with `--registry \
+         URL`, npm_config_registry, or a line `registry=URL` in .npmrc; an npm on the PATH is asked for \
+         its registry, too",
+        come(.0)
     )]
     NoRegistry(Vec<String>),
     /// It cannot be told where a package comes from.
@@ -226,8 +226,8 @@ fn listed(all: &[String]) -> String {
     }
 }
 
-fn were(all: &[String]) -> String {
-    let verb = if all.len() == 1 { "is" } else { "are" };
+fn come(all: &[String]) -> String {
+    let verb = if all.len() == 1 { "comes" } else { "come" };
     format!("{} {verb}", few(all))
 }
 
