@@ -59,9 +59,9 @@ impl<'a> Pythons<'a> {
     }
 
     /// Warns, once a run, however often a component is looked at.
-    pub fn warn(&self, what: String) {
-        if locks::held(&self.warned).insert(what.clone()) {
-            progress::warn(&what);
+    pub fn warn(&self, what: &str) {
+        if locks::held(&self.warned).insert(what.to_owned()) {
+            progress::warn(what);
         }
     }
 

@@ -99,7 +99,7 @@ pub fn prepare(
     if let Some(pyproject) = &pyproject {
         let file = &lock.file;
         for difference in lock.differences(pyproject) {
-            context.pythons.warn(format!(
+            context.pythons.warn(&format!(
                 "{file} does not fit the pyproject.toml beside it: {difference}"
             ));
         }

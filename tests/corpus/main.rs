@@ -50,8 +50,10 @@ struct Peers {
     /// Who is asked, by what is read.
     asked: BTreeMap<String, Vec<String>>,
     /// By what is read, the case and the peer: a word, and the last line that was said.
-    done: BTreeMap<String, BTreeMap<String, BTreeMap<String, (String, String)>>>,
+    done: BTreeMap<String, BTreeMap<String, ByPeer>>,
 }
+
+type ByPeer = BTreeMap<String, (String, String)>;
 
 impl Peers {
     fn read() -> Self {

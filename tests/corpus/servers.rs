@@ -76,8 +76,10 @@ fn send(mut stream: TcpStream, answer: &Answer, host: &str, right: &[u8]) -> std
         }
         _ => stream.write_all(&body)?,
     }
-    while matches!(answer.body, Body::Endless | Body::Bomb) {
-        stream.write_all(&body)?;
+    if matches!(answer.body, Body::Endless | Body::Bomb) {
+        loop {
+            stream.write_all(&body)?;
+        }
     }
     match answer.then {
         Then::Reset => {

@@ -32,7 +32,7 @@ fn make(top: &Path, all: &[Made]) {
             }
             "link" => symlink(std::ffi::OsStr::from_bytes(&more), place).unwrap(),
             "second" => {
-                fs::hard_link(here.join(std::ffi::OsStr::from_bytes(&more)), place).unwrap()
+                fs::hard_link(here.join(std::ffi::OsStr::from_bytes(&more)), place).unwrap();
             }
             "set-id" => {
                 fs::write(&place, more).unwrap();
