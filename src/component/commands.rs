@@ -18,9 +18,9 @@ use super::containment::source_inside;
 use super::context::Context;
 use super::error::{Cause, CommandFailure, ComponentError};
 use super::inputs::parts;
-use super::kept;
 use super::places::uses_python;
 use super::toolbox::{self, Toolbox};
+use super::{Made, kept};
 use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Scratch;
@@ -347,7 +347,10 @@ impl<'a> Stage<'a> {
         shown.extend(self.tools.shown.iter().cloned());
         let own = self.context.component.named_components();
         let is_told = |name: &String| !self.tools.is_empty() || own.contains(name.as_str());
-        for (name, made) in self.context.made.iter().filter(|(name, _)| is_told(name)) {
+        // What it starts from may live where the tree itself does.
+        let is_elsewhere = |made: &Made| made.prefix != self.mount;
+        let named = self.context.made.iter();
+        for (name, made) in named.filter(|(name, made)| is_told(name) && is_elsewhere(made)) {
             tracing::debug!("{}: component {name} is shown", self.context.name);
             shown.push(Shown {
                 from: made.path.clone(),

@@ -2,7 +2,8 @@
 //!
 //! One that was asked for lives where it is put, or where `--prefix` says. One that is only needed
 //! lies in the store, and where that is must not show in what is made from it: its place is
-//! [`nowhere`], unless another one's finished tree leads there.
+//! [`nowhere`], unless another one's finished tree leads there. One that says where it lives, and that
+//! another starts from, lives where that one does.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use camino::Utf8PathBuf;
 
 use super::context::Context;
 use super::error::ComponentError;
-use super::links;
+use super::{Settings, links};
 use crate::decide::manifest::{
     BuildDefaults, Component, Manifest, Parsed, Patch, Placeholder, Seal,
 };
@@ -19,6 +20,43 @@ use crate::install::build::sandbox::INSIDE;
 /// The place of a component that nobody is to find: where commands see it.
 pub fn nowhere(name: &str) -> Utf8PathBuf {
     format!("{INSIDE}/component/{name}").into()
+}
+
+/// Where a component will live: the folder of the store's own where that follows from its key. `order` are all
+/// that are made, `led_to` those that finished trees lead to.
+pub fn of(
+    name: &str,
+    settings: &Settings<'_>,
+    order: &[&str],
+    led_to: &BTreeSet<String>,
+) -> Utf8PathBuf {
+    let manifest = &settings.document.manifest;
+    if let Some(wanted) = settings.wanted(name) {
+        return wanted.prefix.clone();
+    }
+    if let Some(place) = manifest.place_in_image(name, order) {
+        return place.into();
+    }
+    if led_to.contains(name) {
+        return settings.kept();
+    }
+    let component = manifest.component.get(name);
+    if !component.is_some_and(says_its_own) {
+        return nowhere(name);
+    }
+    let starts_from_it = |other: &&&str| {
+        let base = manifest.component.get(**other).map(|other| &other.base);
+        let base = base.and_then(Option::as_ref);
+        base.and_then(|base| base.from.component()) == Some(name)
+    };
+    let others = order.iter().filter(starts_from_it);
+    let others: BTreeSet<Utf8PathBuf> = others
+        .map(|other| of(other, settings, order, led_to))
+        .collect();
+    match others.first() {
+        Some(place) if others.len() == 1 && *place != settings.kept() => place.clone(),
+        _ => nowhere(name),
+    }
 }
 
 /// What a component says that will be true, or not, of its place and others' when it is used.
@@ -43,6 +81,15 @@ fn runtime_path(component: &Component) -> Vec<&Parsed> {
         runtime_path.extend(elf.add_rpath.values().flatten().map(|t| &**t));
     }
     runtime_path
+}
+
+/// Whether a finished tree says, by what the manifest says of the component, where it lives.
+fn says_its_own(component: &Component) -> bool {
+    let own = [Placeholder::Out, Placeholder::Prefix, Placeholder::Site];
+    let mut holes = runtime_path(component)
+        .into_iter()
+        .flat_map(Parsed::placeholders);
+    holes.any(|hole| own.contains(hole))
 }
 
 /// What commands are told.

@@ -154,18 +154,10 @@ impl<'a> Shared<'a> {
             };
             return Ok(outcome(Verdict::Given, Some(made)));
         }
-        let manifest = &self.settings.document.manifest;
         let context = self.context(name, made)?;
         let wanted = self.settings.wanted(name);
         let kept = self.settings.kept();
-        let place = match wanted {
-            Some(wanted) => wanted.prefix.clone(),
-            None => match manifest.place_in_image(name, &self.order) {
-                Some(place) => place.into(),
-                None if self.led_to.contains(name) => kept.clone(),
-                None => places::nowhere(name),
-            },
-        };
+        let place = places::of(name, self.settings, &self.order, &self.led_to);
         let prepared = prepare(&context, &place)?;
         let key = prepared.ingredients.key();
         let (out, prefix) = match wanted {

@@ -366,3 +366,33 @@ fn a_dependency_s_source_is_edited_and_its_build_sees_what_it_is_given() {
         "{failed}"
     );
 }
+
+#[test]
+fn what_a_base_says_of_its_place_is_true_where_the_tree_lives_that_starts_from_it() {
+    let standin = Standin::new();
+    standin.temp.write(
+        "standin/m.toml",
+        "[component.low]\ncopy = [{ from = 'lifecycle', to = '.' }]\n\
+         patch = [{ file = 'start', replace = 'exec standin', with = 'exec {prefix}/standin' }]\n\
+         [component.high]\nbase = '{component:low}'\ncopy = [{ from = 'assets', to = 'assets' }]\n\
+         run = [{ command = ['cp', '{component:low}/start', '{out}/again'] }]\n",
+    );
+    let built = |args: &[&str]| {
+        let args = [&["--file", "m.toml"], args].concat();
+        standin.build(&args).run().ok()
+    };
+    built(&["high", "--out", "here"]);
+    let here = standin.app().join("here");
+    for name in ["start", "again"] {
+        let said = standin.read(&format!("here/{name}"));
+        assert!(said.contains(&format!("exec {here}/standin")), "{said}");
+    }
+    built(&["high", "--out", "there", "--prefix", "/srv/high"]);
+    let said = standin.read("there/start");
+    assert!(said.contains("exec /srv/high/standin"), "{said}");
+    // Asked for by itself it lives where it is put.
+    built(&["low", "--out", "low"]);
+    let said = standin.read("low/start");
+    let low = standin.app().join("low");
+    assert!(said.contains(&format!("exec {low}/standin")), "{said}");
+}
