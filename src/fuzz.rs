@@ -49,6 +49,9 @@ pub struct Parser {
 
 impl Parser {
     /// What a fuzzer found interesting, kept in `fuzz/corpus`.
+    ///
+    /// # Panics
+    /// When a file of it cannot be read.
     pub fn kept(&self) -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         let files = fs::read_dir(folder.join(self.name)).into_iter().flatten();
