@@ -159,6 +159,7 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
 
 /// How things are fetched: the manifest's mirrors, and the command line's over them.
 pub fn network(args: &NetworkArgs, document: &Document) -> Result<FetchOptions, Failure> {
+    args.of_manifest(&document.file, &document.manifest)?;
     let mut options = args.options(&[]);
     // Of two for one beginning the later wins.
     options.mirrors = args.mirrors(mirrors(document)?);

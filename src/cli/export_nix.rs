@@ -1,6 +1,7 @@
 //! `lockwright export nix`: a lock or a manifest as derivations, one an artifact.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,6 +17,7 @@ use super::{Failure, Outcome, outputs};
 use crate::component::export::{draw, npm};
 use crate::component::nix_graph::{Drawing, File, Folder, List, Listed, Step};
 use crate::component::{RequestedComponent, Settings};
+use crate::core::foreign;
 use crate::core::progress::count;
 use crate::decide::manifest::Document;
 use crate::decide::target::platform::Arch;
@@ -153,6 +155,7 @@ pub fn run(args: &NixArgs) -> Outcome {
     let systems = systems(&args.system)?;
     let store = args.network.store()?;
     let out = super::absolute(&args.out)?;
+    is_free(&out)?;
     let mut precious = Precious::default();
     let path = &args.path;
     let document = super::is_manifest(path)
@@ -210,6 +213,30 @@ pub fn run(args: &NixArgs) -> Outcome {
         graph.systems().collect::<Vec<_>>().join(", ")
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// A project may have a default.nix of its own, which nothing is written over: each file is known as an export's.
+fn is_free(out: &Utf8Path) -> Result<(), Failure> {
+    let known = [
+        ("graph.json", "\"lockwright\":"),
+        ("default.nix", "graph.json was written by lockwright"),
+        ("common.nix", "graph.nix and default.nix have in common"),
+    ];
+    for (name, ours) in known {
+        let file = out.join(name);
+        let is_ours = match foreign::read(&file, foreign::TEXT) {
+            Ok(text) => memchr::memmem::find(&text, ours.as_bytes()).is_some(),
+            Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        };
+        if !is_ours {
+            return Err(format!(
+                "{file} is there, and was not written by `export nix`: name another folder with --out, or move \
+                 it away"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// The systems that were asked for, one platform each.

@@ -198,6 +198,7 @@ impl Python {
         };
         let mut building = args.build.options(&project.lock.file)?;
         building.quiet = global.quiet;
+        args.network.beside(&project.lock.file)?;
         let network = args.network.options(&project.settings.indexes);
         let here = chosen.interpreter.as_ref();
         let builder = Builder::new(build::Request {
@@ -259,6 +260,7 @@ fn node(
     prefix: &Utf8Path,
 ) -> Result<FromLock, Failure> {
     let store = args.network.store()?;
+    args.network.beside(&project.lock.file)?;
     let options = project.options(args.network.options(&[]))?;
     let out = folder.join("environment");
     std::fs::create_dir(&out).map_err(|error| format!("cannot make {out}: {error}"))?;

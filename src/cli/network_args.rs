@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use url::Url;
@@ -11,8 +11,9 @@ use url::Url;
 use super::Failure;
 use super::python_args::is_true;
 use crate::core::scratch::Scratch;
+use crate::decide::manifest::{FILE_NAME, Manifest};
 use crate::obtain::fetch::credentials::Credentials;
-use crate::obtain::fetch::keys::PublicKey;
+use crate::obtain::fetch::keys::{KeyError, PublicKey};
 use crate::obtain::fetch::mirrors::{Mirror, Mirrors};
 use crate::obtain::fetch::remote::{Place, Remote, Said};
 use crate::obtain::fetch::{FetchOptions, RetryPolicy, Route};
@@ -172,8 +173,9 @@ pub struct NetworkArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "A store that machines share")]
 struct SharedArgs {
-    /// Ask this shared store before the network: a folder, or an HTTP server (with PUT, to write to
-    /// it). Artifacts from it are verified by their digests
+    /// Ask this shared store before the network: a folder, an HTTP server (with PUT, to write to
+    /// it), or s3://BUCKET/PREFIX (with AWS_ACCESS_KEY_ID and its like). Artifacts from it are
+    /// verified by their digests
     #[arg(
         long,
         value_name = "URL",
@@ -184,8 +186,8 @@ struct SharedArgs {
     /// Give it the artifacts that it lacks
     #[arg(long, env = "LOCKWRIGHT_REMOTE_PUSH", value_parser = FalseyValueParser::new())]
     remote_push: bool,
-    /// Accept wheels that were built elsewhere if this key has signed them: NAME:BASE64
-    /// (repeatable; separated by spaces in the variable)
+    /// Accept what was built elsewhere if this key has signed it: NAME:BASE64 (repeatable; separated by
+    /// spaces in the variable)
     #[arg(
         long,
         value_name = "KEY",
@@ -193,9 +195,12 @@ struct SharedArgs {
         value_delimiter = ' '
     )]
     remote_trust: Vec<PublicKey>,
-    /// Sign wheels that are built here with the key in this file, made by `lockwright store keygen`
+    /// Sign what is built here with the key in this file, made by `lockwright store keygen`
     #[arg(long, value_name = "FILE", env = "LOCKWRIGHT_REMOTE_KEY")]
     remote_key: Option<Utf8PathBuf>,
+    /// What a lockwright.toml says of it.
+    #[arg(skip)]
+    said: OnceLock<(Place, Vec<PublicKey>)>,
     /// The store, once a run has asked for it.
     #[arg(skip)]
     opened: OnceLock<Arc<Remote>>,
@@ -203,15 +208,19 @@ struct SharedArgs {
 
 impl SharedArgs {
     /// The store, one for the whole run.
-    fn open(&self, offline: bool) -> Option<Arc<Remote>> {
-        let place = self.remote.clone()?;
+    fn open(&self, offline: bool, retry: RetryPolicy) -> Option<Arc<Remote>> {
+        let said = self.said.get();
+        let place = self.remote.clone().or(said.map(|said| said.0.clone()))?;
+        let trusted = self.remote_trust.iter();
+        let trusted = trusted.chain(said.iter().flat_map(|said| &said.1));
         let open = || {
             Arc::new(Remote::new(Said {
                 place,
                 push: self.remote_push,
-                trusted: self.remote_trust.clone(),
+                trusted: trusted.cloned().collect(),
                 key: self.remote_key.clone(),
                 offline,
+                retry,
             }))
         };
         Some(Arc::clone(self.opened.get_or_init(open)))
@@ -250,9 +259,48 @@ impl NetworkArgs {
         Mirrors::new(known.into_iter().chain(self.mirror.iter().cloned()))
     }
 
+    /// Takes what a manifest says of a store that machines share, for what the command line does not.
+    ///
+    /// # Errors
+    /// When that is no place, or no key.
+    pub fn of_manifest(&self, file: &Utf8Path, manifest: &Manifest) -> Result<(), Failure> {
+        let said = &manifest.remote;
+        let Some(url) = &said.url else { return Ok(()) };
+        let beside = file.with_file_name("");
+        let place: Result<Place, String> = match url.contains("://") {
+            true => url.parse(),
+            false => beside.join(url).as_str().parse(),
+        };
+        let place = place.map_err(|why: String| format!("{file}: `url` of [remote]: {why}"))?;
+        let keys: Result<Vec<PublicKey>, KeyError> =
+            said.trust.iter().map(|key| key.parse()).collect();
+        let keys = keys.map_err(|why: KeyError| format!("{file}: `trust` of [remote]: {why}"))?;
+        // A run has one manifest.
+        let _ = self.shared.said.set((place, keys));
+        Ok(())
+    }
+
+    /// The same, with the lockwright.toml beside a lock.
+    ///
+    /// # Errors
+    /// When that is there and cannot be read, as well.
+    pub fn beside(&self, lock: &Utf8Path) -> Result<(), Failure> {
+        let file = lock.with_file_name(FILE_NAME);
+        match file.is_file() {
+            true => self.of_manifest(&file, &Manifest::load(&file)?),
+            false => Ok(()),
+        }
+    }
+
     /// How things are fetched. `indexes` are the names and URLs of the indexes that the project
     /// knows: uv's variables give logins for them by name.
     pub fn options(&self, indexes: &[(String, Url)]) -> FetchOptions {
+        let retry = RetryPolicy {
+            retries: self.retries,
+            timeout: Duration::from_secs(self.timeout.max(1)),
+            slowest: self.speed_limit,
+            ..RetryPolicy::default()
+        };
         FetchOptions {
             offline: self.offline,
             mirrors: Mirrors::new(self.mirror.iter().cloned()),
@@ -261,14 +309,9 @@ impl NetworkArgs {
             allow_unhashed: self.allow_unhashed.iter().cloned().collect(),
             allow_weak: self.allow_weak_integrity,
             credentials: Credentials::from_environment(indexes),
-            retry: RetryPolicy {
-                retries: self.retries,
-                timeout: Duration::from_secs(self.timeout.max(1)),
-                slowest: self.speed_limit,
-                ..RetryPolicy::default()
-            },
+            retry,
             route: Route::default(),
-            shared: self.shared.open(self.offline),
+            shared: self.shared.open(self.offline, retry),
         }
     }
 }

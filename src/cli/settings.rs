@@ -16,12 +16,16 @@ use crate::core::foreign;
 
 /// What may be set, and whether a project may set it. A project is a stranger's: where things are
 /// kept, and whether there is a network, is for the user to say.
-const SETTINGS: [(&str, bool); 10] = [
+const SETTINGS: [(&str, bool); 14] = [
     ("concurrency", false),
     ("find-links", true),
     ("link-mode", true),
     ("mirror", true),
     ("offline", false),
+    ("remote", false),
+    ("remote-key", false),
+    ("remote-push", false),
+    ("remote-trust", false),
     ("retries", false),
     ("speed-limit", false),
     ("store", false),
@@ -198,7 +202,16 @@ fn values(name: &str, value: &Value, folder: &Utf8Path) -> Result<Vec<String>, S
             Some(mode @ ("auto" | "copy" | "hardlink" | "reflink")) => Ok(vec![mode.to_owned()]),
             _ => Err("is \"auto\", \"copy\", \"hardlink\" or \"reflink\"".into()),
         },
-        "offline" | "store-packed" => match value.as_bool() {
+        "remote" => {
+            let place = text(value).ok_or("is a URL or a folder")?;
+            Ok(vec![match place.contains("://") {
+                true => place,
+                false => path(place),
+            }])
+        }
+        "remote-key" => Ok(vec![path(text(value).ok_or("is a file")?)]),
+        "remote-trust" => Ok(list(value).ok_or("is a list of public keys")?),
+        "offline" | "remote-push" | "store-packed" => match value.as_bool() {
             Some(true) => Ok(vec!["true".into()]),
             Some(false) => Ok(Vec::new()),
             None => Err("is true or false".into()),

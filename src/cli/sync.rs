@@ -99,6 +99,7 @@ fn python(args: &SyncArgs, global: &Global) -> Outcome {
     let mut building = args.build.options(&lock.file)?;
     building.quiet = global.quiet;
     building.anew = anew;
+    args.network.beside(&lock.file)?;
     let network = args.network.options(&settings.indexes);
     let interpreter = chosen.interpreter.as_ref();
     let builder = Builder::new(build::Request {

@@ -78,6 +78,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     for warning in &project.plan.warnings {
         tracing::info!("{warning}");
     }
+    args.network.beside(args.lock)?;
     let options = project.options(args.network.options(&[]))?;
     if out.is_some() && names_own(&project.plan, &args.node.allow_scripts) {
         return Err(

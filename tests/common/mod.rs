@@ -35,7 +35,7 @@ pub use server::{Fault, Request, Server};
 pub use tools::{
     attested, backends, bun, compilers, django, env_dir, forky_root, go, in_forky, mdbook, mirrors,
     newer_nix, nix, nix_hash, node, npm, npx, on_path, packagers, packagers_wheels, patchelf, pnpm,
-    postgres, python, python314, shared_store, uv, validators, wheels,
+    postgres, python, python314, s3, shared_store, uv, validators, wheels,
 };
 
 /// The project's root.

@@ -40,6 +40,11 @@ pub fn python() -> Utf8PathBuf {
     tool("py/bin/python")
 }
 
+/// A CPython with a server of S3's kind.
+pub fn s3() -> Utf8PathBuf {
+    tool("s3/bin/python")
+}
+
 /// A CPython with validators of JSON schemas and of CycloneDX.
 pub fn validators() -> Utf8PathBuf {
     tool("validators/bin/python")

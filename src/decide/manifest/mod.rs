@@ -25,7 +25,7 @@ pub use document::Document;
 pub use go::Go;
 pub use graph::{GraphError, Needs};
 pub use image::{Compression, Image};
-pub use model::{BuildDefaults, Component, Manifest, PackageBuild, Target};
+pub use model::{BuildDefaults, Component, Manifest, PackageBuild, Remote, Target};
 pub use phases::{
     Base, Copy, Diff, Elf, Install, Keep, Migration, Node, Patch, Python, Run, Seal, Shebangs,
     Smoke, Substitute, Wrap,

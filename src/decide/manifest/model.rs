@@ -47,6 +47,9 @@ pub struct Manifest {
     /// How sdists and source trees are built; `sync` uses it too, for the lock beside the manifest.
     #[serde(default)]
     pub build: BuildDefaults,
+    /// The store that machines share; `sync` uses it too, for the lock beside the manifest.
+    #[serde(default)]
+    pub remote: Remote,
     /// The rules for reviews of the project's locks.
     #[serde(default)]
     pub review: Review,
@@ -65,6 +68,16 @@ pub struct Target {
     pub platform: Option<String>,
     /// A Node version, as `24.11.0`.
     pub node: Option<String>,
+}
+
+/// A store that machines share, where the command line and variables name none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Remote {
+    /// Where it is, as `--remote` has it; a folder's path is relative to the manifest.
+    pub url: Option<String>,
+    /// Public keys, as `--remote-trust` has them: what they signed is not made again.
+    pub trust: Vec<String>,
 }
 
 /// How sources are built into wheels.

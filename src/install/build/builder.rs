@@ -221,9 +221,7 @@ impl<'a> Builder<'a> {
             return None;
         }
         let key = recipe.key.as_ref()?;
-        let store = self.request.store;
-        let shared = || self.request.fetch.shared.as_ref()?.built(store, key);
-        let (file_name, blob) = store.built(key).or_else(shared)?;
+        let (file_name, blob) = self.request.fetch.built(self.request.store, key)?;
         Some(Wheel {
             file_name,
             blob,
@@ -367,11 +365,8 @@ impl<'a> Builder<'a> {
                 if self.is_anew(recipe) {
                     store.forget_built(key);
                 }
-                let built = store.insert_built(key, &made, &wheel, &made_by)?;
-                if let Some(shared) = &self.request.fetch.shared {
-                    shared.give_built(key, &built.0, &built.1);
-                }
-                built
+                let fetch = self.request.fetch;
+                fetch.keep_built(store, key, &made, &wheel, &made_by)?
             }
             None => {
                 let origin = Provenance {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::NoProxy;
+use reqwest::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -58,7 +59,14 @@ impl Client {
             };
             builder = builder.proxy(proxy.no_proxy(direct));
         }
+        let login = route.login.clone();
         let http = builder
+            .default_headers(
+                login
+                    .map(|login| (AUTHORIZATION, login))
+                    .into_iter()
+                    .collect(),
+            )
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("lockwright/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(retry.timeout)

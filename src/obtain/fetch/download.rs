@@ -20,7 +20,7 @@ use super::credentials::{Credential, Credentials};
 use super::error::{Problem, certificate_problem, is_reserved, why};
 use super::headers::{content_range, length, text, validator};
 use super::mirrors::without_login;
-use super::retry::{Gates, RetryPolicy, is_passing, retry_after};
+use super::retry::{Gates, Pace, RetryPolicy, is_passing, retry_after};
 use super::sink::{Sink, join};
 use crate::core::artifact::Artifact;
 use crate::core::digest::Algorithm;
@@ -278,7 +278,8 @@ impl Downloader<'_> {
                     None => Problem::Endless(most),
                 }));
             }
-            pace.check(sink.size() + size)?;
+            let check = pace.check(sink.size() + size);
+            check.map_err(|why| Ended::Again { why, after: None })?;
             self.progress.advance(size);
             if !sink.push(chunk).await {
                 break;
@@ -332,45 +333,6 @@ impl Downloader<'_> {
             return Ended::ForGood(Problem::Unreachable { why, attempts: 1 });
         }
         Ended::Again { why, after: None }
-    }
-}
-
-/// Whether bytes come fast enough: a server that sends one now and then would hold us for ever.
-struct Pace {
-    slowest: u64,
-    time: Duration,
-    start: tokio::time::Instant,
-    before: u64,
-}
-
-impl Pace {
-    fn new(retry: &RetryPolicy, size: u64) -> Self {
-        Self {
-            slowest: retry.slowest,
-            time: retry.timeout,
-            start: tokio::time::Instant::now(),
-            before: size,
-        }
-    }
-
-    fn check(&mut self, size: u64) -> Result<(), Ended> {
-        let passed = self.start.elapsed();
-        if passed < self.time {
-            return Ok(());
-        }
-        let came = u128::from(size.saturating_sub(self.before));
-        let rate = came * 1000 / passed.as_millis().max(1);
-        if rate < u128::from(self.slowest) {
-            return Err(Ended::Again {
-                why: format!(
-                    "{rate} bytes a second came, fewer than --speed-limit {} asks for",
-                    self.slowest
-                ),
-                after: None,
-            });
-        }
-        (self.start, self.before) = (tokio::time::Instant::now(), size);
-        Ok(())
     }
 }
 

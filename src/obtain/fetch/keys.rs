@@ -41,6 +41,12 @@ impl FromStr for PublicKey {
     }
 }
 
+impl std::fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.name, BASE64.encode(&self.bytes))
+    }
+}
+
 impl PublicKey {
     /// Whether this key made a signature (`NAME:BASE64`) of a text.
     pub fn made(&self, signature: &str, text: &str) -> bool {

@@ -9,6 +9,7 @@
 //! twenty files says so once. Only when a server cannot be reached, or the store not written to, no
 //! further download is begun.
 
+mod built;
 mod client;
 pub mod credentials;
 pub mod document;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex};
 use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
 use rayon::prelude::*;
+use reqwest::header::HeaderValue;
 use url::Url;
 
 use crate::core::artifact::{Artifact, Location};
@@ -86,6 +88,8 @@ pub struct Route {
     pub direct: Option<String>,
     /// The address of this machine that they come from.
     pub address: Option<IpAddr>,
+    /// What each request says of who we are, unless it says otherwise.
+    pub login: Option<HeaderValue>,
 }
 
 impl Default for FetchOptions {

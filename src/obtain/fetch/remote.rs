@@ -1,8 +1,9 @@
-//! A store that machines share: a folder, or an HTTP server that takes PUT.
+//! A store that machines share: a folder, an HTTP server that takes PUT, or a bucket of S3's kind.
 //!
 //! ```text
 //! v1/files/sha256/3f/3fc9…    an artifact, as in a store: believed for its digest
-//! v1/built/sha256-77ab….json  what a wheel is that was built of this recipe: believed if signed
+//! v1/built/sha256-77ab….json  what was built of this recipe (a wheel, a git package that was prepared, a
+//!                             commit's files): believed if signed
 //! ```
 //!
 //! It is asked before the network, and given what came from there where that is allowed. Whatever goes
@@ -21,13 +22,11 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use super::Route;
-use super::client::Client;
 use super::keys::{PublicKey, SecretKey};
 use super::objects::Objects;
 pub use super::objects::Place;
 use super::retry::RetryPolicy;
-use crate::core::digest::Digest;
+use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
 use crate::core::locks;
 use crate::core::progress::warn;
@@ -36,11 +35,13 @@ use crate::obtain::store::{Blob, Origin, Store};
 
 /// How long it may say nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked again: a bucket may have to be asked more slowly.
+const RETRIES: u32 = 2;
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
 /// The layout that is read and written.
 const LAYOUT: &str = "v1";
-/// What says which wheel was built is not longer.
+/// What says what was built is not longer.
 const LARGEST: usize = 1 << 16;
 
 /// What is said of a remote.
@@ -50,12 +51,14 @@ pub struct Said {
     pub place: Place,
     /// Whether it is given what it does not have.
     pub push: bool,
-    /// Whom to believe about built wheels.
+    /// Whom to believe about what was built.
     pub trusted: Vec<PublicKey>,
     /// The file of the key that signs those that are built here.
     pub key: Option<Utf8PathBuf>,
     /// Whether nothing may be asked over a network.
     pub offline: bool,
+    /// How long it is waited for, at most.
+    pub retry: RetryPolicy,
 }
 
 /// A shared store, opened when it is first asked.
@@ -75,7 +78,7 @@ struct Opened {
     key: Option<SecretKey>,
 }
 
-/// Which wheel was built of a recipe.
+/// What was built of a recipe.
 #[derive(Debug, Serialize, Deserialize)]
 struct Built {
     file_name: String,
@@ -228,12 +231,15 @@ impl Remote {
         }
     }
 
-    /// The wheel that was built of a recipe, where somebody who is trusted says which that is.
+    /// What was built of a recipe, where somebody who is trusted says what that is.
+    ///
+    /// In the store it is kept under his key also: who does not trust him does not find it there.
     pub fn built(&self, store: &Store, key: &Digest) -> Option<(String, Blob)> {
-        let is_new = {
-            let mut asked = locks::held(&self.asked);
-            asked.insert(key.clone())
-        };
+        let mut known = self.said.trusted.iter();
+        if let Some(known) = known.find_map(|by| store.built(&signed(key, by))) {
+            return Some(known);
+        }
+        let is_new = locks::held(&self.asked).insert(key.clone());
         let opened = self
             .opened()
             .filter(|_| is_new && !self.said.trusted.is_empty())?;
@@ -255,43 +261,51 @@ impl Remote {
                 return None;
             }
         }
-        let built: Built = serde_json::from_slice(&bytes).ok()?;
+        let shared = &self.said.place;
+        let Ok(built) = serde_json::from_slice::<Built>(&bytes) else {
+            warn(&format!(
+                "the shared store {shared} has a {place} that says nothing of what was built"
+            ));
+            return None;
+        };
         let text = built.text(key);
         let mut trusted = self.said.trusted.iter();
-        let is_trusted = trusted.any(|one| one.made(&built.signature, &text));
-        if !is_trusted || !is_file_name(&built.file_name) {
+        let by = trusted.find(|by| by.made(&built.signature, &text));
+        let Some(by) = by.filter(|_| is_file_name(&built.file_name)) else {
             warn(&format!(
-                "the shared store {} has a built {} without a trusted signature, so it is built here",
-                self.said.place,
+                "the shared store {shared} has a built {} without a trusted signature, so it is built here",
                 foreign::shown(&built.file_name)
             ));
             return None;
-        }
+        };
         let origin = Origin {
             file_name: built.file_name.clone(),
-            source: self.said.place.to_string(),
+            source: shared.to_string(),
         };
         let blob = opened
             .runtime
             .block_on(self.artifact(opened, store, &built.digest, &origin))?;
+        let key = signed(key, by);
         store
-            .insert_built(key, &built.file_name, &blob.path, &origin.source)
+            .insert_built(&key, &built.file_name, &blob.path, &origin.source)
             .ok()
     }
 
-    /// Gives it a wheel that was built here, signed.
+    fn signer(&self) -> Option<(&Opened, &SecretKey)> {
+        let opened = self.opened().filter(|_| self.said.push)?;
+        if opened.key.is_none() && !self.has_said_unsigned.swap(true, Ordering::Relaxed) {
+            eprintln!(
+                "note: things that are built here are not given to the shared store {}: without a signature \
+                 nobody would accept them; --remote-key FILE signs them",
+                self.said.place
+            );
+        }
+        Some((opened, opened.key.as_ref()?))
+    }
+
+    /// Gives it what was built here, signed.
     pub fn give_built(&self, key: &Digest, file_name: &str, blob: &Blob) {
-        let Some(opened) = self.opened().filter(|_| self.said.push) else {
-            return;
-        };
-        let Some(own) = &opened.key else {
-            if !self.has_said_unsigned.swap(true, Ordering::Relaxed) {
-                eprintln!(
-                    "note: wheels that are built here are not given to the shared store {}: without a signature \
-                     nobody would accept them; --remote-key FILE signs them",
-                    self.said.place
-                );
-            }
+        let Some((opened, own)) = self.signer() else {
             return;
         };
         let mut built = Built {
@@ -325,34 +339,34 @@ fn built_of(key: &Digest) -> String {
     format!("{LAYOUT}/built/{}-{}.json", key.algorithm(), key.hex())
 }
 
+/// What is kept that somebody signed.
+fn signed(key: &Digest, by: &PublicKey) -> Digest {
+    let text = format!("signed by {by}\n{key}\n");
+    Digest::of(Algorithm::Sha256, text.as_bytes())
+}
+
 /// Opens it; none where this run may ask nobody.
 fn open(said: &Said) -> Result<Option<Opened>, String> {
     let is_folder = matches!(said.place, Place::Folder(_));
     if said.offline && !is_folder {
         return Ok(None);
     }
-    let objects = match &said.place {
-        Place::Folder(folder) => {
-            if said.push {
-                std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-            }
-            std::fs::read_dir(folder).map_err(|error| error.to_string())?;
-            Objects::Folder(folder.clone())
-        }
-        Place::Server(url) => {
-            let policy = RetryPolicy {
-                timeout: PATIENCE,
-                ..RetryPolicy::default()
-            };
-            let client = Client::new(&policy, &Route::default());
-            Objects::Server(client.map_err(|error| error.to_string())?.http, url.clone())
-        }
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    let objects = match &said.place {
+        Place::Folder(folder) => Objects::folder(folder, said.push)?,
+        Place::Server(url) => {
+            let retry = RetryPolicy {
+                timeout: said.retry.timeout.min(PATIENCE),
+                retries: said.retry.retries.min(RETRIES),
+                ..said.retry
+            };
+            runtime.block_on(Objects::server(url, retry))?
+        }
+    };
     let key = match said.key.as_ref().filter(|_| said.push) {
         Some(file) => Some(SecretKey::load(file)?),
         None => None,

@@ -59,6 +59,44 @@ fn chance() -> f64 {
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }
 
+/// Whether bytes come fast enough: a server that sends one now and then would hold us for ever.
+pub(super) struct Pace {
+    slowest: u64,
+    time: Duration,
+    start: Instant,
+    before: u64,
+}
+
+impl Pace {
+    /// Counts from `size` bytes on.
+    pub(super) fn new(retry: &RetryPolicy, size: u64) -> Self {
+        Self {
+            slowest: retry.slowest,
+            time: retry.timeout,
+            start: Instant::now(),
+            before: size,
+        }
+    }
+
+    /// `size` bytes are there by now; the reason, where too few came.
+    pub(super) fn check(&mut self, size: u64) -> Result<(), String> {
+        let passed = self.start.elapsed();
+        if passed < self.time {
+            return Ok(());
+        }
+        let came = u128::from(size.saturating_sub(self.before));
+        let rate = came * 1000 / passed.as_millis().max(1);
+        if rate < u128::from(self.slowest) {
+            return Err(format!(
+                "{rate} bytes a second came, fewer than --speed-limit {} asks for",
+                self.slowest
+            ));
+        }
+        (self.start, self.before) = (Instant::now(), size);
+        Ok(())
+    }
+}
+
 /// Whether an answer may be another one in a while.
 pub(super) fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429)

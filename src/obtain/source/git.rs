@@ -60,9 +60,10 @@ pub fn fetch(
 ) -> Result<GitTree, GitError> {
     let commit = full_commit(&wanted.rev);
     if let Some(commit) = &commit
-        && let Some(tree) = stored(store, commit, wanted.submodules)
+        && let Some((_, archive)) = options.built(store, &key(commit, wanted.submodules))
     {
-        return Ok(tree);
+        let commit = commit.clone();
+        return Ok(GitTree { commit, archive });
     }
     if let Some(commit) = &commit
         && let Some(tree) = vendored(store, commit, wanted.submodules, options)?
@@ -83,17 +84,8 @@ pub fn fetch(
     packed::pack(&tree, &archive, about.as_deref())?;
     let made_by = format!("git {} {commit}", shown(&wanted.url));
     let key = key(&commit, wanted.submodules);
-    let (_, archive) = store.insert_built(&key, &file_name, &archive, &made_by)?;
+    let (_, archive) = options.keep_built(store, &key, &file_name, &archive, &made_by)?;
     Ok(GitTree { commit, archive })
-}
-
-/// The tree of a commit, if it is in the store.
-pub fn stored(store: &Store, commit: &str, submodules: bool) -> Option<GitTree> {
-    let (_, archive) = store.built(&key(commit, submodules))?;
-    Some(GitTree {
-        commit: commit.to_owned(),
-        archive,
-    })
 }
 
 /// What a tree is called in a vendored folder.

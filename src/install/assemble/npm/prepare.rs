@@ -128,8 +128,7 @@ fn made(
     let key = key(request, commit, &host);
     if is_anew {
         request.store.forget_built(&key);
-    }
-    if let Some((_, tarball)) = request.store.built(&key) {
+    } else if let Some((_, tarball)) = request.fetch.built(request.store, &key) {
         return Ok(Some(tarball));
     }
     let Some(checkout) = Checkout::new(commit, tree)? else {
@@ -154,8 +153,8 @@ fn made(
     };
     let made_by = format!("prepared from git {}#{}", commit.url, commit.commit);
     let built = request
-        .store
-        .insert_built(&key, &file_name, &tarball, &made_by);
+        .fetch
+        .keep_built(request.store, &key, &file_name, &tarball, &made_by);
     Ok(Some(built?.1))
 }
 

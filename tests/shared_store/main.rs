@@ -3,7 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/scripted.rs"]
+mod scripted;
+
+mod servers;
 
 use std::fs;
 
