@@ -134,6 +134,9 @@ pub fn run(args: &ComponentArgs, global: &Global) -> Outcome {
     }
     let say = |name: &str, verdict: &Verdict, took: Option<Duration>| match took {
         _ if global.quiet => {}
+        None if *verdict == Verdict::Shared => {
+            eprintln!("{name}: taken from the shared store, as it was made elsewhere");
+        }
         None => eprintln!("{name}: making it {}", why(verdict)),
         Some(took) => eprintln!("{name}: made in {:.1} s", took.as_secs_f64()),
     };
@@ -236,6 +239,7 @@ fn of(outcome: &Built) -> Report<'_> {
     let (verdict, changes): (_, &[Change]) = match &outcome.verdict {
         Verdict::Unchanged => ("unchanged", &[]),
         Verdict::Given => ("given", &[]),
+        Verdict::Shared => ("shared", &[]),
         Verdict::New => ("new", &[]),
         Verdict::Touched => ("touched", &[]),
         Verdict::Changed(changes) => ("changed", changes),
@@ -271,6 +275,7 @@ fn why(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Unchanged => "unchanged".into(),
         Verdict::Given => "given".into(),
+        Verdict::Shared => "as it was made elsewhere".into(),
         Verdict::New => "for the first time".into(),
         Verdict::Touched => "again: someone has changed its tree".into(),
         Verdict::Changed(changes) if changes.is_empty() => "again, elsewhere".into(),

@@ -16,7 +16,7 @@ use crate::install::assemble::npm::NpmAssembleError;
 use crate::install::assemble::python::AssembleError;
 use crate::install::build::BuildError;
 use crate::obtain::fetch::FetchError;
-use crate::obtain::source::{ArchiveError, GitError};
+use crate::obtain::source::{ArchiveError, GitError, PackError};
 use crate::obtain::store::StoreError;
 use crate::transform::elf::ElfError;
 use crate::transform::nix::nar::NarError;
@@ -154,6 +154,8 @@ pub enum Cause {
     Image(#[from] OciError),
     #[error(transparent)]
     NpmPlan(#[from] NpmPlanError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error(transparent)]

@@ -11,13 +11,13 @@ use super::error::{Cause, ComponentError};
 use super::prepare::{Prepared, nix_store};
 use super::record::{self, Record};
 use super::{
-    base, copy, elf, go, image, keep, links, node, patch, python, run, shebangs, smoke, workspace,
-    wrap,
+    base, copy, elf, go, image, keep, links, node, patch, python, run, shared, shebangs, smoke,
+    workspace, wrap,
 };
 use crate::core::progress::warn;
 use crate::core::walk::walk;
 use crate::decide::manifest;
-use crate::files::tree::{Record as Noted, Tree};
+use crate::files::tree::{Record as Noted, Replaced, Staged, Tree, TreeOptions};
 use crate::install::python::installed::{self, Line};
 use crate::transform::nix::nar;
 use crate::transform::nix::reference::Search;
@@ -37,13 +37,7 @@ pub fn make(
     prefix: &Utf8Path,
 ) -> Result<Record, ComponentError> {
     let component = context.component;
-    let settings = context.settings;
-    // One that is only needed is found again by what is noted of it.
-    let noted = settings
-        .wanted(context.name)
-        .map_or(Noted::Beside, |_| settings.record);
-    let options = base::options(settings.clear, noted, settings.precious.clone());
-    let tree = Tree::stage(out, options).map_err(context.failed("", "staging"))?;
+    let tree = Tree::stage(out, options(context)).map_err(context.failed("", "staging"))?;
     let replaced = tree.replaced().cloned();
     let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
     let tree = base::place(context, tree, prefix, &mut changed)?;
@@ -100,7 +94,34 @@ pub fn make(
         staged.take_modes().map_err(context.failed("", "seal"))?;
     }
     smoke::check(context, &root, prefix)?;
+    shared::give(context, &prepared.ingredients.key(), &staged);
+    put(context, prepared, staged, replaced)
+}
 
+/// One that is only needed is found again by what is noted of it.
+fn noted(context: &Context<'_>) -> Noted {
+    let settings = context.settings;
+    let wanted = settings.wanted(context.name);
+    wanted.map_or(Noted::Beside, |_| settings.record)
+}
+
+/// How a component's tree is staged.
+pub(super) fn options(context: &Context<'_>) -> TreeOptions {
+    let settings = context.settings;
+    base::options(settings.clear, noted(context), settings.precious.clone())
+}
+
+/// Puts a tree that is all made in its place, and notes what it was made from.
+///
+/// # Errors
+/// When it cannot be read, or its place not be written to.
+pub(super) fn put(
+    context: &Context<'_>,
+    prepared: &Prepared,
+    staged: Staged,
+    replaced: Option<Replaced>,
+) -> Result<Record, ComponentError> {
+    let root = staged.root();
     let hash = nar::hash_path(&root).map_err(context.failed("", "seal"))?;
     let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
     let (files, bytes) = record::count(&walked);
@@ -120,9 +141,9 @@ pub fn make(
         eprintln!("{}: {placed} is new, and replaces {replaced}", context.name);
     }
     set_mode(&placed, mode);
-    if noted == Noted::Beside {
+    if noted(context) == Noted::Beside {
         record.write(&placed)?;
-        settings.store.stamp(&placed, &record.key, None);
+        context.settings.store.stamp(&placed, &record.key, None);
     }
     Ok(record)
 }
@@ -158,13 +179,18 @@ fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(),
 }
 
 fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
+    if context.component.seal == manifest::Seal::FixedOutput {
+        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
+            .map_err(context.failed("seal", "seal"))?;
+    }
+    set_metadata(context, root)
+}
+
+/// Modes and times, as the seal has them.
+pub(super) fn set_metadata(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
     let how = context.component.seal;
     if how == manifest::Seal::None {
         return Ok(());
-    }
-    if how == manifest::Seal::FixedOutput {
-        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
-            .map_err(context.failed("seal", "seal"))?;
     }
     let how = Seal {
         writable: how != manifest::Seal::ReadOnly,

@@ -48,6 +48,7 @@ mod record;
 mod run;
 pub mod schedule;
 mod setuptools;
+mod shared;
 mod shebangs;
 mod smoke;
 mod sources;

@@ -12,6 +12,8 @@ pub enum Verdict {
     Unchanged,
     /// It was named with `--component`.
     Given,
+    /// It was taken as it was made elsewhere.
+    Shared,
     /// There is none yet.
     New,
     /// There is one that was made from something else.

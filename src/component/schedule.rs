@@ -18,7 +18,7 @@ use super::prepare::prepare;
 use super::record::Record;
 use super::sources::{Sources, no_such};
 use super::tools::Tools;
-use super::{Made, Settings, make as phases, places};
+use super::{Made, Settings, make as phases, places, shared};
 use crate::core::io_error::cannot;
 use crate::transform::nix::nar;
 
@@ -204,6 +204,10 @@ impl<'a> Shared<'a> {
             && record.is_true(&out, self.settings.store)
         {
             return Ok(outcome(Verdict::Unchanged, Some(here(record))));
+        }
+        if let Some(record) = shared::take(&context, &prepared, &out)? {
+            say(name, &Verdict::Shared, None);
+            return Ok(outcome(Verdict::Shared, Some(here(record))));
         }
         say(name, &verdict, None);
         let record = phases::make(&context, &prepared, &out, &prefix)?;

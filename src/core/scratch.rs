@@ -28,8 +28,8 @@ use super::locks;
 const FOLDER: &str = "lockwright-";
 
 /// What they are for. Others, `lockwright-kept-…` say, are the user's.
-const KINDS: [&str; 9] = [
-    "build", "git", "prepare", "probe", "repro", "run", "scripts", "store", "vendor",
+const KINDS: [&str; 10] = [
+    "build", "git", "prepare", "probe", "repro", "run", "scripts", "share", "store", "vendor",
 ];
 
 /// How long a signal waits for what must not be cut short.

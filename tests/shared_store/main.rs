@@ -8,6 +8,7 @@ mod common;
 #[path = "../common/scripted.rs"]
 mod scripted;
 
+mod made;
 mod servers;
 
 use std::fs;

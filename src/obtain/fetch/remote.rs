@@ -3,7 +3,7 @@
 //! ```text
 //! v1/files/sha256/3f/3fc9…    an artifact, as in a store: believed for its digest
 //! v1/built/sha256-77ab….json  what was built of this recipe (a wheel, a git package that was prepared, a
-//!                             commit's files): believed if signed
+//!                             commit's files, a component): believed if signed
 //! ```
 //!
 //! It is asked before the network, and given what came from there where that is allowed. Whatever goes
@@ -289,6 +289,11 @@ impl Remote {
         store
             .insert_built(&key, &built.file_name, &blob.path, &origin.source)
             .ok()
+    }
+
+    /// Whether it is given what is built here.
+    pub fn takes_built(&self) -> bool {
+        self.signer().is_some()
     }
 
     fn signer(&self) -> Option<(&Opened, &SecretKey)> {

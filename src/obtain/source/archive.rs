@@ -90,16 +90,34 @@ pub fn unpack(
     into: &Utf8Path,
     limits: &Limits,
 ) -> Result<Unpacked, ArchiveError> {
-    let bytes = archive.map()?;
     let options = TreeOptions {
         replace: Replace::Nothing,
         record: Record::Nowhere,
         ..TreeOptions::default()
     };
     let tree = Tree::stage(into, options)?;
+    let owner = tree.owner(name, 0);
+    let done = unpack_into(archive, name, shape, &tree, &|_| owner, limits)?;
+    tree.finish().commit()?;
+    Ok(done)
+}
+
+/// Unpacks an archive into a tree that is being made; `owner` says whose each path is.
+///
+/// # Errors
+/// When anything in it is not as it should be.
+pub fn unpack_into(
+    archive: &Blob,
+    name: &str,
+    shape: Shape,
+    tree: &Tree,
+    owner: &dyn Fn(&TreePath) -> Owner,
+    limits: &Limits,
+) -> Result<Unpacked, ArchiveError> {
+    let bytes = archive.map()?;
     let mut unpacking = Unpacking {
-        owner: tree.owner(name, 0),
-        tree: &tree,
+        owner,
+        tree,
         name,
         shape,
         top: None,
@@ -117,9 +135,7 @@ pub fn unpack(
             });
         }
     }
-    let done = unpacking.finish()?;
-    tree.finish().commit()?;
-    Ok(done)
+    unpacking.finish()
 }
 
 /// What an archive is, by its first bytes: names lie.
@@ -139,7 +155,7 @@ fn kind(bytes: &[u8]) -> Result<&'static str, &'static str> {
 
 struct Unpacking<'a> {
     tree: &'a Tree,
-    owner: Owner,
+    owner: &'a dyn Fn(&TreePath) -> Owner,
     name: &'a str,
     shape: Shape,
     /// The one folder at an sdist's top.
@@ -158,7 +174,7 @@ impl Unpacking<'_> {
             };
             let name = member.path.trim_end_matches('/');
             match &member.kind {
-                Kind::Folder => self.tree.folder(self.owner, &path)?,
+                Kind::Folder => self.tree.folder((self.owner)(&path), &path)?,
                 Kind::File => {
                     self.file(&path, member.mode, member.bytes)?;
                     files.insert(name.to_owned(), (member.bytes, member.mode));
@@ -172,9 +188,11 @@ impl Unpacking<'_> {
                 }
                 Kind::Symlink(target) => match self.shape {
                     Shape::Sdist | Shape::Whole => {
-                        self.tree.symlink(self.owner, &path, target)?;
+                        self.tree.symlink((self.owner)(&path), &path, target)?;
                     }
-                    Shape::Packed => self.tree.link_anywhere(self.owner, &path, target)?,
+                    Shape::Packed => self
+                        .tree
+                        .link_anywhere((self.owner)(&path), &path, target)?,
                 },
                 Kind::Device => {
                     let why = "it is a device or a named pipe, which no source needs";
@@ -195,7 +213,7 @@ impl Unpacking<'_> {
                 continue;
             };
             if member.is_folder {
-                self.tree.folder(self.owner, &path)?;
+                self.tree.folder((self.owner)(&path), &path)?;
             } else {
                 let mode = if member.executable { 0o755 } else { 0o644 };
                 self.file(&path, mode, &zip.read(member)?)?;
@@ -260,7 +278,7 @@ impl Unpacking<'_> {
             self.done.lfs_pointers.push(path.to_string());
         }
         let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
-        self.tree.file(self.owner, path, mode, bytes)?;
+        self.tree.file((self.owner)(path), path, mode, bytes)?;
         Ok(())
     }
 

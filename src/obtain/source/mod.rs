@@ -16,7 +16,7 @@ pub mod show;
 mod submodules;
 pub mod view;
 
-pub use archive::{ArchiveError, Shape, Unpacked, unpack};
+pub use archive::{ArchiveError, Shape, Unpacked, unpack, unpack_into};
 pub use git::{GitTree, Revision};
 pub use git_error::GitError;
-pub use packed::PackError;
+pub use packed::{PackError, pack};

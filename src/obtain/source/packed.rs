@@ -31,11 +31,10 @@ pub enum PackError {
 }
 
 /// Writes the archive of a tree, with a note at its beginning that readers pass over.
-pub(super) fn pack(
-    tree: &Utf8Path,
-    archive: &Utf8Path,
-    note: Option<&str>,
-) -> Result<(), PackError> {
+///
+/// # Errors
+/// When the tree cannot be read, or the archive not written.
+pub fn pack(tree: &Utf8Path, archive: &Utf8Path, note: Option<&str>) -> Result<(), PackError> {
     let failed = cannot("write", archive);
     let root = walk(tree.as_std_path())?;
     let file = File::create_new(archive).map_err(failed)?;
