@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::TreeError;
 use super::content::{Collision, Content};
 use super::listing::{Listing, Names};
-use super::stamp::facts_of_linked;
+use super::look::facts_of_linked;
 use crate::core::locks;
 use crate::core::tree_path::{TreePath, fold};
 

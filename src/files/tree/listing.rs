@@ -7,9 +7,36 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, FileType, Mode, RawDir};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 
-use super::stamp::{BYTECODE, CACHES, FOLDER, Facts, MODULES, module_of_bytecode};
+use super::look::Facts;
+
+/// Folders that tools keep caches in.
+pub const CACHES: [&str; 8] = [
+    ".cache",
+    ".mypy_cache",
+    ".nyc_output",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".vite",
+    ".vite-temp",
+    ".vitest",
+];
+
+/// The module whose bytecode a file of a `__pycache__` is, by its name: `a` of `a.cpython-314.pyc`.
+pub fn module_of_bytecode(name: &str) -> Option<&str> {
+    let stem = name.strip_suffix(".pyc")?;
+    Some(stem.split_once('.').map_or(stem, |(module, _)| module))
+}
+
+/// How folders of bytecode are called, and folders of npm's packages.
+pub(super) const BYTECODE: &[u8] = b"__pycache__";
+pub(super) const MODULES: &[u8] = b"node_modules";
+
+pub(super) const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// The names in a folder.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@
 //! edit that keeps size and `mtime` escapes there.
 //!
 //! What tools leave behind is passed over: bytecode beside its source, and their caches at the top of
-//! a `node_modules` ([`module_of_bytecode`], [`CACHES`]).
+//! a `node_modules` ([`super::module_of_bytecode`], [`super::CACHES`]).
 
 use std::ffi::CStr;
 use std::io;
@@ -22,33 +22,12 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
-use super::listing::{Listing, Names, c_str, each, join};
-
-/// Folders that tools keep caches in.
-pub const CACHES: [&str; 8] = [
-    ".cache",
-    ".mypy_cache",
-    ".nyc_output",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".vite",
-    ".vite-temp",
-    ".vitest",
-];
-
-/// The module whose bytecode a file of a `__pycache__` is, by its name: `a` of `a.cpython-314.pyc`.
-pub fn module_of_bytecode(name: &str) -> Option<&str> {
-    let stem = name.strip_suffix(".pyc")?;
-    Some(stem.split_once('.').map_or(stem, |(module, _)| module))
-}
-
-/// How folders of bytecode are called, and folders of npm's packages.
-pub(super) const BYTECODE: &[u8] = b"__pycache__";
-pub(super) const MODULES: &[u8] = b"node_modules";
+use super::listing::{BYTECODE, FOLDER, Listing, Names, c_str, each, join};
+use super::look::{FACTS, TIMES, Times, are_coarse, facts_of, times_of};
 
 /// How many folders are looked at together, from the folder that all of them are in.
 const TOGETHER: usize = 64;
@@ -152,11 +131,6 @@ impl Stamp {
 fn name_of(tree: &Utf8Path) -> &[u8] {
     tree.file_name().unwrap_or_default().as_bytes()
 }
-
-pub(super) const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 fn open_top(tree: &Utf8Path) -> io::Result<OwnedFd> {
     let flags = FOLDER & !OFlags::NOFOLLOW;
@@ -373,89 +347,4 @@ impl<'a> Record<'a> {
         }
         Ok(true)
     }
-}
-
-const TIMES: usize = 24;
-
-/// When a folder's names and when anything else of it last changed.
-type Times = [u8; TIMES];
-
-/// Whether the disk may keep whole seconds alone: then a folder that was changed can have the times that it had.
-fn are_coarse(times: Times) -> bool {
-    times.ends_with(&[0; 4])
-}
-
-fn times_of(at: &OwnedFd, path: &CStr) -> Result<Times, Errno> {
-    let wanted = StatxFlags::TYPE | StatxFlags::MTIME | StatxFlags::CTIME;
-    let stat = rustix::fs::statx(at, path, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
-    if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::Directory {
-        return Err(Errno::NOTDIR);
-    }
-    let mut times = [0; TIMES];
-    fill(
-        &mut times,
-        &[
-            &stat.stx_mtime.tv_sec.to_le_bytes(),
-            &stat.stx_mtime.tv_nsec.to_le_bytes(),
-            &stat.stx_ctime.tv_sec.to_le_bytes(),
-            &stat.stx_ctime.tv_nsec.to_le_bytes(),
-        ],
-    );
-    Ok(times)
-}
-
-/// Copies parts one after another.
-fn fill(mut whole: &mut [u8], parts: &[&[u8]]) {
-    for part in parts {
-        let (place, after) = whole.split_at_mut(part.len());
-        place.copy_from_slice(part);
-        whole = after;
-    }
-}
-
-const FACTS: usize = 34;
-
-/// What the system says of a file or link: its kind and mode, its size, and when its bytes and when anything else of
-/// it last changed.
-pub(super) type Facts = [u8; FACTS];
-
-/// Of a file that has other names, what changed beside its bytes is not taken.
-fn facts(mode: u16, size: u64, modified: (i64, u32), changed: Option<(i64, u32)>) -> Facts {
-    let changed = changed.unwrap_or_default();
-    let mut facts = [0; FACTS];
-    fill(
-        &mut facts,
-        &[
-            &mode.to_le_bytes(),
-            &size.to_le_bytes(),
-            &modified.0.to_le_bytes(),
-            &modified.1.to_le_bytes(),
-            &changed.0.to_le_bytes(),
-            &changed.1.to_le_bytes(),
-        ],
-    );
-    facts
-}
-
-/// Those of a file that has other names, of whose mode the permission bits are given, and a time in whole seconds.
-pub(super) fn facts_of_linked(mode: u16, size: u64, modified: i64) -> Facts {
-    const REGULAR: u16 = 0o10_0000;
-    facts(REGULAR | mode, size, (modified, 0), None)
-}
-
-fn facts_of(folder: &OwnedFd, path: &CStr) -> Result<Facts, Errno> {
-    const WANTED: StatxFlags = StatxFlags::TYPE
-        .union(StatxFlags::MODE)
-        .union(StatxFlags::NLINK)
-        .union(StatxFlags::SIZE)
-        .union(StatxFlags::MTIME)
-        .union(StatxFlags::CTIME);
-    let stat = rustix::fs::statx(folder, path, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
-    let changed = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
-    Ok(facts(
-        stat.stx_mode,
-        stat.stx_size,
-        (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
-        (stat.stx_nlink == 1).then_some(changed),
-    ))
 }
