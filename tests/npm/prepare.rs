@@ -123,6 +123,35 @@ fn it_is_prepared_with_what_its_lock_names_as_npm_does_it() {
 }
 
 #[test]
+fn what_one_machine_prepared_another_takes_if_it_trusts_the_key() {
+    let case = case(&json!({}), true, &json!({}));
+    let temp = &case.project.temp;
+    let file = temp.join("ci.key");
+    let mut keygen = crate::common::lockwright(temp);
+    keygen.args(["store", "keygen", "ci", "--out", file.as_str()]);
+    let public = keygen.run().ok().stdout.trim().to_owned();
+    let remote = temp.join("shared");
+    let shared = ["--allow-scripts", "g", "--remote", remote.as_str()];
+    let sync = |name: &str, more: &[&str]| {
+        let store = temp.join(format!("store-{name}"));
+        case.sync(
+            name,
+            &[&shared[..], &["--store", store.as_str()], more].concat(),
+        )
+    };
+    let (first, ran) = sync("first", &["--remote-push", "--remote-key", file.as_str()]);
+    ran.ok();
+    // There is nothing that could be cloned, and nothing to prepare it with.
+    fs::remove_dir_all(&case.repository).unwrap();
+    let (second, ran) = sync("second", &["--offline", "--remote-trust", &public]);
+    let ran = ran.ok();
+    assert!(!ran.stderr.contains("warning"), "{ran}");
+    assert_same(temp, &second, &first);
+    let (_, ran) = sync("third", &["--offline"]);
+    assert!(ran.exit(1).stderr.contains("g.git"));
+}
+
+#[test]
 fn all_scripts_of_its_folder_are_run_in_their_order() {
     let scripts = json!({
         "preinstall": "mkdir -p dist && echo preinstall > dist/order", "install": "echo install >> dist/order",

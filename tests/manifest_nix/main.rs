@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod nixpkgs_like;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +22,10 @@ struct Nix {
 
 impl Nix {
     fn new() -> Self {
-        let temp = Temp::new();
+        Self::of(Temp::new())
+    }
+
+    fn of(temp: Temp) -> Self {
         fs::create_dir(temp.join("all")).unwrap();
         for name in ["default", "standin"] {
             let made = temp.copy_of_fixture(name);
@@ -290,6 +296,72 @@ fn exported_components_are_those_that_build_makes() {
     assert!(beside.is_empty(), "{beside:?}");
 }
 
+/// Nix's sandbox has folders of its own at /tmp and /dev/shm, and of this machine's only those that are named.
+#[test]
+fn exported_components_are_the_same_in_nixs_sandbox() {
+    let nix = Nix::of(Temp::below(camino::Utf8Path::new("/var/tmp")));
+    let python = "/usr/bin/python3";
+    let contained = |mut command: Command| {
+        let named = [
+            "/lib /lib64 /usr /bin /etc/alternatives",
+            nix.temp.join("lockwright").as_str(),
+            env!("CARGO_BIN_EXE_lockwright"),
+            nix.temp.join("repository").as_str(),
+        ]
+        .join(" ");
+        let settings = format!(
+            "sandbox = true\nsandbox-fallback = false\nbuild-users-group =\nsubstitute = false\nsandbox-paths = {named}"
+        );
+        command.env("NIX_CONFIG", settings);
+        command
+    };
+    let probe = "derivation { name = \"probe\"; system = builtins.currentSystem; builder = \"/bin/sh\"; \
+                 args = [ \"-c\" \"/bin/ls / > $out; test ! -e /var/tmp/lockwright-test-*/all\" ]; }";
+    let mut command = contained(nix.nix("nix-build"));
+    let ran = command.args(["--no-out-link", "-E", probe]).run();
+    if ran.code != 0 {
+        use std::io::Write as _;
+        // Not by eprintln!, which the test harness keeps to itself.
+        let why = ran.stderr.lines().last().unwrap_or_default();
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: Nix's sandbox, which this machine does not allow: {why}"
+        );
+        return;
+    }
+    nix.export("standin/lockwright.toml", &["--python", python])
+        .ok();
+    // A sandbox has a network for fixed outputs, and no folder of this machine's.
+    let registry = common::Server::of_dir(&nix.temp.join("all/standin/registry"));
+    let mirrors = format!(
+        "{{ \"https://forge.example/standin-git.git\" = \"{}\"; \"https://registry.npm.example/\" = \"{}\"; }}",
+        nix.temp.join("repository"),
+        registry.url("/"),
+    );
+    let build = |attribute: &str| {
+        let mut command = contained(nix.nix("nix-build"));
+        command
+            .arg(nix.temp.join("all/export"))
+            .args(["-A", attribute, "--no-out-link"])
+            .args(["--arg", "lockwright", nix.temp.join("lockwright").as_str()])
+            .args(["--argstr", "python", python])
+            .args(["--arg", "path", "[ \"/usr\" \"\" ]"])
+            .args(["--arg", "mirrors", &mirrors]);
+        command.run().ok().stdout
+    };
+    let out = Utf8PathBuf::from(build("standin").trim());
+    let started = run(out.join("bin/start"), [""; 0]);
+    assert!(
+        started.starts_with(&format!("started in {out} ")),
+        "{started}"
+    );
+    for component in ["modules", "native"] {
+        let printed = nix.outside(&["build", component, "--out", "../../outside", "--clear"]);
+        let printed = printed.split(' ').nth(1).unwrap().to_owned();
+        assert_eq!(hash(&build(component)), printed, "{component}");
+    }
+}
+
 #[test]
 fn all_artifacts_of_a_lock_may_be_one_fixed_output() {
     let nix = Nix::new();
@@ -429,6 +501,25 @@ fn what_cannot_be_exported_is_said_in_a_sentence() {
         "x86_64-linux=x86_64-manylinux_2_34",
     ];
     assert!(said("default", &two).contains("one platform"));
+    let git =
+        "name = \"g\"\nversion = \"0\"\nrequires-python = \">=3.11\"\ndependencies = [\"dep\"]\n";
+    nix.temp
+        .write("all/git/pyproject.toml", format!("[project]\n{git}"));
+    let commit = "https://forge.example/dep.git?rev=main#0123456789012345678901234567890123456789";
+    nix.temp.write(
+        "all/git/uv.lock",
+        format!(
+            "version = 1\nrequires-python = \">=3.11\"\n[[package]]\nname = \"dep\"\nversion = \"1\"\n\
+             source = {{ git = \"{commit}\" }}\n[[package]]\nname = \"g\"\nversion = \"0\"\n\
+             source = {{ virtual = \".\" }}\ndependencies = [{{ name = \"dep\" }}]\n"
+        ),
+    );
+    // The hash of a commit's files is found when they are there.
+    let unknown = said("git", &["--python-version", "3.14"]);
+    assert!(
+        unknown.contains("is not in the store, and this run is offline"),
+        "{unknown}"
+    );
     let lock = nix.temp.join("all/default/uv.lock");
     let text = fs::read_to_string(&lock).unwrap();
     let at = text.find(", hash = \"sha256:").unwrap();
@@ -449,6 +540,17 @@ fn what_cannot_be_exported_is_said_in_a_sentence() {
         &["--python", common::python().as_str()],
     );
     assert!(unhashed.contains("has no `hash`"), "{unhashed}");
+
+    // A project's own default.nix.
+    common::copy_tree(&common::fixture("bump/new"), &nix.temp.join("all/bump"));
+    let own = nix.temp.write("all/export/default.nix", "{ }\n");
+    let ran = nix.export("bump", &["--python-version", "3.14"]).exit(1);
+    assert!(
+        ran.stderr.contains("was not written by `export nix`"),
+        "{ran}"
+    );
+    assert_eq!(fs::read_to_string(own).unwrap(), "{ }\n");
+    assert!(!nix.temp.join("all/export/graph.json").exists());
 }
 
 #[test]
