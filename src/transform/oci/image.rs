@@ -7,7 +7,6 @@ use super::OciError;
 use super::base::Image;
 use super::closure::{Closure, Versions, ident, ident_of};
 use super::compress::Compression;
-use super::known::Known;
 use super::layers::{Unit, group};
 use super::output::Output;
 use super::place::{Placed, Placing, Tree};
@@ -15,7 +14,6 @@ use super::root::{Node, Root};
 use super::settings::{Name, Settings, history, machine, variables};
 use super::spec::Config;
 use super::tar::{Item, Items};
-use super::write::Kept;
 use crate::core::digest::Digest;
 use crate::core::progress::Progress;
 use crate::decide::target::Arch;
@@ -187,19 +185,6 @@ impl Request<'_> {
             sbom: sbom.map(|sbom| sbom.digest),
             replaced,
         })
-    }
-
-    /// Has the next image find the layers that were made, if their trees were not touched meanwhile.
-    fn note(&self, layers: &[(Kept, Digest)], trees: &[(Utf8PathBuf, Known)]) {
-        let Some(store) = self.store.filter(|_| !layers.is_empty()) else {
-            return;
-        };
-        if trees.iter().all(|(tree, known)| known.is_true(tree)) {
-            for (layer, diff_id) in layers {
-                let noted = store.note_layer(&layer.key, &layer.name, diff_id, &layer.blob);
-                let _ = noted.inspect_err(|error| tracing::info!("{error}"));
-            }
-        }
     }
 
     fn plan(

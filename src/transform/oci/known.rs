@@ -11,7 +11,6 @@ use camino::Utf8Path;
 use rayon::prelude::*;
 
 use super::compress::Compression;
-use super::place::Tree;
 use super::settings::CREATED_BY;
 use super::tar::{Item, Items};
 use crate::core::digest::{Algorithm, Digest, Hasher};
@@ -31,13 +30,13 @@ pub struct Known {
 
 impl Known {
     /// Of a tree that is about to be put into an image.
-    pub fn of(tree: &Tree, store: &Store) -> Self {
-        let stamp = match tree.is_new {
+    pub fn of(tree: &Utf8Path, is_new: bool, store: &Store) -> Self {
+        let stamp = match is_new {
             true => None,
-            false => store.look(&tree.from).and_then(Look::stamp),
+            false => store.look(tree).and_then(Look::stamp),
         };
-        let is_recorded = tree.is_new || stamp.is_some();
-        let record = is_recorded.then(|| Provenance::of_tree(&tree.from).ok().flatten());
+        let is_recorded = is_new || stamp.is_some();
+        let record = is_recorded.then(|| Provenance::of_tree(tree).ok().flatten());
         let entries = record
             .flatten()
             .map_or_else(Vec::new, |record| record.entries);
@@ -49,10 +48,10 @@ impl Known {
         });
         Self {
             files: files.collect(),
-            is_own: tree.is_new,
+            is_own: is_new,
             stamp: match is_recorded {
                 true => stamp,
-                false => Stamp::settled(&tree.from, None).ok(),
+                false => Stamp::settled(tree, None).ok(),
             },
         }
     }

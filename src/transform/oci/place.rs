@@ -95,7 +95,9 @@ impl<'a> Placing<'a> {
         self.trees.push(tree.from.clone());
         let read = |error: std::io::Error| OciError::Tree(tree.from.clone(), error.to_string());
         let from = tree.from.canonicalize_utf8().map_err(read)?;
-        let known = self.store.map(|store| Known::of(tree, store));
+        let known = self
+            .store
+            .map(|store| Known::of(&tree.from, tree.is_new, store));
         let walked = walk(from.as_std_path())?;
         if !matches!(walked, walk::Node::Folder(_)) {
             let why = "it is not a folder".to_owned();

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::OciError;
@@ -9,7 +10,7 @@ use super::base::{Image, blob_name};
 use super::compress::Packed;
 use super::hashing::Hashing;
 use super::image::{Planned, Request};
-use super::known::key;
+use super::known::{Known, key};
 use super::output::Output;
 use super::settings::platform;
 use super::spec::{
@@ -109,6 +110,19 @@ impl Request<'_> {
             is_stored: false,
             kept,
         })
+    }
+
+    /// Has the next image find the layers that were made, if their trees were not touched meanwhile.
+    pub(super) fn note(&self, layers: &[(Kept, Digest)], trees: &[(Utf8PathBuf, Known)]) {
+        let Some(store) = self.store.filter(|_| !layers.is_empty()) else {
+            return;
+        };
+        if trees.iter().all(|(tree, known)| known.is_true(tree)) {
+            for (layer, diff_id) in layers {
+                let noted = store.note_layer(&layer.key, &layer.name, diff_id, &layer.blob);
+                let _ = noted.inspect_err(|error| tracing::info!("{error}"));
+            }
+        }
     }
 
     /// The configuration, and the manifest that names all.
