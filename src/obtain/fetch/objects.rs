@@ -234,7 +234,7 @@ impl HttpConnector for OurClient {
 }
 
 fn below(prefix: &Path, path: &str) -> Path {
-    Path::from_iter(prefix.parts().chain(Path::from(path).parts()))
+    prefix.parts().chain(Path::from(path).parts()).collect()
 }
 
 fn without_login(url: &Url) -> Url {
