@@ -1,7 +1,6 @@
 //! Making a component: the phases, in their order, into a staged tree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
@@ -9,22 +8,18 @@ use camino::Utf8Path;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::prepare::{Prepared, nix_store};
-use super::record::{self, Record};
+use super::record::Record;
 use super::{
-    base, copy, elf, go, image, keep, links, node, patch, python, run, shared, shebangs, smoke,
-    workspace, wrap,
+    base, copy, elf, go, image, keep, links, node, patch, placing, python, run, shared, shebangs,
+    smoke, workspace, wrap,
 };
 use crate::core::progress::warn;
 use crate::core::walk::walk;
 use crate::decide::manifest;
-use crate::files::tree::{Record as Noted, Replaced, Staged, Tree, TreeOptions};
+use crate::files::tree::Tree;
 use crate::install::python::installed::{self, Line};
-use crate::transform::nix::nar;
 use crate::transform::nix::reference::Search;
-use crate::transform::nix::seal::{Seal, fixed_output, seal};
-
-/// The time of every sealed file, as in a Nix store.
-const SEALED: i64 = 1;
+use crate::transform::nix::seal::fixed_output;
 
 /// Makes the component at `out`, where nothing is changed unless all of it succeeds.
 ///
@@ -37,7 +32,8 @@ pub fn make(
     prefix: &Utf8Path,
 ) -> Result<Record, ComponentError> {
     let component = context.component;
-    let tree = Tree::stage(out, options(context)).map_err(context.failed("", "staging"))?;
+    let tree =
+        Tree::stage(out, placing::options(context)).map_err(context.failed("", "staging"))?;
     let replaced = tree.replaced().cloned();
     let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
     let tree = base::place(context, tree, prefix, &mut changed)?;
@@ -95,67 +91,7 @@ pub fn make(
     }
     smoke::check(context, &root, prefix)?;
     shared::give(context, &prepared.ingredients.key(), &staged);
-    put(context, prepared, staged, replaced)
-}
-
-/// One that is only needed is found again by what is noted of it.
-fn noted(context: &Context<'_>) -> Noted {
-    let settings = context.settings;
-    let wanted = settings.wanted(context.name);
-    wanted.map_or(Noted::Beside, |_| settings.record)
-}
-
-/// How a component's tree is staged.
-pub(super) fn options(context: &Context<'_>) -> TreeOptions {
-    let settings = context.settings;
-    base::options(settings.clear, noted(context), settings.precious.clone())
-}
-
-/// Puts a tree that is all made in its place, and notes what it was made from.
-///
-/// # Errors
-/// When it cannot be read, or its place not be written to.
-pub(super) fn put(
-    context: &Context<'_>,
-    prepared: &Prepared,
-    staged: Staged,
-    replaced: Option<Replaced>,
-) -> Result<Record, ComponentError> {
-    let root = staged.root();
-    let hash = nar::hash_path(&root).map_err(context.failed("", "seal"))?;
-    let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
-    let (files, bytes) = record::count(&walked);
-    let record = Record {
-        component: context.name.to_owned(),
-        key: prepared.ingredients.key(),
-        hash: hash.sri(),
-        files,
-        bytes,
-        ingredients: prepared.ingredients.clone(),
-    };
-    // A folder that may not be written to cannot be renamed by its owner.
-    let mode = mode_of(&root);
-    set_mode(&root, 0o755);
-    let placed = staged.commit().map_err(context.failed("", "placing"))?;
-    if let Some(replaced) = replaced {
-        eprintln!("{}: {placed} is new, and replaces {replaced}", context.name);
-    }
-    set_mode(&placed, mode);
-    if noted(context) == Noted::Beside {
-        record.write(&placed)?;
-        context.settings.store.stamp(&placed, &record.key, None);
-    }
-    Ok(record)
-}
-
-fn mode_of(folder: &Utf8Path) -> u32 {
-    let meta = std::fs::metadata(folder);
-    meta.map_or(0o755, |meta| meta.permissions().mode() & 0o777)
-}
-
-/// Best effort: a mode that cannot be set shows when the folder is used.
-fn set_mode(folder: &Utf8Path, mode: u32) {
-    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode));
+    placing::put(context, prepared, staged, replaced)
 }
 
 /// The RECORDs of packages whose files were changed.
@@ -183,18 +119,5 @@ fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> 
         fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
             .map_err(context.failed("seal", "seal"))?;
     }
-    set_metadata(context, root)
-}
-
-/// Modes and times, as the seal has them.
-pub(super) fn set_metadata(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
-    let how = context.component.seal;
-    if how == manifest::Seal::None {
-        return Ok(());
-    }
-    let how = Seal {
-        writable: how != manifest::Seal::ReadOnly,
-        mtime: SEALED,
-    };
-    seal(root.as_std_path(), &how).map_err(context.failed("seal", "seal"))
+    placing::set_metadata(context, root)
 }

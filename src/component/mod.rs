@@ -41,6 +41,7 @@ mod node;
 mod outcome;
 mod patch;
 mod places;
+mod placing;
 mod prepare;
 mod project;
 mod python;

@@ -11,7 +11,7 @@ use camino::Utf8Path;
 
 use super::context::Context;
 use super::error::{Cause, ComponentError};
-use super::make;
+use super::placing;
 use super::prepare::Prepared;
 use super::record::Record;
 use crate::core::digest::{Algorithm, Digest};
@@ -51,7 +51,8 @@ pub fn take(
     else {
         return Ok(None);
     };
-    let tree = Tree::stage(out, make::options(context)).map_err(context.failed("", "staging"))?;
+    let tree =
+        Tree::stage(out, placing::options(context)).map_err(context.failed("", "staging"))?;
     let replaced = tree.replaced().cloned();
     if let Err(why) = fill(context, &tree, &packed, &noted) {
         let name = context.name;
@@ -61,9 +62,9 @@ pub fn take(
         return Ok(None);
     }
     let staged = tree.finish();
-    make::set_metadata(context, &staged.root())?;
+    placing::set_metadata(context, &staged.root())?;
     staged.take_modes().map_err(context.failed("", "seal"))?;
-    make::put(context, prepared, staged, replaced).map(Some)
+    placing::put(context, prepared, staged, replaced).map(Some)
 }
 
 /// All files of a component, with their owners.
