@@ -310,7 +310,11 @@ impl Setting {
     fn is_known(self, reached: &str) -> bool {
         let known = ["another name for the machine", "mode of ", "times of "];
         // It stays who it is, with no right of root's that it could use.
-        let as_root = ["being root", "becoming root", "rights that could be had"];
+        let as_root = [
+            "being root",
+            "becoming root",
+            "rights that could be obtained",
+        ];
         let is_one = |of: &[&str]| of.iter().any(|known| reached.starts_with(known));
         self.is_guarded() && is_one(&known) || self == Self::Crun && is_one(&as_root)
     }
@@ -347,6 +351,12 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
     .into_iter()
     .enumerate()
     {
+        // Where this is a container itself, crun may not be able to make another.
+        let tried = setting.command(&temp, &Command::new("/bin/true")).output();
+        if setting == Setting::Crun && !tried.is_ok_and(|tried| tried.status.success()) {
+            eprintln!("skipped: crun makes no containers here");
+            continue;
+        }
         let mut asked = common::lockwright(&temp);
         asked.args(["sandbox", "--json"]);
         let found = setting.command(&temp, &asked).run();
