@@ -122,19 +122,18 @@ class Bench:
         self.selection = SELECTION + [word for name in built for word in ("--no-install-package", name)]
         return self.selection
 
-    def nix(self, name, how, attribute="environment", settings=""):
-        """Builds what was exported, in the machine's Nix store."""
+    def nix(self, name, how, wanted="all.environment", settings=""):
+        """Builds something of what was exported, in the machine's Nix store."""
         mirrors = " ".join(f'"{host}" = "{self.server.url}";' for host in self.mirrors)
-        arguments = ["--arg", "lockwright", self.work / "package", "--argstr", "python", PYTHON,
-                     "--arg", "mirrors", f"{{ {mirrors} }}"]
-        return run(*INSIDE, "nix-build", "--no-out-link", self.work / f"{name}-{how}", "-A", attribute, *arguments,
-                   env=self.environment(settings)).split()
+        given = f'lockwright = {self.work}/package; python = "{PYTHON}"; mirrors = {{ {mirrors} }};'
+        body = f"let all = import {self.work}/{name}-{how} {{ {given} }}; in {wanted}"
+        return run(*INSIDE, "nix-build", "--no-out-link", "-E", body, env=self.environment(settings)).split()
 
     def environment(self, settings=""):
         places = {name: self.work / "nix" / part for name, part in
                   {"NIX_STORE_DIR": "store", "NIX_STATE_DIR": "var", "NIX_LOG_DIR": "log", "HOME": "home"}.items()}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("NIX_")}
-        config = f"sandbox = false\nbuild-users-group =\nexperimental-features = nix-command\n{settings}"
+        config = f"sandbox = false\nbuild-users-group =\nexperimental-features = nix-command flakes\n{settings}"
         return {**kept, **{name: str(place) for name, place in places.items()}, "NIX_CONFIG": config}
 
     def empty(self, *names):
@@ -157,7 +156,7 @@ class Bench:
         """The first machine's cache is filled; then the second has the old environment, and gets the new one."""
         self.empty("nix", "folder")
         for export in ("old", name):
-            made = self.nix(export, "artifact", "parts.artifacts", "substitute = false")
+            made = self.nix(export, "artifact", "builtins.attrValues all.parts.artifacts", "substitute = false")
             made += self.nix(export, "artifact", settings="substitute = false") if whole else []
             run(*INSIDE, "nix", "copy", "--to", f"file://{self.folder}?compression=zstd", *made, env=self.environment())
         self.empty("nix")
