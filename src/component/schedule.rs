@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -290,7 +291,9 @@ impl Shared<'_> {
                     running += 1;
                     let (tell, made) = (tell.clone(), done.clone());
                     scope.spawn(move || {
-                        let outcome = self.see_to(name, &made, look, say);
+                        // A panic ends the run as an error does; unheard, it would be waited for.
+                        let see = || self.see_to(name, &made, look, say);
+                        let outcome = panic::catch_unwind(AssertUnwindSafe(see));
                         // Nobody hears when the run has failed already.
                         let _ = tell.send((index, outcome));
                     });
@@ -303,7 +306,7 @@ impl Shared<'_> {
                     break;
                 };
                 running -= 1;
-                match outcome {
+                match outcome.unwrap_or_else(|panic| panic::resume_unwind(panic)) {
                     Err(error) => {
                         is_over = true;
                         failed.push((index, error));
