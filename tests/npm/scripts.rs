@@ -209,7 +209,7 @@ fn those_of_the_project_that_were_not_run_are_told() {
     let said = project.lockwright(&ours, &[]).ok().stderr;
     assert!(
         said.contains(
-            "--allow-scripts NAME does: the project itself (`.`), packages/one, packages/two"
+            "--allow-scripts NAME runs those of: the project itself (`.`), packages/one, packages/two"
         ),
         "{said}"
     );
