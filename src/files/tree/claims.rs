@@ -91,7 +91,7 @@ impl Folder {
     }
 
     /// Notes that an owner's file is one that has another name elsewhere, and when its bytes last changed.
-    pub(super) fn is_linked(&self, name: &str, owner: Owner, modified: i64) {
+    pub(super) fn note_linked(&self, name: &str, owner: Owner, modified: i64) {
         if let Some(Entry::Node(node)) = self.entries().get_mut(name)
             && node.owner == owner
         {

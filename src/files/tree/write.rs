@@ -181,7 +181,7 @@ impl Tree {
             Claim::First => match put(slot.dir, slot.at) {
                 Ok(is_linked) => {
                     if let Some(modified) = from.modified.filter(|_| is_linked) {
-                        slot.folder.is_linked(slot.name, owner, modified);
+                        slot.folder.note_linked(slot.name, owner, modified);
                     }
                     Ok(())
                 }

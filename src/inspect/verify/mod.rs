@@ -331,7 +331,15 @@ fn check(
         return Ok(None);
     }
     let place = root.join(path);
-    let bytes = bytes_of(&place, file).map_err(cannot("read", &place))?;
+    let bytes = match bytes_of(&place, file) {
+        Err(_) if file.is_none() => {
+            return problem(
+                ProblemKind::Altered,
+                String::from("it is a link that leads to no file"),
+            );
+        }
+        bytes => bytes.map_err(cannot("read", &place))?,
+    };
     let mut digest = None;
     if let Some(Content::File(facts)) = claim.placed {
         let found = Digest::of(Algorithm::Sha256, &bytes);

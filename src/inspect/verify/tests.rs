@@ -136,3 +136,20 @@ fn one_of_the_packages_that_bring_a_path_is_right() {
     fs::write(root.join(data), "a third").unwrap();
     assert_eq!(found(&root), [(ProblemKind::Altered, data.to_owned())]);
 }
+
+#[test]
+fn a_recorded_link_to_what_is_no_file_is_a_finding() {
+    let (_folder, root) = tree();
+    let site = root.join("lib/python3.14/site-packages");
+    let info = site.join("b-1.0.dist-info");
+    fs::create_dir_all(&info).unwrap();
+    symlink("/dev/zero", site.join("endless")).unwrap();
+    symlink("nowhere", site.join("nothing")).unwrap();
+    fs::write(info.join("METADATA"), "Name: b\nVersion: 1.0\n").unwrap();
+    let lines = "endless,sha256=AAAA,4\nnothing,sha256=AAAA,4\nb-1.0.dist-info/METADATA,,\nb-1.0.dist-info/RECORD,,\n";
+    fs::write(info.join("RECORD"), lines).unwrap();
+    let report = verify(&root, &walk(&root).unwrap(), None).unwrap();
+    let said = report.problems.iter().map(|problem| &*problem.says);
+    let links = said.filter(|says| *says == "it is a link that leads to no file");
+    assert_eq!(links.count(), 2, "{:#?}", report.problems);
+}
