@@ -257,7 +257,7 @@ fn zipped(bytes: &[u8]) {
     paths.sort_unstable();
     assert!(
         paths.windows(2).all(|two| two[0] != two[1]),
-        "a member is there twice"
+        "a member appears twice"
     );
     for member in zip.members() {
         if let Ok(read) = zip.read(member) {

@@ -1,5 +1,5 @@
 //! `lockwright elf patch` on real wheels: those for x86-64 are imported by CPython 3.14 afterwards, with the system's
-//! libraries taken away; those for every other machine are held against readelf and eu-elflint.
+//! libraries taken away; those for every other machine are checked against readelf and eu-elflint.
 
 #![allow(clippy::unwrap_used)]
 

@@ -496,7 +496,7 @@ fn a_reserved_name_asks_for_a_mirror() {
     let fetching = Fetching::new().want("https://files.pypi.example/p", "a", b"bytes");
     let error = fetching.error();
     let hint = error.lines().last().unwrap();
-    insta::assert_snapshot!(hint, @"hint: `files.pypi.example` is a reserved name that stands for no server: say what does with `--mirror https://files.pypi.example/=URL`");
+    insta::assert_snapshot!(hint, @"hint: `files.pypi.example` is a reserved name that no server has: name the real one with `--mirror https://files.pypi.example/=URL`");
 }
 
 #[test]

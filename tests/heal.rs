@@ -38,8 +38,7 @@ fn rotten_wheels_are_fetched_again_in_the_same_run() {
         "greeting_words-2.0.1",
         "greeting_check-1.0.0",
     ] {
-        let said =
-            format!("warning: {name}-py3-none-any.whl in the store is not what it was (sha256:");
+        let said = format!("warning: {name}-py3-none-any.whl in the store has changed (sha256:");
         assert!(healed.stderr.contains(&said), "{healed}");
     }
     assert!(!healed.stderr.contains("made to deceive"), "{healed}");

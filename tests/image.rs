@@ -1,5 +1,5 @@
-//! `lockwright image`, and components that are images: held against umoci, which unpacks them, and skopeo, which copies
-//! them; and two are started: of a lock, and of a whole application.
+//! `lockwright image`, and components that are images: checked against umoci, which unpacks them, and
+//! skopeo, which copies them; and two are started: of a lock, and of a whole application.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

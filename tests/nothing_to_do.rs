@@ -156,7 +156,10 @@ fn what_was_changed_is_said() {
     let env = Env::new();
     fs::remove_file(env.site("greeting/__init__.py")).unwrap();
     let said = env.sync(&[]).stderr;
-    assert!(said.contains("was changed, so it is made anew: "), "{said}");
+    assert!(
+        said.contains("was changed, so it is made again: "),
+        "{said}"
+    );
     assert!(said.contains("greeting/__init__.py"), "{said}");
 }
 

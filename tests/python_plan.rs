@@ -220,7 +220,7 @@ fn a_marker_costs_what_its_text_does() {
     let conflicts = "conflicts = [[{ package = \"root\", extra = \"x\" }, { package = \"root\", extra = \"y\" }]]\n";
     let (code, said) = plan_within_bounds(&with(&pairs("extra", "extra"), conflicts), &[]);
     assert!(
-        code == Some(1) && said.contains("make it again with `uv lock`"),
+        code == Some(1) && said.contains("regenerate it with `uv lock`"),
         "{code:?} {said}"
     );
     let (code, said) = plan_within_bounds(&with(&pairs("sys_platform", "os_name"), conflicts), &[]);

@@ -317,8 +317,8 @@ fn what_is_not_ours_is_never_touched() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.venv()).unwrap();
     std::fs::write(scratch.venv().join("precious"), "x").unwrap();
-    let refusal = "error: [tmp]/p/.venv is already there, was not made by lockwright, and is no environment, which is \
-                   all that --clear replaces: choose another place, or remove it yourself\n";
+    let refusal = "error: [tmp]/p/.venv is already there, was not made by lockwright, and is not an environment, which \
+                   is all that --clear replaces: choose another place, or remove it yourself\n";
     assert_eq!(scratch.fails(&["sync", "--offline"]), refusal);
     assert_eq!(scratch.fails(&["sync", "--offline", "--clear"]), refusal);
     std::fs::write(scratch.venv().join("pyvenv.cfg"), "").unwrap();

@@ -214,7 +214,7 @@ fn a_node_modules_is_held_against_its_hidden_lockfile() {
         "{said}"
     );
     assert!(
-        said.contains("mismatch node_modules/@s/b is 2.0.0, and is not of the lock"),
+        said.contains("mismatch node_modules/@s/b is 2.0.0, and is not in the lock"),
         "{said}"
     );
     temp.write("node_modules/.package-lock.json", hidden(&entry("1.0.1")));

@@ -1,5 +1,5 @@
-//! Zip archives as they are read here, held against Python's `zipfile`: whatever is taken here has the same members
-//! there, byte for byte.
+//! Zip archives as they are read here, checked against Python's `zipfile`: whatever is taken here has
+//! the same members there, byte for byte.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -254,7 +254,7 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
     let own_end = both.len();
     both.extend(&honest[end..]);
     put(&mut both, own_end + 16, &(first as u32).to_le_bytes());
-    all.push(("the records at its end do not say the same", both));
+    all.push(("the records at its end contradict each other", both));
 
     let full = large(&honest);
     let (locator, short) = (full.len() - 42, full.len() - 22);
@@ -271,7 +271,7 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
     ] {
         let mut bytes = full.clone();
         put(&mut bytes, at, new);
-        all.push(("the records at its end do not say the same", bytes));
+        all.push(("the records at its end contradict each other", bytes));
     }
     all.push(("bytes stand before", insert(&honest, end, b"between")));
     all.push((
@@ -347,7 +347,7 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
         let at = last(&bytes, b"dir_");
         put(&mut bytes, at, b"dir/");
     }
-    all.push(("is a folder, and has bytes", bytes));
+    all.push(("is a folder but has contents", bytes));
     all.push(("is broken at byte", renamed("evil")));
     all
 }

@@ -22,15 +22,16 @@ use crate::inspect::diff::report::{json, sarif};
 /// Compare a lock with what its indexes say today: digests, sizes, times, hosts, publishers
 ///
 /// Each file that the lock names is looked up on its index (the simple API's JSON of PEP 691, or a
-/// registry's packument), through mirrors and with logins as for sync; nothing is downloaded. Also told
-/// are yanked and deprecated packages, whether the lock fits the pyproject.toml or package.json beside
-/// it, and with --osv known vulnerabilities. Exit code 1 when there is an alarm, or what --fail-on says.
+/// registry's packument), through mirrors and with logins as for sync; nothing is downloaded. It also
+/// reports yanked and deprecated packages, whether the lock fits the pyproject.toml or package.json
+/// beside it and, with --osv, known vulnerabilities. The exit code is 1 when there is an alarm, or
+/// what --fail-on names.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// A lock, a folder that has one, or a git revision's as REV:path
+    /// A lock, a folder that has one, or REV:path for one of a git revision
     #[arg(default_value = ".")]
     lock: String,
-    /// How it is reported
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// As --format json

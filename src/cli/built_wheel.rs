@@ -44,7 +44,7 @@ impl BuiltWheel {
         let mut given: Self =
             serde_json::from_slice(&bytes).map_err(|error| no(error.to_string()))?;
         if !is_file_name(&given.file_name) {
-            return Err(no("it names a file as no file is named".into()).into());
+            return Err(no("it has an invalid file name".into()).into());
         }
         folder.clone_into(&mut given.folder);
         Ok(given)

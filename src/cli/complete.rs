@@ -133,11 +133,12 @@ fn of_npm(args: &CompleteArgs, file: Utf8PathBuf) -> Result<Asked, Failure> {
 
 fn of_uv(args: &CompleteArgs, file: Utf8PathBuf) -> Result<Asked, Failure> {
     if args.registry.is_some() {
-        let why = format!("--registry says something of a package-lock.json, and {file} is none");
+        let why = format!("--registry is for a package-lock.json, and {file} is not one");
         return Err(why.into());
     }
     if file.file_name() != Some("uv.lock") && file.extension() == Some("toml") {
-        let why = format!("{file} is a lock by PEP 751, which is not completed: lock anew instead");
+        let why =
+            format!("{file} is a PEP 751 lock, which cannot be completed: lock again instead");
         return Err(why.into());
     }
     let text = read(&file)?;

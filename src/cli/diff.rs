@@ -29,11 +29,11 @@ use crate::inspect::policy::Policy;
 /// code 0, whatever changed between locks, unless --fail-on says otherwise; 1 when trees differ.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The old lock and the new one: each a file, a folder that has one, or a git revision's as
-    /// REV:path
+    /// The old lock and the new one: each a file, a folder that has one, or REV:path for one of
+    /// a git revision
     #[arg(value_name = "OLD NEW", required_unless_present = "schema", num_args = 1..=9)]
     pub(super) locks: Vec<String>,
-    /// How it is reported
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// As --format json
@@ -48,13 +48,13 @@ pub struct DiffArgs {
     /// Exit with 1 when there is an alarm; a warning or an alarm; any change
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<FailOn>,
-    /// Fetch what is behind the changes, and look into it: files, modules, entry points, compiled
-    /// code, install hooks, METADATA. Of a uv.lock for one target; by default the lowest Python that
-    /// it asks for, on this machine's kind of Linux
+    /// Fetch the changed packages and look into them: files, modules, entry points, compiled code,
+    /// install hooks, METADATA. Of a uv.lock, those of one target; by default the lowest Python that
+    /// it allows, on this machine's kind of Linux
     #[arg(long)]
     contents: bool,
-    /// Ask the indexes of what changed, as audit does: whether it is what they have, who published it,
-    /// and whether that was another before
+    /// Check what changed with the indexes, as audit does: whether it is what they have, who published
+    /// it, and whether somebody else published the version before
     #[arg(long)]
     index: bool,
     /// Compare two trees, even where they hold locks
@@ -63,11 +63,11 @@ pub struct DiffArgs {
     /// Print the schema of --format json: of two locks, or with --tree of two trees
     #[arg(long, conflicts_with = "locks")]
     schema: bool,
-    /// Print one lock as lines, a package each: for git config diff.lockwright.textconv
+    /// Print one lock as text, one line per package: for git config diff.lockwright.textconv
     #[arg(long, conflicts_with_all = ["format", "json", "fail_on", "git"])]
     textconv: bool,
-    /// Print the comment for a pull request: what each lock brings that changed since the revision OLD,
-    /// here and below, in no more than a comment may have, behind a mark by which the next one finds it
+    /// Print a comment for a pull request: what changed in each lock, here and below, since the revision
+    /// OLD, within a comment's size limit, with a mark by which the next run finds it
     #[arg(long, conflicts_with_all = ["format", "json", "detail", "git", "textconv", "tree"])]
     pub(super) comment: bool,
     /// Take the arguments that git gives: for git config diff.lockwright.command

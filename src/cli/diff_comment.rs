@@ -63,7 +63,7 @@ fn of_lock(
     let open = |argument: &str| -> Result<Box<Lock>, Failure> {
         match Given::open(argument, false)? {
             Given::Lock(lock) => Ok(lock),
-            Given::Tree(_) => Err(format!("{argument} is no lock").into()),
+            Given::Tree(_) => Err(format!("{argument} is not a lock").into()),
         }
     };
     let old = format!("{base}:./{path}");

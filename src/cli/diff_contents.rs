@@ -149,7 +149,7 @@ fn wanted(diff: &LockDiff, old: &Side<'_>, new: &Side<'_>) -> Vec<Looked> {
             let locked = if is_new { &change.new } else { &change.old };
             let package = match locked {
                 Some(locked) => all.rev().find(|package| package.version == locked.version),
-                // One more version of what is there is held against the highest of them.
+                // One more version of what is there is checked against the highest of them.
                 None if !is_new => all.last(),
                 None => None,
             };

@@ -29,12 +29,12 @@ enum Export {
     Nix(NixArgs),
     /// Print a pylock.toml (PEP 751), which installs what the lock does, on every target
     ///
-    /// Of the extras and groups that are chosen, as `uv export --format pylock.toml` has it: which
-    /// package is wanted where is said by markers.
+    /// For the chosen extras and groups, like `uv export --format pylock.toml`: markers say which
+    /// package is needed where.
     Pylock(LockArgs),
     /// Print a requirements.txt with digests, for `pip install --require-hashes -r requirements.txt`
     ///
-    /// Of the extras and groups that are chosen. Folders and commits have no digest, and pip refuses
+    /// For the chosen extras and groups. Folders and commits have no digest, and pip refuses
     /// them with --require-hashes: leave them out with --no-install-local and --no-install-package.
     Requirements(LockArgs),
     Sbom(SbomArgs),
@@ -52,19 +52,19 @@ impl ExportCommand {
 
 /// Print a bill of materials, with digests, licences and dependencies
 ///
-/// Of what is chosen for one target: of a uv.lock the lowest Python that it asks for, on this
-/// machine's kind of Linux, or --target; of an npm lock this machine. With --all, of the whole lock,
-/// with every platform's files. Licences are those that the lock says (npm) or that the wheels in the
-/// store do. The same lock gives the same bytes.
+/// It covers what is chosen for one target: for a uv.lock the lowest Python that it allows, on
+/// this machine's kind of Linux, or --target; for an npm lock this machine. With --all it covers the
+/// whole lock, with every platform's files. Licences come from the lock (npm) or from wheels in the
+/// store. The same lock gives the same bytes.
 #[derive(Debug, Args)]
 struct SbomArgs {
-    /// A lock, a folder that has one, or a git revision's as REV:path
+    /// A lock, a folder that has one, or REV:path for one of a git revision
     #[arg(default_value = ".")]
     lock: String,
-    /// In which form
+    /// The format
     #[arg(long, value_enum, default_value_t = Form::Cyclonedx)]
     format: Form,
-    /// Everything that the lock names, for whatever platform
+    /// Everything that the lock names, for all platforms
     #[arg(long, conflicts_with = "target")]
     all: bool,
     /// Write it to a file
@@ -137,7 +137,7 @@ fn moment() -> Result<String, Failure> {
     let moment = said.parse().ok();
     let moment = moment.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let moment = moment.ok_or_else(|| {
-        format!("SOURCE_DATE_EPOCH is `{said}`, which is no number of seconds since 1970")
+        format!("SOURCE_DATE_EPOCH is `{said}`, which is not a number of seconds since 1970")
     })?;
     Ok(moment.to_string())
 }

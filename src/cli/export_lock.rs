@@ -28,7 +28,7 @@ pub struct LockArgs {
 pub fn pylock(args: &LockArgs) -> Outcome {
     let name = args.out.as_ref().and_then(|out| out.file_name());
     if let Some(name) = name.filter(|name| !is_pylock(name)) {
-        let why = "a lock by PEP 751 is called pylock.toml or pylock.NAME.toml";
+        let why = "a PEP 751 lock is called pylock.toml or pylock.NAME.toml";
         return Err(format!("{name} is not written: {why}").into());
     }
     convert(args, "pylock.toml", |chosen| Ok(chosen.pylock()?))

@@ -36,8 +36,8 @@ const COMMON: &str = include_str!("../../nix/common.nix");
 /// Write a lock or a lockwright.toml as Nix derivations: one for each artifact, wheel that is built,
 /// environment and component
 ///
-/// DIR has the graph as JSON and a file that reads it: `nix-build DIR`. It is evaluated without nixpkgs and
-/// without building anything first; nothing of the artifacts is fetched for the export itself.
+/// DIR gets the graph as JSON and the Nix files that read it: `nix-build DIR`. Evaluating it needs no
+/// nixpkgs and builds nothing; the export itself fetches no artifacts.
 #[derive(Debug, Args)]
 pub struct NixArgs {
     /// A project's folder, its lock, or a lockwright.toml
@@ -46,12 +46,12 @@ pub struct NixArgs {
     /// The folder for it; paths of the project are kept relative to it
     #[arg(long, short, value_name = "DIR")]
     out: Utf8PathBuf,
-    /// A system of Nix's that it is for, with the platform where another is meant than the usual one, as
-    /// in x86_64-linux=x86_64-manylinux_2_34 (repeatable) [default: the one that the target is of]
+    /// A Nix system to export for, with its platform if that is not the usual one, as in
+    /// x86_64-linux=x86_64-manylinux_2_34 (repeatable) [default: the target's]
     #[arg(long, value_name = "SYSTEM[=PLATFORM]", conflicts_with_all = ["python_platform", "os", "cpu", "libc"])]
     system: Vec<System>,
-    /// Whether each artifact is a fixed output, or all of the lock are one, which is quicker to build the
-    /// first time
+    /// Whether each artifact is a fixed output of its own, or all of a lock together are one, which is
+    /// quicker to build the first time
     #[arg(long, value_enum, value_name = "HOW", default_value = "artifact")]
     granularity: Granularity,
     /// The components of a lockwright.toml, with what they need (repeatable) [default: all]
@@ -74,9 +74,9 @@ pub struct NixArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Granularity {
-    /// Each by itself: a bump fetches one
+    /// One for each: a bump fetches one
     Artifact,
-    /// All that the lock names together
+    /// One for everything that the lock names
     Lock,
 }
 
@@ -101,7 +101,7 @@ impl std::str::FromStr for System {
             "darwin" => format!("{arch}-apple-darwin"),
             _ => {
                 return Err(format!(
-                    "`{name}` is no system of Nix's that environments can be made for: they are called \
+                    "`{name}` is not a Nix system that environments can be made for: these are called \
                      x86_64-linux, aarch64-linux, aarch64-darwin and the like"
                 ));
             }
@@ -114,7 +114,7 @@ impl std::str::FromStr for System {
                 platform,
             }),
             _ => Err(format!(
-                "{} is no platform of {name}",
+                "{} is not a platform of {name}",
                 said.unwrap_or(&usual)
             )),
         }

@@ -140,7 +140,7 @@ pub fn run(args: &FetchArgs, global: &Global) -> Outcome {
         let text = foreign::read(file, foreign::TEXT)
             .map_err(|error| format!("cannot read the list {file}: {error}"))?;
         let list: List = serde_json::from_slice(&text)
-            .map_err(|error| format!("{file} is no list of artifacts: {error}"))?;
+            .map_err(|error| format!("{file} is not a list of artifacts: {error}"))?;
         precious.add("the list", file);
         let (artifacts, git) = of_list(&store, &git_options, list)?;
         needed.extend(artifacts);

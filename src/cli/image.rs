@@ -209,7 +209,7 @@ fn said(built: &Built, no_sbom: bool) -> String {
     let sbom = match (&built.sbom, no_sbom) {
         (Some(_), _) => "with its bill of materials",
         (None, true) => "without a bill of materials, as --no-sbom says",
-        (None, false) => "without a bill of materials: there is no lock that it could be made of",
+        (None, false) => "without a bill of materials: there is no lock to make it from",
     };
     text.push_str(&format!(
         "{} for linux/{} in {}, {sbom}\n{layers} of {}{kept}\n",
@@ -267,6 +267,6 @@ fn arch_of(name: &str) -> Result<Arch, Failure> {
     oci::arch_of(name).ok_or_else(|| {
         let name = shown(name);
         let known = "amd64, arm64, 386, arm, ppc64le, s390x, riscv64, loong64";
-        format!("`{name}` is no processor that is known here: use one of {known}").into()
+        format!("`{name}` is not a known processor: use one of {known}").into()
     })
 }

@@ -156,7 +156,9 @@ impl FromStr for Words {
         }
         let words = serde_json::from_str(text);
         words.map(Self).map_err(|error| {
-            format!("it is no JSON list of words, as in '[\"python\", \"-m\", \"app\"]': {error}")
+            format!(
+                "it is not a JSON list of words, as in '[\"python\", \"-m\", \"app\"]': {error}"
+            )
         })
     }
 }

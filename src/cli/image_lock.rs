@@ -95,7 +95,7 @@ impl Lock<'_> {
         if let Err(os) = os {
             return Err(format!("images run on Linux, and the target is {os}").into());
         }
-        arch.ok_or_else(|| "the target's processor is none that images are for".into())
+        arch.ok_or_else(|| "images cannot be made for the target's processor".into())
     }
 
     /// Adds what the image must not replace.
@@ -291,7 +291,7 @@ fn node(
         };
         for left in &failed {
             warn(&format!(
-                "{} is left out, being optional: {}",
+                "{} is optional and is left out: {}",
                 left.location, left.why
             ));
         }

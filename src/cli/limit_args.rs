@@ -7,7 +7,7 @@ use crate::files::archive::Limits;
 
 /// What is taken for a bomb.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "What an archive may amount to")]
+#[command(next_help_heading = "Limits on archives")]
 pub struct LimitArgs {
     /// The most that an archive may unpack to, such as 16G; all archives of a run together may
     /// unpack to four times that [default: 16G]

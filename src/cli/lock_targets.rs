@@ -26,9 +26,9 @@ use crate::obtain::store::Store;
 /// Which part of a lock, and for which machine.
 #[derive(Debug, Args)]
 pub struct LockTargetArgs {
-    /// For this target alone: a platform as for --python-platform, before it a Python if wanted, as
-    /// 3.14@aarch64-manylinux_2_28; of an npm lock, linux-x64, darwin-arm64 or linux-x64-musl.
-    /// Repeatable where several are compared
+    /// For this target only: a platform as for --python-platform, with a Python version before it if
+    /// wanted, as in 3.14@aarch64-manylinux_2_28; for an npm lock, linux-x64, darwin-arm64 or
+    /// linux-x64-musl. Repeatable where several are compared
     #[arg(long, value_name = "TARGET", value_delimiter = ',')]
     target: Vec<String>,
     #[command(flatten)]
@@ -78,8 +78,9 @@ impl LockTargetArgs {
             What::Other(..) if self.target.is_empty() => Vec::new(),
             What::Other(..) => {
                 let label = &lock.label;
-                let why =
-                    format!("{label} is read alone, and nothing can be chosen of it for a target");
+                let why = format!(
+                    "{label} can only be read as a whole: nothing can be selected from it for a target"
+                );
                 return Err(why.into());
             }
         };
@@ -158,7 +159,7 @@ impl LockTargetArgs {
             [os, cpu, libc @ ("glibc" | "musl")] => (os, cpu, Some(libc)),
             _ => {
                 return Err(format!(
-                    "`{spec}` is no target of an npm lock: give os and cpu as npm names them, as in \
+                    "`{spec}` is not a target of an npm lock: give os and cpu as npm names them, as in \
                      linux-x64, darwin-arm64, win32-x64 or linux-x64-musl"
                 )
                 .into());
@@ -245,7 +246,7 @@ impl PythonOf {
                 let version = version.clone().or_else(|| lowest_python(lock));
                 let version = version.ok_or_else(|| {
                     format!(
-                        "{label} asks for no Python that is known here: name one with --target \
+                        "{label} requires a Python that is not known here: name one with --target \
                          3.14@PLATFORM"
                     )
                 })?;

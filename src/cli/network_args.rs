@@ -131,7 +131,7 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     concurrency: usize,
-    /// After how many seconds a silent server counts as gone
+    /// Give up on a server that has been silent for this many seconds
     #[arg(
         long,
         value_name = "SECONDS",
@@ -140,7 +140,7 @@ pub struct NetworkArgs {
         hide_env_values = true
     )]
     timeout: u64,
-    /// The least bytes per second that a server must send, over each --timeout; 0 for no limit
+    /// The minimum bytes per second that a server must send, over each --timeout; 0 for no limit
     #[arg(
         long,
         value_name = "BYTES",
@@ -183,7 +183,7 @@ struct SharedArgs {
         hide_env_values = true
     )]
     remote: Option<Place>,
-    /// Give it the artifacts that it lacks
+    /// Upload the artifacts that it lacks
     #[arg(long, env = "LOCKWRIGHT_REMOTE_PUSH", value_parser = FalseyValueParser::new())]
     remote_push: bool,
     /// Accept what was built elsewhere if this key has signed it: NAME:BASE64 (repeatable; separated by

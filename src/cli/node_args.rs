@@ -230,7 +230,7 @@ impl NodeArgs {
         if npmrc.is_set("ignore-scripts") && !self.allow_scripts.is_empty() {
             return Err(
                 "ignore-scripts=true is set, in .npmrc or npm_config_ignore_scripts, and \
-                        --allow-scripts names scripts to be run: take one of the two away"
+                        --allow-scripts names scripts to be run: remove one of the two"
                     .into(),
             );
         }
@@ -252,7 +252,7 @@ impl NodeArgs {
                     }
                 };
                 return Err(format!(
-                    "--allow-scripts names {name}, and no package that is placed is called so; {hint}"
+                    "--allow-scripts names {name}, and no placed package has that name; {hint}"
                 )
                 .into());
             }

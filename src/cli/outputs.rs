@@ -203,7 +203,7 @@ pub fn write_in_place<T, E: Into<Failure>>(
         let why = match () {
             () if is_read => "it is what the report is about",
             () if name != own && PROJECT_FILES.contains(&name) || is_in_history(&place) => {
-                "it is a project's own, and no report"
+                "it belongs to a project, and is not a report"
             }
             () => "",
         };

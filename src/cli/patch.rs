@@ -54,7 +54,7 @@ struct ApplyArgs {
     /// The folder that its paths are relative to
     #[arg(long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
-    /// How many leading parts are taken off its paths
+    /// How many leading parts are removed from its paths
     #[arg(short = 'p', long, value_name = "N", default_value_t = 1)]
     strip: usize,
     /// How many outer lines of context may differ
@@ -185,7 +185,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn put(path: &Path, bytes: Vec<u8>) -> Result<(), Failure> {
     let path = path.canonicalize()?;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(format!("{} is no file", path.display()).into());
+        return Err(format!("{} is not a file", path.display()).into());
     };
     let change = FileChange {
         path: TreePath::new(name.to_string_lossy())?,

@@ -20,7 +20,7 @@ use crate::obtain::store::Store;
 
 /// Say what `sync` would place: each package's version, size, who asks for it, file and digest
 ///
-/// A terminal shows of each row what fits; a file, a pipe and --json are given all of it.
+/// A terminal shows what fits of each row; a file, a pipe and --json get all of it.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// A project's folder, or its lock

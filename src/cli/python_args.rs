@@ -221,7 +221,7 @@ impl SelectionArgs {
             .map(|difference| format!("\n  {difference}"))
             .collect();
         let message = format!(
-            "{} does not fit the pyproject.toml beside it; make it again with `uv lock`:{listed}",
+            "{} does not fit the pyproject.toml beside it; regenerate it with `uv lock`:{listed}",
             lock.file
         );
         if self.locked {

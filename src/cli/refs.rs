@@ -58,7 +58,7 @@ struct What {
         env = "NIX_STORE_DIR"
     )]
     store_dir: String,
-    /// Pass over references to this store path. May be repeated
+    /// Ignore references to this store path (repeatable)
     #[arg(long, value_name = "STORE PATH")]
     keep: Vec<StoreHash>,
     /// Look only for this store path, also for its hash without the store's folder (repeatable)

@@ -14,7 +14,7 @@ use crate::inspect::diff::tree::{self, Expect};
 
 /// Assemble twice under different conditions, and say where the results differ
 ///
-/// What follows `--` are arguments of `lockwright sync`: --extra, --no-dev, …. The second run has
+/// Arguments after `--` go to `lockwright sync`: --extra, --no-dev, …. The second run has
 /// another folder, umask, locale, time zone, number of threads and of downloads. Exit code 0 if
 /// nothing differs.
 #[derive(Debug, Args)]

@@ -19,15 +19,15 @@ use crate::obtain::fetch::FetchOptions;
 use crate::obtain::fetch::document::Library;
 use crate::obtain::source::show::show;
 
-/// What is asked of a lock.
+/// Rules for a lock.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What is asked of a lock")]
+#[command(next_help_heading = "Rules for a lock")]
 pub struct ReviewArgs {
-    /// Alarm at files that were published less than this before: 7d, 36h; of one package, NAME=3d
+    /// Raise an alarm for files published less than this long ago: 7d, 36h; for one package, NAME=3d
     /// (repeatable)
     #[arg(long, value_name = "[NAME=]SPAN", value_delimiter = ',')]
     min_age: Vec<String>,
-    /// The lockwright.toml whose table `review` says what is asked, also a revision's as REV:path
+    /// The lockwright.toml whose table `review` has the rules, or REV:path for one of a git revision
     /// [default: the one beside the lock, or above it]
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
@@ -38,7 +38,7 @@ pub struct ReviewArgs {
     /// Keep what indexes answer in this folder; with --offline, take it from there
     #[arg(long, value_name = "DIR")]
     snapshot: Option<Utf8PathBuf>,
-    /// The index of Python packages whose place the lock does not say
+    /// The index for Python packages whose index the lock does not name
     #[arg(
         long,
         value_name = "URL",
@@ -46,7 +46,7 @@ pub struct ReviewArgs {
         hide_env_values = true
     )]
     default_index: Option<String>,
-    /// The moment that ages are told for [default: now]
+    /// The time that ages are computed for [default: now]
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
 }
@@ -156,7 +156,8 @@ fn moment(text: &str) -> Result<Timestamp, Failure> {
     let whole = text.parse::<Timestamp>();
     let parsed = whole.or_else(|_| format!("{text}T00:00:00Z").parse());
     parsed.map_err(|_| {
-        format!("--as-of {text} is no time: write it as 2026-11-30 or 2026-11-30T12:00:00Z").into()
+        format!("--as-of {text} is not a time: write it as 2026-11-30 or 2026-11-30T12:00:00Z")
+            .into()
     })
 }
 

@@ -45,7 +45,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Remove what was not used for long, and what killed processes left
+    /// Remove what has not been used for a long time, and what killed processes left
     Gc {
         /// Remove what was last used longer ago than this: 90d, 12h, 2w [default: 90d, unless
         /// --max-size]

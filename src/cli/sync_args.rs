@@ -37,10 +37,10 @@ pub struct SyncArgs {
     /// Replace an existing environment, whatever tool made it, and say what it was
     #[arg(long)]
     pub(super) clear: bool,
-    /// Make it anew, builds included, even if nothing has changed
+    /// Assemble it from scratch, builds included, even if nothing has changed
     #[arg(long, aliases = ["force-reinstall", "refresh"])]
     pub(super) reinstall: bool,
-    /// Make it anew, and build this package again (repeatable, or separated by commas)
+    /// Assemble it from scratch, and rebuild this package (repeatable, or separated by commas)
     #[arg(
         long,
         value_name = "NAME",
@@ -71,7 +71,7 @@ pub struct SyncArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// Place what this plan says, instead of a lock: the JSON of `lockwright plan --json` or of
-    /// `export nix`. Wheels that it has no artifact for come by --built
+    /// `export nix`. Give wheels that it has no artifact for with --built
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "path")]
     pub(super) plan: Option<Utf8PathBuf>,
     #[command(flatten)]

@@ -71,7 +71,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     let mut project = args.node.open(args.lock)?;
     if project.npmrc.is_set("dry-run") {
         return Err("dry-run=true is set, in .npmrc or npm_config_dry_run: `lockwright plan` says what would be \
-                    placed; take the setting away to have it placed"
+                    placed; remove the setting to have it placed"
             .into());
     }
     let planned = start.elapsed();
@@ -96,7 +96,7 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     {
         return finish(args, global, &project, &Assembled::default(), &[], || {
             format!(
-                "{root}/node_modules is as the lock has it: {}",
+                "{root}/node_modules is up to date: {}",
                 count(project.plan.packages.len(), "package")
             )
         });
@@ -206,7 +206,7 @@ fn finish(
         ));
     }
     for LeftOut { location, why } in left_out {
-        warn(&format!("{location} is left out, being optional: {why}"));
+        warn(&format!("{location} is optional and is left out: {why}"));
     }
     if !report.not_prepared.is_empty() {
         warn(&format!(

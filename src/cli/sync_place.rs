@@ -133,7 +133,7 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
     if may_be_current && is_current(dest, (store, looked), &made_from, global) {
         return finish(args, global, &report, || {
             let packages = count(packages.len(), "package");
-            format!("{dest} is as the lock has it: {packages}")
+            format!("{dest} is up to date: {packages}")
         });
     }
 
@@ -322,7 +322,7 @@ fn state(dest: &Utf8Path) -> Option<State> {
 }
 
 /// Whether the environment was made from the same, and nothing in it has been touched since. One
-/// that has another stamp, a copy say, is held against its records, file by file.
+/// that has another stamp, a copy say, is checked against its records, file by file.
 fn is_current(
     dest: &Utf8Path,
     (store, looked): (&Store, Option<Look>),
@@ -355,7 +355,7 @@ fn is_current(
             more => format!(" and {more} more"),
         };
         let files = clean(&files.join(", "));
-        eprintln!("{dest} was changed, so it is made anew: {files}{more}");
+        eprintln!("{dest} was changed, so it is made again: {files}{more}");
     }
     false
 }

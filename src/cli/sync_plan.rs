@@ -27,7 +27,7 @@ pub fn run(args: &SyncArgs, file: &Utf8Path, global: &Global) -> Outcome {
     let looked = store.look(&dest);
     let text = foreign::read(file, foreign::TEXT)
         .map_err(|error| format!("cannot read the plan {file}: {error}"))?;
-    let plan = PythonPlan::read(&text).map_err(|why| format!("{file} is no plan: {why}"))?;
+    let plan = PythonPlan::read(&text).map_err(|why| format!("{file} is not a plan: {why}"))?;
     let interpreter = args.target.interpreter(&store)?;
     let chosen = Chosen {
         target: interpreter.target.clone(),
@@ -82,7 +82,7 @@ fn stand_in(
         let label = package.label();
         let Some(wheel) = built.iter().find(|wheel| wheel.package == label) else {
             return Err(format!(
-                "{label} is to be built, which a plan alone does not say enough for: build it \
+                "{label} must be built, for which a plan does not say enough: build it \
                  with `lockwright wheel`, and name its folder with --built"
             )
             .into());

@@ -59,7 +59,7 @@ pub(super) fn of_list(
     for artifact in list.artifacts {
         if !is_file_name(&artifact.file_name) {
             let name = artifact.file_name.escape_debug();
-            return Err(format!("the list has `{name}`, which is no file's name").into());
+            return Err(format!("the list has `{name}`, which is not a file name").into());
         }
         needed.push(Needed {
             package: artifact.file_name.clone(),

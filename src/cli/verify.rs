@@ -114,7 +114,7 @@ fn mismatches_from(
 ) -> Result<Vec<mismatch::Mismatch>, Failure> {
     match lock {
         What::Other(..) => {
-            Err("a tree is held against a uv.lock, a pylock.toml or a package-lock.json".into())
+            Err("a tree is compared with a uv.lock, a pylock.toml or a package-lock.json".into())
         }
         What::Python(lock, settings) => {
             let cache = crate::obtain::store::Store::default_root().ok();

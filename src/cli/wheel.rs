@@ -52,7 +52,7 @@ pub fn run(args: &WheelArgs, global: &Global) -> Outcome {
     let text = foreign::read(&args.order, foreign::TEXT)
         .map_err(|error| format!("cannot read {}: {error}", args.order))?;
     let mut order =
-        Order::read(&text).map_err(|why| format!("{} is no order: {why}", args.order))?;
+        Order::read(&text).map_err(|why| format!("{} is not a build order: {why}", args.order))?;
     let folders = folders(&args.source)?;
     let order_file = &args.order;
     order.folders(|named| {

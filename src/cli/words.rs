@@ -10,12 +10,12 @@ use strsim::osa_distance;
 /// The commands that are asked in the words of uv and npm.
 const COMMANDS: [&str; 5] = ["sync", "plan", "fetch", "build-lock", "image"];
 
-const RESOLVES: &str = "nothing is resolved here: say it to `uv lock`, which writes the lock";
+const RESOLVES: &str = "nothing is resolved here: give it to `uv lock`, which writes the lock";
 const INDEX: &str = "the lock says where each artifact is: --mirror FROM=TO asks another place for \
                      it, --find-links DIR looks in a folder first";
 const PYTHON: &str = "no Python is downloaded here: name one that is there with --python, or leave \
                       the choice to the PATH";
-const SETTINGS: &str = "uv's own settings are not read: what counts stands in [tool.uv] of the \
+const SETTINGS: &str = "uv's own settings are not read: what counts is in [tool.uv] of the \
                         project's pyproject.toml or its uv.toml, and in arguments";
 const SCRIPTS: &str = "scripts run only where --allow-scripts names their package";
 const STORE: &str = "artifacts are kept in a store by their digests, which --store DIR or \

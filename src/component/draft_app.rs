@@ -37,7 +37,7 @@ pub(super) fn application(folder: &Utf8Path, source: &str, name: &str) -> String
     if modules.is_empty() {
         return String::new();
     }
-    let mut text = String::from("# The application itself, which is no package.\ncopy = [\n");
+    let mut text = String::from("# The application itself, which is not a package.\ncopy = [\n");
     for module in &modules {
         let from = quoted(&format!("{source}/{below}{module}"));
         let to = quoted(&format!("{{site}}/{module}"));

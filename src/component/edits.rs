@@ -208,7 +208,7 @@ impl Edit {
             Ok(meta) if meta.is_symlink() => {
                 return Err(refuse(format!("{path} is a link: name the file itself")));
             }
-            Ok(_) => return Err(refuse(format!("{path} is no file"))),
+            Ok(_) => return Err(refuse(format!("{path} is not a file"))),
             Err(_) => {
                 return Err(refuse(format!(
                     "there is no {path} in the tree to be patched"

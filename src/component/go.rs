@@ -112,7 +112,7 @@ fn proxies(
                 let url = Url::parse(word).map_err(|error| {
                     let word = foreign::shown(word);
                     let what = format!(
-                        "`{word}` in GOPROXY is no URL ({error}); `proxy` here says others"
+                        "`{word}` in GOPROXY is not a URL ({error}); `proxy` here names others"
                     );
                     context.refuse(go.lock.as_written(), what)
                 })?;

@@ -52,7 +52,7 @@ fn move_all(context: &Context<'_>, root: &Utf8Path, keep: &[Keep]) -> Result<(),
         let from = TreePath::new(plain(&one.from)).map_err(context.failed(&one.from, PHASE))?;
         let place = root.join(from.as_str());
         if place.symlink_metadata().is_err() {
-            let what = format!("{from} is no path of the tree: a path can be moved, not a glob");
+            let what = format!("{from} is not a path in the tree: a path can be moved, not a glob");
             return Err(context.refuse(&one.from, what));
         }
         let beside = aside.join(index.to_string());
@@ -96,7 +96,7 @@ fn places(
     }
     let entries = beside.read_dir_utf8().map_err(|_| {
         let what = format!(
-            "{} is no folder whose contents could be the tree's",
+            "{} is not a folder whose contents could become the tree",
             one.from
         );
         context.refuse(&one.from, what)

@@ -153,7 +153,7 @@ fn check_scripts(context: &Context<'_>, node: &Node, plan: &NpmPlan) -> Result<(
     for name in &node.allow_scripts {
         if names_own(plan, std::slice::from_ref(name)) {
             let what = format!(
-                "`{name}` is of the project itself: its scripts are for `run`, when its files are there"
+                "`{name}` belongs to the project itself: its scripts are for `run`, when its files are there"
             );
             return Err(context.refuse(name, what));
         }

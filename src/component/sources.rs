@@ -257,7 +257,7 @@ impl<'a> Sources<'a> {
         folder.join(format!("{name}-{short}"))
     }
 
-    /// What has no digest of its own is held against the source's hash when it is unpacked.
+    /// What has no digest of its own is checked against the source's hash when it is unpacked.
     pub(super) fn download(&self, name: &str, download: &UrlSource) -> Result<Blob, Cause> {
         let artifact = artifact(name, download);
         let package = wanted_as(name);
@@ -308,8 +308,8 @@ fn put_file(blob: &Blob, executable: bool, place: &Utf8Path) -> Result<(), Cause
 
 fn say_what_holds(name: &str, key: &str, digest: &Digest) {
     eprintln!(
-        "note: source `{name}` has no {key} in the manifest; {key} = \"{}\" holds it to what was \
-         brought now",
+        "note: source `{name}` has no {key} in the manifest; {key} = \"{}\" pins it to what was \
+         fetched now",
         digest.sri()
     );
 }

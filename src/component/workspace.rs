@@ -95,7 +95,7 @@ fn member(
         let here = |package: &&Package| local(&package.source).is_some();
         let members = lock.packages.iter().filter(here);
         let what = format!(
-            "`{name}` is no member of the workspace of {}{}",
+            "`{name}` is not a member of the workspace of {}{}",
             lock.file,
             instead(name, members.map(|package| &package.name))
         );
@@ -118,7 +118,7 @@ fn member(
     let pieces = mapping(&folder).map_err(|why| {
         context.refuse(
             name,
-            format!("the packages of `{name}` cannot be told: {why}"),
+            format!("the packages of `{name}` cannot be determined: {why}"),
         )
     })?;
     for piece in &pieces {
@@ -232,7 +232,10 @@ fn install(
     let record = TreePath::new(format!("{site}/{info}/RECORD"))?;
     let scripts = installed::launchers(tree.root().as_std_path(), record.as_str().as_ref(), layout);
     let scripts = scripts.map_err(|(path, line)| {
-        Cause::Said(format!("{}: `{line}` makes no script", path.display()))
+        Cause::Said(format!(
+            "{}: `{line}` is not an entry point",
+            path.display()
+        ))
     })?;
     for (name, text) in scripts {
         let path = TreePath::new(format!("bin/{name}"))?;

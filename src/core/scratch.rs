@@ -185,7 +185,7 @@ pub(super) fn remove_dead(path: &Path) -> bool {
         Ok(_) => return true,
     };
     match &removed {
-        Ok(()) => tracing::info!("removed {}, which a run has left", path.display()),
+        Ok(()) => tracing::info!("removed {}, left by an earlier run", path.display()),
         Err(error) => tracing::warn!("{} could not be removed: {error}", path.display()),
     }
     removed.is_ok()

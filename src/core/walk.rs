@@ -49,7 +49,7 @@ pub enum WalkError {
     Io(#[from] IoError),
     /// Folders in folders without end.
     #[error(
-        "{} lies more than {DEEPEST} folders deep, which nobody needs: take it away",
+        "{} is more than {DEEPEST} folders deep, which no tree needs: remove it",
         super::foreign::brief(&.0.to_string_lossy())
     )]
     Deep(PathBuf),

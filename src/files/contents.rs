@@ -103,7 +103,7 @@ pub enum PlaceError {
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// All together are too much.
-    #[error("with it, what is placed would come to {0} bytes, more than four times --max-unpacked")]
+    #[error("with it, the run would unpack {0} bytes in all, more than four times --max-unpacked")]
     TooMuch(u64),
     /// The store's copy cannot be read or written.
     #[error(transparent)]

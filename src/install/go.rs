@@ -22,7 +22,7 @@ pub const FORM: &str = "go";
 pub enum ModuleError {
     /// What stands in it has another name.
     #[error(
-        "{module} has {path}, and all of a module's files stand below {module}/: it is no archive of it"
+        "{module} has {path}, and all of a module's files belong below {module}/: it is not an archive of it"
     )]
     Outside {
         /// The module.

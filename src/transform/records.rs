@@ -36,10 +36,10 @@ pub struct Amended {
 #[derive(Debug, thiserror::Error)]
 pub enum AmendError {
     /// A RECORD could not be.
-    #[error("files were changed, and a RECORD that lists them could not follow")]
+    #[error("files were changed, and a RECORD that lists them could not be updated")]
     Record(#[from] IoError),
     /// A provenance record could not be.
-    #[error("files were changed, and the provenance record could not follow")]
+    #[error("files were changed, and the provenance record could not be updated")]
     Provenance(#[from] TreeError),
     /// A changed file cannot be read.
     #[error("cannot read {}, which was changed, to record its hash", .path.display())]

@@ -1,4 +1,4 @@
-//! Locks of npm's and of other tools, held against a registry.
+//! Locks of npm's and of other tools, checked against a registry.
 
 use super::*;
 

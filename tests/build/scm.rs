@@ -394,7 +394,7 @@ fn members_have_the_version_of_their_workspace_s_commit() {
     ours(&["--no-editable"]);
     assert_eq!(versions("ours"), versions("by-uv"));
 
-    // What is just being edited is no version's; a new tag is, and so is the file beside.
+    // What is just being edited is not a version's; a new tag is, and so is the file beside.
     temp.write("app/packages/y/src/y/__init__.py", "changed = 1\n");
     temp.write("app/untracked.txt", "");
     git(&["tag", "-a", "-m", "t", "v1.3.0"]);

@@ -110,7 +110,7 @@ fn write_out(rows: &[Row], top: &Path) {
 
 /// What stands around every reason in a refusal, and says nothing about the case.
 const AROUND: [&str; 6] = [
-    "; it is damaged, or made to deceive: get it from another place, or leave it out",
+    "; it is damaged or malicious: get it from somewhere else, or leave it out",
     "x.whl is refused: ",
     "x-1.0-py3-none-any.whl is not a wheel that can be installed: ",
     "x-1.0-py3-none-any.whl is refused: ",

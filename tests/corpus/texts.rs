@@ -211,7 +211,7 @@ pub fn rows() -> Vec<Row> {
             "wheels = [ \"x\", ",
         ),
         (
-            "a key that is there twice",
+            "a key that appears twice",
             "",
             "version = \"1.0\"\n",
             "version = \"1.0\"\nversion = \"1.0\"\n",

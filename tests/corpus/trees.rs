@@ -47,8 +47,8 @@ fn make(top: &Path, all: &[Made]) {
 
 /// A sentence without the path, of which as much is shown as there is room for.
 pub fn without_depth(said: &str) -> String {
-    match said.split_once(" lies more than") {
-        Some((_, rest)) => format!("a/a/a… lies more than{rest}"),
+    match said.split_once(" is more than") {
+        Some((_, rest)) => format!("a/a/a… is more than{rest}"),
         None => said.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Go's modules: what a go.sum names, from a proxy that is a folder, held against the go command.
+//! Go's modules: what a go.sum names, from a proxy that is a folder, checked against the go command.
 
 use std::fs;
 use std::io::{Cursor, Write as _};

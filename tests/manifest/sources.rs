@@ -110,7 +110,7 @@ fn what_is_not_as_its_digest_says_is_refused() {
     for (wrong, why) in [
         (
             "path = '.'\ndigest = 'sha256-pVQ34cZYX3hlk6hF1aZ/n32xMqTF4Jmp0G0VGDU7iXc='",
-            "say something of a `url`",
+            "are only for a `url`",
         ),
         (
             "url = 'https://x.example/a'\nexecutable = true",

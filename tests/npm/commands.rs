@@ -299,7 +299,7 @@ fn rotten_tarballs_commits_and_unpacked_files_are_had_again() {
         assert_eq!(common::rot(&store), 2);
         let said = sync(&ours, mode);
         assert_eq!(
-            said.matches("in the store is not what it was (").count(),
+            said.matches("in the store has changed (").count(),
             2,
             "{said}"
         );

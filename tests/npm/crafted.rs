@@ -1,4 +1,4 @@
-//! Crafted packages and locks: each rule of how npm makes a `node_modules`, held against npm itself.
+//! Crafted packages and locks: each rule of how npm makes a `node_modules`, checked against npm itself.
 
 use std::fs;
 

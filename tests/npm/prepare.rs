@@ -235,7 +235,7 @@ fn one_that_is_optional_and_fails_is_left_out_as_npm_leaves_it_out() {
     let (ours, ran) = case.sync("ours", &["--allow-scripts", "g"]);
     let said = ran.ok().stderr;
     assert!(
-        said.contains("node_modules/g is left out, being optional: g of"),
+        said.contains("node_modules/g is optional and is left out: g of"),
         "{said}"
     );
     assert_same(&case.project.temp, &ours, &theirs);

@@ -131,7 +131,7 @@ fn one_that_fails_leaves_everything_as_it_was() {
         .stderr;
     assert!(
         said.contains(
-            "d, and no package that is placed is called so; those with install scripts are a, b, c"
+            "d, and no placed package has that name; those with install scripts are a, b, c"
         ),
         "{said}"
     );
@@ -287,7 +287,7 @@ fn an_optional_package_whose_script_fails_goes_with_its_whole_set() {
         .ok()
         .stderr;
     for why in [
-        "node_modules/deep is left out, being optional: the install script of deep 1.0.0 ended with exit code 1",
+        "node_modules/deep is optional and is left out: the install script of deep 1.0.0 ended with exit code 1",
         "no p here",
     ] {
         assert!(said.contains(why), "no `{why}` in: {said}");

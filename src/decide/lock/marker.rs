@@ -219,7 +219,7 @@ impl FromStr for Marker {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.len() > LENGTH {
-            return Err("a marker that is longer than any uv writes".into());
+            return Err("a marker that is longer than uv ever writes".into());
         }
         let mut reader = Reader { text, at: 0 };
         let expression = reader.any(0)?;
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
             return Ok(read.map(Expression::of));
         }
         if depth == DEPTH {
-            return Err("a marker that is deeper than any uv writes".into());
+            return Err("a marker that is deeper than uv ever writes".into());
         }
         self.at += 1;
         let inner = self.any(depth + 1)?;

@@ -51,7 +51,7 @@ pub enum LockError {
     /// Written by a newer tool, in a format whose rules are not known here.
     #[error(
         "{file} has lock version {found}, and this lockwright reads version {known}: \
-         use a lockwright that knows version {found}, or make the lock again with a tool that \
+         use a lockwright that knows version {found}, or regenerate the lock with a tool that \
          writes version {known}"
     )]
     Version {

@@ -107,7 +107,9 @@ fn compare(place: &str, theirs: &BTreeSet<Fact>, ours: &BTreeSet<Fact>, found: &
                 format!("the lock was made with {name}{place}, which the project does not require")
             }
             (true, true) => {
-                format!("the project requires {name}{place} otherwise than when the lock was made")
+                format!(
+                    "the project requires {name}{place} in another way than when the lock was made"
+                )
             }
         });
     }

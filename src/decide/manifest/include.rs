@@ -87,7 +87,7 @@ impl Inclusion {
             found.read_from(path.parent().unwrap_or(Utf8Path::new("")));
             manifest.take(found).map_err(|(what, name)| {
                 refuse(format!(
-                    "{other} has a {what} `{name}`, and so has what stands before it: give one of them \
+                    "{other} has a {what} `{name}`, and so does a manifest before it: give one of them \
                      another name"
                 ))
             })?;

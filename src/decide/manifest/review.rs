@@ -57,7 +57,7 @@ pub struct Age(pub SignedDuration);
 
 /// Why a text is no span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no span of time: write it as 7d, 36h or 2 weeks")]
+#[error("`{0}` is not a length of time: write it as 7d, 36h or 2 weeks")]
 pub struct AgeError(String);
 
 impl FromStr for Age {

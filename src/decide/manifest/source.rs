@@ -110,10 +110,10 @@ impl TryFrom<RawSource> for Source {
                 || raw.strip.is_some()
                 || raw.executable.is_some())
         {
-            return Err("`digest`, `unpack`, `strip` and `executable` say something of a `url`");
+            return Err("`digest`, `unpack`, `strip` and `executable` are only for a `url`");
         }
         if raw.git.is_none() && (raw.rev.is_some() || raw.submodules.is_some()) {
-            return Err("`rev` and `submodules` say something of a `git` repository");
+            return Err("`rev` and `submodules` are only for a `git` repository");
         }
         let origin = match (raw.git, raw.path, raw.url) {
             (Some(git), None, None) => Origin::Git {

@@ -192,7 +192,7 @@ fn unknown(source: &str, inner: Option<&str>) -> String {
         })
         .map(|name| format!("; did you mean `{name}`?"));
     format!(
-        "`{{{inner}}}` in `{source}` is no placeholder: there are {{source:NAME}}, \
+        "`{{{inner}}}` in `{source}` is not a placeholder: there are {{source:NAME}}, \
          {{component:NAME}}, {{out}}, {{prefix}}, {{site}} and {{python}}{}",
         meant.unwrap_or_default()
     )

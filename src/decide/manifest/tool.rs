@@ -95,7 +95,7 @@ impl TryFrom<RawTool> for Tool {
             };
             if let Some(hole) = template.placeholders().find(|hole| !is_of_outside(hole)) {
                 return Err(format!(
-                    "{hole} means something in a component alone: a tool is of a source or a component"
+                    "{hole} has a meaning only in a component: a tool comes from a source or a component"
                 ));
             }
         }

@@ -59,8 +59,8 @@ impl std::fmt::Display for NoArtifact {
         // Another platform helps only where its wheels are what is missing.
         let allow = |what: &str| {
             format!(
-                "allow it again: --{what} and --no-{what}-package NAME are the command line's, \
-                 no-{what} and no-{what}-package stand in [tool.uv]"
+                "allow it again: --{what} and --no-{what}-package NAME are on the command line, \
+                 no-{what} and no-{what}-package are in [tool.uv]"
             )
         };
         if self.no_binary && !self.has.is_empty() && (self.no_build || !self.has_source) {

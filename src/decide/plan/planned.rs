@@ -75,7 +75,7 @@ impl PlannedPackage {
             {
                 let name = artifact.file_name.escape_debug();
                 Err(format!(
-                    "{} comes as `{name}`, which is no file's name",
+                    "{} comes as `{name}`, which is not a file name",
                     self.label()
                 ))
             }

@@ -145,7 +145,7 @@ pub enum SelectError {
     /// A member of the workspace that no package of the lock answers.
     #[error(
         "{lock} names {name} as a member of its workspace, but has no single package of that name; \
-         make it again with `uv lock`"
+         regenerate it with `uv lock`"
     )]
     NoPackageOfMember {
         /// The lock.
@@ -155,17 +155,17 @@ pub enum SelectError {
     },
     /// Markers that a stranger could have made to take for ever.
     #[error(
-        "{0} says when its conflicting extras apply at more length than uv ever does: make it again with `uv lock`"
+        "{0} describes its conflicting extras at greater length than uv ever does: regenerate it with `uv lock`"
     )]
     Markers(camino::Utf8PathBuf),
     /// The same, where they are asked for all targets at once.
     #[error(
-        "{0} has larger markers than uv ever writes: make it again with the tool that wrote it"
+        "{0} has larger markers than uv ever writes: regenerate it with the tool that wrote it"
     )]
     Large(camino::Utf8PathBuf),
     /// A requirement of the workspace that no package of the lock answers.
     #[error(
-        "{lock} requires {name}, but has no single package of that name for this target; make it again with `uv lock`"
+        "{lock} requires {name}, but has no single package of that name for this target; regenerate it with `uv lock`"
     )]
     NoPackage {
         /// The lock.

@@ -1,5 +1,5 @@
 //! The machine that a `node_modules` is for: what npm's `--os`, `--cpu` and `--libc` say, and the
-//! versions that `engines` are held against.
+//! versions that `engines` are checked against.
 
 use std::process::Command;
 

@@ -51,7 +51,7 @@ pub struct Platform {
 /// A platform's name that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no platform that is known here: use one of linux, macos, windows, a triple such as \
+    "`{0}` is not a known platform: use one of linux, macos, windows, a triple such as \
      aarch64-unknown-linux-gnu, x86_64-unknown-linux-musl or aarch64-apple-darwin, a short form \
      such as x86_64-linux-gnu, or a floor such as x86_64-manylinux_2_28 or aarch64-musllinux_1_2"
 )]

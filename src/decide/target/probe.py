@@ -44,7 +44,7 @@ info = {
     "stdlib": sysconfig.get_path("stdlib"),
     "implementation": sys.implementation.name,
     "implementation_version": implementation_version(),
-    # Python built from a checkout says 3.15.0a1+, which is no version.
+    # Python built from a checkout says 3.15.0a1+, which is not a version.
     "version": platform.python_version().rstrip("+"),
     "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "sys_platform": sys.platform,

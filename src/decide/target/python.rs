@@ -24,14 +24,14 @@ pub struct PythonTarget {
 
 /// A Python version that cannot be one.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no Python version: give it as 3.14, 3.14.2 or, without the GIL, 3.14t")]
+#[error("`{0}` is not a Python version: give it as 3.14, 3.14.2 or, without the GIL, 3.14t")]
 pub struct VersionError(String);
 
 impl PythonTarget {
     /// A target that no interpreter here stands for. `version` is `3.14`, `3.14.2` or `3.14t`.
     ///
     /// # Errors
-    /// When it is no version.
+    /// When it is not a version.
     pub fn named(version: &str, platform: Platform) -> Result<Self, VersionError> {
         let error = || VersionError(version.to_owned());
         let (numbers, free_threaded) = match version.strip_suffix('t') {
@@ -60,7 +60,7 @@ impl PythonTarget {
     /// `requires_python` takes.
     ///
     /// # Errors
-    /// When it is no version.
+    /// When it is not a version.
     pub fn named_for(
         version: &str,
         platform: Platform,

@@ -7,7 +7,7 @@ pub mod zip;
 mod zip_records;
 pub mod zip_write;
 
-/// What an archive may amount to; beyond it, it is taken for a bomb.
+/// Limits on archives; beyond it, it is taken for a bomb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all members together, unpacked.

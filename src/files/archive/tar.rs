@@ -81,7 +81,7 @@ impl TarMember<'_> {
 /// Why an archive is refused.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{archive} is refused: {reason}; it is damaged, or made to deceive: get it from another place, or leave it out"
+    "{archive} is refused: {reason}; it is damaged or malicious: get it from somewhere else, or leave it out"
 )]
 pub struct TarError {
     pub(super) archive: String,
@@ -102,7 +102,7 @@ impl TarError {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum Reason {
-    #[error("it does not unpack ({0})")]
+    #[error("it cannot be unpacked ({0})")]
     Gzip(String),
     #[error(
         "it would unpack to {0} bytes from {1}, more than --max-unpacked and --max-ratio allow"
@@ -110,19 +110,19 @@ pub enum Reason {
     Bomb(u64, u64),
     #[error("it has more than {0} members")]
     TooMany(usize),
-    #[error("its member at byte {0} has a header that is none (checksum)")]
+    #[error("its member at byte {0} has an invalid header (wrong checksum)")]
     Checksum(usize),
     #[error("its member at byte {0} has no name")]
     Nameless(usize),
     #[error("the name of its member at byte {0} is not UTF-8: {1}")]
     Name(usize, String),
-    #[error("the size of member {0}, at byte {1}, is no number")]
+    #[error("the size of member {0}, at byte {1}, is not a number")]
     Size(String, usize),
     #[error("member {0}, at byte {1}, is longer than what is left of the archive")]
     Truncated(String, usize),
     #[error("member {0} has two sizes, {1} in its header and {2} in its extension")]
     TwoSizes(String, u64, u64),
-    #[error("member {0} is no file and has a body")]
+    #[error("member {0} is not a file but has contents")]
     Body(String),
     #[error("member {0} leads nowhere: it is a link without a target")]
     Target(String),
@@ -203,7 +203,7 @@ impl<'a> Tar<'a> {
                     let mut global = Extension::default();
                     pax(body, at, &mut global)?;
                     if global.path.is_some() || global.target.is_some() || global.size.is_some() {
-                        return Err(Reason::Extension(at, "it names all members alike"));
+                        return Err(Reason::Extension(at, "it gives all members the same name"));
                     }
                     self.note = self.note.or(global.note);
                 }
@@ -270,9 +270,9 @@ impl<'a> Tar<'a> {
     fn extension_body(&mut self, header: &Header, at: usize) -> Result<&'a [u8], Reason> {
         let size = header
             .entry_size()
-            .map_err(|_| Reason::Extension(at, "its size is no number"))?;
+            .map_err(|_| Reason::Extension(at, "its size is not a number"))?;
         if size > LONGEST_EXTENSION {
-            return Err(Reason::Extension(at, "it is longer than is believed"));
+            return Err(Reason::Extension(at, "it is longer than allowed"));
         }
         self.body(size, "of an extension", at)
     }
@@ -383,7 +383,7 @@ fn pax<'a>(body: &'a [u8], at: usize, into: &mut Extension<'a>) -> Result<(), Re
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
-            .ok_or(bad(at, "a record's length is no number"))?;
+            .ok_or(bad(at, "a record's length is not a number"))?;
         let record = rest
             .get(space + 1..length)
             .and_then(|record| record.strip_suffix(b"\n"))
@@ -406,7 +406,7 @@ fn pax<'a>(body: &'a [u8], at: usize, into: &mut Extension<'a>) -> Result<(), Re
                     .ok()
                     .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
                     .and_then(|digits| digits.parse().ok())
-                    .ok_or(bad(at, "a size is no number"))?;
+                    .ok_or(bad(at, "a size is not a number"))?;
                 into.size = Some(size);
             }
             key if key.starts_with(b"GNU.sparse.") => into.sparse = true,

@@ -138,7 +138,7 @@ fn what_readers_disagree_on_is_refused() {
         ),
         (
             [pax_header(b'g', &[("size", "0")]), file("a", b"x")].concat(),
-            "names all members alike",
+            "gives all members the same name",
         ),
         (
             [pax_header(b'x', &[("path", "a\0b")]), file("a", b"")].concat(),
@@ -153,10 +153,7 @@ fn what_readers_disagree_on_is_refused() {
             [raw(b'x', b"x", b"path=a\n", 7), file("a", b"")].concat(),
             "no length",
         ),
-        (
-            raw(b'L', b"x", b"", (1 << 20) + 1),
-            "longer than is believed",
-        ),
+        (raw(b'L', b"x", b"", (1 << 20) + 1), "longer than allowed"),
         (
             [
                 pax_header(b'x', &[("GNU.sparse.major", "1")]),

@@ -51,7 +51,7 @@ pub struct ZipMember {
 /// Why an archive is refused.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{archive} is refused: {reason}; it is damaged, or made to deceive: get it from another place, or leave it out"
+    "{archive} is refused: {reason}; it is damaged or malicious: get it from somewhere else, or leave it out"
 )]
 pub struct ZipError {
     archive: String,
@@ -222,7 +222,7 @@ fn check(bytes: &[u8], limits: &Limits) -> Result<Vec<ZipMember>, Reason> {
     Ok(members)
 }
 
-/// One member, its two halves held against each other, and whether it was streamed.
+/// One member, its two halves compared with each other, and whether it was streamed.
 fn member(bytes: &[u8], entry: &Entry<'_>, limits: &Limits) -> Result<(ZipMember, bool), Reason> {
     let shown = || shown(entry.name);
     let differs = |what| Err(Reason::Differs(what, shown()));

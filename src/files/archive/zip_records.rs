@@ -31,21 +31,21 @@ const FULL32: u64 = u32::MAX as u64;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum Reason {
-    #[error("it is no zip archive: it has no end record")]
+    #[error("it is not a zip archive: it has no end record")]
     NotZip,
     #[error("something follows its end")]
     Trailing,
-    #[error("it has two ends, and readers disagree on which of them counts")]
+    #[error("it has two end records, and readers disagree on which one counts")]
     Ends,
-    #[error("the records at its end do not say the same")]
+    #[error("the records at its end contradict each other")]
     End,
     #[error("it is a part of an archive in several parts")]
     Parts,
-    #[error("{0} bytes stand before its first member, or between its directory and its end")]
+    #[error("{0} bytes come before its first member, or between its directory and its end")]
     Apart(u64),
     #[error("its directory of members is broken at byte {0}")]
     Directory(usize),
-    #[error("it has {0} members, and says that it has {1}")]
+    #[error("it has {0} members, but says that it has {1}")]
     Count(usize, u64),
     #[error("it has {0} members, more than {1}")]
     TooMany(u64, usize),
@@ -53,17 +53,19 @@ pub enum Reason {
     Path(String, PathError),
     #[error("member {0} is encrypted")]
     Encrypted(String),
-    #[error("member {0} is packed by method {1}, and wheels use only 0 (stored) and 8 (deflated)")]
+    #[error(
+        "member {0} is compressed by method {1}, and wheels use only 0 (stored) and 8 (deflated)"
+    )]
     Method(String, u64),
     #[error("member {0} is a symbolic link")]
     Link(String),
     #[error("member {0} is neither a file nor a folder (mode {1:o})")]
     Special(String, u64),
-    #[error("member {0} is a folder, and has bytes")]
+    #[error("member {0} is a folder but has contents")]
     Folder(String),
-    #[error("the name of member {0} is not UTF-8, or not marked so")]
+    #[error("the name of member {0} is not UTF-8, or not marked as UTF-8")]
     Name(String),
-    #[error("members {0} and {1} have the same name, but for case or Unicode form")]
+    #[error("members {0} and {1} have the same name except for case or Unicode form")]
     Twice(String, String),
     #[error("{0} of member {1} differs between the directory at its end and the header before it")]
     Differs(&'static str, String),
@@ -73,7 +75,7 @@ pub enum Reason {
     Overlap(String),
     #[error("the bytes from {0} to {1} belong to no member: something may be hidden there")]
     Hidden(u64, u64),
-    #[error("what stands behind member {0} is not its checksum and sizes, as its header says")]
+    #[error("what follows member {0} is not the checksum and sizes that its header promises")]
     Descriptor(String),
     #[error("member {0} would unpack to {1} bytes, more than --max-unpacked and --max-ratio allow")]
     Bomb(String, u64),

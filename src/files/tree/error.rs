@@ -23,7 +23,7 @@ pub enum TreeError {
     NotOurs(Utf8PathBuf),
     /// Something is there that is not even an environment.
     #[error(
-        "{0} is already there, was not made by lockwright, and is no environment, which is all that \
+        "{0} is already there, was not made by lockwright, and is not an environment, which is all that \
          --clear replaces: choose another place, or remove it yourself"
     )]
     NoEnvironment(Utf8PathBuf),
@@ -90,8 +90,8 @@ pub enum TreeError {
     Absent(TreePath),
     /// Neither file, folder nor link.
     #[error(
-        "{path} is {what}, which a command or script has left in the tree: files, folders and links are \
-         all that a tree holds; have it removed where it is made, or leave what makes it out"
+        "{path} is {what}, which a command or script has left in the tree: a tree may hold only files, \
+         folders and links; remove it where it is made, or leave out what makes it"
     )]
     Foreign {
         /// Where.
@@ -100,7 +100,7 @@ pub enum TreeError {
         what: &'static str,
     },
     /// The provenance of a tree cannot be read.
-    #[error("{path} is not a provenance record that can be read: {why}; make the tree again")]
+    #[error("{path} cannot be read as a provenance record: {why}; assemble the tree again")]
     Provenance {
         /// The file.
         path: Utf8PathBuf,

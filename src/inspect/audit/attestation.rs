@@ -206,9 +206,9 @@ fn of_predicate(predicate: &Value) -> Option<Publisher> {
 fn statement(encoded: &str) -> Result<(Value, Vec<Digest>), String> {
     let bytes = BASE64
         .decode(encoded.as_bytes())
-        .map_err(|error| format!("a statement is no base64: {error}"))?;
+        .map_err(|error| format!("a statement is not base64: {error}"))?;
     let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| format!("a statement is no JSON: {error}"))?;
+        .map_err(|error| format!("a statement is not JSON: {error}"))?;
     let subjects = value.get("subject").and_then(Value::as_array);
     let digests = subjects
         .into_iter()

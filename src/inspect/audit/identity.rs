@@ -1,6 +1,6 @@
 //! Who published what a lock names, and whether that was another before.
 //!
-//! What an index says is held against the bytes that the lock names, and against the signature, which
+//! What an index says is checked against the bytes that the lock names, and against the signature, which
 //! names its signer too ([`super::sigstore`]).
 
 use std::collections::HashMap;
@@ -170,7 +170,7 @@ fn now(
                     Ok(())
                 }
                 false => {
-                    let says = "its index says that somebody else published it than has signed it";
+                    let says = "its index names another publisher than the one who signed it";
                     let from_to = (Some(said.to_string()), Some(signer.name));
                     found.say(&claim.label, Severity::Alarm, kind, says, from_to);
                     Err(says.to_owned())
@@ -211,7 +211,7 @@ fn before(claim: &Claim, told: &Told, found: &mut Found) -> Option<Publisher> {
         Ok(statements) => statements.publisher().cloned(),
         Err(why) => {
             let says = format!(
-                "nobody can say whether it was published by another before: the attestations of \
+                "whether somebody else published it before is not known: the attestations of \
                  {version} could not be read: {why}"
             );
             let kind = FindingKind::Attestation;

@@ -1,4 +1,4 @@
-//! Whether a lock is honest: what it says of each artifact, held against what its index says today.
+//! Whether a lock is honest: what it says of each artifact, checked against what its index says today.
 //!
 //! ```text
 //! lock ─▶ LockFacts ─▶ questions ─▶ obtain/fetch/document ─▶ pages ─▶ python, npm ─▶ findings
@@ -85,7 +85,7 @@ pub struct Summary {
     pub elsewhere: usize,
     /// Files that the lock names of an index.
     pub files: usize,
-    /// Of these, those that the index's answer was held against.
+    /// Of these, those that the index's answer was checked against.
     pub held: usize,
     /// Files with a signature of the registry that was verified (npm).
     pub signed: usize,
@@ -96,8 +96,8 @@ pub struct Summary {
 pub struct Ask<'a> {
     /// When npm's versions were published, which makes the documents much larger.
     pub times: bool,
-    /// Of a bump, what is looked at and what that was before; else everything is, and held against the
-    /// version below it on the index.
+    /// Of a bump, what is looked at and what that was before; else everything is, and checked against
+    /// the version below it on the index.
     pub bump: Option<&'a Bump>,
 }
 
@@ -175,7 +175,7 @@ pub fn audit(
                     continue;
                 }
                 Some(Err(why)) => {
-                    let says = format!("could not be held against its index: {why}");
+                    let says = format!("could not be compared with its index: {why}");
                     let place = Some(package.origin.place.clone());
                     let kind = FindingKind::NotHeld;
                     found.say(&label, Severity::Warning, kind, &says, (None, place));
@@ -184,11 +184,11 @@ pub fn audit(
                 None => {
                     let says = match facts.ecosystem {
                         Ecosystem::Python => {
-                            "could not be held against its index: nothing says which that is; name \
+                            "could not be compared with its index: nothing says which that is; name \
                              it with --default-index"
                         }
                         Ecosystem::Npm => {
-                            "could not be held against its registry: nothing says which that is; \
+                            "could not be compared with its registry: nothing says which that is; \
                              name it with --registry"
                         }
                     };
@@ -302,7 +302,7 @@ pub fn question(
             },
         ),
     };
-    let url = Url::parse(&text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    let url = Url::parse(&text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
     match url.scheme() {
         "http" | "https" | "file" => Ok(Question::of(url, accept)),
         scheme => Err(format!("nothing can be asked by {scheme}:")),

@@ -1,4 +1,4 @@
-//! A package of a `package-lock.json`, held against its registry's document.
+//! A package of a `package-lock.json`, checked against its registry's document.
 
 use std::collections::BTreeSet;
 

@@ -79,7 +79,7 @@ impl Packument {
     /// With the reason, where it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes)
-            .map_err(|error| format!("its answer is no packument: {error}"))
+            .map_err(|error| format!("its answer is not a packument: {error}"))
     }
 
     /// The release before a version.

@@ -1,4 +1,4 @@
-//! A package of a `uv.lock`, held against its index's page.
+//! A package of a `uv.lock`, checked against its index's page.
 
 use std::collections::BTreeSet;
 

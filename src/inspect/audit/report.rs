@@ -110,14 +110,14 @@ fn headline(audit: &Audit) -> String {
 fn more(audit: &Audit) -> Vec<String> {
     let sum = &audit.summary;
     let mut lines = vec![format!(
-        "{} of {} held against what their indexes say, of {}",
+        "{} of {} compared with what their indexes say, of {}",
         sum.held,
         count(sum.files, "file"),
         count(sum.packages, "package")
     )];
     if sum.elsewhere > 0 {
         lines.push(format!(
-            "{} from no index (git, URLs, folders), which nothing can be held against",
+            "{} from no index (git, URLs, folders), which nothing can be compared with",
             count(sum.elsewhere, "package")
         ));
     }

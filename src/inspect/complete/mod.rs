@@ -7,7 +7,7 @@
 //!
 //! Nothing is resolved: name and version stand in the lock. Nothing that stands there is changed
 //! either, not even a space: each edit puts text between what there is, as the tool that wrote the
-//! lock would have put it. What the lock knows already is held against the same answer.
+//! lock would have put it. What the lock knows already is checked against the same answer.
 //!
 //! [`npm`] and [`python`] know where in a text what is missing would stand.
 

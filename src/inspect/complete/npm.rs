@@ -81,14 +81,14 @@ fn gap(place: &str, entry: &Entry, npmrc: &Npmrc) -> Result<Gap, String> {
     let name = entry.about.name.as_deref().unwrap_or(asked);
     let version = entry.about.version.clone();
     let version =
-        version.ok_or("the lock does not say its version: let npm make the lock again")?;
+        version.ok_or("the lock does not say its version: have npm regenerate the lock")?;
     let index = match entry.resolved.as_deref().map(Url::parse) {
         Some(Ok(url)) => {
             let url = npmrc.replaced(url);
             registry_of(url.as_str(), name)
                 .map_err(|_| format!("it comes from {url}, and no registry says what is there"))?
         }
-        Some(Err(error)) => return Err(format!("its place is no URL: {error}")),
+        Some(Err(error)) => return Err(format!("its address is not a URL: {error}")),
         None => npmrc.registry(name).unwrap_or_default().to_owned(),
     };
     Ok(Gap {

@@ -60,7 +60,7 @@ fn look(gaps: &mut Gaps, text: &str, package: &Package, file: &SourceFile, raw: 
         }
         _ if file.digest.is_some() => return,
         (PackageSource::Registry(index), ..) => Err(format!("it lies in the folder {index}")),
-        (source, ..) => Err(format!("it comes from {source}, which is no index")),
+        (source, ..) => Err(format!("it comes from {source}, which is not an index")),
     };
     let (index, url) = match index {
         Ok(found) => found,

@@ -92,7 +92,7 @@ impl Chosen<'_> {
     ) -> Result<&'f Digest, ConvertError> {
         file.digest.as_ref().ok_or_else(|| {
             let why = format!(
-                "has {} without a digest, which nothing could be held against: leave the package \
+                "has {} without a digest, which nothing could be compared with: leave the package \
                  out with --no-install-package {}",
                 file.file_name, package.name
             );

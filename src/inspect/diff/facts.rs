@@ -86,7 +86,7 @@ pub enum Scope {
 /// Why what a lock says of a package cannot be relied on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
-    /// One version stands in the lock with two digests: the places of both.
+    /// One version is in the lock with two digests: the places of both.
     TwoDigests(String, String),
     /// The URL names another package than the entry.
     AnotherName(String),

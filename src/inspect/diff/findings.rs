@@ -40,7 +40,7 @@ pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<
     for pair in pairs {
         let Some(new) = pair.new else { continue };
         let label = label(pair.name, new.version.as_deref());
-        // Another version beside one that is there already is held against that one: it is not new.
+        // Another version beside one that is there already is checked against that one: it is not new.
         let beside = || old.packages.get(pair.name)?.last();
         match pair.old.or_else(beside) {
             Some(old) => rules.both(&mut found, &label, old, new, pair.old.is_some()),
@@ -490,7 +490,7 @@ fn doubts(found: &mut Found, label: &str, old: Option<&Package>, new: &Package) 
         let (kind, says) = match doubt {
             Doubt::TwoDigests(one, other) => (
                 FindingKind::DigestTwofold,
-                format!("stands in the lock with two digests, at {one} and at {other}"),
+                format!("is in the lock with two digests, at {one} and at {other}"),
             ),
             Doubt::AnotherName(url) => (
                 FindingKind::UrlMismatch,

@@ -110,7 +110,7 @@ pub enum FindingKind {
     DigestRemoved,
     /// A file's digest is of a weaker algorithm.
     DigestWeaker,
-    /// One version stands in the lock with two digests.
+    /// One version is in the lock with two digests.
     DigestTwofold,
     /// A package comes from another host.
     HostChanged,
@@ -168,7 +168,7 @@ pub enum FindingKind {
     AttestationGone,
     /// It was published by another than the version before.
     PublisherChanged,
-    /// It could not be held against its index.
+    /// It could not be compared with its index.
     NotHeld,
     /// The lock is not what its project asks for.
     Unfit,

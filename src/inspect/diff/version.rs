@@ -88,7 +88,7 @@ impl Number {
         }
     }
 
-    /// How far it is to another one; nothing where one of them is no version, or both are equal.
+    /// How far it is to another one; nothing where one of them is not a version, or both are equal.
     pub fn step_to(&self, other: &Self) -> Option<Step> {
         if self == other {
             return None;

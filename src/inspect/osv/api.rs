@@ -49,7 +49,7 @@ impl Advisories {
         let base = server.as_str().trim_end_matches('/');
         let url = |path: &str| {
             Url::parse(&format!("{base}/v1/{path}"))
-                .map_err(|error| OsvError::Answer(format!("{base} is no server: {error}")))
+                .map_err(|error| OsvError::Answer(format!("{base} is not a server: {error}")))
         };
         let packages: Vec<&Named> = packages.iter().collect();
         let mut pending: Vec<(&Named, Option<String>)> =

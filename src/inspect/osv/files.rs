@@ -39,7 +39,7 @@ pub enum OsvError {
         source: ZipError,
     },
     /// One of them is none.
-    #[error("{path} is no advisory in the OSV format: {why}")]
+    #[error("{path} is not an advisory in the OSV format: {why}")]
     Record {
         /// Which.
         path: String,
@@ -53,7 +53,7 @@ pub enum OsvError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The server does not answer as OSV's API does.
-    #[error("the advisories could not be asked for: {0}")]
+    #[error("the advisories could not be requested: {0}")]
     Answer(String),
 }
 

@@ -33,7 +33,7 @@ impl Policy {
                 let meant = Licence::read(name).spdx();
                 let hint = meant.map(|id| format!("; write {id}")).unwrap_or_default();
                 return Err(format!(
-                    "[review.licenses] names `{name}`, which is no identifier of SPDX's{hint}"
+                    "[review.licenses] names `{name}`, which is not an SPDX identifier{hint}"
                 ));
             }
         }
@@ -87,7 +87,7 @@ impl Policy {
             let age = self.now.duration_since(newest);
             if age < least.0 {
                 let says = match age.is_negative() {
-                    true => "is published in the future, by what is said of it".to_owned(),
+                    true => "is said to be published in the future".to_owned(),
                     false => format!("is younger than {least}"),
                 };
                 let shown = match age.is_negative() {
@@ -133,7 +133,7 @@ impl Policy {
             };
             let says = match licence.can_be_met(is_taken) {
                 Some(true) => continue,
-                Some(false) => "its licence is none that the project takes",
+                Some(false) => "its licence is not one that the project accepts",
                 None if policy.allow.is_empty() => continue,
                 None => "its licence is not an SPDX licence, so it is not among the allowed ones",
             };
@@ -159,7 +159,7 @@ impl Policy {
         match ignored.until {
             Some(until) if until < today => {
                 let says = format!(
-                    "the project bore {} until {until}, which is over: {}",
+                    "the project accepted {} until {until}, which has passed: {}",
                     ids.next().unwrap_or_default(),
                     ignored.reason
                 );

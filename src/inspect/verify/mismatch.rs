@@ -30,8 +30,8 @@ impl Mismatch {
     pub fn says(&self) -> String {
         match (&self.locked, &self.found) {
             (Some(locked), Some(found)) => format!("is {found}, and the lock has {locked}"),
-            (Some(locked), None) => format!("is not there, and the lock has {locked}"),
-            (None, Some(found)) => format!("is {found}, and is not of the lock"),
+            (Some(locked), None) => format!("is missing, and the lock has {locked}"),
+            (None, Some(found)) => format!("is {found}, and is not in the lock"),
             (None, None) => String::from("is named without a version"),
         }
     }

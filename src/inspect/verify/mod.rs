@@ -3,7 +3,7 @@
 //! Three things may say what a tree should hold: its provenance record, written when it was
 //! assembled (every file with mode, size and digest); the RECORDs of its Python packages, which other
 //! installers write too; and npm's hidden lockfile, which names packages alone. Whatever is there is
-//! held against the disk, and what is on the disk besides is told apart: bytecode beside its source
+//! checked against the disk, and what is on the disk besides is told apart: bytecode beside its source
 //! and caches are known for what they are, everything else is extra. With a lock, [`mismatch`] says
 //! which packages are not the ones it names.
 
@@ -38,7 +38,7 @@ use known::{Known, known};
 pub struct Report {
     /// What said what it should hold: `provenance`, `RECORD`, `.package-lock.json`.
     pub by: Vec<&'static str>,
-    /// How many files and links were held against it.
+    /// How many files and links were checked against it.
     pub checked: usize,
     /// Bytecode beside its source, which Python writes by itself.
     pub bytecode: usize,

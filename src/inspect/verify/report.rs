@@ -82,7 +82,7 @@ pub fn render(report: &Report, tree: &str, detail: bool) -> String {
 
 fn not_the_locks(packages: usize) -> String {
     match packages {
-        1 => "1 package is not the lock's".to_owned(),
-        packages => format!("{packages} packages are not the lock's"),
+        1 => "1 package does not match the lock".to_owned(),
+        packages => format!("{packages} packages do not match the lock"),
     }
 }

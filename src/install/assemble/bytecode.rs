@@ -64,7 +64,7 @@ enum KeepError {
     Zip(#[from] ZipError),
     #[error(transparent)]
     Place(#[from] PlaceError),
-    #[error("it holds {0}, which is no bytecode of the package's")]
+    #[error("it holds {0}, which is not bytecode of this package")]
     Strange(String),
 }
 

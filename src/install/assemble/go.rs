@@ -1,4 +1,4 @@
-//! Go's modules: brought from proxies, held against go.sum, laid out as a module cache.
+//! Go's modules: brought from proxies, checked against go.sum, laid out as a module cache.
 //!
 //! A proxy (<https://go.dev/ref/mod#goproxy-protocol>) is asked for the archive and the go.mod of a version by
 //! its name. Nobody knows the digest of their bytes, only that over their files: so they are brought as what has
@@ -42,7 +42,7 @@ pub struct Request<'a> {
     pub store: &'a Store,
     /// How they are obtained.
     pub fetch: &'a FetchOptions,
-    /// What an archive may amount to.
+    /// Limits on archives.
     pub limits: Limits,
 }
 

@@ -29,7 +29,7 @@ pub struct Request<'a> {
     pub store: &'a Store,
     /// How they are obtained.
     pub fetch: &'a fetch::FetchOptions,
-    /// What an archive may amount to.
+    /// Limits on archives.
     pub limits: Limits,
     /// How files come from the store.
     pub link: LinkMode,

@@ -83,14 +83,14 @@ pub(super) fn missing(package: &str, log: &str) -> Option<String> {
     if log.contains("unable to detect version") {
         let name = package.split(' ').next().unwrap_or(package);
         return Some(format!(
-            "it has its version from version control, which has none for it here; give it with \
+            "it takes its version from version control, which has none for it here; give it with \
              --build-env {name}:SETUPTOOLS_SCM_PRETEND_VERSION=VERSION"
         ));
     }
     if OFFLINE.iter().any(|words| log.contains(words)) {
         return Some(
             "it needs crates that are not here, and builds have no network: `cargo vendor` puts them into \
-             its source, and prints what its .cargo/config.toml says then"
+             its source, and prints what to add to its .cargo/config.toml"
                 .to_owned(),
         );
     }

@@ -146,7 +146,7 @@ impl<'a> BuildDir<'a> {
             Some((there, entry)) => Err(BuildError::Requirement {
                 package: package.label(),
                 wrong: format!(
-                    "{}, which it has from {entry}, and the build lock from an index",
+                    "{}, which it takes from {entry}, and the build lock takes from an index",
                     there.label()
                 ),
                 remedy: scope.remedy(),

@@ -243,7 +243,7 @@ impl Scope {
         match self {
             Self::Group(lock, group) => format!(
                 "add that to the dependency group `{group}` of the pyproject.toml beside {lock} and \
-                 run `uv lock` there, or have that project written anew with `lockwright build-lock`"
+                 run `uv lock` there, or rewrite that project with `lockwright build-lock`"
             ),
             Self::Project(lock, group) => format!(
                 "add it to a dependency group `{group}`, or to the dependencies, in the \
@@ -267,7 +267,7 @@ fn unanswered(
     must_be: bool,
 ) -> Option<String> {
     let Ok(requirement) = text.parse::<Requirement<VerbatimUrl>>() else {
-        return Some(format!("`{text}`, which is no requirement"));
+        return Some(format!("`{text}`, which is not a requirement"));
     };
     if !requirement.marker.evaluate(markers, &[]) {
         return None;

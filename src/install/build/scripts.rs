@@ -86,8 +86,8 @@ pub struct OwnNode {
 pub enum ScriptError {
     /// It failed.
     #[error(
-        "the {event} script of {package} {ended}:{last}\nit ran without a network, and saw nothing but {seen}: what it \
-         wants besides has to be there beforehand, or the package left out of --allow-scripts"
+        "the {event} script of {package} {ended}:{last}\nit ran without a network, and saw nothing but {seen}: provide \
+         what else it needs beforehand, or leave the package out of --allow-scripts"
     )]
     Failed {
         /// Which.
@@ -103,7 +103,7 @@ pub enum ScriptError {
     },
     /// This kernel does not let us contain anything.
     #[error(
-        "scripts are run wholly contained or not at all: {0}; leave --allow-scripts out, and run \
+        "scripts run fully contained or not at all: {0}; leave --allow-scripts out, and run \
          `npm rebuild NAME` yourself, or see `lockwright sandbox`"
     )]
     Uncontained(String),

@@ -108,7 +108,7 @@ impl Ready {
                 if !is_inside || !real.is_dir() {
                     return Err(BuildError::Project {
                         package: package.to_owned(),
-                        reason: format!("its subdirectory {below} is no folder of {name}"),
+                        reason: format!("its subdirectory {below} is not a folder of {name}"),
                     });
                 }
                 Ok(Place {

@@ -220,7 +220,7 @@ impl<'a> UvSources<'a> {
             };
             index = Some(self.index(by, found, out)?);
         } else if !entry.contains_key("git") && !entry.contains_key("url") {
-            return Err(format!("its source is of no kind that is known: {entry:?}"));
+            return Err(format!("its source is of an unknown kind: {entry:?}"));
         }
         Ok(SourceEntry { entry, index })
     }
@@ -263,8 +263,8 @@ impl<'a> UvSources<'a> {
                 let inside = inside(top)?;
                 if !path.is_dir() {
                     return Err(format!(
-                        "its source is {inside}, which is no folder of the repository that it \
-                         comes from"
+                        "its source is {inside}, which is not a folder of the repository that \
+                         it comes from"
                     ));
                 }
                 say("git", git.url.as_str());

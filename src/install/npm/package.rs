@@ -110,12 +110,12 @@ pub enum PackageError {
     Store(#[from] StoreError),
     /// Nothing is made that it could be in.
     #[error(
-        "no node_modules is made that {0} is in: this is a fault of lockwright, please tell us"
+        "{0} is in no node_modules that is made: this is a bug in lockwright, please report it"
     )]
     Nowhere(String),
     /// It is another package than the lock says.
     #[error(
-        "{archive} is {found}, and the lock says {expected}: let npm make the lock again, and see who changed it"
+        "{archive} is {found}, and the lock says {expected}: have npm regenerate the lock, and see who changed it"
     )]
     Other {
         /// The archive.

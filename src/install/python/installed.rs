@@ -116,7 +116,7 @@ pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, IoError> {
     let text = text.map_err(cannot("read", &place))?;
     let site = site_of(record);
     let entries = record::parse(&text).map_err(|line| {
-        let why = format!("line {line} has not three fields");
+        let why = format!("line {line} does not have three fields");
         cannot("read", &place)(io::Error::new(io::ErrorKind::InvalidData, why))
     })?;
     let line = |entry: record::Entry| {
@@ -132,7 +132,7 @@ pub fn lines(root: &Path, record: &Path) -> Result<Vec<Recorded>, IoError> {
 /// The scripts of a package's entry points: name and text. The package is named by its RECORD.
 ///
 /// # Errors
-/// With the file and the line, when one makes no script.
+/// With the file and the line, when one is not an entry point.
 pub fn launchers(
     root: &Path,
     record: &Path,

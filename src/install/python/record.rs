@@ -94,7 +94,7 @@ impl Entry<'_> {
 /// Reads the lines: CSV, fields perhaps in double quotes.
 ///
 /// # Errors
-/// With the line's number, when it has not three fields, or ends in its middle for other readers.
+/// With the line's number, when it does not have three fields, or ends in its middle for other readers.
 pub(crate) fn parse(text: &str) -> Result<Vec<Entry<'_>>, usize> {
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {

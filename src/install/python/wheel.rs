@@ -191,8 +191,11 @@ impl<'a> Wheel<'a> {
             )));
         }
         let record = record.ok_or_else(|| refuse(String::from("it has no RECORD")))?;
-        let record = record::parse(record)
-            .map_err(|line| refuse(format!("line {line} of its RECORD has not three fields")))?;
+        let record = record::parse(record).map_err(|line| {
+            refuse(format!(
+                "line {line} of its RECORD does not have three fields"
+            ))
+        })?;
         let scripts = match dist_info.text("entry_points.txt")? {
             Some(text) => metadata::scripts(&text).map_err(|line| {
                 refuse(format!("its entry point `{line}` cannot be made a script"))
@@ -436,7 +439,7 @@ impl<'a> Arranging<'a> {
             )),
             "data" if is_own(layout, rest) => Err(WheelError::Format {
                 wheel: self.source.file_name.to_owned(),
-                reason: format!("its .data brings {rest}, which is the environment's own"),
+                reason: format!("its .data contains {rest}, which is the environment's own"),
             }),
             "data" => Ok(outside(rest.to_owned(), false)),
             other => Err(WheelError::Format {

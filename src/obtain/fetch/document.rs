@@ -184,7 +184,7 @@ fn keep(file: &Utf8Path, bytes: &[u8]) -> Result<(), FetchError> {
 /// `index.html`.
 fn of_folder(url: &Url) -> Answer {
     let Ok(mut path) = url.to_file_path() else {
-        return Answer::Failed(format!("{url} is no path of this machine"));
+        return Answer::Failed(format!("{url} is not a path on this machine"));
     };
     if path.is_dir() {
         path.push("index.json");

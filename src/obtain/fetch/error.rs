@@ -168,7 +168,7 @@ pub enum Problem {
         why: String,
     },
     /// It cannot be asked for: a scheme that is not HTTP, too many redirects.
-    #[error("it cannot be asked for: {why}")]
+    #[error("it cannot be requested: {why}")]
     Request {
         /// Why.
         why: String,
@@ -191,7 +191,7 @@ impl Problem {
             && is_reserved(host)
         {
             return Some(format!(
-                "`{host}` is a reserved name that stands for no server: say what does with \
+                "`{host}` is a reserved name that no server has: name the real one with \
                  `--mirror https://{host}/=URL`"
             ));
         }

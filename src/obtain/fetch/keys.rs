@@ -27,7 +27,7 @@ pub struct SecretKey {
 /// A text that is no key.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "it is no {0} key: one is NAME:BASE64, as `lockwright store keygen NAME` or `nix key` writes it"
+    "it is not a {0} key: a key has the form NAME:BASE64, as `lockwright store keygen NAME` or `nix key` writes it"
 )]
 pub struct KeyError(&'static str);
 

@@ -68,7 +68,7 @@ pub(super) fn find(
                     return Found::Failed {
                         source: url.to_string(),
                         problem: Problem::Request {
-                            why: "it is no path of this machine".to_owned(),
+                            why: "it is not a path on this machine".to_owned(),
                         },
                     };
                 }

@@ -31,7 +31,7 @@ pub enum MirrorError {
     )]
     Form(String),
     /// What a mirror leads to is no URL.
-    #[error("the mirror of {from} leads to `{to}`, which is no URL ({reason})")]
+    #[error("the mirror of {from} leads to `{to}`, which is not a URL ({reason})")]
     Url {
         /// The prefix.
         from: String,

@@ -52,7 +52,7 @@ impl FetchOptions {
         if let Some(address) = said("local-address") {
             let parsed = address.parse();
             let parsed = parsed.map_err(|_| {
-                let why = "is no address of this machine: write it as 192.0.2.1".to_owned();
+                let why = "is not an address of this machine: write it as 192.0.2.1".to_owned();
                 refuse("local-address", address, why)
             })?;
             self.route.address = Some(parsed);

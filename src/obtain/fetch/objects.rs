@@ -48,14 +48,14 @@ impl std::str::FromStr for Place {
         match url.scheme() {
             "file" => match url.to_file_path().map(Utf8PathBuf::try_from) {
                 Ok(Ok(path)) => Ok(Self::Folder(path)),
-                _ => Err("it is no path of this machine".to_owned()),
+                _ => Err("it is not a path on this machine".to_owned()),
             },
             "s3" if url.host_str().is_none_or(str::is_empty) => {
-                Err("it names no bucket: s3://BUCKET/PREFIX does".to_owned())
+                Err("it names no bucket: write s3://BUCKET/PREFIX".to_owned())
             }
             "http" | "https" | "s3" => Ok(Self::Server(url)),
             other => Err(format!(
-                "`{other}` is no kind of shared store: there are folders, http, https and s3"
+                "`{other}` is not a kind of shared store: use a folder, http, https or s3"
             )),
         }
     }
@@ -134,7 +134,7 @@ impl Objects {
             let asked = store.credentials().get_credential().await;
             asked.map_err(|error| {
                 let why = said(error);
-                format!("there are no credentials: AWS_ACCESS_KEY_ID is not set, and to ask for some fails: {why}")
+                format!("there are no credentials: AWS_ACCESS_KEY_ID is not set, and asking for some failed: {why}")
             })?;
         }
         Ok(Self::Server {

@@ -190,7 +190,7 @@ impl Remote {
             Err(error) => {
                 let name = &self.said.place;
                 warn(&format!(
-                    "the shared store {name} has something else in the place of {}: {error}",
+                    "the shared store {name} has something else in place of {}: {error}",
                     origin.file_name
                 ));
                 None
@@ -227,7 +227,7 @@ impl Remote {
 
     async fn put(&self, opened: &Opened, place: &str, bytes: Bytes) {
         if let Err(why) = opened.objects.put(place, bytes).await {
-            self.warn(&format!("it does not take what it is given: {why}"));
+            self.warn(&format!("it does not accept uploads: {why}"));
         }
     }
 
@@ -300,7 +300,7 @@ impl Remote {
         let opened = self.opened().filter(|_| self.said.push)?;
         if opened.key.is_none() && !self.has_said_unsigned.swap(true, Ordering::Relaxed) {
             eprintln!(
-                "note: things that are built here are not given to the shared store {}: without a signature \
+                "note: what is built here is not uploaded to the shared store {}: without a signature \
                  nobody would accept them; --remote-key FILE signs them",
                 self.said.place
             );

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::core::artifact::Artifact;
 use crate::core::digest::Digest;
 
-/// What each of these artifacts is called in a vendored folder; an artifact that is there twice has
+/// What each of these artifacts is called in a vendored folder; an artifact that appears twice has
 /// one name. `None` for one that cannot be put there: it has no digest and shares its name, or the
 /// name is no plain file name.
 pub fn names<'a>(artifacts: &[&'a Artifact]) -> Vec<Option<String>> {

@@ -69,7 +69,7 @@ pub enum ArchiveError {
     /// It has no folder at its top, or several.
     #[error(
         "{archive} has {found} at its top, and a source distribution has one folder there and \
-         nothing else: it is no sdist, or a broken one"
+         nothing else: it is not an sdist, or a broken one"
     )]
     Top {
         /// Which.
@@ -181,7 +181,8 @@ impl Unpacking<'_> {
                 }
                 Kind::Hardlink(target) => {
                     let Some(&(bytes, mode)) = files.get(target.as_ref()) else {
-                        let why = format!("it is a hard link to {target}, which is no file of it");
+                        let why =
+                            format!("it is a hard link to {target}, which is not a file in it");
                         return Err(TarError::member(self.name, name, why).into());
                     };
                     self.file(&path, mode, bytes)?;

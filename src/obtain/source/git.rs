@@ -293,7 +293,7 @@ fn bring(repository: &Repository<'_>, from: &str, rev: &str) -> Result<String, G
             (Ok(commit), None) => return Ok(commit),
             (Ok(_), Some(_)) => GitError::Failed {
                 doing: "fetch",
-                said: "it is no commit there".into(),
+                said: "it is not a commit there".into(),
             },
             (Err(error), _) => error,
         },

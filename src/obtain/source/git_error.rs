@@ -66,8 +66,8 @@ pub enum GitError {
     },
     /// It would fill a disk.
     #[error(
-        "{rev} of {url} is refused: its tree comes to more files or bytes than any project has, \
-         by having the same ones again and again"
+        "{rev} of {url} is refused: its tree repeats the same files until they come to more than \
+         any project has"
     )]
     Bomb {
         /// What.

@@ -65,11 +65,11 @@ pub(super) fn check_url(url: &str) -> Result<(), GitError> {
     }
     match url.split_once("://") {
         Some(("http" | "https" | "ssh" | "git" | "file", _)) => Ok(()),
-        Some(_) => refuse("git is let speak https, http, ssh, git and file alone"),
+        Some(_) => refuse("git may use only https, http, ssh, git and file"),
         None if url.starts_with('/') => Ok(()),
         // `user@host:path`; two colons call a program.
         None if url.contains(':') && !url.contains("::") => Ok(()),
-        None => refuse("it is no URL"),
+        None => refuse("it is not a URL"),
     }
 }
 

@@ -66,7 +66,7 @@ impl Store {
         let path = folder.join("index");
         let metadata = fs::symlink_metadata(&path).ok()?;
         let Some(index) = Index::open(folder.clone()) else {
-            tracing::warn!("`{path}` is not what it was, and made anew");
+            tracing::warn!("`{path}` has changed, and is made again");
             self.discard(&folder);
             return None;
         };

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// What is in a store is no longer what its name says.
     #[error(
-        "`{path}` in the store is not what it was: it should be {expected}, and is {got}: remove it with \
+        "`{path}` in the store has changed: it should be {expected}, and is {got}: remove it with \
          `lockwright store verify --remove`, and have it fetched again"
     )]
     Changed {
@@ -56,7 +56,7 @@ pub enum StoreError {
     },
     /// It is not, and stays in the way.
     #[error(
-        "{file_name} in the store is not what it was ({why}), and cannot be put aside: `lockwright store \
+        "{file_name} in the store has changed ({why}), and cannot be put aside: `lockwright store \
          verify --remove` removes it, run by somebody who may write to the store"
     )]
     Stuck {

@@ -43,7 +43,7 @@ impl fmt::Display for Rotten {
         } = self;
         write!(
             f,
-            "{file_name} in the store is not what it was ({why}), and is put aside as {path}"
+            "{file_name} in the store has changed ({why}), and is put aside as {path}"
         )
     }
 }

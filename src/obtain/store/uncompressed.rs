@@ -76,7 +76,7 @@ impl Store {
         let metadata = file.metadata().ok()?;
         let found = Uncompressed::new(&file, index.members().to_vec());
         let Some(found) = found.filter(Uncompressed::is_true) else {
-            tracing::warn!("`{path}` is not what it was, and made anew");
+            tracing::warn!("`{path}` has changed, and is made again");
             self.discard(&path);
             return None;
         };

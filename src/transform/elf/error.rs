@@ -34,7 +34,7 @@ pub enum ElfError {
     /// A header names bytes that are not in the file.
     #[error(
         "the {what} at offset {at:#x} claims {size} bytes at {offset:#x}, but the file ends at \
-         {end:#x}: it is truncated, or lies"
+         {end:#x}: it is truncated or corrupt"
     )]
     Outside {
         /// Section header or program header.
@@ -49,7 +49,7 @@ pub enum ElfError {
         end: u64,
     },
     /// A header contradicts the bytes or another header.
-    #[error("{what} at offset {offset:#x} lies: it has {claim}")]
+    #[error("{what} at offset {offset:#x} is wrong: it has {claim}")]
     Lie {
         /// The record.
         what: &'static str,

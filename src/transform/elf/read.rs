@@ -1,5 +1,5 @@
 //! An ELF file as a checked model. goblin decodes the records; here every offset, size and string
-//! that a header claims is held against the bytes that are there and against the other headers. A
+//! that a header claims is checked against the bytes that are there and against the other headers. A
 //! claim that is not true is an [`ElfError`] that names the record and its offset: a file that gets
 //! past [`Elf::parse`] can be read and laid out anew without looking back.
 
@@ -483,7 +483,7 @@ fn parse_sections<'a>(
         .filter(|section| section.sh_type == SHT_STRTAB)
         .ok_or_else(|| {
             lie(format!(
-                "section {names} for the names, which is no string table"
+                "section {names} for the names, which is not a string table"
             ))
         })?;
     let names = slice(bytes, names.sh_offset, names.sh_size, "the section names")?;

@@ -29,7 +29,7 @@ pub struct StoreHash([u8; HASH]);
 /// A text that names no store path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` names no store path: give one like /nix/store/<32 characters>-name, or its 32 characters"
+    "`{0}` is not a store path: give one like /nix/store/<32 characters>-name, or its 32 characters"
 )]
 pub struct NotAStorePath(String);
 

@@ -73,8 +73,8 @@ pub enum SealError {
     /// It is not in its fixed-output form.
     #[error("{} is not sealed: its pyvenv.cfg has no {PLACEHOLDER}", .0.display())]
     NotSealed(PathBuf),
-    /// An entry point that makes no script.
-    #[error("{}: `{line}` makes no script", .path.display())]
+    /// An entry point that is not an entry point.
+    #[error("{}: `{line}` is not an entry point", .path.display())]
     EntryPoint {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum SealError {
         line: String,
     },
     /// The interpreter cannot be linked to.
-    #[error("{0} is no interpreter's path: give one like /usr/bin/python3.14")]
+    #[error("{0} is not the path of an interpreter: give one like /usr/bin/python3.14")]
     Interpreter(String),
 }
 

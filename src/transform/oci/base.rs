@@ -135,10 +135,10 @@ impl Image {
         let source = Source::open(path).map_err(|error| bad(error.to_string()))?;
         if !source.has("index.json") {
             return Err(bad(match source.has("manifest.json") {
-                true => "it is an archive of Docker's alone, without an OCI layout; make one with \
+                true => "it is only a Docker archive, without an OCI layout; make one with \
                          `skopeo copy docker-archive:FILE oci-archive:OTHER`"
                     .to_owned(),
-                false => "it has no index.json, so it is no OCI image".to_owned(),
+                false => "it has no index.json, so it is not an OCI image".to_owned(),
             }));
         }
         let text = read(source.read("index.json")).map_err(|error| bad(error.to_string()))?;
@@ -171,7 +171,7 @@ impl Image {
         })
     }
 
-    /// The bytes of one of its blobs, which are still to be held against the digest.
+    /// The bytes of one of its blobs, which are still to be checked against the digest.
     ///
     /// # Errors
     /// When it is not there.
@@ -307,7 +307,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// A blob of JSON, held against its digest.
+    /// A blob of JSON, checked against its digest.
     fn json<T: DeserializeOwned>(&self, digest: &Digest) -> Result<T, OciError> {
         let bad = |why: String| OciError::Base {
             path: self.path.to_owned(),

@@ -77,13 +77,13 @@ pub enum OciError {
     },
     /// What the trees need is not in the image.
     #[error(
-        "the image would not be whole; in none of its layers is\n{}take a base that has it, or add a \
+        "the image would be incomplete; none of its layers has\n{}take a base that has it, or add a \
          tree with it; what is never used can be left out by name: allow-missing",
         missing(.0)
     )]
     Missing(Vec<Missing>),
     /// Something at the destination that is not replaced.
-    #[error("{0} is there and is no image: give another place, or take it away")]
+    #[error("{0} exists and is not an image: choose another path, or remove it")]
     Occupied(Utf8PathBuf),
     /// The image could not be written.
     #[error(transparent)]

@@ -226,7 +226,7 @@ impl Output {
         Ok((digest, size))
     }
 
-    /// A blob of the store, held against its digest.
+    /// A blob of the store, checked against its digest.
     ///
     /// # Errors
     /// When it cannot be read or written, or is no longer what it was.

@@ -105,7 +105,7 @@ impl<'a> Placing<'a> {
         }
         let at = (tree.at.is_absolute()).then(|| self.root.real(&tree.at));
         let at = at.flatten().ok_or_else(|| {
-            let why = format!("{} is no place in an image: it begins with /", tree.at);
+            let why = format!("{} is not a path in an image: one begins with /", tree.at);
             OciError::Tree(tree.from.clone(), why)
         })?;
         let mut parent = String::new();

@@ -57,7 +57,7 @@ pub enum UnifiedError {
     },
     /// It names a path that leads out of the tree, or that cannot be one.
     #[error(
-        "line {line} of the patch names `{path}`: {what}; -p says how many leading parts are taken off"
+        "line {line} of the patch names `{path}`: {what}; -p says how many leading parts are removed"
     )]
     Path {
         /// From 1.
@@ -69,7 +69,7 @@ pub enum UnifiedError {
     },
     /// A file is not there.
     #[error(
-        "there is no {0} to patch: --root says where its paths begin, -p how many leading parts are taken off"
+        "there is no {0} to patch: --root says where its paths begin, -p how many leading parts are removed"
     )]
     Missing(TreePath),
     /// A file that should be new is there.
@@ -100,7 +100,7 @@ pub enum UnifiedError {
     },
 }
 
-/// Reads a patch. `strip` leading parts are taken off its paths.
+/// Reads a patch. `strip` leading parts are removed its paths.
 ///
 /// # Errors
 /// When it is malformed, holds binary changes, or leads out of the tree.
@@ -264,7 +264,7 @@ impl Parser<'_> {
         if old.is_none() && new.is_none() {
             return Err(wrong(
                 self.at.saturating_sub(1),
-                "the file's name cannot be told",
+                "the file's name cannot be determined",
             ));
         }
         Ok(Some(FilePatch {

@@ -59,7 +59,7 @@ impl GoModule {
         if let Some(why) = flaw(path, |part| {
             part.starts_with('.') || part.ends_with('.') || part.is_empty()
         }) {
-            return Err(format!("`{}` is no module's path: {why}", shown(path)));
+            return Err(format!("`{}` is not a module path: {why}", shown(path)));
         }
         let is_version = version
             .strip_prefix('v')
@@ -67,7 +67,7 @@ impl GoModule {
         if !is_version || flaw(version, str::is_empty).is_some() || version.contains('/') {
             let version = shown(version);
             return Err(format!(
-                "`{version}` is no version of a module: it has the form v1.2.3"
+                "`{version}` is not a module version: one has the form v1.2.3"
             ));
         }
         Ok(Self {
@@ -334,11 +334,11 @@ mod tests {
                 "",
                 "go.sum:2:1: `h1:xx` is not a hash",
             ),
-            ("../c v1.0.0 HASH\n", "", "`../c` is no module's path"),
-            ("a.b//c v1.0.0 HASH\n", "", "is no module's path"),
+            ("../c v1.0.0 HASH\n", "", "`../c` is not a module path"),
+            ("a.b//c v1.0.0 HASH\n", "", "is not a module path"),
             ("a.b/!c v1.0.0 HASH\n", "", "other characters"),
-            ("a.b/c ../1 HASH\n", "", "`../1` is no version"),
-            ("a.b/c v1/../../x HASH\n", "", "is no version"),
+            ("a.b/c ../1 HASH\n", "", "`../1` is not a version"),
+            ("a.b/c v1/../../x HASH\n", "", "is not a version"),
             ("a.b/c v1.0.0 HASH\na.b/c v1.0.0 OTHER\n", "", "two hashes"),
             (
                 "",

@@ -36,7 +36,7 @@ pub(super) fn refuse(file: &Utf8Path, text: &str, at: usize, message: String) ->
     }
 }
 
-/// Reads JSON in which no key is there twice.
+/// Reads JSON in which no key appears twice.
 pub(super) fn json(file: &Utf8Path, text: &str) -> Result<Value, LockError> {
     if text.starts_with('\u{feff}') {
         let why = "the file begins with a byte-order mark: save it without";
@@ -48,8 +48,8 @@ pub(super) fn json(file: &Utf8Path, text: &str) -> Result<Value, LockError> {
             .iter()
             .any(|mark| line.starts_with(mark))
         {
-            let why = "the marks of an unfinished merge are in the file: finish it, and let npm \
-                       make the lock again";
+            let why = "the marks of an unfinished merge are in the file: finish it, and have npm \
+                       regenerate the lock";
             return Err(refuse(file, text, at, why.into()));
         }
         at += line.len();
@@ -110,7 +110,7 @@ impl<'de> Deserialize<'de> for Unique {
                 while let Some(key) = map.next_key::<String>()? {
                     if all.contains_key(&key) {
                         return Err(A::Error::custom(format!(
-                            "`{}` is there twice: let npm make the file again",
+                            "`{}` appears twice: have npm regenerate the file",
                             key.escape_debug()
                         )));
                     }

@@ -330,7 +330,7 @@ pub(super) fn patterns(said: Option<&Value>) -> Result<Vec<String>, String> {
         match fast_glob::validate(body) {
             Ok(()) if !body.is_empty() && !is_extended => Ok(text.to_owned()),
             _ => Err(format!(
-                "`{}` is no pattern that is understood here: write the folders out",
+                "`{}` is not a pattern that lockwright understands: write the folders out",
                 said.to_string().escape_debug()
             )),
         }

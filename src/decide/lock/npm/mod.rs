@@ -3,7 +3,7 @@
 //!
 //! A lock is a map from places in the tree (`node_modules/a/node_modules/@b/c`, `packages/core`) to
 //! what is there. npm reads leniently; here, what two readers could understand differently is
-//! refused with its line: a key that is there twice, the marks of a merge, a byte-order mark.
+//! refused with its line: a key that appears twice, the marks of a merge, a byte-order mark.
 
 mod json;
 mod manifest;
@@ -84,7 +84,7 @@ impl NpmLock {
             Some(2 | 3) => {}
             Some(1) | None => {
                 let why = "this is a lock of version 1, which does not say what the packages \
-                           depend on: make it anew with `npm install --package-lock-only` of npm 7 \
+                           depend on: regenerate it with `npm install --package-lock-only` of npm 7 \
                            or later";
                 let at = text.find("\"lockfileVersion\"").unwrap_or(0);
                 return Err(refuse(file, text, at, why.into()));
@@ -132,8 +132,8 @@ impl NpmLock {
                 let is_known = is_inside || is_outside(&target);
                 is_known.then_some(()).ok_or_else(|| {
                     at(format!(
-                        "the link `{location}` leads to `{}`, which is no folder of the project or \
-                         beside it",
+                        "the link `{location}` leads to `{}`, which is not a folder in the project \
+                         or beside it",
                         target.escape_debug()
                     ))
                 })?;

@@ -43,7 +43,7 @@ fn what_npm_lets_pass_is_refused_with_its_line() {
     let nested = lock("    \"node_modules/a\": {\"version\": \"1\",\n      \"version\": \"2\"}");
     for (text, why) in [
         (twice.as_str(), "package-lock.json:5:"),
-        (nested.as_str(), "`version` is there twice"),
+        (nested.as_str(), "`version` appears twice"),
         (
             marks,
             "package-lock.json:2:1: the marks of an unfinished merge",
@@ -64,11 +64,11 @@ fn what_npm_lets_pass_is_refused_with_its_line() {
         ),
         (
             &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"x/../y\"}"),
-            "no folder of the project or beside it",
+            "not a folder in the project or beside it",
         ),
         (
             &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"/etc\"}"),
-            "no folder of the project or beside it",
+            "not a folder in the project or beside it",
         ),
         (
             &lock("\"node_modules/a\": {\"link\": true, \"resolved\": \"x\"}"),

@@ -390,8 +390,8 @@ impl UvLock {
                 return Err(LockError::Syntax {
                     place: Place::of_span(file, text, None),
                     message: String::from(
-                        "there is neither a `version` nor a `lock-version`, so this is no uv.lock \
-                         and no pylock.toml; make one with `uv lock`",
+                        "there is neither a `version` nor a `lock-version`, so this is neither a \
+                         uv.lock nor a pylock.toml; make one with `uv lock`",
                     ),
                 });
             }
@@ -411,9 +411,7 @@ impl UvLock {
         })
         .map_err(|error| syntax(&error))?;
         for key in unknown {
-            tracing::info!(
-                "{file}: key `{key}` is not known to this lockwright and was passed over"
-            );
+            tracing::info!("{file}: key `{key}` is not known to this lockwright and was ignored");
         }
         Reader { text, file }.lock(lock)
     }
@@ -426,8 +424,8 @@ impl UvLock {
     /// What is said where the lock itself is at fault.
     pub fn again(&self) -> &'static str {
         match self.pylock {
-            None => "make the lock again with `uv lock`",
-            Some(_) => "make it again with the tool that wrote it",
+            None => "regenerate the lock with `uv lock`",
+            Some(_) => "regenerate it with the tool that wrote it",
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::core::place::Place;
 
-const AGAIN: &str = "make the lock again with `uv lock`";
+const AGAIN: &str = "regenerate the lock with `uv lock`";
 
 /// Turns the raw model into the checked one.
 pub(super) struct Reader<'a> {
@@ -49,7 +49,7 @@ impl Reader<'_> {
                 return Err(self.refuse(
                     package.offset,
                     format!(
-                        "package {} {} from {} is there twice; make the lock again with `uv lock`",
+                        "package {} {} from {} appears twice; regenerate the lock with `uv lock`",
                         package.name,
                         shown(package.version.as_ref()),
                         package.source
@@ -210,7 +210,7 @@ impl Reader<'_> {
             Url::parse(text).map_err(|error| {
                 self.refuse(
                     offset,
-                    format!("package {name}: `{text}` is no URL: {error}"),
+                    format!("package {name}: `{text}` is not a URL: {error}"),
                 )
             })
         };
@@ -244,7 +244,7 @@ impl Reader<'_> {
                         offset,
                         format!(
                             "package {name}: git source `{text}` is not pinned to a full commit; \
-                             make the lock again with `uv lock`"
+                             regenerate the lock with `uv lock`"
                         ),
                     ));
                 }
@@ -268,8 +268,8 @@ impl Reader<'_> {
                     return Err(self.refuse(
                         offset,
                         format!(
-                            "package {name} asks for commit {rev} and is pinned to {commit}; make \
-                             the lock again with `uv lock`"
+                            "package {name} asks for commit {rev} and is pinned to {commit}; regenerate \
+                             the lock with `uv lock`"
                         ),
                     ));
                 }
@@ -304,7 +304,7 @@ impl Reader<'_> {
             _ => Err(self.refuse(
                 offset,
                 format!(
-                    "package {name} has a source of a kind that is not known here; known are \
+                    "package {name} has a source of an unknown kind; the known ones are \
                      registry, url, git, path, directory, editable and virtual"
                 ),
             )),
@@ -337,7 +337,7 @@ impl Reader<'_> {
             (Some(text), _, _) => from_url(Url::parse(text).map_err(|error| {
                 self.refuse(
                     offset,
-                    format!("package {name}: `{text}` is no URL: {error}"),
+                    format!("package {name}: `{text}` is not a URL: {error}"),
                 )
             })?),
             (None, Some(path), _) => from_path(in_registry(path)),
@@ -407,15 +407,15 @@ impl Reader<'_> {
             (None, _) => Err(self.refuse(
                 offset,
                 format!(
-                    "a dependency on {name}{}, which is not in the lock; make it again with `uv lock`",
+                    "a dependency on {name}{}, which is not in the lock; regenerate it with `uv lock`",
                     edge.version.map(|version| format!(" {version}")).unwrap_or_default()
                 ),
             )),
             (Some(_), Some(_)) => Err(self.refuse(
                 offset,
                 format!(
-                    "a dependency on {name} that could be several of the lock's packages; make it \
-                     again with `uv lock`"
+                    "a dependency on {name} that could be several of the lock's packages; regenerate \
+                     it with `uv lock`"
                 ),
             )),
         }

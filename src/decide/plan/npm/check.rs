@@ -64,7 +64,8 @@ impl Graph<'_> {
             Err(NpmPlanError::Setting { setting, why })
         };
         if npmrc.value("install-strategy") == Some("linked") {
-            let why = "makes a tree that is not made here: take it away, or let npm install it";
+            let why =
+                "makes a tree that lockwright does not make: remove it, or let npm install it";
             return refuse("install-strategy=linked", why);
         }
         let is_copied = |node: &Node<'_>| {
@@ -72,7 +73,7 @@ impl Graph<'_> {
             node.target.is_some() && !kinds.any(|kind| kind == Kind::Workspace)
         };
         if npmrc.is_set("install-links") && self.nodes.iter().any(is_copied) {
-            let why = "asks for copies of folders, which are linked here: take it away, or let npm install it";
+            let why = "asks for copies of folders, which are linked here: remove it, or let npm install it";
             return refuse("install-links=true", why);
         }
         Ok(())

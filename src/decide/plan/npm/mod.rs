@@ -126,7 +126,7 @@ pub enum NpmPlanError {
     Lock(#[from] LockError),
     /// The lock is not one of these package.json files.
     #[error(
-        "{lock} is not in step with the package.json files: {}; let npm make it again with `npm install --package-lock-only`",
+        "{lock} does not match the package.json files: {}; regenerate it with `npm install --package-lock-only`",
         listed(.differences)
     )]
     Mismatch {
@@ -156,13 +156,13 @@ pub enum NpmPlanError {
     },
     /// A peer that does not fit, and that counts.
     #[error(
-        "{0}, and strict-peer-deps is set: let npm make the lock again, or set strict-peer-deps=false \
+        "{0}, and strict-peer-deps is set: have npm regenerate the lock, or set strict-peer-deps=false \
          in .npmrc"
     )]
     Peer(String),
     /// npm's settings forbid where a package comes from.
     #[error(
-        "{package} comes from {from}, which {setting} forbids: have it from the registry, or allow it in .npmrc{hint}",
+        "{package} comes from {from}, which {setting} forbids: get it from the registry, or allow it in .npmrc{hint}",
         hint = match setting.starts_with("allow-remote") {
             true => " (the registry itself is what `registry` says there, npm_config_registry or --registry)",
             false => "",
@@ -266,7 +266,7 @@ impl NpmPlan {
             let node = &graph.nodes[index];
             if node.flags.optional {
                 warnings.push(format!(
-                    "{} is left out, being optional: {why}",
+                    "{} is optional and is left out: {why}",
                     node.location
                 ));
                 failed.insert(node.location.to_owned());

@@ -96,7 +96,7 @@ impl Graph<'_> {
                 let url = Url::parse(url).map_err(|_| NpmPlanError::Source {
                     package: label.clone(),
                     from: url.to_owned(),
-                    why: "which is no URL",
+                    why: "which is not a URL",
                 })?;
                 Location::Url(npmrc.replaced(url))
             }
@@ -107,7 +107,7 @@ impl Graph<'_> {
                         package: label,
                         from: other.to_owned(),
                         why: "which is neither a tarball nor a git repository with a full commit: \
-                              let npm make the lock again",
+                              have npm regenerate the lock",
                     }),
                 };
             }

@@ -110,7 +110,7 @@ impl Project {
         for file in raw.files {
             let resolved = url
                 .join(&file.url)
-                .map_err(|error| format!("`{}` is no URL: {error}", file.url))?;
+                .map_err(|error| format!("`{}` is not a URL: {error}", file.url))?;
             let digest = |(name, hex): (String, String)| format!("{name}:{hex}").parse().ok();
             let listed = Listed {
                 url: resolved,

@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Result<LockFacts, String> {
     for (place, entry) in packages {
         let parts = entry
             .as_array()
-            .ok_or_else(|| format!("{place} is no list"))?;
+            .ok_or_else(|| format!("{place} is not a list"))?;
         let text = |at: usize| parts.get(at).and_then(Value::as_str);
         let (name, version) = text(0)
             .and_then(split_name)

@@ -1,5 +1,5 @@
 //! Locks of other tools, as far as they state facts: names, versions, digests, sources. They are read
-//! to be compared and held against their indexes; nothing is assembled from them.
+//! to be compared and checked against their indexes; nothing is assembled from them.
 
 mod bun;
 mod pnpm;

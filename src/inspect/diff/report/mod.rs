@@ -206,8 +206,8 @@ pub(crate) fn gravity_of(alarms: usize, warnings: usize) -> String {
 /// What there is to say of packages that are the same at other places.
 pub(crate) fn only_moved(relocated: usize) -> String {
     match relocated {
-        1 => String::from("1 package only stands at another place of node_modules"),
-        many => format!("{many} packages only stand at other places of node_modules"),
+        1 => String::from("1 package only moved within node_modules"),
+        many => format!("{many} packages only moved within node_modules"),
     }
 }
 

@@ -150,7 +150,7 @@ fn pyc(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
     if one != other {
         causes.push(Cause::new(
             CauseKind::PycHeader,
-            "is checked against its source otherwise",
+            "is checked against its source in another way",
         ));
     } else if one == [0; 4] {
         let (one, other) = both(8, 12)?;
@@ -252,7 +252,7 @@ fn zip(old: &[u8], new: &[u8]) -> Option<Vec<Cause>> {
     {
         causes.push(Cause::new(
             CauseKind::ZipOrder,
-            "its members stand in another order",
+            "its members are in another order",
         ));
     }
     if causes.is_empty() {

@@ -100,7 +100,7 @@ fn causes_are_told_down_to_line_member_and_field() {
             zipped(&ab, 2000),
             zipped(&[ab[1], ab[0]], 2000),
             ZipOrder,
-            "its members stand in another order",
+            "its members are in another order",
         ),
         (
             "a.zip",

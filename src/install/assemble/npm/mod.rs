@@ -64,7 +64,7 @@ pub struct Request<'a> {
     pub store: &'a Store,
     /// How they are obtained.
     pub fetch: &'a fetch::FetchOptions,
-    /// What an archive may amount to.
+    /// Limits on archives.
     pub limits: Limits,
     /// Where everything is placed.
     pub to: Destination<'a>,
@@ -172,7 +172,7 @@ pub enum NpmAssembleError {
     Path(#[from] PathError),
     /// It is in a folder of somebody else's.
     #[error(
-        "{0} lies outside of the project, which a link leads to: nothing is placed there; take the link away, or \
+        "{0} lies outside of the project, which a link leads to: nothing is placed there; remove the link, or take \
          its workspace out of the lock"
     )]
     Outside(Utf8PathBuf),

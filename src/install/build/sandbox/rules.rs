@@ -90,7 +90,7 @@ fn files<'a>(
     let status = restrict().map_err(|error: landlock::RulesetError| error.to_string())?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
-            Err("the kernel has it, and has it not enabled".into())
+            Err("the kernel has it, but it is not enabled".into())
         }
         (RulesetStatus::NotEnforced, _) => Err("this kernel does not have it".into()),
         (_, LandlockStatus::Available { effective_abi, .. }) => {

@@ -26,7 +26,7 @@ use crate::decide::lock::marker::Marker;
 use crate::decide::lock::{LockError, is_file_name};
 use raw::{Directory, File, Vcs};
 
-const AGAIN: &str = "make it again with the tool that wrote it";
+const AGAIN: &str = "regenerate it with the tool that wrote it";
 
 /// A package as it is read, for messages.
 struct Entry<'a> {
@@ -189,7 +189,8 @@ impl Reader<'_> {
     }
 
     fn url(&self, text: &str, entry: &Entry<'_>) -> Result<Url, LockError> {
-        Url::parse(text).map_err(|error| self.fault(entry, &format!("`{text}` is no URL: {error}")))
+        Url::parse(text)
+            .map_err(|error| self.fault(entry, &format!("`{text}` is not a URL: {error}")))
     }
 
     /// A folder inside of a source.
@@ -211,7 +212,7 @@ impl Reader<'_> {
         let folder = self.file.parent().unwrap_or(Utf8Path::new(""));
         let path = camino::absolute_utf8(folder.join(path));
         let url = path.ok().and_then(|path| Url::from_file_path(path).ok());
-        url.ok_or_else(|| self.fault(entry, "its `path` is no path of this machine"))
+        url.ok_or_else(|| self.fault(entry, "its `path` is not a path on this machine"))
     }
 
     fn git(&self, vcs: Vcs, entry: &Entry<'_>) -> Result<PackageSource, LockError> {
@@ -221,7 +222,7 @@ impl Reader<'_> {
             return Err(self.fault(entry, &what));
         }
         if !is_commit(&vcs.commit_id) {
-            let what = format!("`{}` is no full commit of git", vcs.commit_id);
+            let what = format!("`{}` is not a full git commit", vcs.commit_id);
             return Err(self.fault(entry, &what));
         }
         let url = match (&vcs.url, &vcs.path) {
