@@ -148,7 +148,7 @@ fn nothing_is_done_twice_and_damage_is_mended() {
     scratch.ok(&["sync", "--offline"]);
     let before = listing(&scratch.venv());
     let (_, said) = scratch.ok(&["sync", "--offline"]);
-    assert!(said.contains("is as the lock has it"), "{said}");
+    assert!(said.contains("is up to date"), "{said}");
 
     let site = std::fs::read_dir(scratch.venv().join("lib"))
         .unwrap()
@@ -581,7 +581,7 @@ fn what_would_be_done_is_said_and_not_done() {
     assert!(!store.join("v1/files").exists());
     for again in ["--dry-run", "--check"] {
         let (_, said) = scratch.ok(&["sync", again]);
-        assert!(said.contains("is as the lock has it"), "{said}");
+        assert!(said.contains("is up to date"), "{said}");
     }
 }
 
@@ -626,7 +626,7 @@ fn a_script_has_an_environment_of_its_own() {
     assert!(project.join("s.venv/bin/python").exists());
     assert!(!scratch.venv().exists());
     let (_, said) = scratch.ok(&["sync", "--script", "s.py"]);
-    assert!(said.contains("is as the lock has it"), "{said}");
+    assert!(said.contains("is up to date"), "{said}");
     script(&format!(
         "# [tool.uv]\n# no-binary-package = [\"{name}\"]\n"
     ));

@@ -195,7 +195,7 @@ fn a_plain_project_needs_nothing_and_is_as_its_back_end_has_it() {
                 .stderr
         };
         temp.write(&format!("app/{place}my_app/__init__.py"), "main = 1\n");
-        assert!(again().contains("is as the lock has it"));
+        assert!(again().contains("is up to date"));
         temp.write("app/README.md", "# Another\n");
         assert!(again().contains("Placed"));
     }
