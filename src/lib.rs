@@ -1,15 +1,15 @@
 //! Environments, assembled straight from lockfiles.
 //!
-//! A lockfile already names every artifact and its digest, so nothing is resolved here. What there
-//! is to do is told by the flow:
+//! A lockfile already names every artifact and its digest, so nothing is resolved here. The flow
+//! shows what there is to do:
 //!
 //! ```text
 //! lock ──▶ plan ──▶ fetch ──▶ build ──▶ place ──▶ patch ──▶ seal ──▶ report
 //! pure     pure     store     hook      tree      tree      NAR      diff
 //! ```
 //!
-//! The crate is a house of nine floors, in the order of that flow. A floor imports only those
-//! before it (`tests/architecture.rs` holds it). Network, processes and disk writes live at the
+//! The crate has nine layers, in the order of that flow. A layer imports only those before it
+//! (`tests/architecture.rs` checks it). Network, processes and disk writes live at the
 //! edges ([`cli`] drives them); everything else takes bytes or values and returns values.
 
 // Namespaces, Landlock, statx: elsewhere there is nothing but the program, which says so.

@@ -1,4 +1,4 @@
-//! What is rotten in the store is told to be the store's, put aside, and had again.
+//! Damage in the store is reported as the store's, put aside, and fetched again.
 
 #![allow(clippy::unwrap_used)]
 

@@ -267,7 +267,7 @@ pub(super) fn compare_locks(args: &DiffArgs, old: &Lock, new: &Lock) -> Result<L
             return look_into(args, &asked, [old, new], [before, after], glibc);
         }
         Targets::These(targets) if args.contents && targets.len() > 1 => {
-            return Err("--contents looks into one file a package: name one target".into());
+            return Err("--contents looks into one file per package: name one target".into());
         }
         Targets::These(targets) => targets,
     };

@@ -1,4 +1,4 @@
-//! `lockwright diff --contents`: has the artifacts behind the changes, and looks into them.
+//! `lockwright diff --contents`: fetches the artifacts behind the changes, and looks into them.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! `lockwright export nix`: a lock or a manifest as derivations, one an artifact.
+//! `lockwright export nix`: a lock or a manifest as derivations, one per artifact.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

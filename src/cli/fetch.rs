@@ -1,4 +1,4 @@
-//! `lockwright fetch`: the network phase alone.
+//! `lockwright fetch`: only the network phase.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! A command that failed, and whose artifacts turn out to be rotten in the store: it is run
-//! again without them.
+//! A command fails, and artifacts that it took turn out to be damaged in the store: it is
+//! run again without them.
 
 use super::{Failure, Outcome};
 use crate::core::progress::warn;

@@ -180,7 +180,7 @@ impl LockTargetArgs {
 }
 
 impl Target {
-    /// What a lock has for it, one file a package.
+    /// What a lock has for it, one file per package.
     ///
     /// # Errors
     /// When nothing can be planned for it.

@@ -1,5 +1,5 @@
 //! What can be typed. Arguments are parsed here (as typed), turned into the rooms' own values (as
-//! meant), and nothing reads the command line after that. One file a command.
+//! meant), and nothing reads the command line after that. One file per command.
 
 mod audit;
 mod build;

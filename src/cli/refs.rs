@@ -184,7 +184,7 @@ fn told(done: &Stripped, amended: &Amended, scan: &Scan, owners: &Owners) -> Str
     text
 }
 
-/// The references by package and file, each named once a file, with how often and where first.
+/// The references by package and file, each named once per file, with how often and where first.
 fn listing<'a>(
     hits: &[Hit],
     owners: &Owners,

@@ -1,4 +1,4 @@
-//! What `lockwright sync` is told.
+//! Arguments of `lockwright sync`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;

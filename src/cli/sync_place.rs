@@ -1,5 +1,5 @@
-//! An environment of Python's, brought to its place: unless it is what it should be, it is assembled, and
-//! told of.
+//! A Python environment, put in its place: unless it is up to date, it is assembled and
+//! reported.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

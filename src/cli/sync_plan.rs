@@ -1,4 +1,4 @@
-//! `lockwright sync --plan`: an environment from a plan that was made before, with no lock at hand.
+//! `lockwright sync --plan`: an environment from a plan that was made before, without a lock.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

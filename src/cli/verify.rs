@@ -1,4 +1,4 @@
-//! `lockwright verify`: a tree against what says what it should hold.
+//! `lockwright verify`: a tree checked against its records and a lock.
 
 use std::collections::BTreeMap;
 use std::path::Path;

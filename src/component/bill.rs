@@ -1,7 +1,7 @@
-//! The bill of materials of an image: what is named by the locks that its components are made of, by
-//! themselves or by what they took over from others.
+//! The bill of materials of an image: what the locks of its components name, directly or through other
+//! components.
 //!
-//! It is made of locks and trees alone, so that the same are always said to be the same.
+//! It depends only on locks and trees, so the same input gives the same bill.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Whether commands are contained, and where they find things then.
+//! Whether commands are contained, and where they then find things.
 
 use std::sync::{Once, OnceLock};
 

@@ -58,7 +58,7 @@ impl<'a> Pythons<'a> {
         }
     }
 
-    /// Warns, once a run, however often a component is looked at.
+    /// Warns, once per run, however often a component is looked at.
     pub fn warn(&self, what: &str) {
         if locks::held(&self.warned).insert(what.to_owned()) {
             progress::warn(what);

@@ -23,7 +23,7 @@ use crate::obtain::store::Store;
 
 const PHASE: &str = "go";
 
-const DIRECT: &str = "GOPROXY goes on with `direct`, version control of each module, which is not asked here: name a \
+const DIRECT: &str = "GOPROXY goes on with `direct`, version control of each module, which lockwright does not use: name a \
                       proxy that has it, or a folder as `go mod download` fills it (file://…/cache/download)";
 const OFF: &str = "GOPROXY says `off`, so that nothing else is asked";
 

@@ -1,8 +1,8 @@
 //! Which folders of a Python project are its packages, by its own build configuration: hatchling,
 //! setuptools, flit, uv's back end or poetry, with their defaults.
 //!
-//! This reads configuration and looks which names are there; nothing is run. What cannot be told so
-//! is refused, and can be copied by hand.
+//! This reads configuration and looks which names are there; nothing is run. What cannot be determined
+//! that way is refused, and can be copied by hand.
 
 use camino::Utf8Path;
 use toml::Value;

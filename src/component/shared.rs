@@ -1,7 +1,7 @@
 //! Components that were made elsewhere, taken out of a store that machines share, and given to it.
 //!
 //! What is shared is the finished tree, packed, and the record of who put which file there. Each is found by
-//! the component's key, and believed as a built wheel is: if somebody signed it who is trusted. Only sealed
+//! the component's key, and trusted as a built wheel is: if a trusted key has signed it. Only sealed
 //! trees are shared: their modes and times follow from what is packed, so they come out the same.
 
 use std::collections::HashMap;

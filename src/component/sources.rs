@@ -1,4 +1,4 @@
-//! Sources: brought once a run, whoever asks first, and kept unpacked in the store's `sources/`.
+//! Sources: fetched once per run, for whoever asks first, and kept unpacked in the store's `sources/`.
 //!
 //! A source with a hash or a digest is found there by it, without asking anyone; one without is found
 //! by what it came as, and what would hold it is said so that it can be written down.

@@ -25,7 +25,7 @@ const DATABASES: [&str; 6] = [
     "/var/lib/pacman/local",
 ];
 
-/// The machine's programs, looked at once a run.
+/// The machine's programs, looked at once per run.
 #[derive(Default)]
 pub struct Tools {
     known: Mutex<BTreeMap<Utf8PathBuf, Digest>>,

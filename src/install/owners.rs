@@ -2,7 +2,7 @@
 //!
 //! A tree tells it itself: each `.dist-info` folder holds a RECORD that lists its package's files
 //! (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>), and a
-//! `node_modules` folder holds one folder a package. Nothing else is trusted or needed, so this
+//! `node_modules` folder holds one folder per package. Nothing else is trusted or needed, so this
 //! works on trees that other tools made.
 
 use std::collections::{HashMap, HashSet};

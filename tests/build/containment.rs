@@ -300,7 +300,7 @@ impl Setting {
         command
     }
 
-    /// Whether there are no namespaces to be had.
+    /// Whether there are no namespaces available.
     fn is_guarded(self) -> bool {
         matches!(self, Self::Bare | Self::Crun)
     }

@@ -1,4 +1,4 @@
-//! `lockwright build-lock`: the project whose lock builds are made with.
+//! `lockwright build-lock`: the project whose lock builds use.
 
 use std::fs;
 

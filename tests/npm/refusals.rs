@@ -142,7 +142,7 @@ fn a_lock_that_two_readers_could_understand_differently() {
         (twice, format!("package-lock.json:{}:", line + 2), true),
         (
             merge,
-            "package-lock.json:1:1: the marks of an unfinished merge".to_owned(),
+            "package-lock.json:1:1: the file has merge conflict markers".to_owned(),
             false,
         ),
         (newer, "lock version 4".to_owned(), true),

@@ -1,5 +1,5 @@
-//! `.npmrc`: which registry a package's tarball comes from where the lock does not say, and who we
-//! say we are there (<https://docs.npmjs.com/cli/v11/configuring-npm/npmrc>).
+//! `.npmrc`: which registry a package's tarball comes from where the lock does not say, and which
+//! login it gets (<https://docs.npmjs.com/cli/v11/configuring-npm/npmrc>).
 //!
 //! No registry is built in. The first of these that says one counts: the command line,
 //! `npm_config_registry`, the project's `.npmrc`, the user's.

@@ -10,7 +10,7 @@
 //! ]}
 //! ```
 //!
-//! One line an entry, sorted by path; owners sorted by name; digests are SHA-256 in unpadded
+//! One line per entry, sorted by path; owners sorted by name; digests are SHA-256 in unpadded
 //! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
 
 use std::borrow::Cow;

@@ -48,7 +48,7 @@ pub struct Side {
     pub label: String,
     /// How many packages it has; one in two versions counts twice.
     pub packages: usize,
-    /// Bytes to fetch, as far as the lock gives sizes: one file a package.
+    /// Bytes to fetch, as far as the lock gives sizes: one file per package.
     pub bytes: u64,
 }
 

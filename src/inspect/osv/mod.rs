@@ -1,6 +1,6 @@
 //! Known vulnerabilities, from advisories in the OSV format (<https://ossf.github.io/osv-schema/>) that
 //! the user names: a folder or a zip archive of them, as databases are dumped, or a server that speaks
-//! OSV's API. Nothing is asked of anybody who is not named.
+//! OSV's API. Nobody else is asked.
 
 mod api;
 mod files;

@@ -1,5 +1,5 @@
 //! What a project asks of its locks (`[review]` of its lockwright.toml): how old a file must be, which
-//! licences packages may have, which vulnerabilities it bears.
+//! licences packages may have, which vulnerabilities it accepts.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What something in a tree is that nothing speaks of.
+//! What a file in a tree is that no record lists.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! An environment's bytecode: out of the store where it was made before, else made and kept there.
+//! An environment's bytecode: taken from the store if it was made before, or else made and kept there.
 //!
 //! Bytecode follows from its sources and the interpreter alone ([`Compiler`]), so it is an artifact
 //! like any other: one archive for each package, found by what its sources are, where in

@@ -1,4 +1,4 @@
-//! What a failed build misses, as its log has it, and the Debian package that brings it.
+//! What a failed build lacks, according to its log, and the Debian package that has it.
 
 /// Programs, by the name they are looked for.
 const PROGRAMS: [(&str, &str); 24] = [

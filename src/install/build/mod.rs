@@ -9,7 +9,7 @@
 //!   build requirements, the interpreter, the environment, the hook. Their digest is the wheel's key
 //!   in the store, so that a second run fetches and builds nothing, and two machines agree.
 //! - Build requirements come from the *build lock* ([`requirements`]): any `uv.lock`, with a
-//!   dependency group a package where they differ. Nothing is resolved here; what the back end asks
+//!   dependency group per package where they differ. Nothing is resolved here; what the back end asks
 //!   for is checked against what the lock has. [`Builder::ask`] and [`lock_project`] write its project.
 //! - The default hook ([`hook`]) is a PEP 517 front end: `pyproject_hooks` drives the back end in
 //!   the target's interpreter. Its wheel (MIT, <https://github.com/pypa/pyproject-hooks>) is part of

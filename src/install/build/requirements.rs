@@ -84,7 +84,7 @@ impl<'a> Requirements<'a> {
         })
     }
 
-    /// The same, with answers that were had before.
+    /// The same, with the answers of an earlier round.
     #[must_use]
     pub(super) fn with(mut self, answers: Option<&'a BTreeMap<PackageName, Answer>>) -> Self {
         self.answers = answers;

@@ -1,5 +1,5 @@
-//! What is built has no digest that a lock knows: it is found by the key of all that shaped it, in the store or
-//! in one that machines share.
+//! What is built has no digest in a lock: it is found by the key of all that shaped it, in the store
+//! or in a shared store.
 
 use camino::Utf8Path;
 

@@ -3,7 +3,7 @@
 //! Certificate authorities are taken as curl takes them: `CURL_CA_BUNDLE`, or else `SSL_CERT_FILE`
 //! and `SSL_CERT_DIR` (a `:`-separated list); where no file is named, the system's; and where the
 //! system has none, as in a bare container or in Nix's sandbox, Mozilla's as they were when
-//! lockwright was made. Proxies come from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`,
+//! lockwright was compiled. Proxies come from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`,
 //! in either case. HTTP/2 is spoken where the server offers it. Nothing is decoded on the way: the
 //! digest is of the bytes as sent.
 

@@ -1,4 +1,4 @@
-//! Credentials: who we say we are, and to whom.
+//! Credentials: which login is sent to which server.
 //!
 //! The first of these that knows the URL is used:
 //!

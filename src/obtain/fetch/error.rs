@@ -1,5 +1,5 @@
-//! What can go wrong while fetching, told all at once: a lock names hundreds of artifacts, and
-//! nobody wants to hear of their faults one run at a time.
+//! What can go wrong while fetching, reported all at once: a lock names hundreds of artifacts,
+//! and nobody wants to learn of their faults one run at a time.
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
-//! Who is believed about what cannot be checked: a wheel that was built elsewhere has no digest that a
-//! lock knows. Ed25519, in the form of Nix's binary caches: `NAME:BASE64`, the name being the key's;
-//! a secret key has its seed and the public key behind that (64 bytes), a public key 32 bytes.
+//! Whose signature is trusted for what cannot be checked: a wheel that was built elsewhere has no
+//! digest that a lock knows. Ed25519, in the form of Nix's binary caches: `NAME:BASE64`, the name
+//! being the key's; a secret key has its seed and the public key behind that (64 bytes), a public key
+//! 32 bytes.
 
 use std::str::FromStr;
 

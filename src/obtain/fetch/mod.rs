@@ -5,7 +5,7 @@
 //! `--find-links` folders, on this machine if the lock or a mirror says so, and then on the network,
 //! at the URL that the lock names or a mirror's. With `--offline` no socket is ever opened.
 //!
-//! Whatever goes wrong with single artifacts is told at the end, all of it: a mirror that lacks
+//! Whatever goes wrong with single artifacts is reported at the end, all of it: a mirror that lacks
 //! twenty files says so once. Only when a server cannot be reached, or the store not written to, no
 //! further download is begun.
 

@@ -1,4 +1,4 @@
-//! What npm's settings say of the network: who we are, whom we trust, and the way that connections take.
+//! What npm's settings say about the network: logins, certificate authorities, proxies.
 
 use std::io::ErrorKind;
 

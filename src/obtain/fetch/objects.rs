@@ -1,8 +1,8 @@
 //! A folder, a server or a bucket that keeps bytes by path.
 //!
-//! Servers (HTTP with PUT, WebDAV) and S3's buckets are spoken to by the crate `object_store`, through the
-//! client that all fetching has: its certificate authorities, proxies and timeouts. A folder that others
-//! write to is read by [`foreign`], which follows no links.
+//! Servers (HTTP with PUT, WebDAV) and S3 buckets are reached through the crate `object_store`, with the
+//! client that all fetching uses: its certificate authorities, proxies and timeouts. A folder that
+//! others write to is read by [`foreign`], which follows no links.
 
 use std::error::Error;
 use std::io;

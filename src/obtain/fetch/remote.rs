@@ -1,4 +1,4 @@
-//! A store that machines share: a folder, an HTTP server that takes PUT, or a bucket of S3's kind.
+//! A store that machines share: a folder, an HTTP server that accepts PUT, or an S3-compatible bucket.
 //!
 //! ```text
 //! v1/files/sha256/3f/3fc9…    an artifact, as in a store: believed for its digest
@@ -6,9 +6,9 @@
 //!                             commit's files, a component): believed if signed
 //! ```
 //!
-//! It is asked before the network, and given what came from there where that is allowed. Whatever goes
-//! wrong with it costs a warning, and the rest of the run does without it: it is down, slow or full, it
-//! has half an upload, or lies.
+//! It is asked before the network, and gets what came from there if that is allowed. Whatever goes wrong
+//! with it (it is down, slow or full, has half an upload, or lies) costs a warning, and the rest of
+//! the run does without it.
 
 use std::collections::BTreeSet;
 use std::io;

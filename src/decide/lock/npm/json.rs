@@ -48,7 +48,7 @@ pub(super) fn json(file: &Utf8Path, text: &str) -> Result<Value, LockError> {
             .iter()
             .any(|mark| line.starts_with(mark))
         {
-            let why = "the marks of an unfinished merge are in the file: finish it, and have npm \
+            let why = "the file has merge conflict markers: finish the merge, and have npm \
                        regenerate the lock";
             return Err(refuse(file, text, at, why.into()));
         }

@@ -3,7 +3,7 @@
 //!
 //! A lock is a map from places in the tree (`node_modules/a/node_modules/@b/c`, `packages/core`) to
 //! what is there. npm reads leniently; here, what two readers could understand differently is
-//! refused with its line: a key that appears twice, the marks of a merge, a byte-order mark.
+//! refused with its line: a key that appears twice, merge conflict markers, a byte-order mark.
 
 mod json;
 mod manifest;

@@ -46,7 +46,7 @@ fn what_npm_lets_pass_is_refused_with_its_line() {
         (nested.as_str(), "`version` appears twice"),
         (
             marks,
-            "package-lock.json:2:1: the marks of an unfinished merge",
+            "package-lock.json:2:1: the file has merge conflict markers",
         ),
         ("\u{feff}{}", "byte-order mark"),
         ("{\"lockfileVersion\": 1}", "version 1"),

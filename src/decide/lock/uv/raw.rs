@@ -1,4 +1,4 @@
-//! `uv.lock` as it is written: one struct a table, nothing interpreted.
+//! `uv.lock` as it is written: one struct per table, nothing interpreted.
 //!
 //! Versions: `version = 1`, with `revision` 0 (no key) to 5. Every revision is read by the same
 //! model, since each only added keys or made some optional: 1 `provides-extras`, 2 `upload-time`,

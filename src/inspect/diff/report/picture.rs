@@ -1,4 +1,4 @@
-//! A picture of sizes: one rectangle a package, its area what there is to fetch.
+//! A picture of sizes: one rectangle per package, its area what there is to fetch.
 //!
 //! A squarified treemap (Bruls, Huizing, van Wijk 2000): rectangles are laid along the shorter side
 //! of what is left, as many to a row as keep them nearest to squares.

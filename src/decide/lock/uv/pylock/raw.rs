@@ -1,5 +1,5 @@
-//! `pylock.toml` as it is written: one struct a table, nothing interpreted. Unknown keys are tolerated, as
-//! PEP 751 asks of readers of its first version.
+//! `pylock.toml` as it is written: one struct per table, nothing interpreted. Unknown keys are
+//! tolerated, as PEP 751 asks of readers of its first version.
 
 use std::collections::BTreeMap;
 
