@@ -415,7 +415,7 @@ fn what_is_no_lock_is_told_in_a_sentence() {
     let said = diff(&temp, &lock, &lock, &["--target", "nonsense"])
         .exit(1)
         .stderr;
-    assert!(said.contains("is no platform"), "{said}");
+    assert!(said.contains("is not a known platform"), "{said}");
 }
 
 #[test]

@@ -278,8 +278,8 @@ fn a_report_replaces_reports_alone() {
     for (place, says) in [
         (lock, "is not replaced"),
         ("world/to-lock", "is not replaced"),
-        ("world/p/pyproject.toml", "it is a project's own"),
-        ("world/history/src/x/.git/HEAD", "it is a project's own"),
+        ("world/p/pyproject.toml", "it belongs to a project"),
+        ("world/history/src/x/.git/HEAD", "it belongs to a project"),
         ("world/p", "cannot write"),
     ] {
         world.refuses(&["diff", lock, lock, "--out", place], says);

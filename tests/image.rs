@@ -653,11 +653,11 @@ fn what_cannot_be_an_image_is_refused_with_a_sentence() {
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "over"],
-            "is there and is no image",
+            "exists and is not an image",
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "note.tar"],
-            "is there and is no image",
+            "exists and is not an image",
         ),
         (
             &["--base", "base", "--tree", "mine=/x", "--out", "base"],

@@ -273,25 +273,25 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
         put(&mut bytes, at, new);
         all.push(("the records at its end contradict each other", bytes));
     }
-    all.push(("bytes stand before", insert(&honest, end, b"between")));
+    all.push(("bytes come before", insert(&honest, end, b"between")));
     all.push((
-        "do not say the same",
+        "contradict each other",
         insert(&full, locator - 56, b"between"),
     ));
-    all.push(("bytes stand before", insert(&honest, 0, b"#!/bin/sh\n")));
-    all.push(("do not say the same", insert(&full, locator, b"between")));
-    all.push(("bytes stand before", insert(&full, short, b"between")));
-    all.push(("bytes stand before", [&honest[..], &honest].concat()));
+    all.push(("bytes come before", insert(&honest, 0, b"#!/bin/sh\n")));
+    all.push(("contradict each other", insert(&full, locator, b"between")));
+    all.push(("bytes come before", insert(&full, short, b"between")));
+    all.push(("bytes come before", [&honest[..], &honest].concat()));
     all.push(("something follows", [&honest[..], b"more"].concat()));
-    all.push(("two ends", commented(honest.clone(), &other)));
-    all.push(("two ends", commented(honest.clone(), END)));
+    all.push(("two end records", commented(honest.clone(), &other)));
+    all.push(("two end records", commented(honest.clone(), END)));
     // An end within, whose comment is all that follows.
     let outer = archive(Stored, &[("a.zip", &other)]);
     let mut bytes = outer.clone();
     let inner = memchr::memmem::find(&bytes, END).unwrap();
     let length = bytes.len() - inner - 22;
     put(&mut bytes, inner + 20, &(length as u16).to_le_bytes());
-    all.push(("two ends", bytes));
+    all.push(("two end records", bytes));
 
     for (count, said) in [
         (1u8, "it has 2 members, and says that it has 1"),
@@ -336,12 +336,12 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
     // Streamed, without what should follow.
     let mut bytes = honest.clone();
     put(&mut bytes, 6, &[8]);
-    all.push(("its checksum and sizes", bytes));
+    all.push(("the checksum and sizes", bytes));
     // A name in Latin letters of another code page.
     let mut bytes = archive(Stored, &[("grün", b"x")]);
     let entry = last(&bytes, ENTRY);
     put(&mut bytes, entry + 8, &[0, 0]);
-    all.push(("not marked so", bytes));
+    all.push(("not marked as UTF-8", bytes));
     let mut bytes = archive(Stored, &[("dir_", b"x")]);
     for _ in 0..2 {
         let at = last(&bytes, b"dir_");

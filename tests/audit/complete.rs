@@ -110,7 +110,7 @@ fn what_an_index_does_not_say_is_told_and_what_it_says_otherwise_is_refused() {
         .exit(1)
         .stderr;
     assert!(
-        said.contains("--registry says something of a package-lock.json"),
+        said.contains("--registry is for a package-lock.json"),
         "{said}"
     );
 }

@@ -271,8 +271,7 @@ fn what_the_workspace_has_is_not_asked_of_strangers() {
         &["--build-lock", "strange/uv.lock", "--package", "two"],
     )
     .exit(1);
-    let said =
-        "plug 1.0, which it has from { path = \"../plug\" }, and the build lock from an index";
+    let said = "plug 1.0, which it takes from { path = \"../plug\" }, and the build lock takes from an index";
     assert!(ran.stderr.contains(said), "{ran}");
 
     // It is what they are built with.

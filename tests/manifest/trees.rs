@@ -86,7 +86,7 @@ fn a_folder_takes_another_s_place_and_what_is_kept_may_go_elsewhere() {
         (
             "from = 'lib/pkg', to = 'lib'",
             "from = 'lib/pk*', to = 'lib'",
-            "no path of the tree",
+            "not a path in the tree",
         ),
         (
             "from = 'lib/pkg', to = 'lib'",

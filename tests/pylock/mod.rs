@@ -509,7 +509,7 @@ fn what_is_wrong_with_a_pylock_is_said_with_its_place() {
         (
             "x = 1\n".to_owned(),
             ":1:1",
-            "no uv.lock and no pylock.toml",
+            "neither a uv.lock nor a pylock.toml",
         ),
     ] {
         let file = temp.write("pylock.toml", &text);

@@ -153,7 +153,7 @@ fn what_was_changed_on_the_way_is_made_here() {
         (
             "halved",
             &|| halve(&shared.join("files")),
-            "something else in the place of",
+            "something else in place of",
         ),
         (
             "torn",

@@ -217,7 +217,7 @@ fn a_shared_store_that_lies_or_fails_costs_a_warning() {
         warned(
             name,
             temp.join("shared").as_str(),
-            "something else in the place",
+            "something else in place of",
         );
         fs::write(&given, &whole).unwrap();
     }
@@ -237,7 +237,7 @@ fn a_shared_store_that_lies_or_fails_costs_a_warning() {
     for fault in [missing.clone(), missing, Fault::Status(507, Vec::new())] {
         full.fault(&format!("/{path}"), fault);
     }
-    warned("full", &full.url("/"), "does not take what it is given");
+    warned("full", &full.url("/"), "does not accept uploads");
     for name in ["half", "other", "down", "broken", "full"] {
         assert_eq!(hash(&temp, name), hash(&temp, "a"), "{name}");
     }

@@ -127,10 +127,7 @@ fn a_bucket_without_a_name_is_refused() {
     let temp = Temp::new();
     for (remote, why) in [
         ("s3://", "it names no bucket"),
-        (
-            "ftp://cache.example/",
-            "there are folders, http, https and s3",
-        ),
+        ("ftp://cache.example/", "use a folder, http, https or s3"),
     ] {
         let ran = with(&temp, "a", &nowhere(), &[remote], &[]).exit(2);
         assert!(ran.stderr.contains(why), "{ran}");
