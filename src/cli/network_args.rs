@@ -183,6 +183,9 @@ struct SharedArgs {
         hide_env_values = true
     )]
     remote: Option<Place>,
+    /// What the user's settings say of it, after a lockwright.toml.
+    #[arg(long, value_name = "URL", hide = true)]
+    users_remote: Option<Place>,
     /// Upload the artifacts that it lacks
     #[arg(long, env = "LOCKWRIGHT_REMOTE_PUSH", value_parser = FalseyValueParser::new())]
     remote_push: bool,
@@ -210,7 +213,10 @@ impl SharedArgs {
     /// The store, one for the whole run.
     fn open(&self, offline: bool, retry: RetryPolicy) -> Option<Arc<Remote>> {
         let said = self.said.get();
-        let place = self.remote.clone().or(said.map(|said| said.0.clone()))?;
+        let place = (self.remote.as_ref())
+            .or(said.map(|said| &said.0))
+            .or(self.users_remote.as_ref())?
+            .clone();
         let trusted = self.remote_trust.iter();
         let trusted = trusted.chain(said.iter().flat_map(|said| &said.1));
         let open = || {

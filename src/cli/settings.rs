@@ -83,7 +83,12 @@ pub(super) fn apply(command: Command, settings: &Settings) -> Command {
         return command;
     }
     let command = command.mut_args(|arg| {
-        let name = arg.get_id().as_str().replace('_', "-");
+        let name = match arg.get_id().as_str() {
+            // The project's lockwright.toml comes between the variable and the user's file.
+            "remote" => return arg,
+            "users_remote" => "remote".to_owned(),
+            id => id.replace('_', "-"),
+        };
         match settings.get(name.as_str()) {
             Some(setting) => arg
                 .default_values(setting.values.iter().cloned())

@@ -243,6 +243,65 @@ fn a_shared_store_that_lies_or_fails_costs_a_warning() {
     }
 }
 
+/// A flag, a variable, the project's lockwright.toml, the user's settings: the first that names a store.
+#[test]
+fn the_project_says_where_the_store_is_unless_the_command_line_or_a_variable_does() {
+    let temp = Temp::new();
+    let project = temp.copy_of_fixture("default");
+    let (secret, public) = key(&temp, "ci-1");
+    let manifest = format!("[remote]\nurl = 'of-the-project'\ntrust = ['{public}']\n");
+    fs::write(project.join("lockwright.toml"), manifest).unwrap();
+    let settings = temp.write("config.toml", "remote = 'of-the-user'\n");
+    let places = [
+        temp.join("of-the-flag"),
+        temp.join("of-the-variable"),
+        project.join("of-the-project"),
+        temp.join("of-the-user"),
+    ];
+    let used = |name: &str, from: usize| {
+        for place in &places {
+            let _ = fs::remove_dir_all(place);
+        }
+        let mut command = machine(&temp, name);
+        command
+            .args(["sync", project.as_str(), "--offline", "--json"])
+            .args(["--python", common::python().as_str()])
+            .args(["--no-binary-package", "greeting-check"])
+            .args(["--out", temp.join(name).join("tree").as_str()])
+            .args(["--remote-push", "--remote-key", secret.as_str()])
+            .env("LOCKWRIGHT_CONFIG", &settings);
+        if from < 1 {
+            command.args(["--remote", places[0].as_str()]);
+        }
+        if from < 2 {
+            command.env("LOCKWRIGHT_REMOTE", &places[1]);
+        }
+        command.run().ok();
+        let there = places.iter().map(|place| !files(place).is_empty());
+        there.collect::<Vec<_>>()
+    };
+    assert_eq!(used("flag", 0), [true, false, false, false]);
+    assert_eq!(used("variable", 1), [false, true, false, false]);
+    assert_eq!(used("project", 2), [false, false, true, false]);
+    // Whom the project trusts is trusted.
+    let mut second = machine(&temp, "second");
+    second
+        .args(["sync", project.as_str(), "--offline", "--json"])
+        .args(["--python", common::python().as_str()])
+        .args(["--no-binary-package", "greeting-check"])
+        .args(["--out", temp.join("second/tree").as_str()]);
+    assert_eq!(second.run().ok().json()["built"], 0);
+    fs::remove_file(project.join("lockwright.toml")).unwrap();
+    assert_eq!(used("user", 3), [false, false, false, true]);
+
+    let manifest = "[remote]\nurl = 'ftp://cache.example/'\n";
+    fs::write(project.join("lockwright.toml"), manifest).unwrap();
+    let mut wrong = machine(&temp, "wrong");
+    wrong.args(["sync", project.as_str(), "--offline"]);
+    let said = wrong.run().exit(1);
+    assert!(said.stderr.contains("`url` of [remote]"), "{said}");
+}
+
 #[test]
 fn the_key_of_a_cache_follows_from_what_locks_name() {
     let temp = Temp::new();
