@@ -189,7 +189,7 @@ fn no_tree_takes_the_place_of_what_must_not_be_lost() {
         "world/p/wheels",
     ] {
         let args = [&python[..], &[place], &FOREIGN[..]].concat();
-        world.refuses(&args, "is no environment");
+        world.refuses(&args, "is not an environment");
     }
 }
 

@@ -51,7 +51,7 @@ fn what_is_too_young_is_an_alarm_in_diff_and_audit() {
     temp.write("after/lockwright.toml", "[review]\nmin-age = \"7d\"\n");
     diff(&["--fail-on", "alarm"]).exit(1);
     let said = diff(&["--min-age", "a while"]).exit(1).stderr;
-    assert!(said.contains("no span of time"), "{said}");
+    assert!(said.contains("not a length of time"), "{said}");
 }
 
 #[test]
