@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 fn main() -> ExitCode {
     eprintln!(
         "error: lockwright runs on Linux, and this is {}: run it in a container, a virtual machine or WSL. From there it \
-         makes environments for macOS, too (--python-platform macos; --os darwin).",
+         makes environments for macOS and Windows, too (--python-platform macos or windows; --os darwin or win32).",
         std::env::consts::OS
     );
     ExitCode::FAILURE

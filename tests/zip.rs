@@ -294,7 +294,7 @@ fn deceptions() -> Vec<(&'static str, Vec<u8>)> {
     all.push(("two end records", bytes));
 
     for (count, said) in [
-        (1u8, "it has 2 members, and says that it has 1"),
+        (1u8, "it has 2 members, but says that it has 1"),
         (3, "says that it has 3"),
     ] {
         let mut bytes = honest.clone();

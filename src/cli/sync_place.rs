@@ -269,12 +269,9 @@ fn finish(
 /// The environment's own properties, and where its interpreter will be.
 pub(super) fn venv_of(args: &SyncArgs, chosen: &Chosen) -> Result<Venv, Failure> {
     let target = &chosen.target;
-    if target.platform.os == Os::Windows {
+    if target.platform.os == Os::Windows && args.interpreter.is_none() {
         return Err(
-            "environments for Windows can be planned and fetched, not assembled: each script is a program there \
-             (Scripts/NAME.exe), which nothing here can make. `lockwright fetch --python-platform windows --vendor \
-             DIR` brings the wheels, and `uv pip install --no-index --find-links DIR` installs them on Windows"
-                .into(),
+            "say where that Windows will have its Python, as in --interpreter 'C:\\Python314\\python.exe'".into(),
         );
     }
     let (major, minor) = target.version;

@@ -65,7 +65,7 @@ pub fn planned(
     }
     let target = &context.python()?.target;
     if target.platform.os == Os::Windows {
-        let what = "environments for Windows are not made: each script is a program there, which nothing here can make";
+        let what = "components are for Linux and macOS: `lockwright sync --python-platform windows` makes an environment for Windows";
         return Err(context.refuse(said, what));
     }
     let plan = PythonPlan::new(&lock, target, &selection, settings)

@@ -2,7 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::decide::target::PythonTarget;
+use super::windows::Launchers;
+use crate::decide::target::{Os, PythonTarget};
 
 /// The folders of an environment, relative to its top, and where that top will be.
 #[derive(Debug, Clone)]
@@ -17,18 +18,22 @@ pub struct Layout {
     pub headers: String,
     /// Whether scripts find their interpreter relative to themselves.
     pub relocatable: bool,
+    /// On Windows, the programs that scripts become.
+    pub windows: Option<Launchers>,
 }
 
 impl Layout {
     /// The layout of a virtual environment for a target, at `prefix`.
     pub fn new(target: &PythonTarget, prefix: &Utf8Path, relocatable: bool) -> Self {
         let (major, minor) = target.version;
+        let is_windows = target.platform.os == Os::Windows;
         Self {
             prefix: prefix.to_owned(),
             site: target.site_packages(),
-            scripts: String::from("bin"),
+            scripts: String::from(if is_windows { "Scripts" } else { "bin" }),
             headers: format!("include/site/python{major}.{minor}"),
-            relocatable,
+            relocatable: relocatable || is_windows,
+            windows: Launchers::of(target.platform.arch).filter(|_| is_windows),
         }
     }
 

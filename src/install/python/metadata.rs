@@ -21,6 +21,8 @@ pub(crate) struct EntryPoint {
     pub(super) module: String,
     /// What is called in it, with dots.
     pub(super) function: String,
+    /// Whether it opens windows of its own, for which Windows has another Python.
+    pub(super) is_gui: bool,
 }
 
 /// The scripts of entry_points.txt, console ones first, in the file's order
@@ -49,13 +51,14 @@ pub(crate) fn scripts(text: &str) -> Result<Vec<EntryPoint>, String> {
             "gui_scripts" => &mut gui,
             _ => continue,
         };
-        found.push(entry_point(line).ok_or_else(|| line.to_owned())?);
+        let entry = entry_point(line, section == "gui_scripts");
+        found.push(entry.ok_or_else(|| line.to_owned())?);
     }
     console.append(&mut gui);
     Ok(console)
 }
 
-fn entry_point(line: &str) -> Option<EntryPoint> {
+fn entry_point(line: &str, is_gui: bool) -> Option<EntryPoint> {
     let (name, value) = line.split_once('=')?;
     let (name, value) = (name.trim(), value.split('[').next()?.trim());
     let (module, function) = value.split_once(':')?;
@@ -78,6 +81,7 @@ fn entry_point(line: &str) -> Option<EntryPoint> {
         name: name.to_owned(),
         module: module.to_owned(),
         function: function.to_owned(),
+        is_gui,
     })
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod record;
 pub mod scripts;
 pub mod venv;
 pub mod wheel;
+pub mod windows;
 
 pub use about::wheel_license;
 pub use layout::Layout;

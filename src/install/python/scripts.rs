@@ -1,5 +1,7 @@
 //! Scripts: the launchers of entry points, and the first lines of scripts that wheels bring.
 
+use std::io;
+
 use super::layout::Layout;
 use super::metadata::EntryPoint;
 
@@ -17,6 +19,9 @@ pub fn shebang(layout: &Layout) -> String {
 
 /// The same with options for the interpreter, which begin with a blank where there are any.
 fn first_line(layout: &Layout, options: &str) -> String {
+    if layout.windows.is_some() {
+        return format!("#!python{options}");
+    }
     if layout.relocatable {
         return format!(
             "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python'{options} \"$0\" \"$@\"\n' '''",
@@ -29,6 +34,19 @@ fn first_line(layout: &Layout, options: &str) -> String {
     }
     let quoted = python.as_str().replace('\'', "'\"'\"'");
     format!("#!/bin/sh\n'''exec' '{quoted}'{options} \"$0\" \"$@\"\n' '''")
+}
+
+/// A script that starts an entry point, by its path in the environment.
+///
+/// # Errors
+/// Never, in fact: a program for Windows is put together in memory.
+pub(super) fn script(layout: &Layout, entry: &EntryPoint) -> io::Result<(String, Vec<u8>)> {
+    let place = format!("{}/{}", layout.scripts, entry.name);
+    let text = launcher(layout, entry).into_bytes();
+    match &layout.windows {
+        Some(launchers) => Ok((place + ".exe", launchers.program(&text, entry.is_gui)?)),
+        None => Ok((place, text)),
+    }
 }
 
 /// The launcher of an entry point; the text is uv's, so that RECORDs agree.
@@ -49,18 +67,26 @@ pub(super) fn launcher(layout: &Layout, entry: &EntryPoint) -> String {
     )
 }
 
-/// A wheel's script with `#!python` or `#!pythonw` as its first line, for this environment;
-/// `None` where it begins otherwise and stays as it is
+/// A wheel's script with `#!python` or `#!pythonw` as its first line, for this environment, and where it
+/// goes; `None` where it begins otherwise and stays as it is
 /// (<https://packaging.python.org/en/latest/specifications/binary-distribution-format/#recommended-installer-features>).
-pub(super) fn rewritten(layout: &Layout, script: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn rewritten(layout: &Layout, place: &str, script: &[u8]) -> Option<(String, Vec<u8>)> {
     // One interpreter serves consoles and windows alike outside Windows.
     let rest = script
         .strip_prefix(b"#!pythonw")
         .or_else(|| script.strip_prefix(b"#!python"))?;
+    if let Some(launchers) = &layout.windows {
+        let bare = [".py", ".pyw"]
+            .iter()
+            .find_map(|end| place.strip_suffix(end));
+        let program = launchers.program(script, script.starts_with(b"#!pythonw"));
+        return Some((format!("{}.exe", bare.unwrap_or(place)), program.ok()?));
+    }
     let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
     let (options, rest) = rest.split_at(end);
     let options = str::from_utf8(options).ok()?.trim_end();
-    Some([first_line(layout, options).as_bytes(), rest].concat())
+    let text = [first_line(layout, options).as_bytes(), rest].concat();
+    Some((place.to_owned(), text))
 }
 
 #[cfg(test)]
@@ -74,6 +100,7 @@ mod tests {
             scripts: "bin".into(),
             headers: "include".into(),
             relocatable,
+            windows: None,
         }
     }
 
@@ -93,6 +120,11 @@ mod tests {
     #[test]
     fn only_python_s_own_placeholder_is_rewritten() {
         let layout = layout("/v", false);
+        let rewritten = |layout: &Layout, script: &[u8]| {
+            let (place, text) = super::rewritten(layout, "bin/x", script)?;
+            assert_eq!(place, "bin/x");
+            Some(text)
+        };
         assert_eq!(
             rewritten(&layout, b"#!python\nx\n").as_deref(),
             Some(&b"#!/v/bin/python\nx\n"[..])

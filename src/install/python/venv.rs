@@ -49,9 +49,15 @@ pub fn write(
     if layout.site.starts_with("lib/") && target.platform.sys_platform() == "linux" {
         tree.symlink(owner, &top("lib64")?, "lib")?;
     }
-    tree.link_anywhere(owner, &bin("python")?, venv.interpreter.as_str())?;
-    for name in interpreter_names(target) {
-        tree.symlink(owner, &bin(&name)?, "python")?;
+    if let Some(launchers) = &layout.windows {
+        for (name, is_gui) in [("python.exe", false), ("pythonw.exe", true)] {
+            tree.file(owner, &bin(name)?, 0o755, launchers.python(is_gui))?;
+        }
+    } else {
+        tree.link_anywhere(owner, &bin("python")?, venv.interpreter.as_str())?;
+        for name in interpreter_names(target) {
+            tree.symlink(owner, &bin(&name)?, "python")?;
+        }
     }
     for (name, text) in activation(layout, venv) {
         tree.file(owner, &bin(name)?, 0o644, text.as_bytes())?;
@@ -61,10 +67,19 @@ pub fn write(
 
 /// The scripts that activate an environment: name and text.
 pub fn activation(layout: &Layout, venv: &Venv) -> Vec<(&'static str, String)> {
-    let scripts = ACTIVATE.into_iter();
-    scripts
-        .map(|(name, template)| (name, fill(template, layout, venv)))
-        .collect()
+    let scripts: &[(&str, &str)] = match layout.windows {
+        Some(_) => &ACTIVATE_ON_WINDOWS,
+        None => &ACTIVATE,
+    };
+    let filled = scripts
+        .iter()
+        .map(|(name, template)| (*name, fill(template, layout, venv)));
+    // cmd.exe loses its place in batch files with plain line ends.
+    let ended = filled.map(|(name, text)| match name.ends_with(".bat") {
+        true => (name, text.replace('\n', "\r\n")),
+        false => (name, text),
+    });
+    ended.collect()
 }
 
 /// Names under which the interpreter is called, besides `python`.
@@ -89,10 +104,12 @@ fn interpreter_names(target: &PythonTarget) -> Vec<String> {
 }
 
 fn config(layout: &Layout, target: &PythonTarget, venv: &Venv) -> String {
-    let home = venv
-        .interpreter
-        .parent()
-        .unwrap_or(Utf8Path::new("/usr/bin"));
+    let home = match layout.windows {
+        // Its path, with whichever separators.
+        Some(_) => (venv.interpreter.as_str().rsplit_once(['\\', '/'])).map(|(home, _)| home),
+        None => venv.interpreter.parent().map(Utf8Path::as_str),
+    };
+    let home = home.unwrap_or("/usr/bin");
     let implementation = target.markers.platform_python_implementation();
     let mut text = format!(
         "home = {home}\nimplementation = {implementation}\nlockwright = {}\nversion_info = {}\n\
@@ -122,6 +139,18 @@ const ACTIVATE: [(&str, &str); 7] = [
         "activate_this.py",
         include_str!("activate/activate_this.py"),
     ),
+];
+
+/// Windows' own shells, and what runs there too: Git's bash, and Python itself.
+const ACTIVATE_ON_WINDOWS: [(&str, &str); 5] = [
+    ("activate", include_str!("activate/activate")),
+    ("activate.bat", include_str!("activate/activate.bat")),
+    ("activate.ps1", include_str!("activate/activate.ps1")),
+    (
+        "activate_this.py",
+        include_str!("activate/activate_this.py"),
+    ),
+    ("deactivate.bat", include_str!("activate/deactivate.bat")),
 ];
 
 /// A language of the scripts: its mark in them, how it quotes a string, and how a script of it
@@ -171,10 +200,17 @@ fn escaped(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// A text between double quotes in a batch file, without what would mean something there.
+fn in_batch(text: &str) -> String {
+    text.replace(['"', '%', '\n', '\r'], "")
+}
+
 /// Puts the environment's path and prompt into a script, quoted as its language wants it.
 fn fill(template: &str, layout: &Layout, venv: &Venv) -> String {
     let prompt = venv.prompt.as_deref().unwrap_or_default();
     let mut text = template
+        .replace("@SCRIPTS@", &layout.scripts)
+        .replace("@BAT_PROMPT@", &in_batch(prompt))
         .replace("@PY_PROMPT@", &escaped(prompt))
         .replace("@PY_SITE@", &escaped(&layout.site));
     for Shell {

@@ -318,13 +318,16 @@ impl<'a> Arranging<'a> {
             entries.iter().map(|entry| entry.path.clone()).collect();
         let mut own: Vec<(String, u16, Vec<u8>, String)> = Vec::new();
         for entry in &self.wheel.scripts {
-            let text = scripts::launcher(self.layout, entry);
-            let path = format!("{}/{}", self.layout.scripts, entry.name);
+            if is_own_script(self.layout, &entry.name) {
+                return Err(self.replaces(&entry.name));
+            }
+            let (path, text) = scripts::script(self.layout, entry)
+                .map_err(|error| refused(self.source, error.to_string()))?;
             let name = format!("{}/{path}", self.layout.site_to_top());
             // A launcher gives way to a script file of the same name, which some wheels also bring.
             let is_taken = own.iter().any(|(other, ..)| *other == path);
             if !recorded.contains(name.as_str()) && !is_taken {
-                own.push((path, 0o755, text.into_bytes(), name));
+                own.push((path, 0o755, text, name));
             }
         }
         let (site, dist_info) = (&self.layout.site, self.wheel.dist_info);
@@ -349,6 +352,11 @@ impl<'a> Arranging<'a> {
             .files
             .push(placed(place, mode, From::Bytes(text))?);
         Ok(placement)
+    }
+
+    fn replaces(&self, script: &str) -> WheelError {
+        let reason = format!("its script {script} would replace the environment's own");
+        refused(self.source, reason)
     }
 
     /// Gives a member its place, and returns its line of RECORD.
@@ -381,13 +389,14 @@ impl<'a> Arranging<'a> {
             record::digest(&entry.hash).map_err(|()| refused(self.source, lie(&entry.path)))?;
         if is_script {
             let bytes = self.contents.whole(number)?;
-            if let Some(rewritten) = scripts::rewritten(self.layout, &bytes) {
+            if let Some((place, rewritten)) = scripts::rewritten(self.layout, &place, &bytes) {
                 if let Some(expected) = expected
                     && Digest::of(expected.algorithm(), &bytes) != expected
                 {
                     return Err(refused(self.source, lie(&entry.path)));
                 }
-                let entry = Entry::of(recorded.into_owned(), &rewritten);
+                let recorded = format!("{}/{place}", self.layout.site_to_top());
+                let entry = Entry::of(recorded, &rewritten);
                 placement
                     .files
                     .push(placed(place, 0o755, From::Bytes(rewritten))?);
@@ -428,10 +437,7 @@ impl<'a> Arranging<'a> {
         };
         match scheme {
             "purelib" | "platlib" => Ok(Some(site(rest))),
-            "scripts" if metadata::is_reserved(rest) => Err(WheelError::Format {
-                wheel: self.source.file_name.to_owned(),
-                reason: format!("its script {rest} would replace the environment's own"),
-            }),
+            "scripts" if is_own_script(layout, rest) => Err(self.replaces(rest)),
             "scripts" => Ok(outside(format!("{}/{rest}", layout.scripts), true)),
             "headers" => Ok(outside(
                 format!("{}/{}/{rest}", layout.headers, self.source.name),
@@ -459,7 +465,17 @@ fn is_own(layout: &Layout, path: &str) -> bool {
     ) || first.starts_with(".lockwright");
     let script = path.strip_prefix(layout.scripts.as_str());
     let script = script.and_then(|rest| rest.strip_prefix('/'));
-    is_top || script.is_some_and(metadata::is_reserved)
+    is_top || script.is_some_and(|name| is_own_script(layout, name))
+}
+
+/// Whether a script's name is one of the environment's own, which Windows knows without its case and `.exe`, too.
+fn is_own_script(layout: &Layout, name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let bare = lower.strip_suffix(".exe").unwrap_or(&lower);
+    match layout.windows {
+        Some(_) => metadata::is_reserved(bare) || ["pythonw", "deactivate.bat"].contains(&bare),
+        None => metadata::is_reserved(name),
+    }
 }
 
 fn placed(path: String, mode: u16, from: From) -> Result<PlacedFile, WheelError> {

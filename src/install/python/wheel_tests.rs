@@ -87,6 +87,7 @@ impl Made {
             scripts: "bin".into(),
             headers: "include/site/python3.14".into(),
             relocatable: false,
+            windows: None,
         };
         let bytes = std::fs::read(&path).unwrap();
         let source = WheelSource {

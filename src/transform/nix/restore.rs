@@ -137,6 +137,7 @@ fn layout(prefix: &Utf8Path, config: &str, records: &[PathBuf]) -> Layout {
         scripts: "bin".into(),
         headers: "include/site".into(),
         relocatable: seal::value(config, "relocatable") == Some("true"),
+        windows: None,
     }
 }
 

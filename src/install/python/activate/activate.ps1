@@ -25,7 +25,7 @@ if (!$env:VIRTUAL_ENV_PROMPT) {
 }
 
 $global:_LW_OLD_PATH = $env:PATH
-$env:PATH = (Join-Path $env:VIRTUAL_ENV "bin") + [IO.Path]::PathSeparator + $env:PATH
+$env:PATH = (Join-Path $env:VIRTUAL_ENV "@SCRIPTS@") + [IO.Path]::PathSeparator + $env:PATH
 
 if (!$env:VIRTUAL_ENV_DISABLE_PROMPT) {
     function global:_lw_old_prompt { "" }
