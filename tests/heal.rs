@@ -5,10 +5,12 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 use common::sources::{build_lock, lock_of_sdists, sdist};
-use common::{Ran, Run as _, Temp, lockwright, lockwright_in_forky, python, rot};
+use common::{Ran, Run as _, Temp, lockwright, lockwright_in_forky, python, rot, run};
+use lockwright::core::digest::crc32;
 
 const ASIDE: &str = "is put aside as";
 
@@ -191,4 +193,62 @@ fn rotten_sources_build_requirements_and_built_wheels_are_had_again() {
     }
     assert!(healed.stderr.contains("Built pure 1.0"), "{healed}");
     assert_eq!(put_aside(&build("third")), 0);
+}
+
+/// Changes a bit of everything that a store keeps of artifacts in one form; times and checksums are as they should be.
+fn edit_unseen(store: &Utf8Path, name: &str) -> usize {
+    let contents = store.join("v1/contents");
+    let found = run("find", [contents.as_str(), "-type", "f", "-name", name]);
+    for path in found.lines() {
+        let meta = fs::metadata(path).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        bytes[0] ^= 4;
+        if name == "bytes" {
+            let end = bytes.len() - 4;
+            let checksum = crc32(&bytes[..end]).to_le_bytes();
+            bytes[end..].copy_from_slice(&checksum);
+        }
+        let writable = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(path, writable).unwrap();
+        fs::write(path, bytes).unwrap();
+        fs::set_permissions(path, meta.permissions()).unwrap();
+        let file = fs::File::open(path).unwrap();
+        file.set_modified(meta.modified().unwrap()).unwrap();
+    }
+    found.lines().count()
+}
+
+#[test]
+fn an_edit_that_nothing_shows_is_found_where_the_store_is_verified() {
+    for (mode, form) in [("copy", "bytes"), ("hardlink", "__init__.py")] {
+        let temp = Temp::new();
+        let project = temp.copy_of_fixture("default");
+        let sync = |out: &str, more: &[&str]| {
+            let more = [&["--link-mode", mode][..], more].concat();
+            sync(&temp, &project, out, &more).ok()
+        };
+        let verify = |out: &str| {
+            let out = temp.join(out);
+            lockwright(&temp).args(["verify", out.as_str()]).run()
+        };
+        sync("first", &[]);
+        sync("second", &["--verify-store"]);
+        verify("second").ok();
+        assert!(edit_unseen(&temp.join("store"), form) > 0, "{mode}");
+        sync("believed", &[]);
+        verify("believed").exit(1);
+        lockwright(&temp).args(["store", "verify"]).run().exit(1);
+        let checked = sync("checked", &["--verify-store"]);
+        let said = "is not what it was, and made anew";
+        assert!(checked.stderr.contains(said), "{checked}");
+        verify("checked").ok();
+        lockwright(&temp).args(["store", "verify"]).run().ok();
+
+        assert_eq!(rot(&temp.join("store")), 3);
+        let checked = sync("fetched", &["--verify-store"]);
+        assert_eq!(put_aside(&checked), 0, "{checked}");
+        let said = "is not what it was, and put aside as";
+        assert_eq!(checked.stderr.matches(said).count(), 3, "{checked}");
+        verify("fetched").ok();
+    }
 }

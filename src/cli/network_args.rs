@@ -36,6 +36,11 @@ pub struct StoreArgs {
     #[arg(long, global = true, env = "LOCKWRIGHT_STORE_PACKED", value_parser = FalseyValueParser::new())]
     store_packed: bool,
 
+    /// Hash what is taken from the store each time, as `store verify` does: of files that are linked, an edit that kept
+    /// its time is not seen otherwise
+    #[arg(long, global = true, env = "LOCKWRIGHT_VERIFY_STORE", value_parser = FalseyValueParser::new())]
+    verify_store: bool,
+
     /// The store, once it is open: one for the whole run.
     #[arg(skip)]
     opened: OnceLock<Store>,
@@ -56,6 +61,10 @@ impl StoreArgs {
         let store = Store::open(&self.root()?)?;
         let store = match self.store_packed {
             true => store.packed(),
+            false => store,
+        };
+        let store = match self.verify_store {
+            true => store.verifying(),
             false => store,
         };
         Ok(self.opened.get_or_init(|| store).clone())

@@ -16,7 +16,7 @@ use crate::core::foreign;
 
 /// What may be set, and whether a project may set it. A project is a stranger's: where things are
 /// kept, and whether there is a network, is for the user to say.
-const SETTINGS: [(&str, bool); 14] = [
+const SETTINGS: [(&str, bool); 15] = [
     ("concurrency", false),
     ("find-links", true),
     ("link-mode", true),
@@ -31,6 +31,7 @@ const SETTINGS: [(&str, bool); 14] = [
     ("store", false),
     ("store-packed", false),
     ("timeout", false),
+    ("verify-store", false),
 ];
 
 /// A setting's values, and the file that they come from.
@@ -216,7 +217,7 @@ fn values(name: &str, value: &Value, folder: &Utf8Path) -> Result<Vec<String>, S
         }
         "remote-key" => Ok(vec![path(text(value).ok_or("is a file")?)]),
         "remote-trust" => Ok(list(value).ok_or("is a list of public keys")?),
-        "offline" | "remote-push" | "store-packed" => match value.as_bool() {
+        "offline" | "remote-push" | "store-packed" | "verify-store" => match value.as_bool() {
             Some(true) => Ok(vec!["true".into()]),
             Some(false) => Ok(Vec::new()),
             None => Err("is true or false".into()),

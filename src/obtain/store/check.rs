@@ -1,6 +1,6 @@
 //! Whether what is kept of artifacts beside them is what it was.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::contents::{Index, artifact_of};
@@ -23,6 +23,16 @@ impl Store {
             }
         }
         Ok(damaged)
+    }
+
+    /// Whether what is kept of an artifact is what it was; what is not is told, and goes.
+    pub(super) fn is_sound(&self, folder: &Utf8Path) -> bool {
+        let damaged = damaged(folder.to_owned());
+        for path in &damaged {
+            tracing::warn!("`{path}` is not what it was, and made anew");
+            self.discard(path);
+        }
+        damaged.is_empty()
     }
 
     /// What is kept of some artifacts, and is not what it was.

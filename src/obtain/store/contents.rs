@@ -65,6 +65,9 @@ impl Store {
         let folder = self.contents_path(digest, form);
         let path = folder.join("index");
         let metadata = fs::symlink_metadata(&path).ok()?;
+        if self.verifies && !self.is_sound(&folder) {
+            return None;
+        }
         let Some(index) = Index::open(folder.clone()) else {
             tracing::warn!("`{path}` has changed, and is made again");
             self.discard(&folder);

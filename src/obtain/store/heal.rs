@@ -115,6 +115,19 @@ impl Store {
         remove(&aside.path)
     }
 
+    /// Whether an artifact is no longer what it was: it is put aside then, which is told.
+    pub(super) fn is_rotten(&self, digest: &Digest) -> bool {
+        let Some(damaged) = self.rotten(digest) else {
+            return false;
+        };
+        let path = damaged.entry.blob.path;
+        match self.put_aside(&path) {
+            Ok(aside) => tracing::warn!("`{path}` is not what it was, and put aside as `{aside}`"),
+            Err(error) => tracing::warn!("`{path}` is not what it was, and not used: {error}"),
+        }
+        true
+    }
+
     fn rotten(&self, digest: &Digest) -> Option<Damaged> {
         let entry = self.entry(digest.algorithm(), self.file_path(digest))?;
         let got = hash(&entry.blob);

@@ -90,6 +90,8 @@ pub struct Store {
     lock: Option<Arc<File>>,
     /// Whether artifacts are kept uncompressed too.
     keeps_uncompressed: bool,
+    /// Whether what is taken is hashed before.
+    verifies: bool,
     /// What was taken from it so far, by this clone or another.
     taken: Arc<Mutex<BTreeSet<Digest>>>,
 }
@@ -161,6 +163,7 @@ impl Store {
             layout,
             lock: lock.map(Arc::new),
             keeps_uncompressed: true,
+            verifies: false,
             taken: Arc::default(),
         })
     }
@@ -170,6 +173,15 @@ impl Store {
     pub fn packed(self) -> Self {
         Self {
             keeps_uncompressed: false,
+            ..self
+        }
+    }
+
+    /// Hashes what it hands out, once in a run, as `store verify` does; what is not what it was is as good as missing.
+    #[must_use]
+    pub fn verifying(self) -> Self {
+        Self {
+            verifies: true,
             ..self
         }
     }
@@ -205,8 +217,11 @@ impl Store {
             return None;
         }
         touch(&path, &metadata);
-        let mut taken = locks::held(&self.taken);
-        taken.insert(digest.clone());
+        let is_known = locks::held(&self.taken).contains(digest);
+        if self.verifies && !is_known && self.is_rotten(digest) {
+            return None;
+        }
+        locks::held(&self.taken).insert(digest.clone());
         Some(Blob {
             path,
             size: metadata.len(),

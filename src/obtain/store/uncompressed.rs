@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::contents::Index;
@@ -51,6 +52,20 @@ impl Uncompressed {
             .split_last_chunk::<CHECKSUM>()
             .is_some_and(|(bytes, checksum)| crc32(bytes) == u32::from_le_bytes(*checksum))
     }
+
+    /// Whether each file has the digest that the index says: what a checksum does not show is somebody who made it anew.
+    fn has_digests(&self) -> bool {
+        self.members.par_iter().enumerate().all(|(number, member)| {
+            let digest = || Some(<[u8; 32]>::from(Sha256::digest(self.bytes(number)?)));
+            member.is_folder || member.sha256 == digest()
+        })
+    }
+
+    fn bytes(&self, number: usize) -> Option<&[u8]> {
+        let start = *self.starts.get(number)?;
+        let size = usize::try_from(self.members.get(number)?.size).ok()?;
+        self.map.get(start..start.checked_add(size)?)
+    }
 }
 
 impl Contents for Uncompressed {
@@ -59,12 +74,7 @@ impl Contents for Uncompressed {
     }
 
     fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
-        let bytes = self.members.get(number).and_then(|member| {
-            let start = *self.starts.get(number)?;
-            let end = start.checked_add(usize::try_from(member.size).ok()?)?;
-            self.map.get(start..end)
-        });
-        take(bytes.ok_or(PlaceError::Absent(number))?)
+        take(self.bytes(number).ok_or(PlaceError::Absent(number))?)
     }
 }
 
@@ -148,5 +158,5 @@ pub(super) fn is_true(index: &Index) -> bool {
     foreign::open(&path)
         .ok()
         .and_then(|file| Uncompressed::new(&file, index.members().to_vec()))
-        .is_some_and(|found| found.is_true())
+        .is_some_and(|found| found.is_true() && found.has_digests())
 }
