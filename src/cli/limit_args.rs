@@ -25,7 +25,7 @@ impl LimitArgs {
         let total = self.max_unpacked.unwrap_or(usual.total);
         Limits {
             total,
-            run: usual.run.max(total.saturating_mul(4)),
+            run: total.saturating_mul(4),
             member: usual.member.max(total / 2),
             ratio: self.max_ratio.unwrap_or(usual.ratio),
             ..usual

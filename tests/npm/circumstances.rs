@@ -46,6 +46,22 @@ fn with_nested() -> Project {
 }
 
 #[test]
+fn a_workspace_that_is_a_link_out_of_the_project_is_left_alone() {
+    let project = with_nested();
+    let ours = project.write("ours");
+    let outside = project.temp.join("outside");
+    fs::rename(ours.join("packages/one"), &outside).unwrap();
+    let mine = project.temp.write("outside/node_modules/mine/file", "mine");
+    symlink(&outside, ours.join("packages/one")).unwrap();
+    for more in [&[][..], &["--clear"]] {
+        let said = project.lockwright(&ours, more).exit(1).stderr;
+        assert!(said.contains("lies outside of the project"), "{said}");
+    }
+    assert!(mine.exists() && !outside.join("node_modules/b").exists());
+    assert!(!ours.join("node_modules").exists());
+}
+
+#[test]
 fn everything_is_collected_elsewhere() {
     let project = with_nested();
     let (ours, theirs) = (project.write("ours"), project.write("theirs"));

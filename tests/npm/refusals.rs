@@ -1,5 +1,6 @@
 //! What npm lets pass, and lockwright does not: each case beside what npm makes of it.
 
+use std::fs;
 use std::io::Write as _;
 
 use lockwright::core::digest::{Algorithm, Digest};
@@ -301,6 +302,44 @@ fn far_more_than_its_size_promises() {
         said.contains("more than --max-unpacked and --max-ratio allow"),
         "{said}"
     );
+}
+
+#[test]
+fn each_within_its_limit_and_all_together_far_beyond() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let needs: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), "^1.0.0".into()))
+        .collect();
+    let mut project = Project::new(json!({
+        "name": "project", "version": "1.0.0", "dependencies": needs,
+    }));
+    for name in names {
+        let members = [
+            named(name, "1.0.0"),
+            file("package/zeros", 0o644, vec![0; 800_000]),
+        ];
+        project.package(name, &members, json!({}));
+    }
+    // The store knows what is in them the second time, and extracted or uncompressed the third.
+    for how in [
+        "--link-mode=copy",
+        "--link-mode=hardlink",
+        "--link-mode=copy",
+    ] {
+        let folder = project.write("ours");
+        let small = ["--max-unpacked", "1M", how];
+        let said = project.lockwright(&folder, &small).exit(1).stderr;
+        assert!(
+            said.contains("more than four times --max-unpacked"),
+            "{said}"
+        );
+        assert!(!folder.join("node_modules").exists());
+        project
+            .lockwright(&folder, &["--max-unpacked", "2M", how])
+            .ok();
+        fs::remove_dir_all(folder).unwrap();
+    }
 }
 
 #[test]

@@ -50,10 +50,6 @@ impl Artifact<'_> {
         place: &Place<'_, T, E>,
         open: impl FnOnce(Option<Vec<Member>>, &dyn Fn(&dyn Contents) -> Result<T, E>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let place = |contents: &dyn Contents| {
-            self.count(contents)?;
-            place(contents)
-        };
         let (store, digest, form) = (self.store, &self.blob.digest, self.form);
         let is_linked = self.link != LinkMode::Copy;
         let index = store.index(digest, form).filter(|index| {
@@ -61,17 +57,23 @@ impl Artifact<'_> {
             // Its archive is refused then.
             !self.limits.is_bomb(total, self.blob.size)
         });
+        let counted = |contents: &dyn Contents| {
+            self.count(contents)?;
+            place(contents).map(|(done, _)| done)
+        };
         if let Some(index) = &index {
             if is_linked {
                 if let Some(kept) = store.extracted(index) {
-                    return place(&kept).map(|(done, _)| done);
+                    return counted(&kept);
                 }
             } else if let Some(kept) = store.uncompressed(index) {
-                return place(&kept).map(|(done, _)| done);
+                return counted(&kept);
             }
         }
         let is_known = index.is_some();
         let from_archive = |archive: &dyn Contents| {
+            // Before any of it is in the store or the tree.
+            self.count(archive)?;
             if is_linked {
                 let kept = store.extract(digest, form, archive)?;
                 return place(&kept).map(|(done, _)| done);
