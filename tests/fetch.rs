@@ -13,6 +13,7 @@ use lockwright::core::artifact::{Artifact, Location};
 use lockwright::core::digest::{Algorithm, Digest};
 use lockwright::core::progress::Progress;
 use lockwright::obtain::fetch::credentials::{Credential, Login};
+use lockwright::obtain::fetch::document::{Answer, Library, Question};
 use lockwright::obtain::fetch::{
     DownloadRequest, FetchError, FetchOptions, RetryPolicy, Summary, fetch,
 };
@@ -623,4 +624,84 @@ fn what_cannot_be_verified_must_be_allowed() {
     ");
     fetching.options.allow_weak = true;
     assert_eq!(fetching.bytes(), b"bytes");
+}
+
+#[test]
+fn twenty_resets_are_no_failure_as_long_as_more_arrives() {
+    let bytes = body(2_000_000);
+    let served = bytes.clone();
+    let server = Server::start(move |request| {
+        let reply = Reply::file(request, &served, "\"one\"");
+        match request.nth {
+            1..=20 => reply.reset(90_000),
+            _ => reply,
+        }
+    });
+    let fetching = Fetching::new().want(&server.url(), "a", &bytes);
+    assert_eq!(fetching.bytes(), bytes);
+    assert_eq!(server.requests().len(), 21);
+}
+
+#[test]
+fn bytes_that_come_again_and_again_are_no_progress() {
+    let bytes = body(400_000);
+    // Without a digest, each try is a new one; with one, and without ranges, now more arrives and now less.
+    for has_digest in [false, true] {
+        let served = bytes.clone();
+        let server = Server::start(move |request| {
+            let much = if request.nth % 2 == 0 {
+                300_000
+            } else {
+                100_000
+            };
+            Reply::ok(&served[..]).cut(much)
+        });
+        let mut fetching = Fetching::new().want(&server.url(), "a", &bytes);
+        if !has_digest {
+            fetching = fetching.but(|artifact| artifact.digest = None);
+            fetching.options.allow_unhashed = ["a".to_owned()].into();
+        }
+        let error = fetching.error();
+        assert!(error.contains("a could not be fetched"), "{error}");
+        assert!(server.requests().len() < 10, "{has_digest}: {error}");
+    }
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_not_asked_for_for_ever() {
+    let server = Server::start(|_| {
+        let reply = Reply::status(206);
+        reply.header("Content-Range", "bytes 5-9/10")
+    });
+    let fetching = Fetching::new().want(&server.url(), "a", b"right");
+    let error = fetching.error();
+    assert!(
+        error.contains(
+            "the server answered with a part, and was asked for the whole (tried 4 times)"
+        ),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 4);
+    fetching.assert_nothing_kept();
+}
+
+#[test]
+fn what_an_index_says_a_byte_at_a_time_is_given_up() {
+    let server = Server::start(|_| Reply::ok("{}".repeat(500)).drip(Duration::from_millis(20)));
+    let mut options = Fetching::new().options;
+    options.retry.timeout = Duration::from_millis(300);
+    options.retry.retries = 1;
+    let library = Library {
+        options: &options,
+        snapshot: None,
+    };
+    let url = format!("{}/simple/a/", server.url()).parse().unwrap();
+    let start = std::time::Instant::now();
+    let answers = library.ask(&[Question::of(url, "*/*")], &Progress::hidden());
+    let [Answer::Failed(why)] = &answers.unwrap()[..] else {
+        panic!("it is not taken");
+    };
+    assert!(why.contains("fewer than --speed-limit 1000"), "{why}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(server.requests().len(), 2);
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "fetch_command/lines.rs"]
+mod lines;
 #[path = "common/scripted.rs"]
 mod scripted;
 #[path = "common/signals.rs"]

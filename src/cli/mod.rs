@@ -194,7 +194,7 @@ pub fn main() -> ExitCode {
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
-            anstream::eprintln!("{}", sentences(error.as_ref()));
+            say(error.as_ref());
             return ExitCode::from(1);
         }
     };
@@ -204,7 +204,7 @@ pub fn main() -> ExitCode {
     };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(error) = cli.global.begin() {
-        anstream::eprintln!("{}", sentences(error.as_ref()));
+        say(error.as_ref());
         return ExitCode::from(1);
     }
     start_log(&cli.global);
@@ -215,7 +215,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("{}", sentences(error.as_ref()));
+            say(error.as_ref());
             ExitCode::from(1)
         }
     }
@@ -444,6 +444,11 @@ fn find_npm_lock(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Failure> {
     // npm prefers the one that is published.
     let locks = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| absolute.join(name));
     Ok(locks.into_iter().find(|lock| lock.is_file()))
+}
+
+/// Says why the run failed; where nobody can be told, its exit code says that it did.
+fn say(error: &(dyn Error + 'static)) {
+    let _ = writeln!(anstream::stderr(), "{}", sentences(error));
 }
 
 /// `error: …` and, indented below it, what caused it. Only the first word is coloured, and only

@@ -322,16 +322,21 @@ fn send(stream: &mut impl Write, raw: &TcpStream, reply: &Reply) -> Option<()> {
 
 /// A certificate authority made for one test, and a server certificate of it for 127.0.0.1.
 pub fn private_authority(dir: &std::path::Path) -> rustls::ServerConfig {
+    certified(dir, "subjectAltName=IP:127.0.0.1", 2)
+}
+
+/// The same with another certificate of the server: what it says, and how many days it is good for.
+pub fn certified(dir: &std::path::Path, says: &str, days: i32) -> rustls::ServerConfig {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    std::fs::write(dir.join("ext"), "subjectAltName=IP:127.0.0.1").unwrap();
+    std::fs::write(dir.join("ext"), says).unwrap();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     for command in [
         format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=test-authority -days 2"),
         format!("req {key} -keyout leaf.key -out leaf.csr -subj /CN=test-server"),
-        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext \
-         -out leaf.pem"
-            .to_owned(),
+        format!(
+            "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile ext -out leaf.pem"
+        ),
     ] {
         let made = std::process::Command::new("openssl")
             .args(command.split_whitespace())

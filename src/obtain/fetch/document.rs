@@ -16,7 +16,7 @@ use super::client::Client;
 use super::credentials::Credential;
 use super::error::{is_reserved, why};
 use super::mirrors::without_login;
-use super::retry::{Gates, is_passing, retry_after};
+use super::retry::{Gates, Pace, is_passing, retry_after};
 use super::{FetchError, FetchOptions, download};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
@@ -280,12 +280,15 @@ impl Asker<'_> {
             });
         }
         let mut bytes = Vec::new();
+        let mut pace = Pace::new(&self.options.retry, 0);
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
             if (bytes.len() + chunk.len()) as u64 > LARGEST {
                 let why = format!("the answer is larger than {LARGEST} bytes");
                 return Err(Ended::Over(Answer::Failed(why)));
             }
             bytes.extend_from_slice(&chunk);
+            let check = pace.check(bytes.len() as u64);
+            check.map_err(|why| Ended::Again(why, None))?;
         }
         Ok(bytes)
     }

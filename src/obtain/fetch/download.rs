@@ -27,11 +27,11 @@ use crate::core::digest::Algorithm;
 use crate::core::progress::Progress;
 use crate::obtain::store::{Blob, Claim, Origin, Store, StoreError, Writer};
 
-/// An attempt that brought this much is no failure, however it ended.
+/// An attempt that brought this much more than those before is no failure, however it ended.
 const PROGRESS: u64 = 64 * 1024;
 
 /// How many bytes an artifact may have whose size no lock says.
-const LARGEST: u64 = 16 << 30;
+pub(super) const LARGEST: u64 = 16 << 30;
 
 /// How often another process's download is looked at, and how often it may stand still.
 const LOOK: Duration = Duration::from_millis(100);
@@ -84,8 +84,9 @@ impl Downloader<'_> {
         };
         self.progress.advance(writer.size());
         let mut attempts = 0;
+        // What comes a second time is no progress: a server could send it again and again.
+        let mut furthest = writer.size();
         loop {
-            let before = writer.size();
             let ended = if is_complete(artifact, &writer) {
                 Ok(())
             } else {
@@ -119,7 +120,8 @@ impl Downloader<'_> {
                 }
                 Err(Ended::Over) => self.start_over(&mut writer, &mut resume)?,
                 Err(Ended::Again { why, after }) => {
-                    attempts = if writer.size() >= before.saturating_add(PROGRESS) {
+                    attempts = if writer.size() >= furthest.saturating_add(PROGRESS) {
+                        furthest = writer.size();
                         1
                     } else {
                         attempts + 1
@@ -319,14 +321,13 @@ impl Downloader<'_> {
         if error.is_builder() || error.is_redirect() {
             return Ended::ForGood(Problem::Request { why: why(error) });
         }
-        if let Some(why) = certificate_problem(error) {
+        if let Some((why, remedy)) = certificate_problem(error) {
             let trust = self.client.trust_problem.as_deref();
-            return Ended::ForGood(Problem::Certificate {
-                why: match trust {
-                    Some(trust) => format!("{why} ({trust})"),
-                    None => why,
-                },
-            });
+            let why = match trust {
+                Some(trust) => format!("{why} ({trust})"),
+                None => why,
+            };
+            return Ended::ForGood(Problem::Certificate { why, remedy });
         }
         let why = why(error);
         if error.is_connect() && url.host_str().is_some_and(is_reserved) {
@@ -360,7 +361,15 @@ fn judge(
     let (is_whole, total) = match response.status() {
         StatusCode::PARTIAL_CONTENT => match content_range(headers) {
             Some((start, total)) if start == have && have > 0 => (false, total),
-            _ => return Err(Ended::Over),
+            _ if have > 0 => return Err(Ended::Over),
+            _ => {
+                return Err(Ended::Again {
+                    why: String::from(
+                        "the server answered with a part, and was asked for the whole",
+                    ),
+                    after: None,
+                });
+            }
         },
         StatusCode::RANGE_NOT_SATISFIABLE => return Err(Ended::Over),
         _ => (true, length(headers)),

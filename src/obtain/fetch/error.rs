@@ -4,6 +4,7 @@
 use std::fmt;
 
 use camino::Utf8PathBuf;
+use rustls::CertificateError;
 use url::Url;
 
 use super::mirrors::MirrorError;
@@ -166,6 +167,8 @@ pub enum Problem {
     Certificate {
         /// Why.
         why: String,
+        /// What can be done about it.
+        remedy: &'static str,
     },
     /// It cannot be asked for: a scheme that is not HTTP, too many redirects.
     #[error("it cannot be requested: {why}")]
@@ -210,9 +213,7 @@ impl Problem {
                 407 => Some("give the proxy's login in its URL".to_owned()),
                 _ => None,
             },
-            Self::Certificate { .. } => {
-                Some("name the authority's certificate (PEM) with SSL_CERT_FILE".to_owned())
-            }
+            Self::Certificate { remedy, .. } => Some((*remedy).to_owned()),
             Self::Mismatch { .. } | Self::Size { .. } | Self::Endless(_) => Some(
                 "what is served is not what was locked: do not trust it before you know why"
                     .to_owned(),
@@ -248,16 +249,41 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What rustls has against the server, if that is why there is no answer.
-pub(super) fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+/// What rustls has against the server, if that is why there is no answer, and what can be done about it.
+pub(super) fn certificate_problem(error: &reqwest::Error) -> Option<(String, &'static str)> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(rustls::Error::InvalidCertificate(why)) = rustls_error(error) {
-            return Some(why.to_string());
+            return Some(certificate_in_words(why));
         }
         cause = error.source();
     }
     None
+}
+
+fn certificate_in_words(why: &CertificateError) -> (String, &'static str) {
+    use CertificateError as Not;
+    let when =
+        "have a look at this machine's clock, and if that is right, ask whoever runs the server";
+    let (why, remedy) = match why {
+        Not::Expired | Not::ExpiredContext { .. } => ("it has expired", when),
+        Not::NotValidYet | Not::NotValidYetContext { .. } => ("it is not valid yet", when),
+        Not::UnknownIssuer => (
+            "no authority that is trusted here has issued it",
+            "name the authority's certificate (PEM) with SSL_CERT_FILE",
+        ),
+        Not::NotValidForName | Not::NotValidForNameContext { .. } => (
+            "it is for another host",
+            "another server answers than was asked for, or this one is not set up rightly: ask whoever runs it",
+        ),
+        other => {
+            return (
+                other.to_string(),
+                "ask whoever runs the server for another one",
+            );
+        }
+    };
+    (why.to_owned(), remedy)
 }
 
 /// An `io::Error` is not among the causes of what it wraps, and may be wrapped in another.

@@ -22,6 +22,7 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
+use super::download;
 use super::keys::{PublicKey, SecretKey};
 use super::objects::Objects;
 pub use super::objects::Place;
@@ -176,7 +177,10 @@ impl Remote {
             return None;
         }
         let mut writer = store.writer(digest.algorithm()).ok()?;
-        let mut take = |piece: &[u8]| writer.write(piece).map_err(io::Error::other);
+        let mut take = |piece: &[u8]| match writer.size() > download::LARGEST {
+            true => Err(io::ErrorKind::FileTooLarge.into()),
+            false => writer.write(piece).map_err(io::Error::other),
+        };
         match opened.objects.get(&file(digest), &mut take).await {
             Ok(true) => {}
             Ok(false) => return None,
