@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::node_args::NodeArgs;
@@ -16,6 +16,7 @@ use crate::core::progress::count;
 use crate::decide::plan::{Install, PlannedPackage, PythonPlan};
 use crate::files::archive::Limits;
 use crate::files::archive::zip::Zip;
+use crate::install::python::is_run_at_start;
 use crate::obtain::store::Store;
 
 /// Say what `sync` would place: each package's version, size, who asks for it, file and digest
@@ -138,22 +139,6 @@ fn members(store: &Store, digest: &Digest, file_name: &str) -> Option<Vec<String
     let zip = Zip::new(&bytes, file_name, &Limits::default()).ok()?;
     let members = zip.members().iter().filter(|member| !member.is_folder);
     Some(members.map(|member| member.path.to_string()).collect())
-}
-
-/// Whether a wheel's file is run at start: a `.pth` or a customisation (<https://docs.python.org/3/library/site.html>)
-/// at the top of site-packages.
-fn is_run_at_start(path: &str) -> bool {
-    let top = match path.split_once(".data/") {
-        Some((_, rest)) => rest
-            .strip_prefix("purelib/")
-            .or_else(|| rest.strip_prefix("platlib/")),
-        None => Some(path),
-    };
-    top.is_some_and(|name| {
-        let is_pth = Utf8Path::new(name).extension() == Some("pth");
-        let is_custom = matches!(name, "sitecustomize.py" | "usercustomize.py");
-        !name.contains('/') && (is_pth || is_custom)
-    })
 }
 
 fn row(package: &PlannedPackage) -> [String; 6] {

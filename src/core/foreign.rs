@@ -338,13 +338,23 @@ fn said(error: Errno, name: &Path) -> io::Error {
     }
 }
 
+/// Characters that turn the direction of what follows, or are not seen at all, so that two names look the same
+/// (Unicode's `Bidi_Control`, and `Default_Ignorable_Code_Point` but for variation selectors).
+pub const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e00ff}'
+    )
+}
+
 /// A stranger's text as it may be printed: without line ends and other control characters, and without
-/// those that turn the direction of what follows.
+/// those that turn the direction of what follows or are not seen.
 pub fn shown(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() || turns(c) {
+        match c.is_control() || is_unseen(c) {
             true => plain.extend(c.escape_default()),
             false => plain.push(c),
         }
@@ -378,6 +388,19 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn what_moves_the_cursor_turns_text_or_is_not_seen_is_escaped() {
+        let text =
+            "a\u{1b}[2J\r\n\t\u{7f}\u{9b}b\u{202e}c\u{2066}d\u{200b}e\u{ad}f\u{feff}g\u{e0041}h";
+        let plain = shown(text);
+        assert!(
+            plain.is_ascii() && !plain.chars().any(char::is_control),
+            "{plain}"
+        );
+        assert_eq!(shown("größe 数 e\u{301} 😀"), "größe 数 e\u{301} 😀");
+        assert_eq!(shown_lines("a\r\n\tb\u{8}\n"), "a\n    b\\u{8}\n");
+    }
 
     #[test]
     fn only_regular_files_are_read_and_no_link_is_followed() {

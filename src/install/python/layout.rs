@@ -51,3 +51,59 @@ impl Layout {
             .join("/")
     }
 }
+
+/// Whether Python runs a wheel's file whenever it starts, asked for or not: a `.pth`, or a customisation, be it a module,
+/// a compiled one or a package (<https://docs.python.org/3/library/site.html>).
+pub fn is_run_at_start(path: &str) -> bool {
+    let below_site = match path.split_once(".data/") {
+        None => path,
+        Some((_, rest)) => match rest.split_once('/') {
+            Some(("purelib" | "platlib", rest)) => rest,
+            // The top of an environment, from which a path leads into site-packages too.
+            Some(("data", rest)) => rest
+                .split_once("/site-packages/")
+                .map_or("", |(_, rest)| rest),
+            _ => "",
+        },
+    };
+    let is_custom = |name: &str| {
+        let module = name.split('.').next();
+        matches!(module, Some("sitecustomize" | "usercustomize"))
+    };
+    match below_site.split_once('/') {
+        None => below_site.ends_with(".pth") || is_custom(below_site),
+        Some((package, rest)) => is_custom(package) && rest.starts_with("__init__."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_run_at_start_is_known_wherever_it_comes_from() {
+        for path in [
+            "x.pth",
+            "sitecustomize.py",
+            "usercustomize.cpython-314-x86_64-linux-gnu.so",
+            "sitecustomize/__init__.py",
+            "x-1.0.data/purelib/x.pth",
+            "x-1.0.data/platlib/sitecustomize.pyc",
+            "x-1.0.data/data/lib/python3.14/site-packages/x.pth",
+            "x-1.0.data/data/lib64/python3.14/site-packages/usercustomize/__init__.so",
+        ] {
+            assert!(is_run_at_start(path), "{path}");
+        }
+        for path in [
+            "x/y.pth",
+            "x/sitecustomize.py",
+            "sitecustomize/other.py",
+            "x-1.0.data/data/x.pth",
+            "x-1.0.data/scripts/x.pth",
+            "x-1.0.data",
+            "x.py",
+        ] {
+            assert!(!is_run_at_start(path), "{path}");
+        }
+    }
+}

@@ -74,7 +74,8 @@ fn entry_point(line: &str, is_gui: bool) -> Option<EntryPoint> {
         })
     };
     let is_name = crate::decide::lock::is_file_name(name)
-        && !name.starts_with('.')
+        // Nor are they hidden, or taken for an option by whoever runs `bin/*`.
+        && !name.starts_with(['.', '-'])
         // Scripts of these names would replace the environment's own.
         && !is_reserved(name);
     (is_name && dotted(module) && dotted(function)).then(|| EntryPoint {
@@ -93,8 +94,9 @@ const KEYWORDS: [&str; 35] = [
     "with", "yield",
 ];
 
-/// Names in `bin` that belong to the environment itself.
+/// Names in `bin` that belong to the environment itself, also where case does not count.
 pub(super) fn is_reserved(name: &str) -> bool {
+    let name = &*name.to_ascii_lowercase();
     let version = name
         .strip_prefix("python")
         .or_else(|| name.strip_prefix("pypy"));
@@ -145,6 +147,11 @@ mod tests {
             "x = m:f();import os",
             "x = m;os:f",
             ".x = m:f",
+            "-rf = m:f",
+            "a\\b = m:f",
+            "a\u{1b}[2Jb = m:f",
+            "Python3 = m:f",
+            "ACTIVATE.fish = m:f",
         ] {
             assert!(
                 scripts(&format!("[console_scripts]\n{line}\n")).is_err(),

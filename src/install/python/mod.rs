@@ -15,5 +15,5 @@ pub mod wheel;
 pub mod windows;
 
 pub use about::wheel_license;
-pub use layout::Layout;
+pub use layout::{Layout, is_run_at_start};
 pub use wheel::{FORM, WheelError, WheelSource, place_wheel};

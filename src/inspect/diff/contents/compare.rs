@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Contents, ContentsDiff, FieldDiff, HookDiff, Library, LibraryDiff};
 use crate::inspect::diff::findings::license;
 use crate::inspect::diff::model::{Finding, FindingKind, Severity};
+use crate::install::python::is_run_at_start;
 
 /// Compares the artifacts of two versions; one of them may be missing.
 pub fn compare(old: Option<&Contents>, new: Option<&Contents>) -> ContentsDiff {
@@ -204,7 +205,7 @@ pub fn findings(label: &str, diff: &ContentsDiff, seen: Seen) -> Vec<Finding> {
     let mut say = |severity, kind, says| all.push(finding(label, severity, kind, says));
     for hook in diff.hooks.iter().filter(|hook| hook.new.is_some()) {
         let name = &hook.hook;
-        let at_start = name.ends_with(".pth");
+        let at_start = is_run_at_start(name);
         if !hook.reaches.is_empty() || at_start && hook.old.is_none() {
             let severity = match is_new && !at_start {
                 true => Severity::Warning,

@@ -12,7 +12,7 @@ use crate::files::archive::tarball::unpack;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::inspect::diff::facts::FileKind;
 use crate::inspect::diff::links;
-use crate::install::python::about;
+use crate::install::python::{about, is_run_at_start};
 use crate::transform::elf;
 
 /// Why an artifact cannot be looked into.
@@ -92,7 +92,7 @@ impl Reader {
                 .filter(|text| text.len() < LONGEST_SCRIPT)
         };
         match self.kind {
-            FileKind::Wheel => self.wheel_file(&path, text()),
+            FileKind::Wheel => self.wheel_file(&path, bytes, text()),
             FileKind::Sdist => self.sdist_file(&path, text()),
             FileKind::Tarball => {
                 if let Some(text) = text() {
@@ -104,7 +104,7 @@ impl Reader {
         self.contents.files.insert(path, facts);
     }
 
-    fn wheel_file(&mut self, path: &str, text: Option<&str>) {
+    fn wheel_file(&mut self, path: &str, bytes: &[u8], text: Option<&str>) {
         let (top, rest) = path.split_once('/').unwrap_or((path, ""));
         let own = top.ends_with(".dist-info") || top.ends_with(".data");
         let end = |end: &str| path.rsplit_once('.').is_some_and(|(_, found)| found == end);
@@ -114,23 +114,29 @@ impl Reader {
         } else if !own && !rest.is_empty() && (end("py") || end("so") || end("pyd")) {
             self.contents.modules.insert(top.to_owned());
         }
+        if is_run_at_start(path) {
+            self.at_start(path, bytes, text);
+        }
         let Some(text) = text else { return };
         match (own, rest) {
             (true, "METADATA") => self.metadata(text),
             (true, "entry_points.txt") => self.entry_points(text),
-            // Python runs lines of these that begin with `import` whenever it starts (site.py).
-            (false, "") if end("pth") => {
-                let lines = text.lines().filter(|line| line.starts_with("import"));
-                let runs: Vec<&str> = lines.collect();
-                if !runs.is_empty() {
-                    let hook = Hook {
-                        what: runs.join("; ").chars().take(200).collect(),
-                        reaches: hooks::reaches(text),
-                    };
-                    self.contents.hooks.insert(path.to_owned(), hook);
-                }
-            }
             _ => {}
+        }
+    }
+
+    /// What Python runs whenever it starts: of a `.pth` the lines that begin with `import` (site.py).
+    fn at_start(&mut self, path: &str, bytes: &[u8], text: Option<&str>) {
+        let mut what = format!("sha256:{:.12}…", hex(bytes));
+        if let Some(text) = text.filter(|_| path.ends_with(".pth")) {
+            let lines = text.lines().filter(|line| line.starts_with("import"));
+            let runs: Vec<&str> = lines.collect();
+            what = runs.join("; ").chars().take(200).collect();
+        }
+        if !what.is_empty() {
+            let reaches = text.map(hooks::reaches).unwrap_or_default();
+            let hook = Hook { what, reaches };
+            self.contents.hooks.insert(path.to_owned(), hook);
         }
     }
 

@@ -85,6 +85,38 @@ fn a_wheel_is_compared_by_what_it_brings() {
 }
 
 #[test]
+fn what_python_runs_at_start_is_an_alarm_wherever_a_wheel_has_it() {
+    let old = wheel(&[("foo.py", "")]);
+    for (path, says) in [
+        ("foo.pth", "whenever Python starts"),
+        ("sitecustomize.py", "whenever Python starts, with sockets"),
+        (
+            "usercustomize/__init__.py",
+            "whenever Python starts, with sockets",
+        ),
+        (
+            "foo-1.0.data/purelib/foo.pth",
+            "whenever Python starts, with sockets",
+        ),
+        (
+            "foo-1.0.data/data/lib/python3.14/site-packages/foo.pth",
+            "whenever Python starts, with sockets",
+        ),
+    ] {
+        let new = wheel(&[("foo.py", ""), (path, "import socket\n")]);
+        let found = findings("foo 1", &compare(Some(&old), Some(&new)), Seen::default());
+        let found: Vec<_> = found
+            .iter()
+            .filter(|one| one.severity == Severity::Alarm)
+            .collect();
+        assert!(
+            found.len() == 1 && found[0].says.contains(says),
+            "{path}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_hook_that_newly_reaches_out_is_an_alarm() {
     let package = |scripts: &str| format!("{{\"name\": \"x\", \"scripts\": {{{scripts}}}}}");
     let quiet = tarball(&[

@@ -12,6 +12,7 @@ mod rows;
 pub mod sarif;
 pub mod text;
 
+use crate::core::foreign::is_unseen;
 use crate::core::progress::count;
 
 use super::model::{Change, ChangeKind, Finding, LockDiff};
@@ -20,10 +21,7 @@ use rows::{Row, rows};
 
 /// A text in which nothing can steer a terminal or turn the direction of reading.
 pub(crate) fn clean(text: &str) -> String {
-    let is_safe = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
+    let is_safe = |c: char| !c.is_control() && !is_unseen(c);
     if text.chars().all(is_safe) {
         return text.to_owned();
     }
