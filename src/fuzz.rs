@@ -29,6 +29,10 @@ use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::files::contents::{Contents as _, Member};
 use crate::files::tree::Provenance;
+use crate::inspect::audit::packument::Packument;
+use crate::inspect::audit::simple;
+use crate::inspect::diff::others;
+use crate::inspect::diff::version::Number;
 use crate::install::go;
 use crate::install::npm::glob::Pattern;
 use crate::install::npm::package::{Form, Package};
@@ -82,6 +86,15 @@ pub const PARSERS: &[Parser] = &[
              require a.example/B v1.2.3 // c\nreplace (\n\tx.example/y v1.0.0 => ../y\n)\n",
         ])
     }),
+    parser("index", index, || {
+        texts(&[
+            "{\"meta\": {\"api-version\": \"1.1\"}, \"name\": \"a\", \"files\": [{\"filename\": \"a-1.whl\", \"url\": \"../a-1.whl\", \
+             \"hashes\": {\"sha256\": \"00\"}, \"size\": 1, \"yanked\": \"why\", \"upload-time\": \"2026-01-01T00:00:00Z\"}]}",
+            "<!DOCTYPE html><base href='/f/'><a href='a-1.whl#sha256=00' data-yanked='&lt;'>a-1.whl</a>",
+            "{\"name\": \"a\", \"time\": {\"1.0.0\": \"2026\"}, \"versions\": {\"1.0.0\": {\"dist\": {\"tarball\": \"https://r.example/a.tgz\", \
+             \"signatures\": [{\"keyid\": \"k\", \"sig\": \"cw==\"}]}, \"deprecated\": true}}}",
+        ])
+    }),
     parser("lockwright-toml", lockwright_toml, || {
         fixtures(&["standin/lockwright.toml"])
     }),
@@ -112,6 +125,16 @@ pub const PARSERS: &[Parser] = &[
     mended("npm-package", npm_package, || vec![tarball()], tar_sums),
     parser("npmrc", npmrc, || {
         texts(&["registry=https://r.example/${X}\n//r.example/:_authToken=\"t\" ; c\nomit[]=dev\n"])
+    }),
+    parser("other-locks", other_locks, || {
+        texts(&[
+            "--index-url https://p.example/simple\na[x]==1.0 ; python_version > \"3\" \\\n  --hash=sha256:00\n-e .\n",
+            "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      a: {specifier: ^1, version: 1.0.0}\n\
+             packages:\n  a@1.0.0:\n    resolution: {integrity: sha512-AA==}\nsnapshots:\n  a@1.0.0: {}\n",
+            "# yarn lockfile v1\n\n\"@s/a@^1\", b@1:\n  version \"1.0.0\"\n  resolved \"https://r.example/a.tgz#00\"\n",
+            "__metadata:\n  version: 8\n\n\"a@npm:^1\":\n  version: 1.0.0\n  resolution: \"a@npm:1.0.0\"\n",
+            "{\"lockfileVersion\": 1, \"workspaces\": {\"\": {\"name\": \"x\"}}, // c\n\"packages\": {\"a\": [\"a@1.0.0\", \"\", {}, \"sha512-AA==\"],}}",
+        ])
     }),
     parser("package-json", package_json, || {
         fixtures(&["npm-workspaces/package.json", "bump-npm/new/package.json"])
@@ -357,6 +380,25 @@ fn package_json(bytes: &[u8]) {
 fn pyproject(bytes: &[u8]) {
     text(bytes, |text| {
         drop(Pyproject::parse(text, Utf8Path::new("pyproject.toml")));
+    });
+}
+
+fn index(bytes: &[u8]) {
+    let url = "https://p.example/simple/a/".parse().expect("it is one");
+    let _ = simple::Project::read(bytes, &url);
+    if let Ok(said) = Packument::read(bytes) {
+        said.below(&Number::npm(Some("2.0.0")));
+        for version in said.versions.values() {
+            let _ = (version.deprecated(), version.runs_script());
+        }
+    }
+}
+
+fn other_locks(bytes: &[u8]) {
+    text(bytes, |text| {
+        for name in others::names() {
+            let _ = others::read(text, Utf8Path::new(name));
+        }
     });
 }
 
