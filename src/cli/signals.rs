@@ -1,4 +1,4 @@
-//! What ends a run from outside: Ctrl-C, a request to end, a terminal that goes away.
+//! What ends a run from outside: Ctrl-C, a request to end, a terminal that goes away; a disk that fails.
 
 use std::fs;
 use std::thread;
@@ -19,11 +19,39 @@ pub fn heed() {
     let Ok(mut signals) = Signals::new(heeded) else {
         return;
     };
+    heed_failing_disks();
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             scratch::end(signal);
         }
     });
+}
+
+/// What is said where a file that lies in memory cannot be read: of that the system sends a signal, and no error.
+const UNREADABLE: &[u8] = b"error: a file could not be read any further: its disk fails or is full, or somebody cut it off \
+meanwhile\nhint: the same command takes away what this run began; `lockwright store verify` looks for damage in the store\n";
+
+/// Archives are read as they lie in memory: a disk that fails then ends the run by a signal. It gets its sentence, and
+/// the exit code of every other failure; what the run had is swept by the next one.
+fn heed_failing_disks() {
+    extern "C" fn end(_: libc::c_int) {
+        // Sound: two calls, both of which a signal's handler may make (signal-safety(7)), of bytes that stay.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::write(
+                libc::STDERR_FILENO,
+                UNREADABLE.as_ptr().cast(),
+                UNREADABLE.len(),
+            );
+            libc::_exit(1)
+        }
+    }
+    let handler: extern "C" fn(libc::c_int) = end;
+    // Sound: the handler is a function that lives as long as the program.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::signal(libc::SIGBUS, handler as libc::sighandler_t);
+    }
 }
 
 /// Signals that are ignored, as bits (proc(5), SigIgn).
