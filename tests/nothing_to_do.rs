@@ -275,3 +275,17 @@ fn stamps_of_trees_that_are_no_more_are_cleaned_up() {
     gc();
     assert_eq!(count(), 0);
 }
+
+#[test]
+fn what_a_killed_run_left_goes_though_there_is_nothing_else_to_do() {
+    let env = Env::new();
+    let name = env.venv().file_name().unwrap().to_owned();
+    // Killed when the new tree was in its place, and the old one not yet gone.
+    let left = env
+        .venv()
+        .with_file_name(format!(".lockwright-staged-{name}-abcdefgh"));
+    fs::create_dir_all(left.join("tree/lib")).unwrap();
+    fs::set_permissions(left.join("tree"), fs::Permissions::from_mode(0)).unwrap();
+    assert!(!env.is_made(&[]));
+    assert!(!left.exists());
+}

@@ -13,7 +13,7 @@ use super::node_args::{NodeArgs, NodeProject};
 use super::{Global, Outcome, outputs, print};
 use crate::core::progress::{bytes, count, warn};
 use crate::files::tree::Precious;
-use crate::install::assemble::npm::current::{is_current, look, made_from};
+use crate::install::assemble::npm::current::{is_current, look, made_from, sweep};
 use crate::install::assemble::npm::scripts::{OWN, names_own};
 use crate::install::assemble::npm::{
     Assembled, Destination, LeftOut, NpmAssembleError, Request, assemble,
@@ -94,6 +94,9 @@ pub fn run(args: &NodeSync<'_>, global: &Global) -> Outcome {
     if let Some(looked) = looked
         && is_current(&store, looked, &key, &project.lock, &project.plan, place)
     {
+        if args.look.is_none() {
+            sweep(&project.plan, place);
+        }
         return finish(args, global, &project, &Assembled::default(), &[], || {
             format!(
                 "{root}/node_modules is up to date: {}",

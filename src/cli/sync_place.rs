@@ -131,6 +131,9 @@ pub(super) fn place(work: Work<'_>) -> Outcome {
         collisions: &[],
     };
     if may_be_current && is_current(dest, (store, looked), &made_from, global) {
+        if args.look().is_none() {
+            Tree::sweep(dest);
+        }
         return finish(args, global, &report, || {
             let packages = count(packages.len(), "package");
             format!("{dest} is up to date: {packages}")

@@ -21,6 +21,7 @@ use super::sources::{Sources, no_such};
 use super::tools::Tools;
 use super::{Made, Settings, make as phases, places, shared};
 use crate::core::io_error::cannot;
+use crate::files::tree::Tree;
 use crate::transform::nix::nar;
 
 /// How closely components are looked at, and what follows.
@@ -192,6 +193,9 @@ impl<'a> Shared<'a> {
         };
         if look != Look::Explain && verdict == Verdict::Unchanged && wanted.is_none() {
             kept::used(&Record::place(&out));
+        }
+        if look == Look::Make && verdict == Verdict::Unchanged {
+            Tree::sweep(&out);
         }
         if look != Look::Make || verdict == Verdict::Unchanged {
             return Ok(outcome(verdict, there.map(here)));

@@ -160,6 +160,12 @@ impl Record {
 }
 
 impl Tree {
+    /// Sweeps away what is left beside an output of a run that was killed when it had put the new one in its place, and
+    /// not yet removed the old one: who finds the output up to date begins none.
+    pub fn sweep(destination: &Utf8Path) {
+        stage::sweep(destination);
+    }
+
     /// Begins an output: makes its staging folder, and sweeps away those that dead runs left.
     ///
     /// # Errors

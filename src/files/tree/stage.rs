@@ -177,6 +177,15 @@ pub(super) fn resolve(destination: &Utf8Path) -> Result<Utf8PathBuf, TreeError> 
     }
 }
 
+/// Removes the staging folders that dead runs have left beside a destination.
+pub(super) fn sweep(destination: &Utf8Path) {
+    if let Ok(place) = resolve(destination)
+        && let (Some(parent), Some(name)) = (place.parent(), place.file_name())
+    {
+        scratch::sweep(parent, &prefix(name));
+    }
+}
+
 fn prefix(name: &str) -> String {
     let mut end = name.len().min(180);
     while !name.is_char_boundary(end) {

@@ -11,6 +11,7 @@ use super::trees::{MODULES, prefixes};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::plan::npm::{NpmPlan, NpmSource};
+use crate::files::tree::Tree;
 use crate::obtain::store::{Look, Store};
 
 /// A digest of all that decides about a tree.
@@ -39,6 +40,16 @@ pub fn made_from(lock: &NpmLock, plan: &NpmPlan, hidden_lockfile: bool) -> Diges
 pub fn look(store: &Store, project: &Utf8Path, out: Option<&Utf8Path>) -> Option<Look> {
     let own = project.join(MODULES.trim_end_matches('/'));
     store.look(out.unwrap_or(&own))
+}
+
+/// Sweeps away what killed runs have left beside the trees, where there is nothing else to do; see [`Tree::sweep`].
+pub fn sweep(plan: &NpmPlan, (root, collected): (&Utf8Path, bool)) {
+    if collected {
+        return Tree::sweep(root);
+    }
+    for prefix in prefixes(plan) {
+        Tree::sweep(&root.join(prefix.trim_end_matches('/')));
+    }
 }
 
 /// Whether there is nothing to do below a folder: the project's, or where all is collected. `looked` is
