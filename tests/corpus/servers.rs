@@ -179,7 +179,9 @@ pub fn rows() -> Vec<Row> {
     let ok = "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n";
     let with =
         |more: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {{length}}\r\n{more}\r\n\r\n");
-    let status = |line: &str| format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n");
+    // Whether a connection that ends can be used once more is a matter of moments.
+    let status =
+        |line: &str| format!("HTTP/1.1 {line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     let to = |place: &str| status(&format!("302 Found\r\nLocation: {place}"));
     let flood: String = (0..5000).map(|n| format!("X-{n}: y\r\n")).collect();
     let cases = [

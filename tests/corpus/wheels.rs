@@ -62,6 +62,7 @@ fn judged(bytes: &[u8]) -> Result<String, String> {
         scripts: "bin".into(),
         headers: "include/site/python3.14".into(),
         relocatable: false,
+        windows: None,
     };
     let (name, version) = ("x".parse().unwrap(), "1.0".parse().unwrap());
     let source = WheelSource {
@@ -197,6 +198,28 @@ pub fn rows() -> Vec<Row> {
             "GHSA-4gg8-gxpx-9rph",
         ),
         (".hidden = x:main", "one whose name is hidden", ""),
+        (".. = x:main", "one whose name is the folder above", ""),
+        ("-rf = x:main", "one whose name is an option", ""),
+        (
+            "a\\b = x:main",
+            "one whose name has a backslash",
+            "CVE-2026-23889",
+        ),
+        (
+            "a\u{1b}[2Jb = x:main",
+            "one whose name has an escape sequence",
+            "",
+        ),
+        (
+            "a b; $(c) = x:main",
+            "one whose name is no identifier, and words to a shell",
+            "",
+        ),
+        (
+            "PYTHON3 = x:main",
+            "one that would be the interpreter where case does not count",
+            "",
+        ),
         ("python = x:main", "one that would be the interpreter", ""),
         (
             "python3.14 = x:main",
