@@ -1,6 +1,7 @@
 //! What ends a run from outside: Ctrl-C, a request to end, a terminal that goes away; a disk that fails.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -34,10 +35,16 @@ meanwhile\nhint: the same command takes away what this run began; `lockwright st
 /// Archives are read as they lie in memory: a disk that fails then ends the run by a signal. It gets its sentence, and
 /// the exit code of every other failure; what the run had is swept by the next one.
 fn heed_failing_disks() {
+    static SAID: AtomicBool = AtomicBool::new(false);
     extern "C" fn end(_: libc::c_int) {
-        // Sound: two calls, both of which a signal's handler may make (signal-safety(7)), of bytes that stay.
+        let is_said = SAID.swap(true, Ordering::SeqCst);
+        // Sound: calls that a signal's handler may make (signal-safety(7)), of bytes that stay.
         #[allow(unsafe_code)]
         unsafe {
+            // Another thread came to the same, and is about to end all of them.
+            while is_said {
+                libc::pause();
+            }
             libc::write(
                 libc::STDERR_FILENO,
                 UNREADABLE.as_ptr().cast(),
