@@ -92,11 +92,35 @@ impl Reads<'_> {
     }
 }
 
+/// Refuses sources that Nix would not take, before any is fetched.
+fn pinned(context: &Context<'_>) -> Result<(), ComponentError> {
+    for name in context.needs().sources {
+        let Some(source) = context.settings.document.manifest.sources.get(&name) else {
+            continue;
+        };
+        let what = match &source.origin {
+            _ if source.hash.is_some() => continue,
+            Origin::Git { .. } => {
+                "it has no `hash`, and Nix takes nothing without one: build once with `lockwright build`, \
+                 which says what it is"
+            }
+            Origin::Artifact(download) if sources::artifact(&name, download).digest.is_none() => {
+                "it has neither `digest` nor `hash`, and Nix takes nothing without one: build once with \
+                 `lockwright build`, which says what they are"
+            }
+            _ => continue,
+        };
+        return Err(context.refuse(&format!("[sources.{name}]"), what));
+    }
+    Ok(())
+}
+
 fn component(
     context: &Context<'_>,
     system: &str,
     drawing: &mut Drawing<'_>,
 ) -> Result<(), Failure> {
+    pinned(context)?;
     let settings = context.settings;
     let document = settings.document;
     let mut step = Step {
@@ -354,11 +378,6 @@ fn inputs(
                 };
                 step.sources.insert(name, folder);
             }
-            Origin::Git { .. } if source.hash.is_none() => {
-                let what = "it has no `hash`, and Nix takes nothing without one: build once with \
-                            `lockwright build`, which says what it is";
-                return Err(context.refuse(&format!("[sources.{name}]"), what).into());
-            }
             _ if is_given => {
                 let what = format!(
                     "--source {name} puts a folder of this machine in its place: an export names \
@@ -388,11 +407,6 @@ fn inputs(
             }
             Origin::Artifact(download) => {
                 let mut artifact = sources::artifact(&name, download);
-                if artifact.digest.is_none() && source.hash.is_none() {
-                    let what = "it has neither `digest` nor `hash`, and Nix takes nothing without one: \
-                                build once with `lockwright build`, which says what they are";
-                    return Err(context.refuse(&format!("[sources.{name}]"), what).into());
-                }
                 if artifact.digest.is_none() {
                     let blob = context.sources.download(&name, download);
                     let bytes = blob.map_err(ComponentError::from)?.verified()?;

@@ -7,6 +7,7 @@
 mod common;
 
 mod nixpkgs_like;
+mod remote_builder;
 
 use std::collections::BTreeMap;
 use std::fs;
