@@ -110,7 +110,7 @@ pub enum ElfError {
     )]
     Unsatisfied(Vec<Missing>),
     /// What is wrong with one file.
-    #[error("{path} was left as it is")]
+    #[error("{path} cannot be used, and was not changed")]
     In {
         /// The file.
         path: Utf8PathBuf,
