@@ -21,8 +21,9 @@ impl Builder {
         let at = |name: &str| nix.temp.join("ssh").join(name);
         fs::create_dir_all(at("")).unwrap();
         for name in ["host", "user"] {
-            let key = ["-q", "-t", "ed25519", "-N", "", "-f", at(name).as_str()];
-            run("ssh-keygen", key);
+            let key = at(name);
+            let args = ["-q", "-t", "ed25519", "-N", "", "-f", key.as_str()];
+            run("ssh-keygen", args);
         }
         let own = nix.temp.join("nix");
         let builder = nix.temp.join("builder");
@@ -82,9 +83,13 @@ impl Drop for Builder {
 fn a_remote_builder_makes_what_an_export_says() {
     let nix = Nix::new();
     let builder = Builder::new(&nix);
-    let args = ["--python", common::python().as_str(), "--no-binary-package"];
-    nix.export("default", &[&args[..], &["greeting-check"]].concat())
-        .ok();
+    let python = common::python();
+    let args = ["--python", python.as_str()];
+    nix.export(
+        "default",
+        &[&args[..], &["--no-binary-package", "greeting-check"]].concat(),
+    )
+    .ok();
     let user = run("id", ["-un"]);
     let host = format!("ssh://{}@127.0.0.1 x86_64-linux - 2", user.trim());
     let mut build = nix.graph("nix-build", "environment");
