@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Command;
 
+use lockwright::core::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
 
 use super::*;
@@ -404,6 +405,88 @@ fn a_build_reaches_neither_secrets_nor_the_machine() {
         limit.trim().parse::<u32>().unwrap() > 2000,
         "the machine's own is changed"
     );
+}
+
+/// A project of npm's whose one package runs the same when it is installed.
+fn npm_project(temp: &Temp, told: &Value) {
+    let probe = REACHES.replace("told = os.environ", &format!("told = {told}"));
+    let end = "import sys\nif reached: sys.exit('REACHED ' + '\\nREACHED '.join(reached))\n";
+    let about = json!({ "name": "a", "version": "1.0.0", "scripts": { "install": "/usr/bin/python3 probe.py" } });
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in [
+        ("package/package.json", about.to_string()),
+        ("package/probe.py", format!("{probe}\n{end}")),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    let tarball = common::sources::gzip(&tar.into_inner().unwrap());
+    let integrity = Digest::of(Algorithm::Sha512, &tarball).sri();
+    temp.write("registry/a-1.0.0.tgz", tarball);
+    let root = json!({ "name": "web", "version": "1.0.0", "dependencies": { "a": "^1.0.0" } });
+    let packages = json!({ "": root, "node_modules/a": { "version": "1.0.0", "hasInstallScript": true,
+        "resolved": "https://registry.npm.example/a-1.0.0.tgz", "integrity": integrity } });
+    let lock =
+        json!({ "name": "web", "version": "1.0.0", "lockfileVersion": 3, "packages": packages });
+    temp.write("web/package.json", root.to_string());
+    temp.write("web/package-lock.json", lock.to_string());
+}
+
+#[test]
+fn an_install_script_reaches_no_more_or_is_not_run() {
+    let temp = Temp::new();
+    temp.write("secret", "a file that is left open");
+    temp.write("home/.ssh/id_ed25519", "SECRET");
+    temp.write("app/uv.lock", "another project's");
+    let name = format!("lockwright-script-{}", std::process::id());
+    let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listeners = [
+        UnixListener::bind_addr(&abstract_name).unwrap(),
+        UnixListener::bind(temp.join("socket")).unwrap(),
+    ];
+    let registry = format!("https://registry.npm.example/={}/", temp.join("registry"));
+    let node = common::node();
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", node.parent().unwrap());
+    for (number, setting) in [
+        Setting::Root,
+        Setting::Somebody,
+        Setting::Covered,
+        Setting::Bare,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let seconds = format!("{}.{number}", 300_000 + std::process::id());
+        npm_project(
+            &temp,
+            &json!({ "PROBE_SOCKET": name, "PROBE_FOLDER": temp.path(), "PROBE_SLEEP": seconds, "PROBE_FORKS": "no" }),
+        );
+        let mut program = common::lockwright(&temp);
+        program
+            .args(["sync", "web", "--allow-scripts", "a", "--mirror", &registry])
+            .env("PATH", &path)
+            .env("NODE_AUTH_TOKEN", "SECRET");
+        let ran = setting.command(&temp, &program).run();
+        assert!(!ran.stderr.contains("REACHED"), "{setting:?}: {ran}");
+        assert!(!sleeps(&seconds), "{setting:?}: a process was left behind");
+        if setting.is_guarded() {
+            let ran = ran.exit(1);
+            assert!(
+                ran.stderr.contains("contained by Landlock"),
+                "{setting:?}: {ran}"
+            );
+            assert!(
+                !temp.join("web/node_modules").exists(),
+                "{setting:?}: {ran}"
+            );
+            continue;
+        }
+        ran.ok();
+        fs::remove_dir_all(temp.join("web/node_modules")).unwrap();
+    }
 }
 
 /// A cgroup of this test's own, in which others can be made; the memory and the processes of each are counted where
