@@ -23,16 +23,16 @@ use crate::obtain::store::Store;
 
 const PHASE: &str = "go";
 
-const DIRECT: &str = "GOPROXY goes on with `direct`, version control of each module, which lockwright does not use: name a \
-                      proxy that has it, or a folder as `go mod download` fills it (file://…/cache/download)";
-const OFF: &str = "GOPROXY says `off`, so that nothing else is asked";
+const DIRECT: &str = "behind the proxies comes `direct`, version control of each module, which lockwright does not use: name \
+                      a proxy that has it, or a folder as `go mod download` fills it (file://…/cache/download)";
+const OFF: &str = "the proxies end with `off`, so that nothing else is asked";
 
 /// A lock that was read, and what is asked for its modules.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PreparedGo {
     lock: GoLock,
     proxies: Vec<Proxy>,
-    /// What GOPROXY has that is not done here.
+    /// What comes behind them and is not done here.
     left: Option<&'static str>,
 }
 
@@ -96,30 +96,41 @@ fn proxies(
     context: &Context<'_>,
     go: &Go,
 ) -> Result<(Vec<Proxy>, Option<&'static str>), ComponentError> {
-    if !go.proxy.is_empty() {
-        let all = go.proxy.iter().cloned().map(Proxy::from);
-        return Ok((all.collect(), None));
-    }
-    let said = std::env::var("GOPROXY").unwrap_or_default();
+    let of_environment = std::env::var("GOPROXY").unwrap_or_default();
+    let is_own = !go.proxy.is_empty();
+    let said: Vec<(&str, bool)> = match is_own {
+        true => go.proxy.iter().map(|word| (word.as_str(), false)).collect(),
+        false => {
+            let parts = of_environment.split_inclusive([',', '|']);
+            parts
+                .map(|part| {
+                    (
+                        part.trim_end_matches([',', '|']).trim(),
+                        part.ends_with('|'),
+                    )
+                })
+                .collect()
+        }
+    };
     let mut all: Vec<Proxy> = Vec::new();
-    for part in said.split_inclusive([',', '|']) {
-        let word = part.trim_end_matches([',', '|']).trim();
+    for (word, is_optional) in said {
         match word {
             "" => {}
             "direct" => return Ok((all, Some(DIRECT))),
             "off" => return Ok((all, Some(OFF))),
             word => {
-                let url = Url::parse(word).map_err(|error| {
-                    let word = foreign::shown(word);
-                    let what = format!(
-                        "`{word}` in GOPROXY is not a URL ({error}); `proxy` here names others"
-                    );
-                    context.refuse(go.lock.as_written(), what)
+                let url = Url::parse(word).map_err(|error| match is_own {
+                    true => context.refuse(
+                        word,
+                        format!("`{word}` is not the URL of a proxy ({error}): https://…, or file:///… of a folder"),
+                    ),
+                    false => {
+                        let word = foreign::shown(word);
+                        let what = format!("`{word}` in GOPROXY is not a URL ({error}); `proxy` here names others");
+                        context.refuse(go.lock.as_written(), what)
+                    }
                 })?;
-                all.push(Proxy {
-                    url,
-                    is_optional: part.ends_with('|'),
-                });
+                all.push(Proxy { url, is_optional });
             }
         }
     }

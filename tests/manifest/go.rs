@@ -322,6 +322,51 @@ fn modules_are_laid_out_as_go_has_them_and_programs_built_from_them() {
     assert!(replaced.stderr.contains(why), "{replaced}");
     assert_eq!(Command::new(&program).run().ok().stderr, "my own 1999");
 
+    // A vendored tree whose own hash holds, in which one module is replaced then.
+    let vendored = "
+[component.vendored]
+go = { lock = '{source:app}/go.sum', to = 'mod', proxy = ['https://goproxy.example/go'] }
+tools = ['go']
+copy = [{ from = '{source:app}', to = 'src' }]
+run = [{ command = ['go', 'mod', 'vendor'], cwd = 'src' }]
+keep = [{ from = 'src/vendor', to = '.' }]
+";
+    let server = "
+[sources.vendored]
+path = 'out/vendored'
+hash = 'HASH'
+
+[component.server]
+tools = ['go']
+copy = [
+  { from = '{source:app}', to = 'src' },
+  { from = '{source:vendored}', to = 'src/vendor' },
+  { from = '{component:mine}', to = 'src/vendor/example.com/Acme/words', replace = true },
+]
+run = [{ command = ['go', 'build', '-mod=vendor', '-trimpath', '-o', '../bin/app', '.'], cwd = 'src', cache = { GOCACHE = 'go' } }]
+keep = ['bin']
+";
+    let manifest = fs::read_to_string(it.temp.join("lockwright.toml")).unwrap();
+    let write = |more: &str| {
+        it.temp
+            .write("lockwright.toml", format!("{manifest}{more}"))
+    };
+    write(vendored);
+    let made = it.build(&["vendored", "--offline"]).run().ok();
+    let hash = made.stdout.split(' ').nth(1).unwrap();
+    let made = it.temp.join("out/vendored");
+    run("diff", ["-r", made.as_str(), b.as_str()]);
+    write(&server.replace("HASH", hash));
+    it.build(&["server", "--offline"]).run().ok();
+    let said = Command::new(it.temp.join("out/server/bin/app")).run().ok();
+    assert_eq!(said.stderr, "my own 1999");
+    let module = made.join("example.com/deep/v2/inner/inner.go");
+    fs::write(module, "package inner\n\nconst Word = \"evil\"\n").unwrap();
+    let failed = it.build(&["server", "--offline"]).run().exit(1);
+    let expected = format!("expected {hash}");
+    assert!(failed.stderr.contains(&expected), "{failed}");
+    it.temp.write("lockwright.toml", &manifest);
+
     // The bill of an image has the modules as go.sum has them.
     let manifest = fs::read_to_string(it.temp.join("lockwright.toml")).unwrap();
     let image = "[component.image.image]\ntree = { '/app' = '{component:app}' }\n\
@@ -409,14 +454,33 @@ fn the_next_proxy_is_asked_for_what_one_does_not_have() {
     // What would come after the proxies is said to be left.
     fs::remove_dir_all(it.temp.join("proxy/example.com/legacy")).unwrap();
     let failed = with(&said).exit(1);
-    let hint = "hint: GOPROXY goes on with `direct`, version control of each module";
+    let hint = "hint: behind the proxies comes `direct`, version control of each module";
     assert!(failed.stderr.contains(hint), "{failed}");
     let failed = with("off").exit(1);
-    let nobody = "is not in the store, and no proxy is asked for it: GOPROXY says `off`";
+    let nobody = "is not in the store, and no proxy is asked for it: the proxies end with `off`";
     assert!(failed.stderr.contains(nobody), "{failed}");
     let failed = with("nonsense").exit(1);
     assert!(
         failed.stderr.contains("`nonsense` in GOPROXY is no URL"),
+        "{failed}"
+    );
+    // In a manifest it is a list, with the same words.
+    it.write_manifest();
+    let folder = format!("file://{}", it.temp.join("proxy"));
+    let failed = build(&folder, "direct").exit(1);
+    assert!(failed.stderr.contains(hint), "{failed}");
+    let failed = build(&folder, "off").exit(1);
+    assert!(
+        failed
+            .stderr
+            .contains("hint: the proxies end with `off`, so that nothing else is asked"),
+        "{failed}"
+    );
+    let failed = build(&folder, "proxy.example").exit(1);
+    assert!(
+        failed
+            .stderr
+            .contains("`proxy.example` is not the URL of a proxy"),
         "{failed}"
     );
 }

@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::template::{Parsed, PathTemplate};
 
@@ -15,9 +14,9 @@ pub struct Go {
     pub lock: PathTemplate,
     /// The folder of the tree that becomes the cache; by default the tree itself.
     pub to: Option<String>,
-    /// Proxies, each asked for what those before it lack; by default those of GOPROXY.
+    /// Proxies, each asked for what those before it lack; `off` may end them; by default those of GOPROXY.
     #[serde(default)]
-    pub proxy: Vec<Url>,
+    pub proxy: Vec<String>,
     /// Replacements for modules' files, which are verified first: module path = a component, or a
     /// folder of a source.
     #[serde(default)]
