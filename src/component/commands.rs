@@ -25,6 +25,7 @@ use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Scratch;
 use crate::decide::manifest::Placeholder;
+use crate::install::build::advice;
 use crate::install::build::sandbox::{Ended, How, INSIDE, Job, Level, NOT_RUN, Ran, Said, Shown};
 
 /// How many lines of what a command said last are shown.
@@ -310,6 +311,8 @@ impl<'a> Stage<'a> {
             },
             log: log.map_or_else(String::new, |log| format!("; its log is {log}")),
             last: said.last(LAST),
+            hint: advice::of_command(&said.text())
+                .map_or_else(String::new, |hint| format!("\nhint: {hint}")),
         }))
     }
 

@@ -106,7 +106,7 @@ impl From<Cause> for ComponentError {
 
 /// A run step or a smoke test that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{place}: {what} {ended}{log}{last}\n{}", .place.snippet())]
+#[error("{place}: {what} {ended}{log}{last}\n{}{hint}", .place.snippet())]
 pub struct CommandFailure {
     /// Where the manifest says it.
     pub place: Place,
@@ -118,6 +118,8 @@ pub struct CommandFailure {
     pub log: String,
     /// What it said last.
     pub last: String,
+    /// What it lacks, where that is known.
+    pub hint: String,
 }
 
 /// What another room says.

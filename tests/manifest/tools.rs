@@ -160,6 +160,30 @@ fn a_missing_or_other_tool_is_a_sentence() {
 }
 
 #[test]
+fn a_command_that_lacks_something_is_told_what_would_bring_it() {
+    let standin = Standin::new();
+    let hint = |command: &str| {
+        let text = format!("[component.x]\n[[component.x.run]]\ncommand = {command}\n");
+        standin.temp.write("standin/m.toml", text);
+        let failed = build(&standin, &["--quiet"]).run().exit(1);
+        let hint = failed.stderr.lines().last().unwrap().to_owned();
+        assert!(hint.starts_with("hint: "), "{failed}");
+        assert!(!standin.app().join("out/x").exists(), "{failed}");
+        hint
+    };
+    let asks = "import urllib.request; urllib.request.urlopen('http://files.example/x')";
+    assert_eq!(
+        hint(&format!("['python3', '-c', \"{asks}\"]")),
+        "hint: it asked the network, and commands have none: what it wants can be a source ([sources.NAME] with \
+         `url` and `digest`) that it names, or come by a lock"
+    );
+    assert_eq!(
+        hint("['sh', '-c', 'echo \"sh: 1: cmake: not found\"; exit 1']"),
+        "hint: cmake is missing on this machine; on Debian it may be in cmake"
+    );
+}
+
+#[test]
 fn the_log_is_kept_time_and_cores_are_held_and_caches_stay_outside() {
     let standin = Standin::new();
     standin.temp.write(

@@ -71,6 +71,39 @@ const LIBRARIES: [(&str, &str); 14] = [
 /// What cargo says where it would have asked a registry.
 const OFFLINE: [&str; 2] = ["you're using offline mode", "but --offline was specified"];
 
+/// What programs say that ask a network where there is none.
+const NETWORK: [&str; 11] = [
+    "Could not resolve host",
+    "could not resolve host",
+    "Could not resolve hostname",
+    "unable to resolve host address",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "EAI_AGAIN",
+    "ENOTFOUND",
+    "ENETUNREACH",
+    "etwork is unreachable",
+    "UnknownHostException",
+];
+
+/// Whether what was said tells that somebody asked the network.
+fn wants_network(log: &str) -> bool {
+    // Go's resolver: `dial tcp: lookup NAME on …`.
+    NETWORK.iter().any(|words| log.contains(words)) || log.contains("dial tcp: lookup ")
+}
+
+/// What a command that failed lacks, as far as what it said tells it, and what would bring that.
+pub fn of_command(log: &str) -> Option<String> {
+    if wants_network(log) {
+        return Some(
+            "it asked the network, and commands have none: what it wants can be a source ([sources.NAME] with `url` \
+             and `digest`) that it names, or come by a lock"
+                .to_owned(),
+        );
+    }
+    log.lines().find_map(lacking)
+}
+
 /// The Debian package that brings a program, where that is known.
 pub fn package_of(program: &str) -> Option<&'static str> {
     let found = PROGRAMS.iter().find(|(known, _)| *known == program);
@@ -94,14 +127,23 @@ pub(super) fn missing(package: &str, log: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    log.lines().find_map(|line| {
-        let (what, package) = in_line(line)?;
-        Some(match package {
-            Some(package) => {
-                format!("{what} is missing on this machine; on Debian it may be in {package}")
-            }
-            None => format!("{what} is missing on this machine"),
-        })
+    if wants_network(log) {
+        return Some(
+            "it asked the network, and builds have none: what it wants can be locked among its build requirements, \
+             or shown to it (`inputs` of [component.NAME.build.NAME])"
+                .to_owned(),
+        );
+    }
+    log.lines().find_map(lacking)
+}
+
+fn lacking(line: &str) -> Option<String> {
+    let (what, package) = in_line(line)?;
+    Some(match package {
+        Some(package) => {
+            format!("{what} is missing on this machine; on Debian it may be in {package}")
+        }
+        None => format!("{what} is missing on this machine"),
     })
 }
 
@@ -212,6 +254,14 @@ mod tests {
         ] {
             let said = missing("x 1", &format!("running build_ext\n{line}\nother")).unwrap();
             assert!(said.contains(expected), "{line}: {said}");
+        }
+        for line in [
+            "curl: (6) Could not resolve host: example.com",
+            "npm error code EAI_AGAIN",
+            "dial tcp: lookup proxy.example on [::1]:53: connection refused",
+        ] {
+            assert!(of_command(line).unwrap().contains("commands have none"));
+            assert!(missing("x 1", line).unwrap().contains("builds have none"));
         }
         assert_eq!(
             missing("x 1", "error: expected ';' before '}'\nmodule not found"),

@@ -18,7 +18,7 @@
 //! - The project's own folders that are used in place need no build, where they are [`plain`].
 //! - [`Builder`] runs builds beside each other and beside the downloads, within the cores there are.
 
-mod advice;
+pub mod advice;
 mod ask;
 mod build_dir;
 mod builder;
