@@ -112,6 +112,11 @@ pub(super) fn lock_file(
     Err(context.refuse(said, format!("there is no lock {file}")))
 }
 
+/// What a program is. What its name stands for today may be another file tomorrow.
+pub(super) fn program_digest(context: &Context<'_>, program: &Utf8Path) -> Result<String, Cause> {
+    context.sources.digest(&real(program)?)
+}
+
 /// A path without links.
 pub(super) fn real(path: &Utf8Path) -> Result<Utf8PathBuf, Cause> {
     Ok(path.canonicalize_utf8().map_err(cannot("find", path))?)

@@ -42,8 +42,8 @@ pub(super) fn put(
     replaced: Option<Replaced>,
 ) -> Result<Record, ComponentError> {
     let root = staged.root();
-    let hash = nar::hash_path(&root).map_err(context.failed("", "seal"))?;
     let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
+    let hash = nar::hash_walked(&root, &walked).map_err(context.failed("", "seal"))?;
     let (files, bytes) = record::count(&walked);
     let record = Record {
         component: context.name.to_owned(),

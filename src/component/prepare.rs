@@ -8,11 +8,11 @@ use super::error::ComponentError;
 use super::go::PreparedGo;
 use super::image::PreparedImage;
 use super::ingredients::Ingredients;
-use super::inputs::{json, parts, with_digests};
+use super::inputs::{json, parts, program_digest, with_digests};
 use super::node::PreparedNode;
 use super::python::PreparedPython;
 use super::workspace::WorkspaceMember;
-use super::{go, image, node, places, python, toolbox, workspace};
+use super::{go, image, node, places, python, toolbox, tools, workspace};
 use crate::decide::manifest::{Parsed, Patch, PathTemplate, Seal};
 
 /// Raised when what is made of the same ingredients comes out otherwise.
@@ -60,7 +60,7 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
         all.add(
             "interpreter",
             match is_run {
-                true => format!("{path} {}", context.tools.digest(&path)?),
+                true => format!("{path} {}", program_digest(context, &path)?),
                 false => path.into_string(),
             },
         );
@@ -115,7 +115,8 @@ pub fn prepare(context: &Context<'_>, prefix: &Utf8Path) -> Result<Prepared, Com
     let interpreters = component.shebangs.iter().flat_map(|one| &one.search);
     let mut searched = searched.chain(interpreters);
     if component.has_commands() || searched.any(is_elsewhere) {
-        all.add("system", context.tools.system());
+        let digest = |path: &Utf8Path| context.sources.digest(path).ok();
+        all.add("system", context.tools.system(digest));
     }
     all.add(
         "seal",
@@ -175,8 +176,11 @@ fn add_runs(context: &Context<'_>, all: &mut Ingredients) -> Result<(), Componen
             && !is_of_the_tree(context, name)?
         {
             let path = context.containment.path()?;
-            let found = context.tools.program(name, &path)?;
-            all.add(format!("program {name}"), found.unwrap_or_default());
+            let found = match tools::program(name, &path) {
+                Some(found) => format!("{found} {}", program_digest(context, &found)?),
+                None => String::new(),
+            };
+            all.add(format!("program {name}"), found);
         }
     }
     Ok(())

@@ -22,7 +22,6 @@ use super::tools::Tools;
 use super::{Made, Settings, make as phases, places, shared};
 use crate::core::io_error::cannot;
 use crate::files::tree::Tree;
-use crate::transform::nix::nar;
 
 /// How closely components are looked at, and what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +146,7 @@ impl<'a> Shared<'a> {
         if let Some(path) = self.settings.given.get(name) {
             let hash = match Record::of(path) {
                 Some(record) => record.hash,
-                None => nar::hash_path(path).map_err(Cause::from)?.sri(),
+                None => self.sources.digest(path)?,
             };
             let made = Made {
                 path: path.clone(),
@@ -274,6 +273,15 @@ pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, C
 }
 
 impl Shared<'_> {
+    fn runs_commands(&self) -> bool {
+        let manifest = &self.settings.document.manifest;
+        let mut own = self
+            .order
+            .iter()
+            .filter_map(|name| manifest.component.get(*name));
+        own.any(|component| !component.run.is_empty())
+    }
+
     /// Sees to all components, side by side, until one goes wrong; in a quick look, until one is to be made.
     fn pass(&self, look: Look, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
         let at_once = thread::available_parallelism().map_or(1, usize::from);
@@ -283,6 +291,10 @@ impl Shared<'_> {
         let mut waiting: Vec<(usize, &str)> = self.order.iter().copied().enumerate().collect();
         let mut is_over = false;
         thread::scope(|scope| {
+            if self.runs_commands() {
+                // Whether they can be contained is tried meanwhile; who asks for it hears what is wrong.
+                scope.spawn(|| self.containment.is_contained().is_ok());
+            }
             let (tell, hear) = mpsc::channel();
             let mut running = 0;
             loop {

@@ -23,7 +23,7 @@ use crate::files::archive::Limits;
 use crate::obtain::fetch::{self, DownloadRequest};
 use crate::obtain::source::{self, Revision, Shape, Unpacked};
 use crate::obtain::store::Blob;
-use crate::transform::nix::nar;
+use crate::transform::nix::nar::{self, NarError};
 
 /// How folders are called in which sources are unpacked.
 const STAGED: &str = ".lockwright-source-";
@@ -32,7 +32,7 @@ const STAGED: &str = ".lockwright-source-";
 pub struct Sources<'a> {
     settings: &'a Settings<'a>,
     folders: BTreeMap<&'a str, Mutex<Option<Utf8PathBuf>>>,
-    digests: Mutex<HashMap<Utf8PathBuf, String>>,
+    digests: Mutex<HashMap<Utf8PathBuf, Digest>>,
 }
 
 impl<'a> Sources<'a> {
@@ -100,16 +100,22 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The NAR hash of something in a source, or beside the manifest.
+    /// The NAR hash of something in a source, beside the manifest, or of this machine. It is read once
+    /// a run, and not again in later ones while nothing changes.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn digest(&self, path: &Utf8Path) -> Result<String, Cause> {
+        Ok(self.hash(path)?.sri())
+    }
+
+    fn hash(&self, path: &Utf8Path) -> Result<Digest, NarError> {
         let digests = || locks::held(&self.digests);
         if let Some(known) = digests().get(path) {
             return Ok(known.clone());
         }
-        let digest = nar::hash_path(path)?.sri();
+        let store = self.settings.store;
+        let digest = store.hash_of(path, |node| nar::hash_walked(path, node))?;
         digests().insert(path.to_owned(), digest.clone());
         Ok(digest)
     }
@@ -184,7 +190,8 @@ impl<'a> Sources<'a> {
             }
         }
         if let Some(expected) = &source.hash {
-            self.check(name, &tree, expected)?;
+            let got = nar::hash_path(&tree).map_err(|error| failed(error.into()))?;
+            self.check(name, &got, expected)?;
         } else if let Some(download) = form {
             if download.digest.is_none() {
                 say_what_holds(name, "digest", &blob.digest);
@@ -224,22 +231,17 @@ impl<'a> Sources<'a> {
             });
         }
         if let Some(expected) = hash {
-            self.check(name, &folder, expected)?;
+            let got = self.hash(&folder).map_err(|error| ComponentError::Source {
+                name: name.to_owned(),
+                source: Box::new(error.into()),
+            })?;
+            self.check(name, &got, expected)?;
         }
         Ok(folder)
     }
 
-    fn check(
-        &self,
-        name: &str,
-        folder: &Utf8Path,
-        expected: &Digest,
-    ) -> Result<(), ComponentError> {
-        let got = nar::hash_path(folder).map_err(|error| ComponentError::Source {
-            name: name.to_owned(),
-            source: Box::new(error.into()),
-        })?;
-        if got == *expected {
+    fn check(&self, name: &str, got: &Digest, expected: &Digest) -> Result<(), ComponentError> {
+        if got == expected {
             return Ok(());
         }
         Err(ComponentError::Hash {

@@ -11,7 +11,7 @@ use super::containment::source_inside;
 use super::context::Context;
 use super::error::{Cause, ComponentError};
 use super::ingredients::Ingredients;
-use super::inputs::real;
+use super::inputs::{program_digest, real};
 use super::wrap::quoted;
 use crate::decide::manifest::{Parsed, Placeholder, Tool, ToolKind};
 use crate::install::build::package_of;
@@ -157,9 +157,9 @@ pub fn node(context: &Context<'_>) -> Result<OwnNode, ComponentError> {
             format!("scripts are run by the `node` of a folder `bin`, and there is no {program}");
         return Err(context.refuse(name, what));
     }
-    let digest = context.tools.digest(&program);
+    let digest = program_digest(context, &program);
     Ok(OwnNode {
-        id: digest.map_err(context.failed(name, PHASE))?.to_string(),
+        id: digest.map_err(context.failed(name, PHASE))?,
         folder: above(&bin),
         real: above(&real_bin),
         shown,

@@ -1,16 +1,13 @@
 //! What commands are run with and no manifest pins: programs of the machine, and its system. They
 //! count by what they are, not by where or when they came.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::error::Cause;
 use crate::core::digest::{Algorithm, Digest};
-use crate::core::io_error::cannot;
-use crate::core::locks;
 
 /// Where contained commands look for programs, behind the tree's own: the system's folders.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,54 +22,27 @@ const DATABASES: [&str; 6] = [
     "/var/lib/pacman/local",
 ];
 
-/// The machine's programs, looked at once per run.
+/// The machine's system, looked at once per run.
 #[derive(Default)]
 pub struct Tools {
-    known: Mutex<BTreeMap<Utf8PathBuf, Digest>>,
     system: OnceLock<String>,
 }
 
+/// The program that a name means; a path means itself. `None`: there is none.
+pub fn program(name: &str, path: &str) -> Option<Utf8PathBuf> {
+    let folders = path.split(':').filter(|folder| folder.starts_with('/'));
+    let mut places = folders.map(|folder| Utf8Path::new(folder).join(name));
+    let found = match name.contains('/') {
+        true => Some(Utf8PathBuf::from(name)),
+        false => places.find(|place| place.is_file()),
+    };
+    found.filter(|found| found.is_file())
+}
+
 impl Tools {
-    /// The program that a name means, and what it is; a path means itself. `None`: there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn program(&self, name: &str, path: &str) -> Result<Option<String>, Cause> {
-        let folders = path.split(':').filter(|folder| folder.starts_with('/'));
-        let mut places = folders.map(|folder| Utf8Path::new(folder).join(name));
-        let found = match name.contains('/') {
-            true => Some(Utf8PathBuf::from(name)),
-            false => places.find(|place| place.is_file()),
-        };
-        let Some(found) = found.filter(|found| found.is_file()) else {
-            return Ok(None);
-        };
-        let digest = self.digest(&found)?;
-        Ok(Some(format!("{found} {digest}")))
-    }
-
-    /// The digest of a program's file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn digest(&self, program: &Utf8Path) -> Result<Digest, Cause> {
-        // What a name stands for today may be another file tomorrow.
-        let real = program
-            .canonicalize_utf8()
-            .map_err(cannot("find", program))?;
-        let known = || locks::held(&self.known);
-        if let Some(digest) = known().get(&real) {
-            return Ok(digest.clone());
-        }
-        let bytes = fs::read(&real).map_err(cannot("read", &real))?;
-        let digest = Digest::of(Algorithm::Sha256, &bytes);
-        known().insert(real, digest.clone());
-        Ok(digest)
-    }
-
-    /// What the system is: its name, which versions of which packages are installed, and which programs
-    /// its folders have, whoever put them there.
-    pub fn system(&self) -> &str {
+    /// What the system is: its name, which versions of which packages are installed, which programs
+    /// its folders have, whoever put them there, and what its compilers are, by `digest`.
+    pub fn system(&self, digest: impl Fn(&Utf8Path) -> Option<String>) -> &str {
         self.system.get_or_init(|| {
             let installed = DATABASES.into_iter().filter_map(|path| read(path.into()));
             let installed: Vec<String> = installed.collect();
@@ -81,7 +51,7 @@ impl Tools {
                 let name = line.strip_prefix("PRETTY_NAME=")?;
                 Some(name.trim_matches('"').to_owned())
             });
-            let all = about + &installed.concat() + &programs();
+            let all = about + &installed.concat() + &programs() + &compilers(digest);
             let digest = Digest::of(Algorithm::Sha256, all.as_bytes());
             format!("{} {digest}", name.unwrap_or_else(|| "unknown".into()))
         })
@@ -104,6 +74,47 @@ fn programs() -> String {
         }
     }
     all.into_iter().collect()
+}
+
+/// What programs that make others are called, without a machine before their names and a version behind them. Commands
+/// that start others (`make`, say) name them nowhere.
+const COMPILERS: [&str; 24] = [
+    "ar", "as", "c++", "cargo", "cc", "clang", "clang++", "cmake", "cpp", "g++", "gcc", "gfortran",
+    "go", "java", "javac", "ld", "lld", "make", "ninja", "node", "perl", "python", "ranlib",
+    "rustc",
+];
+
+/// Where gcc keeps what it starts, below a folder for the machine and one for the version, and how that is called.
+const OF_GCC: [&str; 2] = ["/usr/lib/gcc", "/usr/libexec/gcc"];
+const PARTS: [&str; 6] = ["cc1", "cc1plus", "collect2", "f951", "lto-wrapper", "lto1"];
+
+/// The system's compilers, by their digests: one that was exchanged may be as long as it was.
+fn compilers(digest: impl Fn(&Utf8Path) -> Option<String>) -> String {
+    fn inside(folder: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> + use<> {
+        let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+        entries.map(|entry| entry.path().to_owned())
+    }
+    let is_compiler = |path: &Utf8PathBuf| path.file_name().is_some_and(is_compiler);
+    let named = PATH.split(':').map(Utf8Path::new).flat_map(inside);
+    let versions = OF_GCC.map(Utf8Path::new).into_iter().flat_map(inside);
+    let versions = versions.flat_map(|machine| inside(&machine));
+    let parts = versions.flat_map(|version| PARTS.map(|part| version.join(part)));
+    let all = named.filter(is_compiler).chain(parts);
+    let real = all.filter_map(|path| path.canonicalize_utf8().ok());
+    let real: BTreeSet<Utf8PathBuf> = real.filter(|path| path.is_file()).collect();
+    let told = real.iter().map(|path| {
+        let digest = digest(path).unwrap_or_default();
+        format!("{path} {digest}\n")
+    });
+    told.collect()
+}
+
+/// `x86_64-linux-gnu-gcc-14`, `python3.11`: the word counts.
+fn is_compiler(name: &str) -> bool {
+    let words = name.split('-');
+    let mut words =
+        words.map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
+    words.any(|word| COMPILERS.contains(&word))
 }
 
 /// What a package manager's file or folder says is installed.
@@ -144,22 +155,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_what_its_name_leads_to() {
+    fn a_program_is_the_first_of_its_name() {
         let held = tempfile::tempdir().unwrap();
         let top = Utf8Path::from_path(held.path()).unwrap();
-        fs::write(top.join("tool-1"), "one").unwrap();
-        fs::write(top.join("tool-2"), "two").unwrap();
-        let link = top.join("tool");
-        let of = |target: &str| {
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(target, &link).unwrap();
-            let path = format!("relative:/nowhere:{top}");
-            Tools::default().program("tool", &path).unwrap()
-        };
-        let (one, two) = (of("tool-1").unwrap(), of("tool-2").unwrap());
-        assert!(one.starts_with(&format!("{link} sha256")), "{one}");
-        assert_ne!(one, two);
-        assert_eq!(of("nothing"), None);
+        let [one, two] = ["one", "two"].map(|name| top.join(name));
+        for folder in [&one, &two] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("tool"), "").unwrap();
+        }
+        let path = format!("relative:/nowhere:{two}:{one}");
+        assert_eq!(program("tool", &path), Some(two.join("tool")));
+        assert_eq!(
+            program(one.join("tool").as_str(), &path),
+            Some(one.join("tool"))
+        );
+        assert_eq!(program("nothing", &path), None);
+    }
+
+    #[test]
+    fn compilers_are_known_by_a_word_of_their_names() {
+        for name in [
+            "cc",
+            "x86_64-linux-gnu-gcc-14",
+            "python3.11",
+            "clang++-19",
+            "gcc-ar",
+        ] {
+            assert!(is_compiler(name), "{name}");
+        }
+        for name in ["ccache", "sort", "git", "asdf", "node-gyp-build"] {
+            assert_eq!(is_compiler(name), name == "node-gyp-build", "{name}");
+        }
     }
 
     #[test]

@@ -32,9 +32,37 @@ pub struct File {
     pub mode: u32,
     /// How many names the file has.
     pub links: u64,
+    /// Its number on the disk.
+    pub inode: u64,
+    /// When its bytes last changed (`mtime`), in seconds and nanoseconds.
+    pub modified: (i64, i64),
+    /// When anything of it last changed (`ctime`), likewise. Nobody can set that back.
+    pub changed: (i64, i64),
 }
 
 impl File {
+    /// What is known of a file by what the system says of it.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        Self {
+            size: meta.size(),
+            mode: meta.mode() & 0o7777,
+            links: meta.nlink(),
+            inode: meta.ino(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// All of it but for the names, as a text that is another as soon as somebody has written to the file, or
+    /// put another in its place.
+    pub fn look(&self) -> String {
+        let (modified, changed) = (self.modified, self.changed);
+        format!(
+            "{:o} {} {} {}.{:09} {}.{:09}",
+            self.mode, self.size, self.inode, modified.0, modified.1, changed.0, changed.1
+        )
+    }
+
     /// Whether its owner may run it, which is all that Nix keeps of a mode.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
@@ -78,11 +106,7 @@ pub fn walk(path: &Path) -> Result<Node, WalkError> {
 fn node(path: &Path, meta: &fs::Metadata, deep: u32) -> Result<Node, WalkError> {
     let kind = meta.file_type();
     if kind.is_file() {
-        Ok(Node::File(File {
-            size: meta.size(),
-            mode: meta.mode() & 0o7777,
-            links: meta.nlink(),
-        }))
+        Ok(Node::File(File::of(meta)))
     } else if kind.is_symlink() {
         let target = fs::read_link(path).map_err(cannot("read", path))?;
         Ok(Node::Link(target.into_os_string()))

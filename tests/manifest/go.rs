@@ -461,7 +461,7 @@ fn the_next_proxy_is_asked_for_what_one_does_not_have() {
     assert!(failed.stderr.contains(nobody), "{failed}");
     let failed = with("nonsense").exit(1);
     assert!(
-        failed.stderr.contains("`nonsense` in GOPROXY is no URL"),
+        failed.stderr.contains("`nonsense` in GOPROXY is not a URL"),
         "{failed}"
     );
     // In a manifest it is a list, with the same words.

@@ -711,4 +711,14 @@ fn tools_and_the_system_count_by_what_they_are() {
     );
     let said = explained(&[("/bin/sh", "/usr/bin/cp")]);
     assert!(said.contains("program cp"), "{said}");
+    // One that no command names, of the same length.
+    let real = fs::canonicalize("/usr/bin/as").unwrap();
+    let mut exchanged = fs::read(&real).unwrap();
+    *exchanged.last_mut().unwrap() ^= 1;
+    let exchanged = standin.temp.write("as", exchanged);
+    let said = explained(&[(exchanged.as_str(), real.to_str().unwrap())]);
+    assert!(
+        said.contains("system") && !said.contains("unchanged"),
+        "{said}"
+    );
 }

@@ -190,6 +190,7 @@ impl Store {
             collected.leftovers.push(Leftover { path, size });
         }
         collected.leftovers.extend(self.stale_stamps()?);
+        collected.leftovers.extend(self.stale_hashes()?);
         collected.leftovers.extend(self.aside()?);
         let contents = self.stale_contents(is_old, keep.bytes.is_some())?;
         let mut leading = Vec::new();

@@ -12,6 +12,7 @@
 //!                                uncompressed, perhaps the files themselves; see [`contents`]
 //!   damaged/files-sha256-3f-3f…  what was no longer what it was, put aside; see [`heal`]
 //!   stamps/77ab….stamp           what a tree was when it was made, by its path; see [`stamps`]
+//!   hashes/77ab….json            what a part of a source or a tool was, by its path; see [`hashes`]
 //!   partial/sha256-3fc9…         a download under way or broken off, claimed by a file lock
 //!   tmp/1234-0                   anything else in the making
 //!   lock                         held shared while a store is open, exclusively while it is cleaned
@@ -36,6 +37,7 @@ mod entries;
 mod error;
 mod extracted;
 mod gc;
+mod hashes;
 mod heal;
 mod layers;
 mod mapped;
@@ -63,6 +65,7 @@ pub use error::StoreError;
 pub use extracted::Extracted;
 pub use gc::{Collected, Keep, KeptTree, Leftover};
 pub use heal::Rotten;
+pub use layers::KeptLayer;
 pub use mapped::Mapped;
 pub use stamps::Look;
 pub use uncompressed::Uncompressed;

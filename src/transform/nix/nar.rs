@@ -41,6 +41,14 @@ pub fn hash_path(path: impl AsRef<Path>) -> Result<Digest, NarError> {
     Archive::of(path)?.hash()
 }
 
+/// The same of a tree that was walked.
+///
+/// # Errors
+/// When a file cannot be read, or has changed since the walk.
+pub fn hash_walked(path: impl AsRef<Path>, node: &Node) -> Result<Digest, NarError> {
+    Archive::of_walked(path.as_ref(), node).hash()
+}
+
 /// A tree whose archive's layout is known, and whose contents are still to be read.
 #[derive(Debug)]
 pub struct Archive(Pieces);
@@ -52,10 +60,14 @@ impl Archive {
     /// When something in it cannot be read, or is neither file, folder nor link.
     pub fn of(path: impl AsRef<Path>) -> Result<Self, NarError> {
         let path = path.as_ref();
+        Ok(Self::of_walked(path, &walk(path)?))
+    }
+
+    fn of_walked(path: &Path, node: &Node) -> Self {
         let mut frames = Frames(Layout::new(PIECE));
         frames.string(b"nix-archive-1");
-        frames.node(&walk(path)?, &mut path.to_owned());
-        Ok(Self(frames.0.finish()))
+        frames.node(node, &mut path.to_owned());
+        Self(frames.0.finish())
     }
 
     /// The archive's length in bytes (`narSize`).

@@ -198,7 +198,7 @@ impl Request<'_> {
             let items = base.units.into_iter().flat_map(|(_, items)| items);
             planned.push(Planned {
                 contents: "the base".to_owned(),
-                items: placing.with_folders(&items.collect()),
+                items: placing.with_folders(items.collect()),
             });
         }
         let (mut units, mut contents) = (Vec::new(), Vec::new());
@@ -217,7 +217,7 @@ impl Request<'_> {
             }
             planned.push(Planned {
                 contents: title(&layer, &units, placed),
-                items: placing.with_folders(&items),
+                items: placing.with_folders(items),
             });
         }
         planned

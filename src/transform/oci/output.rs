@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ use crate::core::io_error::cannot;
 use crate::core::scratch::Beside;
 use crate::core::temp_file::TempFile;
 use crate::files::tree::Precious;
-use crate::obtain::store;
+use crate::obtain::store::KeptLayer;
 
 const BLOCK: u64 = 512;
 
@@ -200,7 +200,12 @@ impl Output {
     /// When it cannot be written.
     pub fn end(&mut self, blob: Blob) -> Result<(Digest, u64), OciError> {
         let (digest, size) = (blob.hasher.finish(), blob.size);
-        let name = blob_name(&digest);
+        self.end_as(&digest, size)?;
+        Ok((digest, size))
+    }
+
+    fn end_as(&mut self, digest: &Digest, size: u64) -> Result<(), OciError> {
+        let name = blob_name(digest);
         let is_new = self.known.insert(name.clone());
         let failed = cannot("write", &self.path);
         match &mut self.form {
@@ -223,16 +228,34 @@ impl Output {
                 }
             }
         }
-        Ok((digest, size))
+        Ok(())
     }
 
-    /// A blob of the store, checked against its digest.
+    /// The blob of a layer of the store: its digest and size, and whether it was checked against that because
+    /// somebody may have written to it.
     ///
     /// # Errors
     /// When it cannot be read or written, or is no longer what it was.
-    pub fn take(&mut self, from: &store::Blob) -> Result<(Digest, u64), OciError> {
-        let mut file = foreign::open(&from.path).map_err(cannot("read", &from.path))?;
+    pub fn take(&mut self, layer: &KeptLayer) -> Result<(Digest, u64, bool), OciError> {
+        let from = &layer.blob;
+        let read = cannot("read", &from.path);
+        let mut file = foreign::open(&from.path).map_err(read)?;
         let mut blob = self.blob()?;
+        if file.metadata().is_ok_and(|meta| layer.is_true(&meta)) {
+            let copied = match (&blob.file, &self.form) {
+                (Some(to), _) => copy(&file, to, 0, from.size),
+                (None, Form::Tar(to, end)) => copy(&file, to.as_file(), *end, from.size),
+                (None, _) => Ok(0),
+            };
+            if copied.map_err(cannot("write", &self.path))? != from.size {
+                return Err(read(io::Error::from(io::ErrorKind::UnexpectedEof)).into());
+            }
+            if let Form::Tar(_, end) = &mut self.form {
+                *end += from.size;
+            }
+            self.end_as(&from.digest, from.size)?;
+            return Ok((from.digest.clone(), from.size, false));
+        }
         let mut bytes = vec![0; COPY];
         loop {
             let read = file.read(&mut bytes).map_err(cannot("read", &from.path))?;
@@ -243,7 +266,7 @@ impl Output {
         }
         let (digest, size) = self.end(blob)?;
         match digest == from.digest {
-            true => Ok((digest, size)),
+            true => Ok((digest, size, true)),
             false => Err(OciError::Digest {
                 path: from.path.clone(),
                 wanted: from.digest.clone(),
@@ -341,6 +364,12 @@ impl Output {
         };
         Ok(written.map_err(cannot("write", &self.path))?)
     }
+}
+
+/// Copies a file to a place in another, within the kernel: how many bytes were copied, at most `size`.
+fn copy(from: &File, mut to: &File, at: u64, size: u64) -> io::Result<u64> {
+    to.seek(SeekFrom::Start(at))?;
+    io::copy(&mut from.take(size), &mut to)
 }
 
 /// Whether a folder is a layout and nothing else, or empty.

@@ -255,21 +255,24 @@ impl<'a> Placing<'a> {
     }
 
     /// Items with the folders that they are in, as far as the base has not got these.
-    pub fn with_folders(&self, items: &Items) -> Items {
-        let mut all = items.clone();
+    pub fn with_folders(&self, mut items: Items) -> Items {
+        let mut needed = HashMap::new();
         for path in items.keys() {
             let mut path = path.as_str();
             while let Some((folder, _)) = path.rsplit_once('/') {
-                if all.contains_key(folder) {
+                if needed.contains_key(folder) {
                     break;
                 }
-                if let Some(mode) = self.folders.get(folder) {
-                    all.insert(folder.to_owned(), Item::Folder { mode: *mode });
-                }
+                needed.insert(folder, self.folders.get(folder));
                 path = folder;
             }
         }
-        all
+        let needed = needed.into_iter();
+        let folders = needed.filter_map(|(path, mode)| Some((path.to_owned(), *mode?)));
+        for (path, mode) in folders.collect::<Vec<_>>() {
+            items.entry(path).or_insert(Item::Folder { mode });
+        }
+        items
     }
 }
 

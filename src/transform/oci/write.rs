@@ -17,7 +17,7 @@ use super::spec::{
     BASE_DIGEST, CONFIG, CYCLONEDX, Config, Descriptor, EMPTY, FULL_NAME, INDEX, Index, LAYER,
     MANIFEST, Manifest, Names, REF_NAME,
 };
-use super::tar::lay_out;
+use super::tar::{Item, lay_out};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::io_error::cannot;
 use crate::core::progress::Progress;
@@ -52,24 +52,30 @@ impl Request<'_> {
     ) -> Result<Written, OciError> {
         let how = self.compression;
         let media_type = format!("{LAYER}{}", how.suffix());
-        let pieces = lay_out(&layer.items);
+        let name = format!("layer of {}", layer.contents);
         let key = match self.store {
             Some(_) => Some(key(&layer.items, how)?),
             None => None,
         };
         let store = self.store.zip(key);
         if let Some((store, key)) = &store
-            && let Some((diff_id, blob)) = store.layer(key)
+            && let Some(stored) = store.layer(key)
         {
-            progress.advance(pieces.size());
-            let (digest, size) = output.take(&blob)?;
+            progress.advance(layer.items.values().map(Item::size).sum());
+            let (digest, size, was_held) = output.take(&stored)?;
+            let kept = was_held.then(|| Kept {
+                key: key.clone(),
+                name: name.clone(),
+                blob: stored.blob,
+            });
             return Ok(Written {
                 descriptor: Descriptor::new(media_type, digest, size),
-                diff_id,
+                diff_id: stored.diff_id,
                 is_stored: true,
-                kept: None,
+                kept,
             });
         }
+        let pieces = lay_out(&layer.items);
         let mut copy = store.as_ref().and_then(|(store, _)| begin(store));
         let mut diff_id = Hasher::new(Algorithm::Sha256);
         let mut blob = output.blob()?;
@@ -95,7 +101,7 @@ impl Request<'_> {
         )?;
         let (digest, size) = output.end(blob)?;
         let origin = Origin {
-            file_name: format!("layer of {}", layer.contents),
+            file_name: name,
             source: "made by lockwright image".to_owned(),
         };
         let blob = copy.and_then(|writer| writer.commit(&digest, &origin).ok());
