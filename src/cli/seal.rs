@@ -50,7 +50,7 @@ pub fn run(args: &SealArgs) -> Outcome {
         writable: args.writable,
         mtime: args.mtime,
     };
-    seal(&args.tree, &how)?;
-    print(&format!("{}\n", nar::hash_path(&args.tree)?.sri()))?;
+    let tree = seal(&args.tree, &how)?;
+    print(&format!("{}\n", nar::hash_walked(&args.tree, &tree)?.sri()))?;
     Ok(ExitCode::SUCCESS)
 }

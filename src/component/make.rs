@@ -14,7 +14,7 @@ use super::{
     smoke, workspace, wrap,
 };
 use crate::core::progress::warn;
-use crate::core::walk::walk;
+use crate::core::walk::{Node, walk};
 use crate::decide::manifest;
 use crate::files::tree::Tree;
 use crate::install::python::installed::{self, Line};
@@ -79,19 +79,21 @@ pub fn make(
         || component.has_commands()
         || !component.keep.is_empty();
     let owner = staged.owner(&format!("component {}", context.name));
-    if component.seal == manifest::Seal::FixedOutput {
-        sealed(context, &root)?;
+    let tree = if component.seal == manifest::Seal::FixedOutput {
+        let tree = sealed(context, &root)?;
         staged.rescan(owner).map_err(context.failed("", "seal"))?;
+        tree
     } else {
         if is_touched {
             staged.rescan(owner).map_err(context.failed("", "seal"))?;
         }
-        sealed(context, &root)?;
+        let tree = sealed(context, &root)?;
         staged.take_modes().map_err(context.failed("", "seal"))?;
-    }
+        tree
+    };
     smoke::check(context, &root, prefix)?;
     shared::give(context, &prepared.ingredients.key(), &staged);
-    placing::put(context, prepared, staged, replaced)
+    placing::put(context, prepared, staged, &tree, replaced)
 }
 
 /// The RECORDs of packages whose files were changed.
@@ -114,7 +116,7 @@ fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(),
     Ok(())
 }
 
-fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
+fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<Node, ComponentError> {
     if context.component.seal == manifest::Seal::FixedOutput {
         fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
             .map_err(context.failed("seal", "seal"))?;

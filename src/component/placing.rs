@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::ComponentError;
 use super::prepare::Prepared;
 use super::record::{self, Record};
-use crate::core::walk::walk;
+use crate::core::walk::{Node, walk};
 use crate::decide::manifest;
 use crate::files::tree::{Record as Noted, Replaced, Staged, TreeOptions};
 use crate::transform::nix::nar;
@@ -31,7 +31,7 @@ pub(super) fn options(context: &Context<'_>) -> TreeOptions {
     base::options(settings.clear, noted(context), settings.precious.clone())
 }
 
-/// Puts a tree that is all made in its place, and notes what it was made from.
+/// Puts a tree that is all made and sealed in its place, and notes what it was made from. `tree` is what is in it.
 ///
 /// # Errors
 /// When it cannot be read, or its place not be written to.
@@ -39,12 +39,12 @@ pub(super) fn put(
     context: &Context<'_>,
     prepared: &Prepared,
     staged: Staged,
+    tree: &Node,
     replaced: Option<Replaced>,
 ) -> Result<Record, ComponentError> {
     let root = staged.root();
-    let walked = walk(root.as_std_path()).map_err(context.failed("", "seal"))?;
-    let hash = nar::hash_walked(&root, &walked).map_err(context.failed("", "seal"))?;
-    let (files, bytes) = record::count(&walked);
+    let hash = nar::hash_walked(&root, tree).map_err(context.failed("", "seal"))?;
+    let (files, bytes) = record::count(tree);
     let record = Record {
         component: context.name.to_owned(),
         key: prepared.ingredients.key(),
@@ -78,15 +78,16 @@ fn set_mode(folder: &Utf8Path, mode: u32) {
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode));
 }
 
-/// Modes and times, as the seal has them.
-pub(super) fn set_metadata(context: &Context<'_>, root: &Utf8Path) -> Result<(), ComponentError> {
+/// Sets modes and times, as the seal has them, and returns what is in the tree.
+pub(super) fn set_metadata(context: &Context<'_>, root: &Utf8Path) -> Result<Node, ComponentError> {
+    let root = root.as_std_path();
     let how = context.component.seal;
     if how == manifest::Seal::None {
-        return Ok(());
+        return walk(root).map_err(context.failed("", "seal"));
     }
     let how = Seal {
         writable: how != manifest::Seal::ReadOnly,
         mtime: SEALED,
     };
-    seal(root.as_std_path(), &how).map_err(context.failed("seal", "seal"))
+    seal(root, &how).map_err(context.failed("seal", "seal"))
 }

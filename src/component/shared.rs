@@ -62,9 +62,9 @@ pub fn take(
         return Ok(None);
     }
     let staged = tree.finish();
-    placing::set_metadata(context, &staged.root())?;
+    let tree = placing::set_metadata(context, &staged.root())?;
     staged.take_modes().map_err(context.failed("", "seal"))?;
-    placing::put(context, prepared, staged, replaced).map(Some)
+    placing::put(context, prepared, staged, &tree, replaced).map(Some)
 }
 
 /// All files of a component, with their owners.

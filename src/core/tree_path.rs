@@ -61,17 +61,17 @@ impl TreePath {
 
     /// The folder it is in; nothing at the top.
     pub fn parent(&self) -> Option<&str> {
-        self.0.rsplit_once('/').map(|(parent, _)| parent)
+        Some(self.folder()).filter(|folder| !folder.is_empty())
     }
 
     /// The folder it is in; the empty string at the top.
     pub(crate) fn folder(&self) -> &str {
-        self.parent().unwrap_or_default()
+        split(&self.0).0
     }
 
     /// The last part.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
+        split(&self.0).1
     }
 
     /// The parts, from the top.
@@ -120,6 +120,15 @@ impl TryFrom<&str> for TreePath {
     fn try_from(path: &str) -> Result<Self, PathError> {
         Self::new(path)
     }
+}
+
+/// The folder that a path is in, the empty string at the top, and its last part.
+pub(crate) fn split(path: &str) -> (&str, &str) {
+    let Some(slash) = memchr::memrchr(b'/', path.as_bytes()) else {
+        return ("", path);
+    };
+    let (folder, name) = path.split_at(slash);
+    (folder, name.strip_prefix('/').unwrap_or(name))
 }
 
 /// Checks the name of something in a folder whose path was checked.

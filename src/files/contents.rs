@@ -3,13 +3,17 @@
 //! Each ecosystem reads an artifact's [`Member`]s and decides what goes where: a [`Placement`].
 //! [`place`] alone writes it: folder by folder, on every core, copied or linked.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::archive::zip::{WHOLE, Zip, ZipError};
 use super::tree::{FileFacts, LinkMode, Owner, Shared, Tree, TreeError, TreePath};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::io_error::IoError;
+use crate::core::tree_path::split;
 
 /// A file or folder of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,13 @@ pub struct Member {
     pub sha256: Option<[u8; 32]>,
     /// Whether it is a folder.
     pub is_folder: bool,
+}
+
+impl Member {
+    /// The folder it is in; the empty string at the top.
+    pub fn folder(&self) -> &str {
+        split(&self.path).0
+    }
 }
 
 /// Takes a member's bytes, piece by piece.
@@ -177,6 +188,7 @@ pub fn place(
             return Ok(Vec::new());
         };
         let mut inside = tree.inside(owner, first.path.folder())?;
+        let mut near = Near::of_many(files.len());
         let digests = files.iter().filter_map(|file| {
             let name = file.path.file_name();
             match &file.from {
@@ -192,7 +204,7 @@ pub fn place(
                         file,
                         how,
                     };
-                    put.member(*number, &mut inside).transpose()
+                    put.member(*number, &mut inside, &mut near).transpose()
                 }
             }
         });
@@ -213,11 +225,12 @@ struct Put<'a> {
     how: LinkMode,
 }
 
-impl Put<'_> {
+impl<'a> Put<'a> {
     fn member(
         &self,
         number: usize,
         inside: &mut super::tree::DirWriter<'_>,
+        near: &mut Near<'a>,
     ) -> Result<Option<(usize, [u8; 32])>, PlaceError> {
         let member = self.contents.members().get(number);
         let member = member.ok_or(PlaceError::Absent(number))?;
@@ -234,7 +247,7 @@ impl Put<'_> {
                 sha256: member.sha256,
             };
             check.finish(member)?;
-            inside.share(name, facts, (folder, &member.path), self.how)?;
+            inside.share(name, facts, near.to(folder, &member.path), self.how)?;
             return Ok(None);
         }
         let placed = if member.size <= WHOLE {
@@ -259,6 +272,45 @@ impl Put<'_> {
         check.finish(member)?;
         let is_new = member.sha256.is_none();
         Ok(placed.filter(|_| is_new).map(|sha256| (number, sha256)))
+    }
+}
+
+/// The folder that the file before came from. Of many files most are neighbours, so the system is spared the way there.
+#[derive(Debug)]
+pub struct Near<'a> {
+    is_of_many: bool,
+    folder: &'a str,
+    open: Option<OwnedFd>,
+}
+
+impl<'a> Near<'a> {
+    /// For so many files of one folder.
+    pub fn of_many(files: usize) -> Self {
+        Self {
+            is_of_many: files > 2,
+            folder: "",
+            open: None,
+        }
+    }
+
+    /// Where a path leads from a shared folder, named from as near as can be.
+    pub fn to<'s>(&'s mut self, shared: Shared<'s>, path: &'a str) -> (Shared<'s>, &'a str) {
+        let (folder, name) = split(path);
+        if !self.is_of_many || folder.is_empty() {
+            return (shared, path);
+        }
+        if self.open.is_none() || folder != self.folder {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            self.open = rustix::fs::openat(shared.folder, folder, flags, Mode::empty()).ok();
+            self.folder = folder;
+        }
+        match &self.open {
+            Some(open) => {
+                let folder = open.as_fd();
+                (Shared { folder, ..shared }, name)
+            }
+            None => (shared, path),
+        }
     }
 }
 

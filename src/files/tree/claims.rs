@@ -433,25 +433,63 @@ impl PathClaims {
         Listing::new(named.collect())
     }
 
-    /// Every file and link, sorted by the bytes of its whole path.
+    /// Every file and link, in the order of the bytes of its whole path.
     pub(super) fn entries(&self) -> Vec<(TreePath, Node)> {
         let mut entries = Vec::new();
-        for folder in self.folders() {
-            for (name, entry) in folder.entries().iter() {
-                if let Entry::Node(node) = entry {
-                    entries.push((TreePath::within(&folder.path, name), node.clone()));
+        if let Some(top) = self.folder("") {
+            self.add_entries(&top, &mut entries);
+        }
+        entries
+    }
+
+    fn add_entries(&self, folder: &Folder, to: &mut Vec<(TreePath, Node)>) {
+        let entries = folder.entries();
+        let mut names: Vec<(&Box<str>, &Entry)> = entries.iter().collect();
+        // What is in the folder `a` stands behind `a-b`. They are in order already but for that.
+        names.sort_by(|one, other| in_path(*one).cmp(in_path(*other)));
+        for (name, entry) in names {
+            let path = TreePath::within(&folder.path, name);
+            match entry {
+                Entry::Node(node) => to.push((path, node.clone())),
+                Entry::Folder(_) => {
+                    if let Some(inside) = self.folder(&path) {
+                        self.add_entries(&inside, to);
+                    }
                 }
             }
         }
-        entries.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        entries
     }
+}
+
+/// The bytes that a name brings into paths: of a folder, with what stands behind it.
+fn in_path<'a>((name, entry): (&'a Box<str>, &'a Entry)) -> impl Iterator<Item = u8> + 'a {
+    let slash = matches!(entry, Entry::Folder(_)).then_some(b'/');
+    name.bytes().chain(slash)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_stand_in_the_order_of_the_bytes_of_their_paths() {
+        let claims = PathClaims::new(false);
+        let owner = claims.owner("a 1.0.0", 0);
+        let mut paths = [
+            "a/b/c", "a-b/c", "a.js", "a/b-c", "a/b.js", "ab", "b", "a/b/d/e",
+        ];
+        for path in paths.map(|path| TreePath::new(path).unwrap()) {
+            let folder = claims.enter(owner, path.folder()).unwrap();
+            let link = Content::Link("x".into());
+            claims
+                .claim(owner, &folder, path.file_name(), &link)
+                .unwrap();
+        }
+        let entries = claims.entries();
+        paths.sort_unstable();
+        assert!(entries.iter().map(|(path, _)| path.as_str()).eq(paths));
+    }
 
     #[test]
     fn a_disk_that_folds_names_gets_no_two_spellings_of_one() {

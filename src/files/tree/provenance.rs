@@ -14,7 +14,7 @@
 //! URL-safe base64, as RECORD has them. Nothing in it depends on when or where the tree was made.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, Write};
@@ -62,15 +62,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn line(&self) -> serde_json::Result<String> {
-        let (path, owner) = (serde_json::to_string(self.path.as_str())?, self.owner);
-        Ok(match &self.content {
-            Content::File(facts) => line(&path, owner, facts),
+    fn write(&self, to: &mut Vec<u8>) -> io::Result<()> {
+        let owner = self.owner;
+        to.push(b'[');
+        serde_json::to_writer(&mut *to, self.path.as_str())?;
+        match &self.content {
+            Content::File(facts) => write!(to, ", {owner}, {}", InLine(facts)),
             Content::Link(target) => {
-                let target = serde_json::to_string(target)?;
-                format!("[{path}, {owner}, \"link\", {target}]")
+                write!(to, ", {owner}, \"link\", ")?;
+                serde_json::to_writer(&mut *to, target)?;
+                to.write_all(b"]")
             }
-        })
+        }
     }
 }
 
@@ -130,13 +133,19 @@ impl<'de> Visitor<'de> for EntryVisitor {
 impl Provenance {
     pub(super) fn of(claims: &PathClaims) -> Self {
         let nodes = claims.entries();
-        let held: BTreeSet<Owner> = nodes.iter().map(|(_, node)| node.owner).collect();
-        let names: BTreeSet<String> = held.iter().map(|owner| claims.name(*owner)).collect();
+        let held: HashSet<Owner> = nodes.iter().map(|(_, node)| node.owner).collect();
+        let mut owners: Vec<String> = held.iter().map(|owner| claims.name(*owner)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let number = |owner: Owner| {
+            owners
+                .binary_search(&claims.name(owner))
+                .unwrap_or_default()
+        };
         let number: HashMap<Owner, usize> = held
-            .iter()
-            .map(|owner| (*owner, names.range(..claims.name(*owner)).count()))
+            .into_iter()
+            .map(|owner| (owner, number(owner)))
             .collect();
-        let owners = names.into_iter().collect();
         let entries = nodes
             .into_iter()
             .map(|(path, node)| Entry {
@@ -157,17 +166,21 @@ impl Provenance {
         let owners = serde_json::to_string(&self.owners)?;
         write!(to, "{{\n\"version\": 1,\n\"owners\": {owners},\n{HEAD_END}")?;
         let pieces = self.entries.par_chunks(PIECE).map(|entries| {
-            let lines = entries.iter().map(Entry::line);
-            Ok(lines
-                .collect::<serde_json::Result<Vec<_>>>()?
-                .join(SEPARATOR))
+            let mut lines = Vec::with_capacity(PIECE * 160);
+            for (index, entry) in entries.iter().enumerate() {
+                if index > 0 {
+                    lines.extend_from_slice(SEPARATOR.as_bytes());
+                }
+                entry.write(&mut lines)?;
+            }
+            Ok(lines)
         });
-        let pieces: Vec<String> = pieces.collect::<io::Result<_>>()?;
+        let pieces: Vec<Vec<u8>> = pieces.collect::<io::Result<_>>()?;
         for (index, piece) in pieces.iter().enumerate() {
             if index > 0 {
                 to.write_all(SEPARATOR.as_bytes())?;
             }
-            to.write_all(piece.as_bytes())?;
+            to.write_all(piece)?;
         }
         writeln!(to, "{TAIL}")?;
         to.flush()
@@ -263,13 +276,19 @@ impl Provenance {
     }
 }
 
-/// A file's line, without what separates it from the next. The path is JSON already.
-fn line(path: &str, owner: impl Display, facts: &FileFacts) -> String {
-    let digest = facts
-        .sha256
-        .map_or_else(String::new, |sha256| BASE64URL_NOPAD.encode(&sha256));
-    let (mode, size) = (facts.mode, facts.size);
-    format!("[{path}, {owner}, \"{mode:o}\", {size}, \"{digest}\"]")
+/// What a file's line says behind its path and owner.
+struct InLine<'a>(&'a FileFacts);
+
+impl Display for InLine<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FileFacts { mode, size, sha256 } = self.0;
+        let mut digest = [0; 43];
+        let digest = sha256.map_or("", |sha256| {
+            BASE64URL_NOPAD.encode_mut(&sha256, &mut digest);
+            std::str::from_utf8(&digest).unwrap_or_default()
+        });
+        write!(to, "\"{mode:o}\", {size}, \"{digest}\"]")
+    }
 }
 
 /// The record with the lines of some files as they are now; nothing if no line is another. All other
@@ -293,7 +312,9 @@ fn amended(record: &str, now: &HashMap<&str, Option<FileFacts>>) -> Option<Strin
         let known = entry.and_then(|(path, owner)| Some((path, owner, now.get(path)?)));
         let kept = match known {
             None => Cow::Borrowed(old),
-            Some((path, owner, Some(facts))) => Cow::Owned(line(path, owner, facts)),
+            Some((path, owner, Some(facts))) => {
+                Cow::Owned(format!("[{path}, {owner}, {}", InLine(facts)))
+            }
             Some((.., None)) => continue,
         };
         if new.len() > start {

@@ -23,7 +23,7 @@ use super::contents::Index;
 use crate::core::digest::Digest;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Live;
-use crate::files::contents::{Contents, Member, PlaceError, Take};
+use crate::files::contents::{Contents, Member, Near, PlaceError, Take};
 use crate::files::tree::Shared;
 
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
@@ -45,25 +45,33 @@ impl Extracted {
     }
 
     /// Whether a file looks as it was left: its kind, length, mode and time.
-    fn is_as_left(&self, member: &Member) -> bool {
-        if member.is_folder {
+    fn is_as_left<'a>(&'a self, member: &'a Member, near: &mut Near<'a>) -> bool {
+        let Some(shared) = self.folder().filter(|_| !member.is_folder) else {
             return true;
-        }
-        rustix::fs::statat(&self.folder, &member.path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(
-            |stat| {
-                let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-                kind.is_file()
-                    && stat.st_mode & 0o7777 == u32::from(member.mode)
-                    && u64::try_from(stat.st_size).is_ok_and(|size| size == member.size)
-                    && stat.st_mtime == TIME
-                    && stat.st_mtime_nsec == 0
-            },
-        )
+        };
+        let (shared, path) = near.to(shared, &member.path);
+        rustix::fs::statat(shared.folder, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+            let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+            kind.is_file()
+                && stat.st_mode & 0o7777 == u32::from(member.mode)
+                && u64::try_from(stat.st_size).is_ok_and(|size| size == member.size)
+                && stat.st_mtime == TIME
+                && stat.st_mtime_nsec == 0
+        })
     }
 
     fn are_as_left(&self) -> bool {
-        let members = self.members.par_iter().with_min_len(256);
-        members.all(|member| self.is_as_left(member))
+        // An archive's order need not be one of folders.
+        let mut members: Vec<&Member> = self.members.iter().collect();
+        members.sort_by(|one, other| one.folder().cmp(other.folder()));
+        let folders: Vec<&[&Member]> = members
+            .chunk_by(|one, other| one.folder() == other.folder())
+            .collect();
+        folders.par_iter().with_min_len(16).all(|members| {
+            let mut near = Near::of_many(members.len());
+            let mut members = members.iter();
+            members.all(|member| self.is_as_left(member, &mut near))
+        })
     }
 
     fn bytes(&self, member: &Member) -> io::Result<Vec<u8>> {
@@ -193,7 +201,7 @@ pub(super) fn is_true(index: &Index) -> bool {
     Extracted::open(&index.folder, index.members().to_vec()).is_some_and(|found| {
         found.members.par_iter().all(|member| {
             member.is_folder
-                || found.is_as_left(member)
+                || found.is_as_left(member, &mut Near::of_many(1))
                     && found.bytes(member).is_ok_and(|bytes| {
                         member.sha256 == Some(<[u8; 32]>::from(Sha256::digest(bytes)))
                     })

@@ -37,8 +37,8 @@ pub fn restore(
         .parent()
         .filter(|_| python.is_absolute())
         .ok_or_else(wrong)?;
-    seal::writable(root)?;
     let tree = walk(root)?;
+    seal::writable(root, &tree)?;
     let records = installed::records(&tree);
     let layout = layout(prefix, &text, &records);
     let bin = root.join("bin");

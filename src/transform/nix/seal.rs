@@ -10,7 +10,7 @@
 //! - in `pyvenv.cfg` the interpreter's folder becomes [`PLACEHOLDER`];
 //! - lockwright's own record goes: it tells of what is no longer there;
 //! - store references are stripped, and RECORDs brought up to date with all of this;
-//! - at the end everything is looked through once more.
+//! - where something was stripped, everything is looked through once more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -93,11 +93,11 @@ fn and_more(others: usize) -> String {
     }
 }
 
-/// Sets every mode and time of the tree at `root`.
+/// Sets every mode and time of the tree at `root`, and returns what is in it.
 ///
 /// # Errors
 /// When something in it cannot be read or changed.
-pub fn seal(root: &Path, how: &Seal) -> Result<(), SealError> {
+pub fn seal(root: &Path, how: &Seal) -> Result<Node, SealError> {
     let tree = walk(root)?;
     let mut entries = Vec::new();
     tree.each(&mut |path, node| entries.push((refs::join(root, path), node)));
@@ -118,7 +118,7 @@ pub fn seal(root: &Path, how: &Seal) -> Result<(), SealError> {
         set_mode(path, true, how)?;
         set_time(path, how)?;
     }
-    Ok(())
+    Ok(tree)
 }
 
 /// Gives a file of several names, in a cache say, bytes of its own, so that the others stay as they are.
@@ -165,8 +165,8 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
         fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
     let (sealed, python) =
         without_interpreter(&text).ok_or_else(|| SealError::NoHome(config.clone()))?;
-    writable(root)?;
     let tree = walk(root)?;
+    writable(root, &tree)?;
     let kept = keep_scripts(root, &tree, &python)?;
     remove(&root.join("bin"))?;
     remove(&root.join(".lockwright"))?;
@@ -183,8 +183,8 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
     caches.iter().try_for_each(|path| remove(path))?;
     replace(&config, sealed.as_bytes())?;
 
-    let tree = walk(root)?;
-    let mut stripped = strip(root, &refs::scan(root, search)?, search);
+    let scan = refs::scan(root, search)?;
+    let mut stripped = strip(root, &scan, search);
     if let Some(error) = stripped.failed.pop() {
         return Err(error.into());
     }
@@ -198,8 +198,14 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
             Line::Keep
         }
     };
-    installed::update(root, &installed::records(&tree), decide, &kept)?;
-    let left = refs::scan(root, search)?.hits;
+    let mut records = installed::records(&tree);
+    records.retain(|record| fs::symlink_metadata(root.join(record)).is_ok());
+    installed::update(root, &records, decide, &kept)?;
+    // Where nothing was found there was nothing to strip, and RECORDs say no more than they did.
+    let left = match scan.hits[..] {
+        [] => Vec::new(),
+        _ => refs::scan(root, search)?.hits,
+    };
     match left.split_first() {
         None => Ok(()),
         Some((hit, others)) => Err(SealError::Reference {
@@ -318,10 +324,10 @@ fn without_shebang(bytes: Vec<u8>, root: &Path, python: &str) -> Vec<u8> {
     }
 }
 
-/// Lets every folder be written to.
-pub(super) fn writable(root: &Path) -> Result<(), SealError> {
+/// Lets every folder of a tree be written to.
+pub(super) fn writable(root: &Path, tree: &Node) -> Result<(), SealError> {
     let mut folders = Vec::new();
-    walk(root)?.each(&mut |path, node| {
+    tree.each(&mut |path, node| {
         if matches!(node, Node::Folder(_)) {
             folders.push(refs::join(root, path));
         }
