@@ -42,8 +42,10 @@ fn heed_failing_disks() {
         #[allow(unsafe_code)]
         unsafe {
             // Another thread came to the same, and is about to end all of them.
-            while is_said {
-                libc::pause();
+            if is_said {
+                loop {
+                    libc::pause();
+                }
             }
             libc::write(
                 libc::STDERR_FILENO,

@@ -35,11 +35,7 @@ pub fn write<'a>(
     method: CompressionMethod,
     out: impl Write + Seek,
 ) -> Result<(), WriteError> {
-    // A disk that is full says so itself.
-    let failed = |error| match error {
-        ::zip::result::ZipError::Io(error) => WriteError::Write(error),
-        other => WriteError::Write(other.into()),
-    };
+    let failed = |error| WriteError::Write(plain(error));
     let mut out = ZipWriter::new(out);
     for member in members {
         let mode = if member.executable { 0o755 } else { 0o644 };
@@ -79,8 +75,16 @@ pub fn pack<P: AsRef<str>, B: AsRef<[u8]>>(
     let mut out = ZipWriter::new(out);
     for file in files {
         let (path, bytes) = file?;
-        out.start_file(path.as_ref(), options)?;
+        out.start_file(path.as_ref(), options).map_err(plain)?;
         out.write_all(bytes.as_ref())?;
     }
-    out.finish()?.flush()
+    out.finish().map_err(plain)?.flush()
+}
+
+/// A disk that is full says so itself.
+fn plain(error: ::zip::result::ZipError) -> Error {
+    match error {
+        ::zip::result::ZipError::Io(error) => error,
+        other => other.into(),
+    }
 }
