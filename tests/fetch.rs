@@ -677,7 +677,7 @@ fn a_part_that_nobody_asked_for_is_not_asked_for_for_ever() {
     let error = fetching.error();
     assert!(
         error.contains(
-            "the server answered with a part, and was asked for the whole (tried 4 times)"
+            "the server answered with a part of the file, although it was asked for all of it (tried 4 times)"
         ),
         "{error}"
     );

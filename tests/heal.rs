@@ -239,7 +239,7 @@ fn an_edit_that_nothing_shows_is_found_where_the_store_is_verified() {
         verify("believed").exit(1);
         lockwright(&temp).args(["store", "verify"]).run().exit(1);
         let checked = sync("checked", &["--verify-store"]);
-        let said = "is not what it was, and made anew";
+        let said = "has changed, and is made again";
         assert!(checked.stderr.contains(said), "{checked}");
         verify("checked").ok();
         lockwright(&temp).args(["store", "verify"]).run().ok();
@@ -247,7 +247,7 @@ fn an_edit_that_nothing_shows_is_found_where_the_store_is_verified() {
         assert_eq!(rot(&temp.join("store")), 3);
         let checked = sync("fetched", &["--verify-store"]);
         assert_eq!(put_aside(&checked), 0, "{checked}");
-        let said = "is not what it was, and put aside as";
+        let said = "has changed, and is put aside as";
         assert_eq!(checked.stderr.matches(said).count(), 3, "{checked}");
         verify("fetched").ok();
     }

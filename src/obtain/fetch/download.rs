@@ -365,7 +365,7 @@ fn judge(
             _ => {
                 return Err(Ended::Again {
                     why: String::from(
-                        "the server answered with a part, and was asked for the whole",
+                        "the server answered with a part of the file, although it was asked for all of it",
                     ),
                     after: None,
                 });

@@ -264,17 +264,17 @@ pub(super) fn certificate_problem(error: &reqwest::Error) -> Option<(String, &'s
 fn certificate_in_words(why: &CertificateError) -> (String, &'static str) {
     use CertificateError as Not;
     let when =
-        "have a look at this machine's clock, and if that is right, ask whoever runs the server";
+        "check this machine's clock; if it is right, tell whoever runs the server";
     let (why, remedy) = match why {
         Not::Expired | Not::ExpiredContext { .. } => ("it has expired", when),
         Not::NotValidYet | Not::NotValidYetContext { .. } => ("it is not valid yet", when),
         Not::UnknownIssuer => (
-            "no authority that is trusted here has issued it",
+            "it was not issued by an authority that is trusted here",
             "name the authority's certificate (PEM) with SSL_CERT_FILE",
         ),
         Not::NotValidForName | Not::NotValidForNameContext { .. } => (
             "it is for another host",
-            "another server answers than was asked for, or this one is not set up rightly: ask whoever runs it",
+            "another server answered, or this one is misconfigured: tell whoever runs it",
         ),
         other => {
             return (

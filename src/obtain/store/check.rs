@@ -29,7 +29,7 @@ impl Store {
     pub(super) fn is_sound(&self, folder: &Utf8Path) -> bool {
         let damaged = damaged(folder.to_owned());
         for path in &damaged {
-            tracing::warn!("`{path}` is not what it was, and made anew");
+            tracing::warn!("`{path}` has changed, and is made again");
             self.discard(path);
         }
         damaged.is_empty()

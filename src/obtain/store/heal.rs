@@ -122,8 +122,8 @@ impl Store {
         };
         let path = damaged.entry.blob.path;
         match self.put_aside(&path) {
-            Ok(aside) => tracing::warn!("`{path}` is not what it was, and put aside as `{aside}`"),
-            Err(error) => tracing::warn!("`{path}` is not what it was, and not used: {error}"),
+            Ok(aside) => tracing::warn!("`{path}` has changed, and is put aside as `{aside}`"),
+            Err(error) => tracing::warn!("`{path}` has changed, and is not used: {error}"),
         }
         true
     }

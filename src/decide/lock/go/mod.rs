@@ -337,8 +337,8 @@ mod tests {
             ("../c v1.0.0 HASH\n", "", "`../c` is not a module path"),
             ("a.b//c v1.0.0 HASH\n", "", "is not a module path"),
             ("a.b/!c v1.0.0 HASH\n", "", "other characters"),
-            ("a.b/c ../1 HASH\n", "", "`../1` is not a version"),
-            ("a.b/c v1/../../x HASH\n", "", "is not a version"),
+            ("a.b/c ../1 HASH\n", "", "`../1` is not a module version"),
+            ("a.b/c v1/../../x HASH\n", "", "is not a module version"),
             ("a.b/c v1.0.0 HASH\na.b/c v1.0.0 OTHER\n", "", "two hashes"),
             (
                 "",
