@@ -247,7 +247,7 @@ fn an_edit_that_nothing_shows_is_found_where_the_store_is_verified() {
         assert_eq!(rot(&temp.join("store")), 3);
         let checked = sync("fetched", &["--verify-store"]);
         assert_eq!(put_aside(&checked), 0, "{checked}");
-        let said = "has changed, and is put aside as";
+        let said = "has changed, and was moved to";
         assert_eq!(checked.stderr.matches(said).count(), 3, "{checked}");
         verify("fetched").ok();
     }

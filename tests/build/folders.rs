@@ -276,7 +276,8 @@ fn a_commit_is_built_from_a_clone_with_its_submodules_and_subdirectory() {
     );
     let ran = sync(&temp, &[&builds[..], &["--offline"]].concat()).exit(1);
     assert!(
-        ran.stderr.contains("its subdirectory rust is not a folder of"),
+        ran.stderr
+            .contains("its subdirectory rust is not a folder of"),
         "{ran}"
     );
 }

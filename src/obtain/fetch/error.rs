@@ -263,8 +263,7 @@ pub(super) fn certificate_problem(error: &reqwest::Error) -> Option<(String, &'s
 
 fn certificate_in_words(why: &CertificateError) -> (String, &'static str) {
     use CertificateError as Not;
-    let when =
-        "check this machine's clock; if it is right, tell whoever runs the server";
+    let when = "check this machine's clock; if it is right, tell whoever runs the server";
     let (why, remedy) = match why {
         Not::Expired | Not::ExpiredContext { .. } => ("it has expired", when),
         Not::NotValidYet | Not::NotValidYetContext { .. } => ("it is not valid yet", when),

@@ -122,7 +122,7 @@ impl Store {
         };
         let path = damaged.entry.blob.path;
         match self.put_aside(&path) {
-            Ok(aside) => tracing::warn!("`{path}` has changed, and is put aside as `{aside}`"),
+            Ok(aside) => tracing::warn!("`{path}` has changed, and was moved to `{aside}`"),
             Err(error) => tracing::warn!("`{path}` has changed, and is not used: {error}"),
         }
         true
