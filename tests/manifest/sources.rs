@@ -199,7 +199,7 @@ fn a_manifest_has_what_the_manifests_that_it_includes_have() {
     refused("back/lockwright.toml:5:49: component `back` refers to {source:wods}");
     temp.write("back/lockwright.toml", format!("{back}[component.front]\n"));
     refused("front/lockwright.toml:1:13: ");
-    refused("has a component `front`, and so has what stands before it");
+    refused("has a component `front`, and so does a manifest before it");
     temp.write(
         "front/lockwright.toml",
         front.replace("../back\"", "../bak\""),
