@@ -203,7 +203,7 @@ fn wanted(args: &ComponentArgs, document: &Document) -> Result<Vec<RequestedComp
             };
             let prefix = prefix.as_ref().map(|prefix| place(prefix, &name));
             // What an image has lives there when that is made.
-            let in_image = manifest.place_in_image(&name, &names);
+            let in_image = component::in_image(manifest, &name, &names);
             let prefix = prefix.or(in_image.map(Utf8PathBuf::from));
             RequestedComponent {
                 prefix: prefix.unwrap_or_else(|| out.clone()),

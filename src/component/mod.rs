@@ -74,6 +74,7 @@ pub use error::{Cause, ComponentError};
 pub use ingredients::{Change, Ingredients};
 pub use mapping::{Piece, mapping};
 pub use outcome::{Outcome, Verdict};
+pub use places::in_image;
 pub use record::Record;
 pub use schedule::{explain, make};
 

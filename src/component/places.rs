@@ -59,6 +59,36 @@ pub fn of(
     }
 }
 
+/// Where a component that was asked for lives because an image is made in the same run: where that has it, or,
+/// where the component says its place, where the image has the one that starts from it. `made` were asked for.
+pub fn in_image(manifest: &Manifest, name: &str, made: &[String]) -> Option<String> {
+    let starting = |base: &str| {
+        let all = manifest.component.iter();
+        let named = all.filter(|(_, other)| {
+            let from = other.base.as_ref();
+            from.and_then(|one| one.from.component()) == Some(base)
+        });
+        named.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let (mut next, mut seen) = (vec![name.to_owned()], BTreeSet::new());
+    let mut places = BTreeSet::new();
+    while let Some(name) = next.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        match manifest.place_in_image(&name, made) {
+            Some(place) => {
+                places.insert(place.to_owned());
+            }
+            None if manifest.component.get(&name).is_some_and(says_its_own) || seen.len() > 1 => {
+                next.extend(starting(&name));
+            }
+            None => {}
+        }
+    }
+    places.pop_first().filter(|_| places.is_empty())
+}
+
 /// What a component says that will be true, or not, of its place and others' when it is used.
 fn runtime_path(component: &Component) -> Vec<&Parsed> {
     // Links to the tree itself are relative.

@@ -395,4 +395,18 @@ fn what_a_base_says_of_its_place_is_true_where_the_tree_lives_that_starts_from_i
     let said = standin.read("low/start");
     let low = standin.app().join("low");
     assert!(said.contains(&format!("exec {low}/standin")), "{said}");
+    // With an image that has the other, both live there, whoever asks for all of them at once.
+    let text = standin.read("m.toml");
+    standin.temp.write(
+        "standin/m.toml",
+        format!(
+            "{text}[component.image.image]\ntree = {{ '/srv/high' = '{{component:high}}' }}\n\
+             entrypoint = ['/srv/high/start']\nallow-missing = ['*']\n"
+        ),
+    );
+    built(&["--out", "all"]);
+    for name in ["low/start", "high/start", "high/again"] {
+        let said = standin.read(&format!("all/{name}"));
+        assert!(said.contains("exec /srv/high/standin"), "{name}: {said}");
+    }
 }
