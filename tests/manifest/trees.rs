@@ -372,7 +372,7 @@ fn what_a_base_says_of_its_place_is_true_where_the_tree_lives_that_starts_from_i
     let standin = Standin::new();
     standin.temp.write(
         "standin/m.toml",
-        "[component.low]\ncopy = [{ from = 'lifecycle', to = '.' }]\n\
+        "[component.low]\ncopy = [{ from = 'lifecycle', to = '.', executable = ['start'] }]\n\
          patch = [{ file = 'start', replace = 'exec standin', with = 'exec {prefix}/standin' }]\n\
          [component.high]\nbase = '{component:low}'\ncopy = [{ from = 'assets', to = 'assets' }]\n\
          run = [{ command = ['cp', '{component:low}/start', '{out}/again'] }]\n",
