@@ -2,7 +2,7 @@
 //! each ends in a sentence or in the right tree, and the next run finds nothing to clean. `scripts/chaos` adds runs that
 //! are ended at random moments.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -95,17 +95,6 @@ impl World {
         tree.exists().then(hash)
     }
 
-    /// The command in a shell that has done something before, with mounts of its own.
-    fn after(&self, first: &str, command: &Command) -> Ran {
-        let script = format!("{first} && exec \"$@\"");
-        let mut within = Command::new("unshare");
-        within
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .args([script.as_str(), "sh"]);
-        like(&mut within, command);
-        within.run()
-    }
-
     /// Nothing is left where temporary things are made.
     #[track_caller]
     fn assert_clean(&self, what: &str) {
@@ -163,6 +152,17 @@ fn says_why(ran: Ran, why: &str, what: &str) {
     }
 }
 
+/// The command in a shell that has done something before, with mounts of its own.
+fn after(first: &str, command: &Command) -> Ran {
+    let script = format!("{first} && exec \"$@\"");
+    let mut within = Command::new("unshare");
+    within
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .args([script.as_str(), "sh"]);
+    like(&mut within, command);
+    within.run()
+}
+
 #[test]
 fn a_full_disk_is_a_sentence_wherever_it_fills_up() {
     let world = World::new();
@@ -191,7 +191,7 @@ fn a_full_disk_is_a_sentence_wherever_it_fills_up() {
             };
             fs::create_dir_all(&place).unwrap();
             let mount = format!("mount -t tmpfs -o {how} none {place}");
-            let ran = world.after(&mount, &command);
+            let ran = after(&mount, &command);
             // What is kept beside artifacts is a matter of time alone.
             if ran.code == 0 && at == "store" && how != "size=60k" {
                 assert_eq!(world.hash(kind).as_deref(), Some(&*expected), "{what}");
@@ -216,17 +216,17 @@ fn what_may_not_be_written_to_is_read_or_a_sentence() {
         let bound = |place: &Utf8Path| {
             format!("mount --bind {place} {place} && mount -o remount,bind,ro {place}")
         };
-        let empty = world.after(&bound(&store), &world.sync(kind));
+        let empty = after(&bound(&store), &world.sync(kind));
         says_why(empty, "ead-only", &format!("{kind:?}, an empty store"));
         world.sync(kind).run().ok();
         let expected = world.hash(kind).unwrap();
         let tree = world.tree(kind);
         fs::remove_dir_all(&tree).unwrap();
-        world.after(&bound(&store), &world.sync(kind)).ok();
+        after(&bound(&store), &world.sync(kind)).ok();
         assert_eq!(world.hash(kind).as_deref(), Some(&*expected), "{kind:?}");
 
         world.become_revision("new");
-        let ran = world.after(&bound(tree.parent().unwrap()), &world.sync(kind));
+        let ran = after(&bound(tree.parent().unwrap()), &world.sync(kind));
         says_why(
             ran,
             "that is not permitted",
@@ -307,7 +307,7 @@ fn an_artifact_that_cannot_be_read_in_memory_is_a_sentence() {
              cat /dev/zero >{store}/full 2>/dev/null; true",
             tree = world.tree(kind),
         );
-        let ran = world.after(&fill, &command);
+        let ran = after(&fill, &command);
         says_why(
             ran,
             "a file could not be read any further",

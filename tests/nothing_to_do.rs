@@ -285,7 +285,7 @@ fn what_a_killed_run_left_goes_though_there_is_nothing_else_to_do() {
         .venv()
         .with_file_name(format!(".lockwright-staged-{name}-abcdefgh"));
     fs::create_dir_all(left.join("tree/lib")).unwrap();
-    fs::set_permissions(left.join("tree"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(left.join("tree"), fs::Permissions::from_mode(0o0)).unwrap();
     assert!(!env.is_made(&[]));
     assert!(!left.exists());
 }

@@ -106,7 +106,8 @@ fn an_optional_package_that_is_forbidden_is_left_out_and_told() {
     let said = project.lockwright(&ours, &args).ok().json();
     let said = said["warnings"].to_string();
     assert!(
-        said.contains("node_modules/o is left out") && said.contains("allow-remote=none"),
+        said.contains("node_modules/o is optional and is left out")
+            && said.contains("allow-remote=none"),
         "{said}"
     );
 }

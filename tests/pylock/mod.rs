@@ -460,7 +460,7 @@ fn what_is_wrong_with_a_pylock_is_said_with_its_place() {
                 "vcs = { type = \"git\", url = \"https://forge.example/a\", commit-id = \"main\" }",
             ),
             ":5:8",
-            "`main` is no full commit",
+            "`main` is not a full git commit",
         ),
         (
             lock(

@@ -444,7 +444,8 @@ impl PathClaims {
 
     fn add_entries(&self, folder: &Folder, to: &mut Vec<(TreePath, Node)>) {
         let entries = folder.entries();
-        let mut names: Vec<(&Box<str>, &Entry)> = entries.iter().collect();
+        let names = entries.iter().map(|(name, entry)| (&**name, entry));
+        let mut names: Vec<(&str, &Entry)> = names.collect();
         // What is in the folder `a` stands behind `a-b`. They are in order already but for that.
         names.sort_by(|one, other| in_path(*one).cmp(in_path(*other)));
         for (name, entry) in names {
@@ -462,7 +463,7 @@ impl PathClaims {
 }
 
 /// The bytes that a name brings into paths: of a folder, with what stands behind it.
-fn in_path<'a>((name, entry): (&'a Box<str>, &'a Entry)) -> impl Iterator<Item = u8> + 'a {
+fn in_path<'a>((name, entry): (&'a str, &'a Entry)) -> impl Iterator<Item = u8> + 'a {
     let slash = matches!(entry, Entry::Folder(_)).then_some(b'/');
     name.bytes().chain(slash)
 }

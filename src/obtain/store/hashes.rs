@@ -190,13 +190,13 @@ mod tests {
         seen("the same of a file by itself", &file, &edited);
         let run = fs::Permissions::from_mode(0o755);
         seen("a mode", &tree, &|| {
-            fs::set_permissions(&file, run.clone()).unwrap()
+            fs::set_permissions(&file, run.clone()).unwrap();
         });
         seen("a folder", &tree, &|| {
-            fs::create_dir(tree.join("new")).unwrap()
+            fs::create_dir(tree.join("new")).unwrap();
         });
         seen("a link", &tree, &|| {
-            symlink("a", tree.join("link")).unwrap()
+            symlink("a", tree.join("link")).unwrap();
         });
         fs::hard_link(&file, top.join("other")).unwrap();
         seen("an edit through another name", &tree, &|| {

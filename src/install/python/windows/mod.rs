@@ -1,6 +1,6 @@
 //! Scripts on Windows: each is a program of its own, since Windows reads no `#!` line.
 //!
-//! [`program`] is `launcher.c`, compiled by `scripts/windows-launchers`, with the script behind it in a zip
+//! [`Launchers::program`] is `launcher.c`, compiled by `scripts/windows-launchers`, with the script behind it in a zip
 //! archive, from which Python runs it. It finds its Python beside itself, so it can be moved.
 
 use std::io::{Cursor, Error};
