@@ -13,6 +13,9 @@ use super::{
 };
 use crate::core::foreign::{Entry, Folder};
 
+/// How many folders are open at a time while a tree is looked through.
+const OPEN: usize = 64;
+
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Staged {
@@ -170,13 +173,19 @@ impl Staged {
             seen.insert(path.clone());
             Ok(())
         })?;
-        touched.par_iter().try_for_each(|path| {
-            let reading = |error| self.tree.io("read", path, error);
-            let folder = self.tree.open_folder(path.folder())?;
-            let file = folder.file(path.file_name()).map_err(reading)?;
-            let facts = FileFacts::of(file).map_err(reading)?;
-            self.found(owner, path, &Content::File(facts));
-            Ok::<_, TreeError>(())
+        let touched = touched.par_chunk_by(|one, other| one.folder() == other.folder());
+        touched.try_for_each(|paths| {
+            let Some(first) = paths.first() else {
+                return Ok(());
+            };
+            let folder = self.tree.open_folder(first.folder())?;
+            paths.par_iter().try_for_each(|path| {
+                let reading = |error| self.tree.io("read", path, error);
+                let file = folder.file(path.file_name()).map_err(reading)?;
+                let facts = FileFacts::of(file).map_err(reading)?;
+                self.found(owner, path, &Content::File(facts));
+                Ok::<_, TreeError>(())
+            })
         })?;
         let gone: Vec<_> = claims
             .entries()
@@ -235,9 +244,19 @@ impl Staged {
         visit: &mut dyn FnMut(&Folder, &TreePath, &Entry) -> Result<(), TreeError>,
     ) -> Result<(), TreeError> {
         let mut folders = vec![String::new()];
+        // Those above the folder that is looked at: the way down from there is one step.
+        let mut above: Vec<(String, Folder)> = Vec::new();
         while let Some(inside) = folders.pop() {
             let reading = |error| TreeError::io("read", &self.root().join(&inside), error);
-            let folder = self.tree.open_folder(&inside)?;
+            let parent = inside.rsplit_once('/').map_or("", |(parent, _)| parent);
+            while above.pop_if(|(path, _)| path.as_str() != parent).is_some() {}
+            let name = inside.strip_prefix(parent).unwrap_or_default();
+            let folder = match above.last() {
+                Some((_, parent)) if !inside.is_empty() => parent
+                    .folder(name.trim_start_matches('/'))
+                    .map_err(reading)?,
+                _ => self.tree.open_folder(&inside)?,
+            };
             for entry in folder.entries().map_err(reading)? {
                 let (kind, mode) = (entry.kind, entry.mode);
                 let name = entry.name.clone().into_string().map_err(|name| {
@@ -268,6 +287,9 @@ impl Staged {
                 if kind == FileType::Directory {
                     folders.push(path.as_str().to_owned());
                 }
+            }
+            if above.len() < OPEN {
+                above.push((inside, folder));
             }
         }
         Ok(())

@@ -327,6 +327,34 @@ fn files_of_this_machine_are_copied_or_shared() {
 }
 
 #[test]
+fn what_a_command_left_is_found_however_deep_it_lies() {
+    let place = place();
+    let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
+    let owner = tree.owner("a 1", 0);
+    tree.file(owner, &path("a/kept"), 0o644, b"old").unwrap();
+    let staged = tree.finish();
+    // Deeper than folders are kept open, with something beside each step.
+    let mut made = vec![String::from("a/kept")];
+    for folder in ["a", "a-b", "b"] {
+        let mut below = String::from(folder);
+        for _ in 0..100 {
+            made.extend([format!("{below}/d/x"), format!("{below}/z/y")]);
+            below.push_str("/d");
+        }
+    }
+    for file in made.iter().skip(1) {
+        let file = staged.root().join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "new").unwrap();
+    }
+    staged.rescan(staged.owner("npm run build")).unwrap();
+    made.sort();
+    let found = staged.provenance().entries.into_iter();
+    let found: Vec<_> = found.map(|entry| entry.path.to_string()).collect();
+    assert_eq!(found, made);
+}
+
+#[test]
 fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
     let place = place();
     let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
