@@ -14,7 +14,7 @@ use super::{
     smoke, workspace, wrap,
 };
 use crate::core::progress::warn;
-use crate::core::walk::{Node, walk};
+use crate::core::walk::walk;
 use crate::decide::manifest;
 use crate::files::tree::Tree;
 use crate::install::python::installed::{self, Line};
@@ -74,23 +74,20 @@ pub fn make(
     changed.extend(elf::make(context, &root, prefix)?);
     links::check(context, &root)?;
     keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
+    let is_fixed_output = component.seal == manifest::Seal::FixedOutput;
+    if is_fixed_output {
+        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
+            .map_err(context.failed("seal", "seal"))?;
+    }
     let is_touched = !changed.is_empty()
         || component.image.is_some()
         || component.has_commands()
         || !component.keep.is_empty();
-    let owner = staged.owner(&format!("component {}", context.name));
-    let tree = if component.seal == manifest::Seal::FixedOutput {
-        let tree = sealed(context, &root)?;
+    if is_touched || is_fixed_output {
+        let owner = staged.owner(&format!("component {}", context.name));
         staged.rescan(owner).map_err(context.failed("", "seal"))?;
-        tree
-    } else {
-        if is_touched {
-            staged.rescan(owner).map_err(context.failed("", "seal"))?;
-        }
-        let tree = sealed(context, &root)?;
-        staged.take_modes().map_err(context.failed("", "seal"))?;
-        tree
-    };
+    }
+    let tree = placing::set_metadata(context, &staged)?;
     smoke::check(context, &root, prefix)?;
     shared::give(context, &prepared.ingredients.key(), &staged);
     placing::put(context, prepared, staged, &tree, replaced)
@@ -114,12 +111,4 @@ fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(),
     };
     installed::update(root, &installed::records(&tree), decide, &BTreeMap::new())?;
     Ok(())
-}
-
-fn sealed(context: &Context<'_>, root: &Utf8Path) -> Result<Node, ComponentError> {
-    if context.component.seal == manifest::Seal::FixedOutput {
-        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
-            .map_err(context.failed("seal", "seal"))?;
-    }
-    placing::set_metadata(context, root)
 }

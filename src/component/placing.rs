@@ -79,15 +79,20 @@ fn set_mode(folder: &Utf8Path, mode: u32) {
 }
 
 /// Sets modes and times, as the seal has them, and returns what is in the tree.
-pub(super) fn set_metadata(context: &Context<'_>, root: &Utf8Path) -> Result<Node, ComponentError> {
-    let root = root.as_std_path();
+///
+/// # Errors
+/// When something in it cannot be read or changed.
+pub(super) fn set_metadata(context: &Context<'_>, staged: &Staged) -> Result<Node, ComponentError> {
+    let root = staged.root();
     let how = context.component.seal;
     if how == manifest::Seal::None {
-        return walk(root).map_err(context.failed("", "seal"));
+        return walk(root.as_std_path()).map_err(context.failed("", "seal"));
     }
     let how = Seal {
         writable: how != manifest::Seal::ReadOnly,
         mtime: SEALED,
     };
-    seal(root, &how).map_err(context.failed("seal", "seal"))
+    let tree = seal(root.as_std_path(), &how).map_err(context.failed("seal", "seal"))?;
+    staged.note_modes(|is_executable| how.mode(is_executable));
+    Ok(tree)
 }

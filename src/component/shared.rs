@@ -62,8 +62,7 @@ pub fn take(
         return Ok(None);
     }
     let staged = tree.finish();
-    let tree = placing::set_metadata(context, &staged.root())?;
-    staged.take_modes().map_err(context.failed("", "seal"))?;
+    let tree = placing::set_metadata(context, &staged)?;
     placing::put(context, prepared, staged, &tree, replaced).map(Some)
 }
 

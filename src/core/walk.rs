@@ -168,6 +168,11 @@ impl Node {
         }
     }
 
+    /// What is at a path from here, when every part of it but the last is a folder.
+    pub fn at(&self, path: &Path) -> Option<&Self> {
+        path.iter().try_fold(self, |node, name| node.get(name))
+    }
+
     /// The entry of that name, when this is a folder that has it.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&Self> {
         let Self::Folder(entries) = self else {

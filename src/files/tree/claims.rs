@@ -5,7 +5,7 @@
 //! from all of them, at the end.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
@@ -306,12 +306,15 @@ impl PathClaims {
         locks::held(&self.contested).contains_key(&TreePath::within(&folder.path, name))
     }
 
-    /// Puts a file or link there, whatever file or link is there.
+    /// Puts a file or link there, whatever is there.
     pub(super) fn put(&self, owner: Owner, path: &TreePath, content: &Content) {
-        if let Some(folder) = self.folder(path.folder()) {
-            let node = Node::new(owner, content);
-            let mut entries = folder.entries();
-            entries.insert(path.file_name().into(), Entry::Node(node));
+        let Some(folder) = self.folder(path.folder()) else {
+            return;
+        };
+        let node = Entry::Node(Node::new(owner, content));
+        let before = folder.entries().insert(path.file_name().into(), node);
+        if let Some(Entry::Folder(_)) = before {
+            self.forget_below(path);
         }
     }
 
@@ -325,6 +328,42 @@ impl PathClaims {
         is_node && entries.remove(path.file_name()).is_some()
     }
 
+    /// A folder is there, whatever was known to be.
+    pub(super) fn enter_again(&self, owner: Owner, path: &TreePath) -> Result<(), TreeError> {
+        self.remove(path);
+        let folder = self.enter(owner, path)?;
+        folder.made.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// Forgets all in a folder that is not called so.
+    pub(super) fn keep_only(&self, folder: &str, names: &HashSet<&str>) {
+        let Some(known) = self.folder(folder) else {
+            return;
+        };
+        let known_names: Vec<Box<str>> = known.entries().keys().cloned().collect();
+        for name in known_names {
+            if !names.contains(&*name) {
+                self.clear(&TreePath::within(folder, &name));
+            }
+        }
+    }
+
+    /// Gives every file another mode, by the one that it has.
+    pub(super) fn set_modes(&self, mode: impl Fn(u16) -> u16 + Sync) {
+        self.folders().par_iter().for_each(|folder| {
+            for entry in folder.entries().values_mut() {
+                if let Entry::Node(Node {
+                    content: Content::File(facts),
+                    ..
+                }) = entry
+                {
+                    facts.mode = mode(facts.mode);
+                }
+            }
+        });
+    }
+
     /// Forgets all that is at a path, a folder or not, and gives the files and links that were there.
     pub(super) fn clear(&self, path: &TreePath) -> Vec<TreePath> {
         let Some(parent) = self.folder(path.folder()) else {
@@ -334,24 +373,7 @@ impl PathClaims {
         let gone = match entries.remove(path.file_name()) {
             None => return Vec::new(),
             Some(Entry::Node(_)) => vec![path.clone()],
-            Some(Entry::Folder(_)) => {
-                let below = format!("{path}/");
-                let is_gone = |folder: &str| folder == path.as_str() || folder.starts_with(&below);
-                let mut folders = locks::write(&self.folders);
-                let gone = folders.extract_if(|folder, _| is_gone(folder));
-                let mut gone: Vec<TreePath> = gone
-                    .flat_map(|(_, folder)| {
-                        let entries = folder.entries();
-                        let nodes = entries
-                            .iter()
-                            .filter(|(_, one)| matches!(one, Entry::Node(_)));
-                        let nodes = nodes.map(|(name, _)| TreePath::within(&folder.path, name));
-                        nodes.collect::<Vec<_>>()
-                    })
-                    .collect();
-                gone.sort();
-                gone
-            }
+            Some(Entry::Folder(_)) => self.forget_below(path),
         };
         let is_gone = |one: &str| gone.iter().any(|path| path.as_str() == one);
         locks::held(&self.contested).retain(|path, _| !is_gone(path));
@@ -360,6 +382,26 @@ impl PathClaims {
             let is_gone = |one: &str| one == path.as_str() || one.starts_with(&below);
             locks::held(folded).retain(|_, spelt| !is_gone(spelt));
         }
+        gone
+    }
+
+    /// Forgets a folder and those in it, and gives the files and links that were there.
+    fn forget_below(&self, path: &TreePath) -> Vec<TreePath> {
+        let below = format!("{path}/");
+        let is_gone = |folder: &str| folder == path.as_str() || folder.starts_with(&below);
+        let mut folders = locks::write(&self.folders);
+        let gone = folders.extract_if(|folder, _| is_gone(folder));
+        let mut gone: Vec<TreePath> = gone
+            .flat_map(|(_, folder)| {
+                let entries = folder.entries();
+                let nodes = entries
+                    .iter()
+                    .filter(|(_, one)| matches!(one, Entry::Node(_)));
+                let nodes = nodes.map(|(name, _)| TreePath::within(&folder.path, name));
+                nodes.collect::<Vec<_>>()
+            })
+            .collect();
+        gone.sort();
         gone
     }
 

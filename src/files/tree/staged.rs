@@ -1,6 +1,7 @@
 //! A tree that has all its files, and is not in its place yet: where later phases work.
 
-use std::collections::BTreeSet;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -11,10 +12,10 @@ use super::write::fill;
 use super::{
     Content, FileFacts, INSIDE, Listing, Owner, Provenance, Record, Tree, TreeError, TreePath,
 };
-use crate::core::foreign::{Entry, Folder};
+use crate::core::foreign::{self, Entry, Folder};
 
-/// How many folders are open at a time while a tree is looked through.
-const OPEN: usize = 64;
+/// How many folders stay open, while a tree is looked through, for the sake of those that are in them.
+const OPEN: usize = 16;
 
 /// A tree that has all its files, and is not in its place yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -139,72 +140,41 @@ impl Staged {
     /// # Errors
     /// When something else is there, or a folder cannot be read.
     pub fn inspect(&self) -> Result<(), TreeError> {
-        self.look_through(&mut |_, _, _| Ok(()))
+        self.look_through(&|_, _, _| Ok(()))
     }
 
     /// Finds what was changed by other means, a build step say: what is new or different becomes
     /// the owner's, what is gone is forgotten. A file that nobody has touched since the tree was
-    /// finished, and that has its length and mode, is what it was; all others are read, on every
-    /// core.
+    /// finished, and that has its length and mode, is what it was; all others are read.
     ///
     /// # Errors
     /// As [`Self::inspect`]; and when a file cannot be read.
     pub fn rescan(&self, owner: Owner) -> Result<(), TreeError> {
-        let claims = &self.tree.claims;
-        let mut seen = BTreeSet::new();
-        let mut touched = Vec::new();
-        self.look_through(&mut |folder, path, entry| {
-            match entry.kind {
-                FileType::Directory => return claims.enter(owner, path).map(drop),
-                FileType::Symlink => {
-                    let reading = |error: std::io::Error| self.tree.io("read", path, error);
-                    let target = rustix::fs::readlinkat(folder, path.file_name(), Vec::new());
-                    let target = target.map_err(|error| reading(error.into()))?;
-                    let target = target.into_string().map_err(|_| {
-                        reading(std::io::Error::other(
-                            "it leads to a name that is not UTF-8",
-                        ))
-                    })?;
-                    self.found(owner, path, &Content::Link(target.into()));
-                }
-                _ if self.is_untouched(path, entry) => {}
-                _ => touched.push(path.clone()),
-            }
-            seen.insert(path.clone());
-            Ok(())
-        })?;
-        let touched = touched.par_chunk_by(|one, other| one.folder() == other.folder());
-        touched.try_for_each(|paths| {
-            let Some(first) = paths.first() else {
-                return Ok(());
-            };
-            let folder = self.tree.open_folder(first.folder())?;
-            paths.par_iter().try_for_each(|path| {
+        self.look_through(&|folder, inside, entries| {
+            let claims = &self.tree.claims;
+            let looks = entries.par_iter().with_min_len(16).map(|(path, entry)| {
                 let reading = |error| self.tree.io("read", path, error);
-                let file = folder.file(path.file_name()).map_err(reading)?;
-                let facts = FileFacts::of(file).map_err(reading)?;
-                self.found(owner, path, &Content::File(facts));
-                Ok::<_, TreeError>(())
-            })
-        })?;
-        let gone: Vec<_> = claims
-            .entries()
-            .into_iter()
-            .map(|(path, _)| path)
-            .filter(|path| !seen.contains(path))
-            .collect();
-        for path in gone {
-            claims.remove(&path);
-        }
-        Ok(())
-    }
-
-    /// What is at a path is the owner's, unless it is what was known.
-    fn found(&self, owner: Owner, path: &TreePath, content: &Content) {
-        let claims = &self.tree.claims;
-        if claims.get(path).is_none_or(|node| node.content != *content) {
-            claims.put(owner, path, content);
-        }
+                let found = match entry.kind {
+                    FileType::Directory => return claims.enter_again(owner, path),
+                    FileType::Symlink => {
+                        Content::Link(target(folder, path).map_err(reading)?.into())
+                    }
+                    _ if self.is_untouched(path, entry) => return Ok(()),
+                    _ => {
+                        let file = folder.file(path.file_name()).map_err(reading)?;
+                        Content::File(FileFacts::of(file).map_err(reading)?)
+                    }
+                };
+                if claims.get(path).is_none_or(|node| node.content != found) {
+                    claims.put(owner, path, &found);
+                }
+                Ok(())
+            });
+            first_error(looks.collect())?;
+            let names = entries.iter().map(|(path, _)| path.file_name());
+            claims.keep_only(inside, &names.collect());
+            Ok(())
+        })
     }
 
     fn is_untouched(&self, path: &TreePath, entry: &Entry) -> bool {
@@ -217,82 +187,83 @@ impl Staged {
             && facts.sha256.is_some()
     }
 
-    /// Takes the modes of all files for what they are now, after they alone were changed.
-    ///
-    /// # Errors
-    /// As [`Self::inspect`].
-    pub fn take_modes(&self) -> Result<(), TreeError> {
-        let claims = &self.tree.claims;
-        self.look_through(&mut |_, path, entry| {
-            if let Some(node) = claims.get(path)
-                && let Content::File(facts) = node.content
-            {
-                let mode = (entry.mode & 0o777) as u16;
-                claims.put(
-                    node.owner,
-                    path,
-                    &Content::File(FileFacts { mode, ..facts }),
-                );
-            }
-            Ok(())
-        })
+    /// Notes that all files were given other modes, and nothing else: `mode` says which one by whether
+    /// a file can be run.
+    pub fn note_modes(&self, mode: impl Fn(bool) -> u32 + Sync) {
+        self.tree
+            .claims
+            .set_modes(|old| (mode(old & 0o100 != 0) & 0o777) as u16);
     }
 
-    /// Visits all that is in the tree, folders before what is in them.
-    fn look_through(
+    /// Visits all folders of the tree, on every core, each before those that are in it: the folder, its path
+    /// from the top, and what is in it, sorted by name.
+    fn look_through(&self, visit: &Visit<'_>) -> Result<(), TreeError> {
+        self.look_into(self.tree.open_folder("")?, "", visit, &AtomicUsize::new(0))
+    }
+
+    fn look_into(
         &self,
-        visit: &mut dyn FnMut(&Folder, &TreePath, &Entry) -> Result<(), TreeError>,
+        folder: Folder,
+        inside: &str,
+        visit: &Visit<'_>,
+        open: &AtomicUsize,
     ) -> Result<(), TreeError> {
-        let mut folders = vec![String::new()];
-        // Those above the folder that is looked at: the way down from there is one step.
-        let mut above: Vec<(String, Folder)> = Vec::new();
-        while let Some(inside) = folders.pop() {
-            let reading = |error| TreeError::io("read", &self.root().join(&inside), error);
-            let parent = inside.rsplit_once('/').map_or("", |(parent, _)| parent);
-            while above.pop_if(|(path, _)| path.as_str() != parent).is_some() {}
-            let name = inside.strip_prefix(parent).unwrap_or_default();
-            let folder = match above.last() {
-                Some((_, parent)) if !inside.is_empty() => parent
-                    .folder(name.trim_start_matches('/'))
-                    .map_err(reading)?,
-                _ => self.tree.open_folder(&inside)?,
+        let reading = |error| TreeError::io("read", &self.root().join(inside), error);
+        let mut entries = Vec::new();
+        for entry in folder.entries().map_err(reading)? {
+            let name = entry.name.clone().into_string().map_err(|name| {
+                let name = name.display();
+                let why = format!("it has the name {name}, which is not UTF-8");
+                reading(std::io::Error::other(why))
+            })?;
+            let path = match inside {
+                "" => TreePath::new(name)?,
+                inside => TreePath::new(format!("{inside}/{name}"))?,
             };
-            for entry in folder.entries().map_err(reading)? {
-                let (kind, mode) = (entry.kind, entry.mode);
-                let name = entry.name.clone().into_string().map_err(|name| {
-                    let name = name.display();
-                    reading(std::io::Error::other(format!(
-                        "it has the name {name}, which is not UTF-8"
-                    )))
-                })?;
-                let path = match inside.is_empty() {
-                    true => TreePath::new(name)?,
-                    false => TreePath::new(format!("{inside}/{name}"))?,
-                };
-                let what = match kind {
-                    FileType::RegularFile | FileType::Directory | FileType::Symlink => None,
-                    FileType::Fifo => Some("a named pipe"),
-                    FileType::Socket => Some("a socket"),
-                    _ => Some("a device"),
-                };
-                if let Some(what) = what {
-                    return Err(TreeError::Foreign { path, what });
-                }
-                if mode & !0o777 != 0 && kind != FileType::Symlink {
-                    let mode = Mode::from_raw_mode(mode & 0o777);
-                    rustix::fs::chmodat(&folder, path.file_name(), mode, AtFlags::empty())
-                        .map_err(|error| self.tree.io("set the mode of", &path, error.into()))?;
-                }
-                visit(&folder, &path, &entry)?;
-                if kind == FileType::Directory {
-                    folders.push(path.as_str().to_owned());
-                }
-            }
-            if above.len() < OPEN {
-                above.push((inside, folder));
-            }
+            self.allow(&folder, &path, &entry)?;
+            entries.push((path, entry));
         }
-        Ok(())
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        visit(&folder, inside, &entries)?;
+        let folders = entries.iter().map(|(path, entry)| (path, entry.kind));
+        let folders = folders.filter(|(_, kind)| *kind == FileType::Directory);
+        let folders: Vec<&TreePath> = folders.map(|(path, _)| path).collect();
+        if folders.is_empty() {
+            return Ok(());
+        }
+        // The way down from a folder that is open is one step; but not all can be open.
+        let near = Some(folder).filter(|_| open.fetch_add(1, Relaxed) < OPEN);
+        let looks = folders.par_iter().with_max_len(1).map(|path| {
+            let folder = match &near {
+                Some(folder) => folder.folder(path.file_name()),
+                None => foreign::below(self.tree.stage.tree.as_fd(), path),
+            };
+            let folder = folder.map_err(|error| self.tree.io("read", path, error))?;
+            self.look_into(folder, path, visit, open)
+        });
+        let looked = first_error(looks.collect());
+        open.fetch_sub(1, Relaxed);
+        looked
+    }
+
+    /// Whether a tree may have such a thing, once its mode has none but the permission bits.
+    fn allow(&self, folder: &Folder, path: &TreePath, entry: &Entry) -> Result<(), TreeError> {
+        let what = match entry.kind {
+            FileType::Symlink => return Ok(()),
+            FileType::RegularFile | FileType::Directory if entry.mode & !0o777 == 0 => {
+                return Ok(());
+            }
+            FileType::RegularFile | FileType::Directory => {
+                let mode = Mode::from_raw_mode(entry.mode & 0o777);
+                let set = rustix::fs::chmodat(folder, path.file_name(), mode, AtFlags::empty());
+                return set.map_err(|error| self.tree.io("set the mode of", path, error.into()));
+            }
+            FileType::Fifo => "a named pipe",
+            FileType::Socket => "a socket",
+            _ => "a device",
+        };
+        let path = path.clone();
+        Err(TreeError::Foreign { path, what })
     }
 
     /// Writes the provenance record and renames the tree into its place, at once where the file
@@ -326,4 +297,19 @@ impl Staged {
         }
         Ok(destination)
     }
+}
+
+/// Sees a folder that is open, its path, and what is in it.
+type Visit<'a> = dyn Fn(&Folder, &str, &[(TreePath, Entry)]) -> Result<(), TreeError> + Sync + 'a;
+
+/// Whatever thread was first: of several errors the one that comes first in order.
+fn first_error(all: Vec<Result<(), TreeError>>) -> Result<(), TreeError> {
+    all.into_iter().collect()
+}
+
+/// Where a link leads.
+fn target(folder: &Folder, path: &TreePath) -> std::io::Result<String> {
+    let target = rustix::fs::readlinkat(folder, path.file_name(), Vec::new())?;
+    let odd = |_| std::io::Error::other("it leads to a name that is not UTF-8");
+    target.into_string().map_err(odd)
 }

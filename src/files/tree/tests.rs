@@ -359,7 +359,14 @@ fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
     let place = place();
     let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
     let owner = tree.owner("a 1", 0);
-    for name in ["edited", "removed", "run/over", "run/gone"] {
+    for name in [
+        "edited",
+        "removed",
+        "run/over",
+        "run/gone",
+        "run/was-file",
+        "run/was-folder/x",
+    ] {
         tree.file(owner, &path(name), 0o644, b"old").unwrap();
     }
     let staged = tree.finish();
@@ -371,7 +378,13 @@ fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
     assert!(staged.edit(&path("removed"), b"").is_err());
     std::fs::write(staged.root().join("run/over"), "new").unwrap();
     std::fs::write(staged.root().join("run/made"), "new").unwrap();
-    std::fs::remove_file(staged.root().join("run/gone")).unwrap();
+    for name in ["run/gone", "run/was-file"] {
+        std::fs::remove_file(staged.root().join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(staged.root().join("run/was-folder")).unwrap();
+    std::fs::write(staged.root().join("run/was-folder"), "new").unwrap();
+    std::fs::create_dir(staged.root().join("run/was-file")).unwrap();
+    std::fs::write(staged.root().join("run/was-file/x"), "new").unwrap();
     staged.rescan(staged.owner("npm run build")).unwrap();
     let record = staged.provenance();
     let told: Vec<String> = record
@@ -385,7 +398,9 @@ fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
             "edited a 1",
             "fresh/file patch",
             "run/made npm run build",
-            "run/over npm run build"
+            "run/over npm run build",
+            "run/was-file/x npm run build",
+            "run/was-folder npm run build"
         ]
     );
     staged.commit().unwrap();

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -42,6 +42,18 @@ pub struct Seal {
     pub writable: bool,
     /// Seconds since 1970. Nix has 1.
     pub mtime: i64,
+}
+
+impl Seal {
+    /// The mode of a file that can be run or not; that of a folder is that of one that can be.
+    pub fn mode(&self, is_executable: bool) -> u32 {
+        match (self.writable, is_executable) {
+            (true, true) => 0o755,
+            (true, false) => 0o644,
+            (false, true) => 0o555,
+            (false, false) => 0o444,
+        }
+    }
 }
 
 /// Why a tree could not be sealed or restored.
@@ -101,23 +113,22 @@ pub fn seal(root: &Path, how: &Seal) -> Result<Node, SealError> {
     let tree = walk(root)?;
     let mut entries = Vec::new();
     tree.each(&mut |path, node| entries.push((refs::join(root, path), node)));
-    let (folders, others): (Vec<_>, Vec<_>) = entries
-        .into_iter()
-        .partition(|(_, node)| matches!(node, Node::Folder(_)));
-    others.par_iter().try_for_each(|(path, node)| {
-        if let Node::File(file) = node {
-            if file.links > 1 {
-                own(path)?;
+    entries.par_iter().try_for_each(|(path, node)| {
+        match node {
+            Node::Folder(_) => set_mode(path, how.mode(true))?,
+            Node::Link(_) => {}
+            Node::File(file) => {
+                if file.links > 1 {
+                    own(path)?;
+                }
+                let mode = how.mode(file.is_executable());
+                if file.links > 1 || file.mode != mode {
+                    set_mode(path, mode)?;
+                }
             }
-            set_mode(path, file.is_executable(), how)?;
         }
         set_time(path, how)
     })?;
-    // Inner folders first: one that cannot be written to takes no change.
-    for (path, _) in folders.iter().rev() {
-        set_mode(path, true, how)?;
-        set_time(path, how)?;
-    }
     Ok(tree)
 }
 
@@ -129,13 +140,7 @@ fn own(path: &Path) -> Result<(), IoError> {
     replaced.map_err(cannot("replace", path))
 }
 
-fn set_mode(path: &Path, executable: bool, how: &Seal) -> Result<(), IoError> {
-    let mode = match (how.writable, executable) {
-        (true, true) => 0o755,
-        (true, false) => 0o644,
-        (false, true) => 0o555,
-        (false, false) => 0o444,
-    };
+fn set_mode(path: &Path, mode: u32) -> Result<(), IoError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(cannot("set the mode of", path))
 }
@@ -192,7 +197,10 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
     let decide = |path: &Path| {
         if changed.contains(path) {
             Line::Rehash
-        } else if fs::symlink_metadata(root.join(path)).is_err() {
+        } else if is_gone(&tree, path)
+            // A RECORD may name a file by way of a link to a folder.
+            && fs::symlink_metadata(root.join(path)).is_err()
+        {
             Line::Drop
         } else {
             Line::Keep
@@ -213,6 +221,15 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
             others: others.len(),
         }),
     }
+}
+
+/// Whether a file is not where it was, or has never been there, as far as the tree before tells.
+fn is_gone(tree: &Node, path: &Path) -> bool {
+    let folders = path.ancestors().filter_map(Path::file_name);
+    let is_bytecode = path.extension().is_some_and(|ending| ending == "pyc")
+        || folders.skip(1).any(|name| name == "__pycache__");
+    let is_removed = is_bytecode || path.starts_with("bin") || path.starts_with(".lockwright");
+    is_removed || tree.at(path).is_none()
 }
 
 /// `pyvenv.cfg` without its interpreter, and the prefix that was in it: the folder above `home`
@@ -332,16 +349,13 @@ pub(super) fn writable(root: &Path, tree: &Node) -> Result<(), SealError> {
             folders.push(refs::join(root, path));
         }
     });
-    for folder in folders {
-        let mode = fs::metadata(&folder)
-            .map_err(cannot("read", &folder))?
-            .permissions()
-            .mode();
-        if mode & 0o200 == 0 {
-            fs::set_permissions(&folder, fs::Permissions::from_mode(mode | 0o200))
-                .map_err(cannot("set the mode of", &folder))?;
+    folders.par_iter().try_for_each(|folder| {
+        let meta = fs::metadata(folder).map_err(cannot("read", folder))?;
+        match meta.mode() & 0o200 {
+            0 => set_mode(folder, meta.mode() & 0o7777 | 0o200),
+            _ => Ok(()),
         }
-    }
+    })?;
     Ok(())
 }
 
