@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 
 use super::{Outcome, outputs};
+use crate::core::walk::walk;
 use crate::transform::nix::restore::restore;
 
 /// Make a sealed Python environment usable again: bin, scripts and pyvenv.cfg for an interpreter
@@ -28,7 +29,9 @@ pub fn run(args: &RestoreArgs) -> Outcome {
         Some(prefix) => prefix.clone(),
         None => super::absolute(&args.tree)?,
     };
-    let made = restore(args.tree.as_std_path(), &args.python, &prefix)?;
-    eprintln!("{}: restored, with {} scripts", args.tree, made.len());
+    let tree = args.tree.as_std_path();
+    let made = restore(tree, &walk(tree)?, &args.python, &prefix)?;
+    let count = made.scripts.len();
+    eprintln!("{}: restored, with {count} scripts", args.tree);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Outcome, outputs, print};
+use crate::core::walk::walk;
 use crate::transform::nix::nar;
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::seal::{Seal, fixed_output, seal};
@@ -44,13 +45,15 @@ pub struct SealArgs {
 pub fn run(args: &SealArgs) -> Outcome {
     outputs::check_tree(&outputs::utf8(&args.tree)?)?;
     if args.fixed_output {
-        fixed_output(&args.tree, &Search::every(&args.store_dir, &[]))?;
+        let search = Search::every(&args.store_dir, &[]);
+        fixed_output(&args.tree, &walk(&args.tree)?, &search)?;
     }
     let how = Seal {
         writable: args.writable,
         mtime: args.mtime,
     };
-    let tree = seal(&args.tree, &how)?;
+    let tree = walk(&args.tree)?;
+    seal(&args.tree, &tree, &how)?;
     print(&format!("{}\n", nar::hash_walked(&args.tree, &tree)?.sri()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,26 +2,35 @@
 //! fixed-output form is restored for the place where it will live; any other is brought into that
 //! form first, since its scripts name the place where the other one lives.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rayon::prelude::*;
 
 use super::context::Context;
 use super::copy::Filter;
 use super::error::{Cause, ComponentError};
+use crate::core::foreign::Folder;
 use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
+use crate::files::contents::{
+    self, Contents, Member, PlaceError, PlacedFile, Placement, Take, WHOLE,
+};
 use crate::files::tree::{
-    Content, FileFacts, LinkMode, Precious, Provenance, Record, Replace, Tree, TreeOptions,
-    TreePath,
+    Content, FileFacts, LinkMode, Owner, Precious, Provenance, Record, Replace, Shared, Tree,
+    TreeOptions, TreePath,
 };
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::restore::restore;
 use crate::transform::nix::seal::{PLACEHOLDER, fixed_output};
 
 const PHASE: &str = "base";
+
+/// How much of a very large file is in memory at a time, in bytes.
+const PIECE: u64 = 1 << 20;
 
 /// Puts the base in the tree, ready to be used at `prefix`. What was left out of it is added to `changed`.
 ///
@@ -56,19 +65,25 @@ pub fn place(
             return Err(context.failed(said, PHASE)(cannot("read", &config)(error)));
         }
     };
-    let root = tree.root();
+    let staged = tree.finish();
+    let root = staged.root();
+    let owner = staged.owner("lockwright");
+    let root = root.as_std_path();
     if !text.contains(PLACEHOLDER) {
         // No store has this name, so nothing is stripped.
         let none = Search::every("/.lockwright-no-store", &[]);
-        fixed_output(root.as_std_path(), &none).map_err(context.failed(said, PHASE))?;
+        let touched = fixed_output(root, &staged.walked(), &none);
+        let touched = touched.map_err(context.failed(said, PHASE))?;
+        let found = staged.rescan_at(owner, &touched);
+        found.map_err(context.failed(said, PHASE))?;
     }
     let python = context.python()?.path();
-    let made = restore(root.as_std_path(), &python, prefix);
+    let made = restore(root, &staged.walked(), &python, prefix);
     let made = made.map_err(context.failed(said, PHASE))?;
-    tracing::info!("{}: restored, with {} scripts", context.name, made.len());
-    let staged = tree.finish();
-    let owner = staged.owner("lockwright");
-    staged.rescan(owner).map_err(context.failed(said, PHASE))?;
+    let (name, count) = (context.name, made.scripts.len());
+    tracing::info!("{name}: restored, with {count} scripts");
+    let found = staged.rescan_at(owner, &made.touched);
+    found.map_err(context.failed(said, PHASE))?;
     Ok(staged.reopen())
 }
 
@@ -84,59 +99,122 @@ fn import(
     filter: &Filter,
 ) -> Result<Vec<String>, Cause> {
     let known = Provenance::of_tree(from)?;
-    let mut facts: HashMap<&str, (FileFacts, usize)> = HashMap::new();
+    let mut recorded: HashMap<&str, (FileFacts, usize)> = HashMap::new();
     for entry in known.iter().flat_map(|known| &known.entries) {
         if let Content::File(file) = &entry.content {
-            facts.insert(entry.path.as_str(), (*file, entry.owner));
+            recorded.insert(entry.path.as_str(), (*file, entry.owner));
         }
     }
     let owners: Vec<_> = known.iter().flat_map(|known| &known.owners).collect();
     let owners: Vec<_> = owners.iter().map(|name| tree.owner(name, 0)).collect();
     let other = tree.owner(owner, 0);
-    let mut entries: Vec<(String, &Node)> = Vec::new();
-    let (mut left, mut unnamed) = (Vec::new(), None);
+    let mut entries: Vec<(&Path, &Node)> = Vec::new();
+    let mut left = Vec::new();
+    let mut unnamed = None;
     let walked = walk(from.as_std_path())?;
-    walked.each(&mut |path: &Path, node| match path.to_str() {
-        Some("") => {}
-        Some(path) if filter.excludes(path) => left.push(path.to_owned()),
-        Some(path) => entries.push((path.to_owned(), node)),
-        None => unnamed = Some(path.to_owned()),
-    });
-    if let Some(path) = unnamed {
-        let path = from.as_std_path().join(path);
-        return Err(Cause::Said(format!(
-            "{} has a name that is not UTF-8",
-            path.display()
-        )));
+    let mut all = Vec::new();
+    walked.each(&mut |path: &Path, node| all.push((path.to_owned(), node)));
+    for (path, node) in &all {
+        match path.to_str() {
+            Some("") => {}
+            Some(path) if filter.excludes(path) => left.push(path.to_owned()),
+            Some(_) => entries.push((path, node)),
+            None => unnamed = Some(from.as_std_path().join(path)),
+        }
     }
-    entries.par_iter().try_for_each(|(inside, node)| {
-        let path = TreePath::new(inside)?;
-        let source: Utf8PathBuf = from.join(inside);
+    if let Some(path) = unnamed {
+        let path = path.display();
+        return Err(Cause::Said(format!("{path} has a name that is not UTF-8")));
+    }
+    let mut base = Base {
+        top: Folder::open(from).map_err(cannot("open", from))?,
+        members: Vec::new(),
+    };
+    // What its record knows need not be read for what it is.
+    let mut placements: BTreeMap<(Owner, bool), Placement> = BTreeMap::new();
+    for (path, node) in entries {
+        let place = TreePath::of(path)?;
         match node {
-            Node::Folder(inside) if inside.is_empty() => tree.folder(other, &path)?,
+            Node::Folder(inside) if inside.is_empty() => tree.folder(other, &place)?,
             Node::Folder(_) => {}
             Node::Link(target) => {
-                let target = target.to_string_lossy();
-                tree.link_anywhere(other, &path, &target)?;
+                tree.link_anywhere(other, &place, &target.to_string_lossy())?;
             }
             Node::File(file) => {
+                let known = recorded.get(place.as_str());
+                let known = known.filter(|(facts, _)| facts.size == file.size);
+                let by = known.and_then(|(_, by)| owners.get(*by).copied());
+                let sha256 = known.and_then(|(facts, _)| facts.sha256);
                 let mode = if file.is_executable() { 0o755 } else { 0o644 };
-                let recorded = facts.get(inside.as_str());
-                match recorded.filter(|(facts, _)| facts.size == file.size) {
-                    Some((facts, by)) => {
-                        let owner = owners.get(*by).copied().unwrap_or(other);
-                        let facts = FileFacts { mode, ..*facts };
-                        tree.link(owner, &path, facts, &source, LinkMode::Reflink)?;
-                    }
-                    None => {
-                        tree.copy(other, &path, Some(mode.into()), &source)?;
-                    }
-                }
+                let key = (by.unwrap_or(other), sha256.is_some());
+                let placement = placements.entry(key).or_default();
+                placement.files.push(PlacedFile {
+                    mode,
+                    from: contents::From::Member(base.members.len()),
+                    expected: None,
+                    path: place,
+                });
+                base.members.push(Member {
+                    path: path.to_string_lossy().into_owned(),
+                    mode,
+                    size: file.size,
+                    sha256,
+                    is_folder: false,
+                });
             }
         }
-        Ok::<_, Cause>(())
-    })?;
+    }
+    let place = |((owner, is_known), placement): (&(Owner, bool), &Placement)| {
+        let how = if *is_known {
+            LinkMode::Reflink
+        } else {
+            LinkMode::Copy
+        };
+        contents::place(tree, *owner, &base, placement, how)
+    };
+    let placed: Vec<Result<_, PlaceError>> = placements.par_iter().map(place).collect();
+    placed.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(left)
+}
+
+/// A tree's files, as they lie in its folder.
+struct Base {
+    top: Folder,
+    members: Vec<Member>,
+}
+
+impl Contents for Base {
+    fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
+        let member = self.members.get(number);
+        let member = member.ok_or(PlaceError::Absent(number))?;
+        let reading = cannot("read", &member.path);
+        let mut file = self.top.file(&member.path).map_err(reading)?;
+        let is_whole = member.size <= WHOLE as u64;
+        let length = if is_whole { member.size + 1 } else { PIECE };
+        let mut piece = Vec::new();
+        loop {
+            piece.clear();
+            let read = (&mut file).take(length).read_to_end(&mut piece);
+            let is_end = read.map_err(reading)? == 0;
+            if is_whole || !is_end {
+                take(&piece)?;
+            }
+            if is_whole || is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn folder(&self) -> Option<Shared<'_>> {
+        Some(Shared {
+            folder: self.top.as_fd(),
+            modified: 0,
+        })
+    }
 }
 
 /// How a component's tree is staged.

@@ -10,6 +10,7 @@ use crate::decide::manifest::GraphError;
 use crate::decide::plan::PlanError;
 use crate::decide::plan::npm::NpmPlanError;
 use crate::decide::target::find::FindError;
+use crate::files::contents::PlaceError;
 use crate::files::tree::{PathError, TreeError};
 use crate::install::assemble::go::GoError;
 use crate::install::assemble::npm::NpmAssembleError;
@@ -160,6 +161,8 @@ pub enum Cause {
     Pack(#[from] PackError),
     #[error(transparent)]
     Path(#[from] PathError),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]

@@ -14,9 +14,8 @@ use super::{
     smoke, workspace, wrap,
 };
 use crate::core::progress::warn;
-use crate::core::walk::walk;
 use crate::decide::manifest;
-use crate::files::tree::Tree;
+use crate::files::tree::{Staged, Tree, TreeError};
 use crate::install::python::installed::{self, Line};
 use crate::transform::nix::reference::Search;
 use crate::transform::nix::seal::fixed_output;
@@ -73,19 +72,21 @@ pub fn make(
     changed.extend(shebangs::make(context, &root, prefix)?);
     changed.extend(elf::make(context, &root, prefix)?);
     links::check(context, &root)?;
-    keep_records_true(&root, &changed).map_err(context.failed("", "patch"))?;
-    let is_fixed_output = component.seal == manifest::Seal::FixedOutput;
-    if is_fixed_output {
-        fixed_output(root.as_std_path(), &Search::every(&nix_store(), &[]))
-            .map_err(context.failed("seal", "seal"))?;
+    let sealing = |error: TreeError| context.failed("", "seal")(error);
+    let owner = staged.owner(&format!("component {}", context.name));
+    if component.has_commands() || component.image.is_some() || !component.keep.is_empty() {
+        staged.rescan(owner).map_err(sealing)?;
+    } else {
+        let changed: Vec<&PathBuf> = changed.iter().collect();
+        staged.rescan_at(owner, &changed).map_err(sealing)?;
     }
-    let is_touched = !changed.is_empty()
-        || component.image.is_some()
-        || component.has_commands()
-        || !component.keep.is_empty();
-    if is_touched || is_fixed_output {
-        let owner = staged.owner(&format!("component {}", context.name));
-        staged.rescan(owner).map_err(context.failed("", "seal"))?;
+    let records = keep_records_true(&staged, &changed).map_err(context.failed("", "patch"))?;
+    staged.rescan_at(owner, &records).map_err(sealing)?;
+    if component.seal == manifest::Seal::FixedOutput {
+        let search = Search::every(&nix_store(), &[]);
+        let touched = fixed_output(root.as_std_path(), &staged.walked(), &search)
+            .map_err(context.failed("seal", "seal"))?;
+        staged.rescan_at(owner, &touched).map_err(sealing)?;
     }
     let tree = placing::set_metadata(context, &staged)?;
     smoke::check(context, &root, prefix)?;
@@ -93,22 +94,22 @@ pub fn make(
     placing::put(context, prepared, staged, &tree, replaced)
 }
 
-/// The RECORDs of packages whose files were changed.
-fn keep_records_true(root: &Utf8Path, changed: &BTreeSet<PathBuf>) -> Result<(), Cause> {
+/// Brings the RECORDs of packages whose files were changed up to date, and returns which were not.
+fn keep_records_true(staged: &Staged, changed: &BTreeSet<PathBuf>) -> Result<Vec<PathBuf>, Cause> {
     if changed.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let root = root.as_std_path();
-    let tree = walk(root)?;
-    let decide = |path: &Path| {
-        if !changed.contains(path) {
-            Line::Keep
-        } else if root.join(path).is_file() {
-            Line::Rehash
-        } else {
-            Line::Drop
-        }
+    let tree = staged.walked();
+    let decide = |path: &Path| match (changed.contains(path), staged.facts(path)) {
+        (false, _) => Line::Keep,
+        (true, Some(facts)) => Line::Is(facts),
+        (true, None) => Line::Drop,
     };
-    installed::update(root, &installed::records(&tree), decide, &BTreeMap::new())?;
-    Ok(())
+    let (root, records) = (staged.root(), installed::records(&tree));
+    Ok(installed::update(
+        root.as_std_path(),
+        &records,
+        decide,
+        &BTreeMap::new(),
+    )?)
 }

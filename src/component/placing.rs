@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::ComponentError;
 use super::prepare::Prepared;
 use super::record::{self, Record};
-use crate::core::walk::{Node, walk};
+use crate::core::walk::Node;
 use crate::decide::manifest;
 use crate::files::tree::{Record as Noted, Replaced, Staged, TreeOptions};
 use crate::transform::nix::nar;
@@ -56,6 +56,7 @@ pub(super) fn put(
     // A folder that may not be written to cannot be renamed by its owner.
     let mode = mode_of(&root);
     set_mode(&root, 0o755);
+    let listing = staged.listing();
     let placed = staged.commit().map_err(context.failed("", "placing"))?;
     if let Some(replaced) = replaced {
         eprintln!("{}: {placed} is new, and replaces {replaced}", context.name);
@@ -63,7 +64,7 @@ pub(super) fn put(
     set_mode(&placed, mode);
     if noted(context) == Noted::Beside {
         record.write(&placed)?;
-        context.settings.store.stamp(&placed, &record.key, None);
+        (context.settings.store).stamp(&placed, &record.key, Some(&listing));
     }
     Ok(record)
 }
@@ -81,18 +82,18 @@ fn set_mode(folder: &Utf8Path, mode: u32) {
 /// Sets modes and times, as the seal has them, and returns what is in the tree.
 ///
 /// # Errors
-/// When something in it cannot be read or changed.
+/// When something in it cannot be changed.
 pub(super) fn set_metadata(context: &Context<'_>, staged: &Staged) -> Result<Node, ComponentError> {
-    let root = staged.root();
+    let tree = staged.walked();
     let how = context.component.seal;
     if how == manifest::Seal::None {
-        return walk(root.as_std_path()).map_err(context.failed("", "seal"));
+        return Ok(tree);
     }
     let how = Seal {
         writable: how != manifest::Seal::ReadOnly,
         mtime: SEALED,
     };
-    let tree = seal(root.as_std_path(), &how).map_err(context.failed("seal", "seal"))?;
-    staged.note_modes(|is_executable| how.mode(is_executable));
+    seal(staged.root().as_std_path(), &tree, &how).map_err(context.failed("seal", "seal"))?;
+    staged.note_sealed(|is_executable| how.mode(is_executable));
     Ok(tree)
 }

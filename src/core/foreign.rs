@@ -53,6 +53,10 @@ pub struct Entry {
     pub mode: u32,
     /// Length in bytes.
     pub size: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// When its bytes last changed, in seconds since 1970.
+    pub modified: i64,
     /// When it was last changed, be it only in its mode: seconds and nanoseconds. Nobody can set it.
     pub changed: (i64, i64),
 }
@@ -113,19 +117,29 @@ impl Folder {
             if matches!(&*name, b"." | b"..") {
                 continue;
             }
-            let stat = rustix::fs::statat(&self.0, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
-            entries.push(Entry {
-                name: OsString::from_vec(name),
-                kind: FileType::from_raw_mode(stat.st_mode),
-                mode: stat.st_mode & 0o7777,
-                size: u64::try_from(stat.st_size).unwrap_or_default(),
-                changed: (
-                    stat.st_ctime,
-                    i64::try_from(stat.st_ctime_nsec).unwrap_or_default(),
-                ),
-            });
+            entries.push(self.entry(OsString::from_vec(name))?);
         }
         Ok(entries)
+    }
+
+    /// What has a name in this folder.
+    ///
+    /// # Errors
+    /// When nothing has, or it cannot be looked at.
+    pub fn entry(&self, name: OsString) -> io::Result<Entry> {
+        let stat = rustix::fs::statat(&self.0, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Entry {
+            name,
+            kind: FileType::from_raw_mode(stat.st_mode),
+            mode: stat.st_mode & 0o7777,
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            links: stat.st_nlink,
+            modified: stat.st_mtime,
+            changed: (
+                stat.st_ctime,
+                i64::try_from(stat.st_ctime_nsec).unwrap_or_default(),
+            ),
+        })
     }
 
     /// Removes what is in this folder, folders that may not be read among it, as far as that can be

@@ -6,10 +6,13 @@
 //! them fills some itself rather than wait, so both the disk and whatever cannot be split, a hash,
 //! are kept busy, in bounded memory. Where the cuts are depends on the tree alone.
 
-use std::io::{self, Read as _, Seek as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::{fs, thread};
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::io_error::{IoError, cannot};
 use super::locks;
@@ -211,9 +214,10 @@ impl Pieces {
                 } => {
                     let path = self.files.get(file).map_or(Path::new(""), PathBuf::as_path);
                     let wanted = bytes.len() + length;
-                    // One byte more than there should be tells a file that has grown.
-                    read(path, offset, length as u64 + u64::from(last), bytes)
-                        .map_err(cannot("read", path))?;
+                    read(path, offset, wanted, bytes).map_err(cannot("read", path))?;
+                    if !last {
+                        bytes.truncate(wanted);
+                    }
                     if bytes.len() != wanted {
                         return Err(PieceError::Changed {
                             path: path.to_owned(),
@@ -226,13 +230,23 @@ impl Pieces {
     }
 }
 
-fn read(path: &Path, offset: u64, length: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut file = fs::File::open(path)?;
-    if offset > 0 {
-        file.seek(io::SeekFrom::Start(offset))?;
+/// Adds what is in a file from there on, until there are so many bytes in all, or fewer where it ends. Where it does
+/// not end there, there are more.
+fn read(path: &Path, mut offset: u64, wanted: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let file = fs::File::open(path)?;
+    loop {
+        bytes.reserve((wanted + 1).saturating_sub(bytes.len()));
+        let room = bytes.capacity() - bytes.len();
+        let read = match rustix::io::pread(&file, spare_capacity(bytes), offset) {
+            Err(Errno::INTR) => continue,
+            read => read?,
+        };
+        offset += read as u64;
+        // One that comes back short is at the end: that need not be asked for again.
+        if read == 0 || bytes.len() > wanted || bytes.len() == wanted && read < room {
+            return Ok(());
+        }
     }
-    file.take(length).read_to_end(bytes)?;
-    Ok(())
 }
 
 /// Pieces between the threads that fill them and the one that takes them in order.

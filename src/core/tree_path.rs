@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -37,6 +38,20 @@ impl TreePath {
         match flaw(&path) {
             None => Ok(Self(path.into_boxed_str())),
             Some(why) => Err(PathError { path, why }),
+        }
+    }
+
+    /// The same of a path as the system has it.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; and when it is not UTF-8.
+    pub fn of(path: &Path) -> Result<Self, PathError> {
+        match path.to_str() {
+            Some(path) => Self::new(path),
+            None => Err(PathError {
+                path: path.display().to_string(),
+                why: "it is not UTF-8",
+            }),
         }
     }
 

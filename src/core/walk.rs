@@ -23,8 +23,9 @@ pub enum Node {
     Folder(Vec<(OsString, Node)>),
 }
 
-/// What is known of a regular file without opening it.
-#[derive(Debug, Clone, Copy)]
+/// What is known of a regular file without opening it. Where whoever wrote a tree says what is in it, nothing is
+/// known of numbers and times: they are 0.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct File {
     /// Length in bytes.
     pub size: u64,

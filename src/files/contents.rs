@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::archive::zip::{WHOLE, Zip, ZipError};
+pub(crate) use super::archive::zip::WHOLE;
+use super::archive::zip::{Zip, ZipError};
 use super::tree::{FileFacts, LinkMode, Owner, Shared, Tree, TreeError, TreePath};
 use crate::core::digest::{Algorithm, Digest, Hasher};
 use crate::core::io_error::IoError;

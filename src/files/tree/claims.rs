@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
@@ -18,6 +19,7 @@ use super::listing::{Listing, Names};
 use super::look::facts_of_linked;
 use crate::core::locks;
 use crate::core::tree_path::{TreePath, fold};
+use crate::core::walk;
 
 /// Someone who puts files into a tree, by the number the tree gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +99,31 @@ impl Folder {
         {
             node.linked = Some(modified);
         }
+    }
+
+    /// Notes what is at a name: what is known already stays its owner's, all else becomes this one's. `linked` is as for
+    /// [`Self::note_linked`]. Whether a folder was there.
+    pub(super) fn note(
+        &self,
+        owner: Owner,
+        name: &str,
+        content: Content,
+        linked: Option<i64>,
+    ) -> bool {
+        let mut entries = self.entries();
+        let before = entries.get(name);
+        let owner = match before {
+            Some(Entry::Node(node)) if node.content == content => node.owner,
+            _ => owner,
+        };
+        let was_folder = matches!(before, Some(Entry::Folder(_)));
+        let node = Node {
+            owner,
+            content,
+            linked,
+        };
+        entries.insert(name.into(), Entry::Node(node));
+        was_folder
     }
 
     /// The names in it.
@@ -307,13 +334,22 @@ impl PathClaims {
     }
 
     /// Puts a file or link there, whatever is there.
-    pub(super) fn put(&self, owner: Owner, path: &TreePath, content: &Content) {
-        let Some(folder) = self.folder(path.folder()) else {
-            return;
-        };
-        let node = Entry::Node(Node::new(owner, content));
-        let before = folder.entries().insert(path.file_name().into(), node);
-        if let Some(Entry::Folder(_)) = before {
+    pub(super) fn put(&self, owner: Owner, path: &TreePath, content: Content) {
+        self.remove(path);
+        self.note(owner, path, content, None);
+    }
+
+    /// As [`Folder::note`].
+    pub(super) fn note(
+        &self,
+        owner: Owner,
+        path: &TreePath,
+        content: Content,
+        linked: Option<i64>,
+    ) {
+        if let Some(folder) = self.folder(path.folder())
+            && folder.note(owner, path.file_name(), content, linked)
+        {
             self.forget_below(path);
         }
     }
@@ -336,6 +372,18 @@ impl PathClaims {
         Ok(())
     }
 
+    /// The folders on the way to one are there, and that one, too.
+    pub(super) fn enter_all_again(&self, owner: Owner, folder: &str) -> Result<(), TreeError> {
+        let ends = folder.match_indices('/').map(|(end, _)| end);
+        let mut folders = ends
+            .chain([folder.len()])
+            .filter_map(|end| folder.get(..end));
+        folders.try_for_each(|folder| match folder {
+            "" => Ok(()),
+            folder => self.enter_again(owner, &TreePath::new(folder)?),
+        })
+    }
+
     /// Forgets all in a folder that is not called so.
     pub(super) fn keep_only(&self, folder: &str, names: &HashSet<&str>) {
         let Some(known) = self.folder(folder) else {
@@ -349,19 +397,62 @@ impl PathClaims {
         }
     }
 
-    /// Gives every file another mode, by the one that it has.
-    pub(super) fn set_modes(&self, mode: impl Fn(u16) -> u16 + Sync) {
+    /// Notes that every file has another mode, by the one that it had, and no name elsewhere any more.
+    pub(super) fn note_sealed(&self, mode: impl Fn(u16) -> u16 + Sync) {
         self.folders().par_iter().for_each(|folder| {
             for entry in folder.entries().values_mut() {
-                if let Entry::Node(Node {
-                    content: Content::File(facts),
-                    ..
-                }) = entry
+                if let Entry::Node(node) = entry
+                    && let Content::File(facts) = &mut node.content
                 {
                     facts.mode = mode(facts.mode);
+                    node.linked = None;
                 }
             }
         });
+    }
+
+    /// All that is in a folder and those below it, as if it had been walked.
+    pub(super) fn walked(&self, folder: &str) -> walk::Node {
+        let Some(folder) = self.folder(folder) else {
+            return walk::Node::Folder(Vec::new());
+        };
+        let mut folders = Vec::new();
+        let mut inside: Vec<(OsString, walk::Node)> = Vec::new();
+        for (name, entry) in folder.entries().iter() {
+            let node = match entry {
+                Entry::Folder(_) => {
+                    let path = TreePath::within(&folder.path, name);
+                    // Who lost all that it brought may have named a folder that nobody made.
+                    if self
+                        .folder(&path)
+                        .is_some_and(|folder| folder.made.load(Relaxed))
+                    {
+                        folders.push((inside.len(), path));
+                        inside.push(((&**name).into(), walk::Node::Folder(Vec::new())));
+                    }
+                    continue;
+                }
+                Entry::Node(node) => match &node.content {
+                    Content::Link(target) => walk::Node::Link((&**target).into()),
+                    Content::File(facts) => walk::Node::File(walk::File {
+                        size: facts.size,
+                        mode: facts.mode.into(),
+                        links: if node.linked.is_some() { 2 } else { 1 },
+                        ..walk::File::default()
+                    }),
+                },
+            };
+            inside.push(((&**name).into(), node));
+        }
+        let below = folders
+            .into_par_iter()
+            .map(|(number, path)| (number, self.walked(&path)));
+        for (number, node) in below.collect::<Vec<_>>() {
+            if let Some((_, place)) = inside.get_mut(number) {
+                *place = node;
+            }
+        }
+        walk::Node::Folder(inside)
     }
 
     /// Forgets all that is at a path, a folder or not, and gives the files and links that were there.
@@ -369,8 +460,8 @@ impl PathClaims {
         let Some(parent) = self.folder(path.folder()) else {
             return Vec::new();
         };
-        let mut entries = parent.entries();
-        let gone = match entries.remove(path.file_name()) {
+        let held = parent.entries().remove(path.file_name());
+        let gone = match held {
             None => return Vec::new(),
             Some(Entry::Node(_)) => vec![path.clone()],
             Some(Entry::Folder(_)) => self.forget_below(path),
@@ -390,8 +481,11 @@ impl PathClaims {
         let below = format!("{path}/");
         let is_gone = |folder: &str| folder == path.as_str() || folder.starts_with(&below);
         let mut folders = locks::write(&self.folders);
-        let gone = folders.extract_if(|folder, _| is_gone(folder));
+        let gone: Vec<_> = folders.extract_if(|folder, _| is_gone(folder)).collect();
+        // Who holds a folder's entries may be waiting for the folders.
+        drop(folders);
         let mut gone: Vec<TreePath> = gone
+            .into_iter()
             .flat_map(|(_, folder)| {
                 let entries = folder.entries();
                 let nodes = entries

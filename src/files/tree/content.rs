@@ -36,10 +36,12 @@ impl FileFacts {
     /// # Errors
     /// When it cannot be read.
     pub fn of(mut file: fs::File) -> io::Result<Self> {
-        let mode = file.metadata()?.permissions().mode();
+        let meta = file.metadata()?;
+        let mode = meta.permissions().mode();
         let mut hasher = Sha256::new();
         let mut size = 0;
-        let mut piece = vec![0; 1 << 17];
+        // Most files are small.
+        let mut piece = vec![0; usize::try_from(meta.len()).unwrap_or(0).clamp(512, 1 << 17)];
         loop {
             match file.read(&mut piece) {
                 Ok(0) => break,

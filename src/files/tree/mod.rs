@@ -38,7 +38,7 @@ mod staged;
 mod stamp;
 mod write;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -69,6 +69,8 @@ pub struct Tree {
     asked: Utf8PathBuf,
     replaced: Option<Replaced>,
     temporary: AtomicU64,
+    /// Whether this tree's disk cannot share bytes with those that files came from.
+    cannot_clone: AtomicBool,
 }
 
 /// How a tree is made.
@@ -180,6 +182,7 @@ impl Tree {
             asked: destination.to_owned(),
             replaced,
             temporary: AtomicU64::new(0),
+            cannot_clone: AtomicBool::new(false),
             options,
         };
         if tree.options.record == Record::Inside {

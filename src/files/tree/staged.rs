@@ -1,6 +1,7 @@
 //! A tree that has all its files, and is not in its place yet: where later phases work.
 
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,6 +14,7 @@ use super::{
     Content, FileFacts, INSIDE, Listing, Owner, Provenance, Record, Tree, TreeError, TreePath,
 };
 use crate::core::foreign::{self, Entry, Folder};
+use crate::core::walk::Node;
 
 /// How many folders stay open, while a tree is looked through, for the sake of those that are in them.
 const OPEN: usize = 16;
@@ -60,6 +62,20 @@ impl Staged {
     /// Every file and link with its owner.
     pub fn provenance(&self) -> Provenance {
         Provenance::of(&self.tree.claims)
+    }
+
+    /// What is in the tree now, as a walk would find it: nothing is read. What others have changed is known once it was
+    /// looked for.
+    pub fn walked(&self) -> Node {
+        self.tree.claims.walked("")
+    }
+
+    /// What is known of a file.
+    pub fn facts(&self, path: &Path) -> Option<FileFacts> {
+        match self.tree.claims.get(&TreePath::of(path).ok()?)?.content {
+            Content::File(facts) => Some(facts),
+            Content::Link(_) => None,
+        }
     }
 
     /// The names of all that will be there: of a tree that nobody but this program has touched.
@@ -116,7 +132,7 @@ impl Staged {
         let (temporary, file) = self.tree.temporary(facts.mode)?;
         fill(file, bytes).map_err(|error| self.tree.io("write", path, error))?;
         self.tree.rename(&temporary, path)?;
-        self.tree.claims.put(owner, path, &Content::File(facts));
+        self.tree.claims.put(owner, path, Content::File(facts));
         Ok(())
     }
 
@@ -150,49 +166,112 @@ impl Staged {
     /// # Errors
     /// As [`Self::inspect`]; and when a file cannot be read.
     pub fn rescan(&self, owner: Owner) -> Result<(), TreeError> {
-        self.look_through(&|folder, inside, entries| {
-            let claims = &self.tree.claims;
-            let looks = entries.par_iter().with_min_len(16).map(|(path, entry)| {
-                let reading = |error| self.tree.io("read", path, error);
-                let found = match entry.kind {
-                    FileType::Directory => return claims.enter_again(owner, path),
-                    FileType::Symlink => {
-                        Content::Link(target(folder, path).map_err(reading)?.into())
-                    }
-                    _ if self.is_untouched(path, entry) => return Ok(()),
-                    _ => {
+        self.look_through(&|folder, inside, entries| self.find(owner, folder, inside, entries))
+    }
+
+    /// The same, where it is known what was changed: files and folders, with all that is in them. The paths are relative
+    /// to the tree.
+    ///
+    /// # Errors
+    /// As [`Self::rescan`].
+    pub fn rescan_at<P: AsRef<Path> + Sync>(
+        &self,
+        owner: Owner,
+        paths: &[P],
+    ) -> Result<(), TreeError> {
+        let look = |path: &P| self.look_at(owner, &TreePath::of(path.as_ref())?);
+        first_error(paths.par_iter().map(look).collect())
+    }
+
+    fn look_at(&self, owner: Owner, path: &TreePath) -> Result<(), TreeError> {
+        let reading = |error| self.tree.io("read", path, error);
+        let look = || {
+            let folder = foreign::below(self.tree.stage.tree.as_fd(), path.folder())?;
+            let entry = folder.entry(path.file_name().into())?;
+            Ok::<_, std::io::Error>((folder, [(path.clone(), entry)]))
+        };
+        let (folder, entries) = match look() {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.tree.claims.clear(path);
+                return Ok(());
+            }
+            Err(error) => return Err(reading(error)),
+        };
+        let [(_, entry)] = &entries;
+        self.allow(&folder, path, entry)?;
+        self.tree.claims.enter_all_again(owner, path.folder())?;
+        self.find_all(owner, &folder, &entries)?;
+        if entry.kind != FileType::Directory {
+            return Ok(());
+        }
+        let inside = folder.folder(path.file_name()).map_err(reading)?;
+        let find = |folder: &Folder, inside: &str, entries: &[_]| {
+            self.find(owner, folder, inside, entries)
+        };
+        self.look_into(inside, path, &find, &AtomicUsize::new(0))
+    }
+
+    /// Notes what is in a folder, and nothing else.
+    fn find(
+        &self,
+        owner: Owner,
+        folder: &Folder,
+        inside: &str,
+        entries: &[(TreePath, Entry)],
+    ) -> Result<(), TreeError> {
+        self.find_all(owner, folder, entries)?;
+        let names = entries.iter().map(|(path, _)| path.file_name());
+        self.tree.claims.keep_only(inside, &names.collect());
+        Ok(())
+    }
+
+    fn find_all(
+        &self,
+        owner: Owner,
+        folder: &Folder,
+        entries: &[(TreePath, Entry)],
+    ) -> Result<(), TreeError> {
+        let claims = &self.tree.claims;
+        let look = |(path, entry): &(TreePath, Entry)| {
+            let reading = |error| self.tree.io("read", path, error);
+            let content = match entry.kind {
+                FileType::Directory => return claims.enter_again(owner, path),
+                FileType::Symlink => Content::Link(target(folder, path).map_err(reading)?.into()),
+                _ => match self.untouched(path, entry) {
+                    Some(content) => content,
+                    None => {
                         let file = folder.file(path.file_name()).map_err(reading)?;
                         Content::File(FileFacts::of(file).map_err(reading)?)
                     }
-                };
-                if claims.get(path).is_none_or(|node| node.content != found) {
-                    claims.put(owner, path, &found);
-                }
-                Ok(())
-            });
-            first_error(looks.collect())?;
-            let names = entries.iter().map(|(path, _)| path.file_name());
-            claims.keep_only(inside, &names.collect());
+                },
+            };
+            let linked =
+                (entry.kind == FileType::RegularFile && entry.links > 1).then_some(entry.modified);
+            claims.note(owner, path, content, linked);
             Ok(())
-        })
+        };
+        first_error(entries.par_iter().with_min_len(16).map(look).collect())
     }
 
-    fn is_untouched(&self, path: &TreePath, entry: &Entry) -> bool {
-        let Some(Content::File(facts)) = self.tree.claims.get(path).map(|node| node.content) else {
-            return false;
+    /// What is known of a file, if that is still so.
+    fn untouched(&self, path: &TreePath, entry: &Entry) -> Option<Content> {
+        let node = self.tree.claims.get(path)?;
+        let Content::File(facts) = &node.content else {
+            return None;
         };
-        entry.changed < self.finished
+        let is_it = entry.changed < self.finished
             && facts.size == entry.size
             && u32::from(facts.mode) == entry.mode
-            && facts.sha256.is_some()
+            && facts.sha256.is_some();
+        is_it.then_some(node.content)
     }
 
-    /// Notes that all files were given other modes, and nothing else: `mode` says which one by whether
-    /// a file can be run.
-    pub fn note_modes(&self, mode: impl Fn(bool) -> u32 + Sync) {
-        self.tree
-            .claims
-            .set_modes(|old| (mode(old & 0o100 != 0) & 0o777) as u16);
+    /// Notes that all files were sealed: `mode` says which mode each has by whether it can be run, and none has another name
+    /// elsewhere.
+    pub fn note_sealed(&self, mode: impl Fn(bool) -> u32 + Sync) {
+        let mode = |old| (mode(old & 0o100 != 0) & 0o777) as u16;
+        self.tree.claims.note_sealed(mode);
     }
 
     /// Visits all folders of the tree, on every core, each before those that are in it: the folder, its path

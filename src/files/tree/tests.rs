@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 
+use std::os::fd::AsFd as _;
+
 use super::*;
 
 struct Place {
@@ -304,10 +306,15 @@ fn files_of_this_machine_are_copied_or_shared() {
     assert_eq!((facts.mode, facts.size), (0o640, 5 << 20));
     tree.copy(owner, &path("run"), Some(0o755), &source)
         .unwrap();
-    tree.link(owner, &path("hard"), facts, &source, LinkMode::Hardlink)
-        .unwrap();
-    tree.link(owner, &path("cow"), facts, &source, LinkMode::Reflink)
-        .unwrap();
+    let folder = std::fs::File::open(source.parent().unwrap()).unwrap();
+    let shared = Shared {
+        folder: folder.as_fd(),
+        modified: 0,
+    };
+    for (name, how) in [("hard", LinkMode::Hardlink), ("cow", LinkMode::Reflink)] {
+        let mut inside = tree.inside(owner, "").unwrap();
+        inside.share(name, facts, (shared, "source"), how).unwrap();
+    }
     let staged = tree.finish();
     let inode = |name: &str| std::fs::metadata(staged.root().join(name)).unwrap().ino();
     let source_inode = std::fs::metadata(&source).unwrap().ino();

@@ -4,13 +4,14 @@
 //! knows its bytes only at the end, writes to `tmp/` and renames: so a slow writer that has lost
 //! its path meanwhile can do no harm.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use camino::Utf8Path;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
@@ -19,6 +20,9 @@ use super::stage::FOLDER_MODE;
 use crate::core::foreign;
 
 use super::{Content, FileFacts, INSIDE, LinkMode, Owner, PathError, Tree, TreeError, TreePath};
+
+/// Files shorter than that are copied by way of memory.
+const SMALL: usize = 256 << 10;
 
 /// Files of this machine up to this size are read whole.
 const WHOLE: u64 = 4 << 20;
@@ -124,29 +128,6 @@ impl Tree {
         self.file(owner, path, mode, &bytes)
     }
 
-    /// Puts a file of this machine there, sharing it as `how` says where the disk can, and copying
-    /// it where not. What it is must be known already; that is what makes it fast.
-    ///
-    /// # Errors
-    /// As [`Self::copy`].
-    pub fn link(
-        &self,
-        owner: Owner,
-        path: &TreePath,
-        facts: FileFacts,
-        source: &Utf8Path,
-        how: LinkMode,
-    ) -> Result<(), TreeError> {
-        let folder = self.claims.enter(owner, path.folder())?;
-        let slot = self.slot(&folder, path);
-        let source = Source {
-            folder: CWD,
-            path: source.as_str(),
-            modified: None,
-        };
-        self.put_shared(owner, &slot, facts, source, how)
-    }
-
     pub(super) fn put_shared(
         &self,
         owner: Owner,
@@ -170,10 +151,16 @@ impl Tree {
             let mut source = File::from(source);
             let mut file = File::from(self.create(to, name, facts.mode)?);
             #[cfg(target_os = "linux")]
-            if how == LinkMode::Reflink && rustix::fs::ioctl_ficlone(&file, &source).is_ok() {
-                return Ok(false);
+            if how == LinkMode::Reflink && !self.cannot_clone.load(Ordering::Relaxed) {
+                if rustix::fs::ioctl_ficlone(&file, &source).is_ok() {
+                    return Ok(false);
+                }
+                // One try tells of the disk, unless nothing was in the file.
+                if facts.size > 0 {
+                    self.cannot_clone.store(true, Ordering::Relaxed);
+                }
             }
-            std::io::copy(&mut source, &mut file).map(|_| false)
+            copy(&mut source, &mut file, facts.size).map(|()| false)
         };
         let failed = |error| self.io("share", &slot.path(), error);
         match self.claim(owner, slot, &content)? {
@@ -442,6 +429,34 @@ impl Tree {
     ) -> TreeError {
         TreeError::io(doing, &self.root().join(path.as_str()), error)
     }
+}
+
+thread_local! {
+    /// Held by no other task of the thread.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SMALL]);
+}
+
+/// Copies a file that is so long. A small one is read and written at once: that spares what the kernel needs to copy
+/// from file to file.
+fn copy(from: &mut File, to: &mut File, size: u64) -> std::io::Result<()> {
+    if size >= SMALL as u64 {
+        return std::io::copy(from, to).map(drop);
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match from.read(rest) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if read as u64 == size {
+                break;
+            }
+        }
+        to.write_all(buffer.get(..read).unwrap_or_default())
+    })
 }
 
 pub(super) fn fill(file: OwnedFd, bytes: &[u8]) -> std::io::Result<()> {

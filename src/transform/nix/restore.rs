@@ -10,22 +10,32 @@ use camino::Utf8Path;
 
 use super::seal::{self, KEPT, PLACEHOLDER, SealError};
 use crate::core::io_error::{IoError, cannot};
-use crate::core::walk::walk;
+use crate::core::walk::Node;
 use crate::install::python::Layout;
 use crate::install::python::installed::{self, Line};
 use crate::install::python::scripts::shebang;
 use crate::install::python::venv::{self, Venv};
 
-/// Restores the environment at `root`. `python` is the interpreter, as it is found where the
-/// environment will live, and `prefix` is that place. Returns the scripts that were made, by name.
+/// What was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// The scripts that were made, by name.
+    pub scripts: Vec<String>,
+    /// The paths, from the root, of what was changed, made or removed, be it a folder with all in it.
+    pub touched: Vec<PathBuf>,
+}
+
+/// Restores the environment at `root`, in which is what `tree` says. `python` is the interpreter, as it is found where
+/// the environment will live, and `prefix` is that place.
 ///
 /// # Errors
 /// When the tree is not sealed, or something in it cannot be changed.
 pub fn restore(
     root: &Path,
+    tree: &Node,
     python: &Utf8Path,
     prefix: &Utf8Path,
-) -> Result<Vec<String>, SealError> {
+) -> Result<Restored, SealError> {
     let config = root.join("pyvenv.cfg");
     let text =
         fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
@@ -37,9 +47,8 @@ pub fn restore(
         .parent()
         .filter(|_| python.is_absolute())
         .ok_or_else(wrong)?;
-    let tree = walk(root)?;
-    seal::writable(root, &tree)?;
-    let records = installed::records(&tree);
+    seal::writable(root, tree)?;
+    let records = installed::records(tree);
     let layout = layout(prefix, &text, &records);
     let bin = root.join("bin");
     seal::remove(&bin)?;
@@ -102,18 +111,24 @@ pub fn restore(
             Line::Keep
         }
     };
-    installed::update(root, &records, decide, &more)?;
+    let mut touched = installed::update(root, &records, decide, &more)?;
     seal::remove(&root.join(KEPT))?;
+    touched.extend(["bin", "pyvenv.cfg", KEPT].map(PathBuf::from));
     for folder in ["share/lockwright", "share"] {
         // Only where nothing else is in it.
-        let _ = fs::remove_dir(root.join(folder));
+        if fs::remove_dir(root.join(folder)).is_ok() {
+            touched.push(folder.into());
+        }
     }
     let base = home.as_str().strip_suffix("/bin").unwrap_or(home.as_str());
     let restored = text
         .replace(&format!("{PLACEHOLDER}/bin"), home.as_str())
         .replace(PLACEHOLDER, base);
     seal::replace(&config, restored.as_bytes())?;
-    Ok(made.into_iter().collect())
+    Ok(Restored {
+        scripts: made.into_iter().collect(),
+        touched,
+    })
 }
 
 /// What follows a script's interpreter; its options cannot follow one that `/bin/sh` hands over to.

@@ -26,7 +26,7 @@ use super::refs::{self, Hit, RefsError};
 use super::strip::strip;
 use crate::core::io_error::{IoError, cannot};
 use crate::core::temp_file::{self, TempFile};
-use crate::core::walk::{Node, WalkError, walk};
+use crate::core::walk::{Node, WalkError};
 use crate::install::python::installed::{self, Line};
 
 /// Where the interpreter's prefix was.
@@ -105,12 +105,11 @@ fn and_more(others: usize) -> String {
     }
 }
 
-/// Sets every mode and time of the tree at `root`, and returns what is in it.
+/// Sets every mode and time of the tree at `root`, in which is what `tree` says.
 ///
 /// # Errors
-/// When something in it cannot be read or changed.
-pub fn seal(root: &Path, how: &Seal) -> Result<Node, SealError> {
-    let tree = walk(root)?;
+/// When something in it cannot be changed.
+pub fn seal(root: &Path, tree: &Node, how: &Seal) -> Result<(), SealError> {
     let mut entries = Vec::new();
     tree.each(&mut |path, node| entries.push((refs::join(root, path), node)));
     entries.par_iter().try_for_each(|(path, node)| {
@@ -127,9 +126,8 @@ pub fn seal(root: &Path, how: &Seal) -> Result<Node, SealError> {
                 }
             }
         }
-        set_time(path, how)
-    })?;
-    Ok(tree)
+        Ok(set_time(path, how)?)
+    })
 }
 
 /// Gives a file of several names, in a cache say, bytes of its own, so that the others stay as they are.
@@ -158,34 +156,36 @@ fn set_time(path: &Path, how: &Seal) -> Result<(), IoError> {
         .map_err(cannot("set the time of", path))
 }
 
-/// Brings the environment at `root` into its fixed-output form; [`seal`] it afterwards. Doing it
-/// twice is doing it once.
+/// Brings the environment at `root`, in which is what `tree` says, into its fixed-output form; [`seal`] it
+/// afterwards. Doing it twice is doing it once. Returns the paths, from the root, of what was changed, made or
+/// removed, be it a folder with all in it.
 ///
 /// # Errors
 /// When it is no environment, something in it cannot be changed, or something still refers to the
 /// store at the end.
-pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
+pub fn fixed_output(root: &Path, tree: &Node, search: &Search) -> Result<Vec<PathBuf>, SealError> {
     let config = root.join("pyvenv.cfg");
     let text =
         fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
     let (sealed, python) =
         without_interpreter(&text).ok_or_else(|| SealError::NoHome(config.clone()))?;
-    let tree = walk(root)?;
-    writable(root, &tree)?;
-    let kept = keep_scripts(root, &tree, &python)?;
-    remove(&root.join("bin"))?;
-    remove(&root.join(".lockwright"))?;
-    let mut caches = Vec::new();
+    writable(root, tree)?;
+    let kept = keep_scripts(root, tree, &python)?;
+    let own = ["bin", ".lockwright"].map(PathBuf::from);
+    let mut gone: Vec<PathBuf> = own
+        .into_iter()
+        .filter(|path| tree.at(path).is_some())
+        .collect();
     tree.each(&mut |path, node| {
         let is_cache = path.file_name().is_some_and(|name| name == "__pycache__");
         let is_compiled = path.extension().is_some_and(|ending| ending == "pyc");
         if is_cache && matches!(node, Node::Folder(_))
             || is_compiled && matches!(node, Node::File(_))
         {
-            caches.push(root.join(path));
+            gone.push(path.to_owned());
         }
     });
-    caches.iter().try_for_each(|path| remove(path))?;
+    gone.iter().try_for_each(|path| remove(&root.join(path)))?;
     replace(&config, sealed.as_bytes())?;
 
     let scan = refs::scan(root, search)?;
@@ -197,7 +197,7 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
     let decide = |path: &Path| {
         if changed.contains(path) {
             Line::Rehash
-        } else if is_gone(&tree, path)
+        } else if is_gone(tree, path)
             // A RECORD may name a file by way of a link to a folder.
             && fs::symlink_metadata(root.join(path)).is_err()
         {
@@ -206,16 +206,21 @@ pub fn fixed_output(root: &Path, search: &Search) -> Result<(), SealError> {
             Line::Keep
         }
     };
-    let mut records = installed::records(&tree);
+    let mut records = installed::records(tree);
     records.retain(|record| fs::symlink_metadata(root.join(record)).is_ok());
-    installed::update(root, &records, decide, &kept)?;
+    let mut touched = installed::update(root, &records, decide, &kept)?;
     // Where nothing was found there was nothing to strip, and RECORDs say no more than they did.
     let left = match scan.hits[..] {
         [] => Vec::new(),
         _ => refs::scan(root, search)?.hits,
     };
     match left.split_first() {
-        None => Ok(()),
+        None => {
+            touched.extend(stripped.changed);
+            touched.extend(gone);
+            touched.extend(["pyvenv.cfg", KEPT].map(PathBuf::from));
+            Ok(touched)
+        }
         Some((hit, others)) => Err(SealError::Reference {
             hit: hit.clone(),
             others: others.len(),

@@ -1,6 +1,7 @@
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use super::*;
+use crate::core::walk::walk;
 use crate::transform::nix::nar::hash_path;
 use crate::transform::nix::restore::restore;
 
@@ -70,8 +71,8 @@ fn the_fixed_output_form_depends_on_no_place_and_restoring_undoes_it() {
     };
     for root in [one.path(), other.path()] {
         environment(root);
-        fixed_output(root, &every()).unwrap();
-        seal(root, &how).unwrap();
+        fixed_output(root, &walk(root).unwrap(), &every()).unwrap();
+        seal(root, &walk(root).unwrap(), &how).unwrap();
     }
     let root = one.path();
     let sealed = hash_path(root).unwrap();
@@ -110,12 +111,18 @@ fn the_fixed_output_form_depends_on_no_place_and_restoring_undoes_it() {
     );
     assert!(!record.contains("sha256=old"));
     // Once is as good as twice.
-    fixed_output(root, &every()).unwrap();
-    seal(root, &how).unwrap();
+    fixed_output(root, &walk(root).unwrap(), &every()).unwrap();
+    seal(root, &walk(root).unwrap(), &how).unwrap();
     assert_eq!(hash_path(root).unwrap(), sealed);
 
-    let made = restore(root, "/opt/py/bin/python3.14".into(), "/srv/env".into()).unwrap();
-    assert_eq!(made, ["foo", "init", "tool.py"]);
+    let made = restore(
+        root,
+        &walk(root).unwrap(),
+        "/opt/py/bin/python3.14".into(),
+        "/srv/env".into(),
+    )
+    .unwrap();
+    assert_eq!(made.scripts, ["foo", "init", "tool.py"]);
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
     assert!(read("bin/foo").starts_with("#!/srv/env/bin/python\n"));
     assert_eq!(read("bin/tool.py"), "#!/srv/env/bin/python -u\ntool\n");
@@ -133,7 +140,13 @@ fn the_fixed_output_form_depends_on_no_place_and_restoring_undoes_it() {
         let path = line.split(',').next().unwrap();
         assert!(root.join(SITE).join(path).is_file(), "{line}");
     }
-    let again = restore(root, "/opt/py/bin/python3.14".into(), "/srv/env".into()).unwrap_err();
+    let again = restore(
+        root,
+        &walk(root).unwrap(),
+        "/opt/py/bin/python3.14".into(),
+        "/srv/env".into(),
+    )
+    .unwrap_err();
     assert!(again.to_string().contains("is not sealed"));
 }
 
@@ -142,7 +155,9 @@ fn a_reference_that_cannot_be_stripped_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     environment(dir.path());
     symlink(format!("{BASH}/bin/bash"), dir.path().join(SITE).join("sh")).unwrap();
-    let error = fixed_output(dir.path(), &every()).unwrap_err().to_string();
+    let error = fixed_output(dir.path(), &walk(dir.path()).unwrap(), &every())
+        .unwrap_err()
+        .to_string();
     assert!(
         error
             .contains("site-packages/sh still refers to 0c0dznr1wkzbnyz8nhx1bmnlxxq93fh4-bash-5.2")
@@ -157,14 +172,11 @@ fn another_s_file_is_not_touched_by_sealing() {
     fs::write(&cache, "x").unwrap();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o600)).unwrap();
     fs::hard_link(&cache, tree.join("x")).unwrap();
-    seal(
-        &tree,
-        &Seal {
-            writable: true,
-            mtime: 7,
-        },
-    )
-    .unwrap();
+    let how = Seal {
+        writable: true,
+        mtime: 7,
+    };
+    seal(&tree, &walk(&tree).unwrap(), &how).unwrap();
     assert_eq!(fs::metadata(&cache).unwrap().mode() & 0o777, 0o600);
     let sealed = fs::metadata(tree.join("x")).unwrap();
     assert_eq!((sealed.mode() & 0o777, sealed.mtime()), (0o644, 7));
