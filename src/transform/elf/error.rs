@@ -85,6 +85,11 @@ pub enum ElfError {
         /// The part.
         what: &'static str,
     },
+    /// What was patched could not be read, since parts of the file share bytes.
+    #[error(
+        "it cannot be patched, for parts of it lie in each other: with the change, {0}; fetch it again, or leave it out"
+    )]
+    Overlapping(Box<ElfError>),
     /// An edit of something that the file does not have.
     #[error("{what} cannot be set: the file has no {lacks}")]
     Lacks {

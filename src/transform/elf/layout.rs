@@ -33,7 +33,7 @@ pub(super) const ANNEX_LEAD: u64 = 16;
 
 /// Kernels before 5.18 take a program header table that moved to be as far from the file's start in
 /// memory as it is in the file. For a program, zeros up to this many bytes are put in to make it so.
-const HOLE: u64 = 1 << 20;
+pub(super) const HOLE: u64 = 1 << 20;
 
 /// Where everything goes.
 #[derive(Debug)]
@@ -400,7 +400,8 @@ fn shift_up(
     let one = elf.loads().any(|load| {
         load.p_offset <= elf.header.e_phoff && hole_end <= load.p_offset + load.p_filesz
     });
-    (one && last.end() + shift <= hole_end).then_some((shifted, shift))
+    let fits = last.end().checked_add(shift)? <= hole_end;
+    (one && fits).then_some((shifted, shift))
 }
 
 /// Gives the annex its offset, its address and its flags.
@@ -421,10 +422,13 @@ fn place_annex(elf: &Elf, parts: &[Part], layout: &mut Layout) -> Result<(), Elf
         .max()
         .unwrap_or_default();
     let no_room = || ElfError::AddressSpace { top };
-    let top = align_up(top + keep_clear(elf)?, page).ok_or_else(no_room)?;
+    let clear = top.checked_add(keep_clear(elf)?);
+    let top = clear
+        .and_then(|top| align_up(top, page))
+        .ok_or_else(no_room)?;
     let mut offset = align_up(layout.base_len, ANNEX_ALIGN).ok_or_else(no_room)?;
     // As far into its page in memory as it is in the file, so that one maps to the other.
-    let mut address = top + offset % page;
+    let mut address = top.checked_add(offset % page).ok_or_else(no_room)?;
     let program = elf.interpreter.is_some() || elf.header.e_type == ET_EXEC;
     if layout.headers_move
         && program
@@ -434,7 +438,7 @@ fn place_annex(elf: &Elf, parts: &[Part], layout: &mut Layout) -> Result<(), Elf
         && apart.saturating_sub(offset) <= HOLE
     {
         offset = offset.max(apart);
-        address = base + offset;
+        address = base.checked_add(offset).ok_or_else(no_room)?;
     }
     // ld.so writes into the dynamic section.
     let mut moved = layout.moved.iter().filter_map(|part| parts.get(*part));

@@ -70,7 +70,10 @@ impl Patched {
         file.resize(self.len as usize, 0);
         for (at, bytes) in &self.changes {
             let at = *at as usize;
-            if let Some(room) = file.get_mut(at..at + bytes.len()) {
+            let room = file
+                .get_mut(at..)
+                .and_then(|rest| rest.get_mut(..bytes.len()));
+            if let Some(room) = room {
                 room.copy_from_slice(bytes);
             }
         }
@@ -99,7 +102,14 @@ pub fn patch(bytes: &[u8], edit: &Edit) -> Result<Patched, ElfError> {
     };
     work.edit_interpreter(edit)?;
     work.edit_dynamic(edit)?;
-    work.finish()
+    let patched = work.finish()?;
+    // Where headers claim bytes that others claim, too, a change of one changes the other: no file is
+    // given out that would be refused when it comes back.
+    if patched.how != How::Unchanged {
+        ElfFacts::read(&patched.apply(bytes))
+            .map_err(|error| ElfError::Overlapping(Box::new(error)))?;
+    }
+    Ok(patched)
 }
 
 struct Work<'e, 'a> {
@@ -279,8 +289,12 @@ impl Work<'_, '_> {
         for part in layout.moved.iter().filter_map(|index| parts.get(*index)) {
             let grown = self.growth.iter().find(|(what, _)| *what == part.what);
             let size = grown.map_or(part.size, |(_, bytes)| bytes.len() as u64);
-            offset = align_up(offset, part.align)
-                .ok_or(ElfError::AddressSpace { top: annex_address })?;
+            let aligned = align_up(offset, part.align);
+            let aligned = aligned.filter(|aligned| aligned - offset <= layout::HOLE);
+            offset = aligned.ok_or_else(|| {
+                let claim = format!("an alignment of {:#x}, which cannot be kept", part.align);
+                ElfError::lie(part.what.name(), part.offset, claim)
+            })?;
             let address = annex_address + (offset - annex_offset);
             moves.push(Move {
                 part,
