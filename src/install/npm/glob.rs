@@ -9,6 +9,9 @@ use std::collections::HashSet;
 /// How long a pattern may be, in bytes: braces lie in one another, and each step down is one on the stack.
 const LONGEST: usize = 1024;
 
+/// How many patterns one with braces may stand for: each is tried on every path.
+const MOST: usize = 200;
+
 /// One pattern.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -322,12 +325,12 @@ fn braces(text: &str) -> Result<Vec<String>, &'static str> {
                 let mut all = Vec::new();
                 for end in ends {
                     for middle in braces(text.get(start..end).unwrap_or_default())? {
+                        if all.len() + after.len() > MOST {
+                            return Err("it stands for too many patterns");
+                        }
                         all.extend(after.iter().map(|after| format!("{before}{middle}{after}")));
                     }
                     start = end + 1;
-                    if all.len() > 1000 {
-                        return Err("it stands for too many patterns");
-                    }
                 }
                 return Ok(all);
             }
@@ -378,6 +381,9 @@ mod tests {
         assert!(Pattern::new("!!a").is_ok_and(|pattern| !pattern.negated));
         for odd in ["+(a|b)", "{1..3}", "[[:alpha:]]", &"a".repeat(2000)] {
             assert!(Pattern::new(odd).is_err(), "{odd}");
+        }
+        for (pattern, is_read) in [("{a,b}".repeat(7), true), ("{a,b}".repeat(8), false)] {
+            assert_eq!(Pattern::new(&pattern).is_ok(), is_read, "{pattern}");
         }
         // As many ways as there are, each is gone once.
         let (pattern, path) = ("**/a/".repeat(25) + "b", "a/".repeat(60) + "a");
