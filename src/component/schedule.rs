@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,9 @@ use super::sources::{Sources, no_such};
 use super::tools::Tools;
 use super::{Made, Settings, make as phases, places, shared};
 use crate::core::io_error::cannot;
+use crate::core::locks;
 use crate::files::tree::Tree;
+use crate::obtain::store;
 
 /// How closely components are looked at, and what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,14 @@ struct Shared<'a> {
     order: Vec<&'a str>,
     /// The components in between that are found where they are.
     led_to: BTreeSet<String>,
+    looks: Mutex<BTreeMap<String, Looked>>,
+}
+
+/// Whether a tree is as it was made.
+enum Looked {
+    /// It is being looked at, while it is found out what it should be made from.
+    Begun(store::Look),
+    Known(bool),
 }
 
 impl<'a> Shared<'a> {
@@ -87,10 +97,45 @@ impl<'a> Shared<'a> {
             containment: Containment::new(settings),
             tools: Tools::default(),
             led_to: places::led_to(manifest, wanted),
+            looks: Mutex::default(),
             order: all
                 .into_iter()
                 .filter(|name| needed.contains(*name))
                 .collect(),
+        })
+    }
+
+    /// Begins to look at what is asked for: that takes longest where nothing is to do.
+    fn look(&self) {
+        let mut looks = locks::held(&self.looks);
+        for wanted in &self.settings.wanted {
+            if let Some(look) = self.settings.store.look(&wanted.out) {
+                looks.insert(wanted.name.clone(), Looked::Begun(look));
+            }
+        }
+    }
+
+    /// Whether a component's tree is what its record says.
+    fn is_true(&self, name: &str, record: &Record, tree: &Utf8Path) -> bool {
+        let looks = || locks::held(&self.looks);
+        let begun = looks().remove(name);
+        let found = match begun {
+            Some(Looked::Known(is_true)) => Some(is_true),
+            Some(Looked::Begun(look)) => look.finds(&record.key).then_some(true),
+            None => None,
+        };
+        let is_true = found.unwrap_or_else(|| record.is_true(tree, self.settings.store));
+        looks().insert(name.to_owned(), Looked::Known(is_true));
+        is_true
+    }
+
+    /// Whether all that was asked for is what its record says.
+    fn are_true(&self) -> bool {
+        let mut wanted = self.settings.wanted.iter();
+        wanted.all(|wanted| {
+            self.settings.given.contains_key(&wanted.name)
+                || Record::of(&wanted.out)
+                    .is_some_and(|record| self.is_true(&wanted.name, &record, &wanted.out))
         })
     }
 
@@ -176,9 +221,9 @@ impl<'a> Shared<'a> {
         };
         let there = Record::of(&out);
         let known = there.clone().or_else(|| self.newest(name));
-        // What nobody reads in this run, nor later, need not be looked through.
-        let is_used = wanted.is_some() || self.led_to.contains(name) || look != Look::Quick;
-        let is_true = |there: &Record| !is_used || there.is_true(&out, self.settings.store);
+        // What nobody reads in this run, nor later, need not be looked through; and what was asked for is at the end.
+        let is_looked_at = look != Look::Quick || wanted.is_none() && self.led_to.contains(name);
+        let is_true = |there: &Record| !is_looked_at || self.is_true(name, there, &out);
         let verdict = match (&there, &known) {
             (Some(there), _) if there.key == key && is_true(there) => Verdict::Unchanged,
             (Some(there), _) if there.key == key => Verdict::Touched,
@@ -261,10 +306,13 @@ fn lock(tree: &Utf8Path) -> Result<Option<File>, ComponentError> {
 /// The first, in the order of components, of what went wrong; those made before it stay.
 pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, ComponentError> {
     let shared = Shared::new(settings)?;
+    shared.look();
     // Mostly all is as it was. Then what others are made of need not be looked through.
     let mut outcomes = shared.pass(Look::Quick, say)?;
-    let is_done = outcomes.len() == shared.order.len();
-    if !is_done || outcomes.iter().any(|one| one.verdict.is_made()) {
+    let is_quick = outcomes.len() == shared.order.len()
+        && !outcomes.iter().any(|one| one.verdict.is_made())
+        && shared.are_true();
+    if !is_quick {
         outcomes = shared.pass(Look::Make, say)?;
     }
     kept::note(settings, &outcomes, &shared.led_to);
