@@ -33,7 +33,7 @@ pub(super) const ANNEX_LEAD: u64 = 16;
 
 /// Kernels before 5.18 take a program header table that moved to be as far from the file's start in
 /// memory as it is in the file. For a program, zeros up to this many bytes are put in to make it so.
-pub(super) const HOLE: u64 = 1 << 20;
+const HOLE: u64 = 1 << 20;
 
 /// Where everything goes.
 #[derive(Debug)]
@@ -262,7 +262,7 @@ fn refuse_payload(elf: &Elf) -> Result<(), ElfError> {
 }
 
 /// Where the program header table ends if it has `more` entries than now.
-fn headers_end(elf: &Elf, more: u64) -> u64 {
+pub(super) fn headers_end(elf: &Elf, more: u64) -> u64 {
     elf.header.e_phoff + (elf.segments.len() as u64 + more) * elf.codec.segment_size()
 }
 

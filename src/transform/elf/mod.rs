@@ -36,6 +36,7 @@ mod headers;
 mod layout;
 mod libraries;
 mod machine;
+mod overlap;
 mod parts;
 mod paths;
 mod read;

@@ -2,6 +2,8 @@
 //! (`.gnu.version_d`), after the Linux Standard Base's "Symbol Versioning". Both are lists of
 //! records linked by byte distances; a list that leads out of the file, or back, is refused.
 
+use std::ops::Range;
+
 use goblin::elf::dynamic::{DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM};
 
 use super::ElfError;
@@ -64,6 +66,33 @@ pub(super) fn definitions(elf: &Elf) -> Result<Vec<Vec<u64>>, ElfError> {
                 .collect()
         })
         .collect()
+}
+
+/// Where the records of both lists stand.
+pub(super) fn records(elf: &Elf) -> Result<Vec<Range<u64>>, ElfError> {
+    const WHAT: &str = "a version";
+    let mut records = Vec::new();
+    // Of each list: its tags; of a record, where the next is, how many more hang on it, where, and its length; of these,
+    // where the next is, and their length.
+    for (tag, number, next, count, first, length, (next_inside, inside)) in [
+        (DT_VERNEED, DT_VERNEEDNUM, 12, 2, 8, 16, (12, 16)),
+        (DT_VERDEF, DT_VERDEFNUM, 16, 6, 12, 20, (4, 8)),
+    ] {
+        let Some((start, all)) = table(elf, tag, number)? else {
+            continue;
+        };
+        for at in chain(elf, start, all, next, WHAT) {
+            let at = at?;
+            records.push(at..at + length);
+            let count = u64::from(elf.codec.u16(elf.bytes, at + count, WHAT)?);
+            let first = at + u64::from(elf.codec.u32(elf.bytes, at + first, WHAT)?);
+            for at in chain(elf, first, count, next_inside, WHAT) {
+                let at = at?;
+                records.push(at..at + inside);
+            }
+        }
+    }
+    Ok(records)
 }
 
 /// File offset and number of records of one of the two tables.

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::facts::ElfFacts;
 use super::headers::{Headers, Move};
 use super::layout;
+use super::overlap;
 use super::parts::{self, What};
 use super::read::{Elf, STRING_TAGS};
 use super::strings::{self, Strings};
@@ -103,9 +104,8 @@ pub fn patch(bytes: &[u8], edit: &Edit) -> Result<Patched, ElfError> {
     work.edit_interpreter(edit)?;
     work.edit_dynamic(edit)?;
     let patched = work.finish()?;
-    // Where headers claim bytes that others claim, too, a change of one changes the other: no file is
-    // given out that would be refused when it comes back.
-    if patched.how != How::Unchanged {
+    // There a change of one changes the other: no file is given out that would be refused when it comes back.
+    if patched.how != How::Unchanged && overlap::is_in(&elf)? {
         ElfFacts::read(&patched.apply(bytes))
             .map_err(|error| ElfError::Overlapping(Box::new(error)))?;
     }
@@ -289,12 +289,8 @@ impl Work<'_, '_> {
         for part in layout.moved.iter().filter_map(|index| parts.get(*index)) {
             let grown = self.growth.iter().find(|(what, _)| *what == part.what);
             let size = grown.map_or(part.size, |(_, bytes)| bytes.len() as u64);
-            let aligned = align_up(offset, part.align);
-            let aligned = aligned.filter(|aligned| aligned - offset <= layout::HOLE);
-            offset = aligned.ok_or_else(|| {
-                let claim = format!("an alignment of {:#x}, which cannot be kept", part.align);
-                ElfError::lie(part.what.name(), part.offset, claim)
-            })?;
+            offset = align_up(offset, part.align)
+                .ok_or(ElfError::AddressSpace { top: annex_address })?;
             let address = annex_address + (offset - annex_offset);
             moves.push(Move {
                 part,
