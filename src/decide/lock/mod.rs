@@ -11,6 +11,7 @@ pub mod npm;
 pub mod npm_order;
 pub mod npmrc;
 pub mod pyproject;
+pub mod requirement;
 pub mod staleness;
 pub mod uv;
 pub mod wheel_name;

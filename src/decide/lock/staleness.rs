@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers, release_specifiers_to_ranges};
-use pep508_rs::{ExtraName, MarkerTree, PackageName, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{ExtraName, MarkerTree, PackageName, VersionOrUrl};
 
 use super::marker::EFFORT;
 use super::pyproject::{GroupEntry, Pyproject, Stated};
+use super::requirement;
 use super::uv::{Constraint, GroupName, Requirement, UvLock};
 
 /// One statement, in a form in which those of the project and those of the lock compare.
@@ -209,7 +210,7 @@ impl Reader<'_> {
     }
 
     fn stated_fact(&self, text: &str, extra: Option<&ExtraName>) -> Option<Fact> {
-        let requirement = pep508_rs::Requirement::<VerbatimUrl>::from_str(text).ok()?;
+        let requirement = requirement::requirement(text)?;
         let versions = match requirement.version_or_url {
             Some(VersionOrUrl::Url(_)) => None,
             None => Some(String::new()),
@@ -217,7 +218,7 @@ impl Reader<'_> {
         };
         let mut marker = requirement.marker;
         if let Some(extra) = extra {
-            marker.and(MarkerTree::from_str(&format!("extra == '{extra}'")).ok()?);
+            marker.and(requirement::marker(&format!("extra == '{extra}'"))?);
         }
         let extras = requirement.extras.into_iter().collect();
         let marker = || plain(&marker, self.python);

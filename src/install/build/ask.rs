@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use camino::Utf8PathBuf;
-use pep508_rs::{PackageName, Requirement, VerbatimUrl};
+use pep508_rs::PackageName;
 
 use super::advice;
 use super::build_dir::BuildDir;
@@ -17,6 +17,7 @@ use super::requirements::Scope;
 use super::resolver::RecipeResolver;
 use super::uv_sources::{Ground, SourceEntry, UvSources};
 use crate::core::progress::Progress;
+use crate::decide::lock::requirement::requirement;
 use crate::decide::plan::PlannedPackage;
 use crate::obtain::fetch::{self, DownloadRequest};
 
@@ -190,9 +191,7 @@ fn is_asked_for_by(package: &PlannedPackage, requires: &[String]) -> bool {
     let first = package.required_by.get(1).map(String::as_str);
     let first = first.and_then(|by| by.split([' ', '[']).next()?.parse::<PackageName>().ok());
     let Some(first) = first else { return true };
-    let wanted = requires
-        .iter()
-        .filter_map(|text| text.parse::<Requirement<VerbatimUrl>>().ok());
+    let wanted = requires.iter().filter_map(|text| requirement(text));
     wanted.into_iter().any(|wanted| wanted.name == first)
 }
 
@@ -212,7 +211,7 @@ impl Asked {
         let own = build_dir.sources()?;
         let root = UvSources::read(&carried.root, Ground::Machine).map_err(refuse)?;
         for text in &self.requires {
-            let Ok(wanted) = text.parse::<Requirement<VerbatimUrl>>() else {
+            let Some(wanted) = requirement(text) else {
                 continue;
             };
             if !build_dir.has_sources(&wanted.name) {

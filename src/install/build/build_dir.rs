@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::str::FromStr as _;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use pep508_rs::{MarkerTree, PackageName, Requirement, VerbatimUrl};
+use pep508_rs::PackageName;
 use toml::Value;
 
 use super::environment::{self, Wheelhouse};
@@ -21,6 +20,7 @@ use super::uv_sources::{Ground, SourceEntry, UvSources};
 use super::{BuildOptions, wheel};
 use crate::core::foreign;
 use crate::core::scratch::Scratch;
+use crate::decide::lock::requirement::{self, requirement};
 use crate::decide::plan::PlannedPackage;
 
 /// The file by which a build is known to have asked git in vain.
@@ -162,9 +162,9 @@ impl<'a> BuildDir<'a> {
     ) -> Result<Option<(&'p PlannedPackage, String)>, BuildError> {
         let said = self.sources()?;
         let markers = &self.resolver.interpreter.target.markers;
-        let wanted = requires.iter().filter_map(|text| text.parse().ok());
+        let wanted = requires.iter().filter_map(|text| requirement(text));
         let wanted: BTreeSet<PackageName> = wanted
-            .map(|wanted: Requirement<VerbatimUrl>| wanted.name)
+            .map(|wanted| wanted.name)
             .filter(|name| self.has_sources(name))
             .collect();
         let of_index = there.iter().filter(|one| one.direct_url.is_none());
@@ -173,7 +173,7 @@ impl<'a> BuildDir<'a> {
             let entries = said.at_home(&package.name).unwrap_or_default();
             let holds = |entry: &&SourceEntry| {
                 let marker = entry.entry.get("marker").and_then(Value::as_str);
-                let marker = marker.and_then(|marker| MarkerTree::from_str(marker).ok());
+                let marker = marker.and_then(|marker| requirement::marker(marker));
                 marker.is_none_or(|marker| marker.evaluate(markers, &[]))
             };
             let mut entries = entries.iter().filter(holds);

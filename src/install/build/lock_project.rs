@@ -16,6 +16,7 @@ use toml::{Table, Value};
 use super::ask::Asked;
 use super::uv_sources::{SourceEntry, is_relative, moved};
 use crate::core::foreign;
+use crate::decide::lock::requirement::requirement;
 
 /// How the file begins, by which it is known as ours and may be replaced.
 pub const FIRST_LINE: &str =
@@ -182,7 +183,7 @@ struct AskedRequirement<'a> {
 
 impl<'a> AskedRequirement<'a> {
     fn all(asked: &'a Asked) -> Vec<Self> {
-        let requirements = asked.requires.iter().filter_map(|text| text.parse().ok());
+        let requirements = asked.requires.iter().filter_map(|text| requirement(text));
         let read = |wanted: Requirement<VerbatimUrl>| Self {
             from: asked.sources.get(&wanted.name),
             name: wanted.name,

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{ExtraName, PackageName, VersionOrUrl};
 use serde::{Deserialize, Serialize};
 
 use super::BuildOptions;
 use super::error::BuildError;
 use crate::decide::lock::build_settings::BuildSettings;
 use crate::decide::lock::pyproject::ProjectSettings;
+use crate::decide::lock::requirement::requirement;
 use crate::decide::lock::uv::UvLock;
 use crate::decide::plan::{PlanError, PlannedPackage, PythonPlan, SelectError, Selection};
 use crate::decide::target::PythonTarget;
@@ -161,7 +162,7 @@ impl<'a> Requirements<'a> {
         }
         let extra = self.settings.extra_build_dependencies.get(package);
         let text = |(requirement, is_matched): (&str, bool)| {
-            let name = requirement.parse::<Requirement<VerbatimUrl>>().ok();
+            let name = self::requirement(requirement);
             let planned = name.and_then(|wanted| {
                 let mut all = self.plan.packages.iter();
                 all.find(|planned| planned.name == wanted.name)
@@ -266,7 +267,7 @@ fn unanswered(
     there: &[&PlannedPackage],
     must_be: bool,
 ) -> Option<String> {
-    let Ok(requirement) = text.parse::<Requirement<VerbatimUrl>>() else {
+    let Some(requirement) = requirement(text) else {
         return Some(format!("`{text}`, which is not a requirement"));
     };
     if !requirement.marker.evaluate(markers, &[]) {

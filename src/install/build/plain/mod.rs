@@ -22,6 +22,7 @@ use super::error::BuildError;
 use super::{Made, Wheel, wheel};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
+use crate::decide::lock::requirement::requirement;
 use crate::decide::plan::PlannedPackage;
 use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::install::python::installer;
@@ -146,7 +147,7 @@ fn files(folder: Folder<'_>, is_editable: bool) -> Option<(String, BTreeMap<Stri
     let backend = Backend::named(&build_system.build_backend)?;
     let needs = build_system.requires.iter();
     let needs: Option<Vec<Requirement<VerbatimUrl>>> =
-        needs.map(|text| text.parse().ok()).collect();
+        needs.map(|text| requirement(text)).collect();
     if !backend.is_all_of(&needs?) {
         return None;
     }

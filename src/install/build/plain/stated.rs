@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl};
+use pep508_rs::{ExtraName, PackageName};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Backend, Folder};
+use crate::decide::lock::requirement::requirement;
 
 /// `[project]` (<https://packaging.python.org/en/latest/specifications/pyproject-toml/>). A key that
 /// is not among these is no plain project's.
@@ -306,10 +307,6 @@ impl Readme {
             }
         }
     }
-}
-
-fn requirement(text: &str) -> Option<Requirement<VerbatimUrl>> {
-    text.parse().ok()
 }
 
 /// Names of those who have no address (all of them, by uv's back end), and addresses. Of several,
