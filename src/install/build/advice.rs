@@ -72,7 +72,10 @@ const LIBRARIES: [(&str, &str); 14] = [
 const OFFLINE: [&str; 2] = ["you're using offline mode", "but --offline was specified"];
 
 /// What programs say that ask a network where there is none.
-const NETWORK: [&str; 11] = [
+const NETWORK: [&str; 13] = [
+    // What the system says of a socket that seccomp refuses.
+    "Address family not supported by protocol",
+    "EAFNOSUPPORT",
     "Could not resolve host",
     "could not resolve host",
     "Could not resolve hostname",
@@ -258,6 +261,7 @@ mod tests {
         for line in [
             "curl: (6) Could not resolve host: example.com",
             "npm error code EAI_AGAIN",
+            "OSError: [Errno 97] Address family not supported by protocol",
             "dial tcp: lookup proxy.example on [::1]:53: connection refused",
         ] {
             assert!(of_command(line).unwrap().contains("commands have none"));
