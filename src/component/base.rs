@@ -193,7 +193,7 @@ impl Contents for Base {
         let member = member.ok_or(PlaceError::Absent(number))?;
         let reading = cannot("read", &member.path);
         let mut file = self.top.file(&member.path).map_err(reading)?;
-        let is_whole = member.size <= WHOLE as u64;
+        let is_whole = member.size <= WHOLE;
         let length = if is_whole { member.size + 1 } else { PIECE };
         let mut piece = Vec::new();
         loop {

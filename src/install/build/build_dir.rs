@@ -173,7 +173,7 @@ impl<'a> BuildDir<'a> {
             let entries = said.at_home(&package.name).unwrap_or_default();
             let holds = |entry: &&SourceEntry| {
                 let marker = entry.entry.get("marker").and_then(Value::as_str);
-                let marker = marker.and_then(|marker| requirement::marker(marker));
+                let marker = marker.and_then(requirement::marker);
                 marker.is_none_or(|marker| marker.evaluate(markers, &[]))
             };
             let mut entries = entries.iter().filter(holds);
