@@ -414,6 +414,27 @@ fn a_staged_tree_can_be_worked_on_and_the_record_follows() {
     assert_eq!(std::fs::read(place.dest.join("edited")).unwrap(), b"edited");
 }
 
+#[test]
+fn folders_in_one_another_are_forgotten_side_by_side() {
+    for _ in 0..10 {
+        let place = place();
+        let tree = Tree::stage(&place.dest, TreeOptions::default()).unwrap();
+        let owner = tree.owner("a 1", 0);
+        for number in 0..20 {
+            let file = format!("a/b/c/d{number}/e/f");
+            tree.file(owner, &path(&file), 0o644, b"x").unwrap();
+        }
+        tree.file(owner, &path("kept"), 0o644, b"x").unwrap();
+        let staged = tree.finish();
+        std::fs::remove_dir_all(staged.root().join("a")).unwrap();
+        let mut gone = vec!["a".to_owned(), "a/b".to_owned(), "a/b/c".to_owned()];
+        gone.extend((0..20).map(|number| format!("a/b/c/d{number}")));
+        staged.rescan_at(staged.owner("b 1"), &gone).unwrap();
+        let left = staged.provenance().entries;
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+}
+
 /// Everything under a folder: path, mode, and bytes or target.
 fn listing(root: &Utf8Path) -> Vec<(String, u32, Vec<u8>)> {
     let mut found = Vec::new();
