@@ -359,6 +359,13 @@ fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Vec<Thing> {
             });
         }
     }
+    // What a segment alone tells of is there all the same.
+    let untold = parts.iter().enumerate();
+    let untold = untold.filter(|(_, part)| part.sections.is_empty() && part.end() > end);
+    things.extend(untold.map(|(index, part)| Thing {
+        offset: part.offset,
+        part: Some(index),
+    }));
     let segment_ends = elf.loads().map(|load| load.p_offset + load.p_filesz);
     let segment_starts = elf.loads().map(|load| load.p_offset);
     let others = segment_ends
