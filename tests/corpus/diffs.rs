@@ -19,7 +19,7 @@ pub fn rows() -> Vec<Row> {
     let hunk = "@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n";
     let named = |old: &str, new: &str| format!("--- {old}\n+++ {new}\n{hunk}");
     [
-        ("a name that leads up", "CVE-2010-4651", named("a/../../planted", "b/../../planted")),
+        ("a name that leads up", "CVE-2010-4651, CVE-2026-50015", named("a/../../planted", "b/../../planted")),
         ("an absolute name", "CVE-2010-4651", named("/etc/passwd", "/etc/passwd")),
         ("no name that is left", "", named("file", "file")),
         ("a rename that leads up", "CVE-2015-1395", "diff --git a/file b/../../planted\nsimilarity index 100%\nrename from file\nrename to ../../planted\n".into()),

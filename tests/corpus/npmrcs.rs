@@ -52,7 +52,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a registry that is a command",
-            "CVE-2026-28292",
+            "",
             b"registry=ext::sh -c touch% planted\n".to_vec(),
         ),
         (
@@ -77,7 +77,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a variable of yours in the registry",
-            "",
+            "CVE-2026-55180",
             b"registry=http://127.0.0.1:9/${SECRET}/\n".to_vec(),
         ),
         (

@@ -191,7 +191,7 @@ pub fn rows() -> Vec<Row> {
     row("cut off in a body", "", &gzip(&plain[..512]));
     row(
         "bytes behind the end",
-        "CVE-2025-62518",
+        "",
         &gzip(&[&plain[..], &plain[..512]].concat()),
     );
     row(
@@ -201,7 +201,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a second gzip member with another archive",
-        "CVE-2026-3219",
+        "",
         &[gzip(&plain), gzip(&packed(&[file("x-1.0/b")]))].concat(),
     );
     row("256 MiB of zeros in 256 KiB", "CVE-2026-59873", &{
@@ -226,7 +226,7 @@ pub fn rows() -> Vec<Row> {
     }
     row(
         "an absolute name",
-        "CVE-2021-32804",
+        "CVE-2021-32804, CVE-2026-44029",
         &archive(&[file("/planted")]),
     );
     row(
@@ -240,16 +240,16 @@ pub fn rows() -> Vec<Row> {
             ..file("x-1.0/a")
         }])
     };
+    row("a size that is no number", "", &size(b"zzzzzzzzzzz\0"));
     row(
-        "a size that is no number",
-        "CVE-2025-8194",
-        &size(b"zzzzzzzzzzz\0"),
+        "a size below zero",
+        "CVE-2025-8194, CVE-2026-59874",
+        &size(&[0xff; 12]),
     );
-    row("a size below zero", "CVE-2025-8194", &size(&[0xff; 12]));
     row("a size beyond the archive", "", &size(b"77777777777\0"));
     row(
         "two sizes, in the header and before it",
-        "CVE-2025-62518",
+        "CVE-2025-62518, CVE-2026-33055",
         &archive(&[pax(&[("size", "512")]), file("x-1.0/a")]),
     );
     row(
@@ -259,7 +259,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a size before it, and a long name of GNU's between",
-        "RUSTSEC-2026-0145",
+        "CVE-2026-53655, RUSTSEC-2026-0145",
         &archive(&[
             pax(&[("size", "512")]),
             member("././@LongLink", b'L', "", "x-1.0/a\0"),
@@ -298,7 +298,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a link to an absolute path",
-        "CVE-2025-4138, CVE-2025-48387, CVE-2025-59825",
+        "CVE-2025-4138, CVE-2025-48387, CVE-2026-23745",
         &link(b'2', "/etc/passwd"),
     );
     row("a link to nothing", "", &link(b'2', ""));
@@ -314,7 +314,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a folder in the place of a link",
-        "CVE-2026-33056, CVE-2026-5223",
+        "CVE-2026-33056",
         &archive(&[
             file("x-1.0/a"),
             member("x-1.0/in", b'2', "/tmp", ""),
@@ -328,7 +328,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a second name of an absolute path",
-        "CVE-2021-32804",
+        "CVE-2026-23745",
         &link(b'1', "/etc/passwd"),
     );
     row(
@@ -338,12 +338,12 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "a file through a link",
-        "CVE-2021-32803, CVE-2025-59343, CVE-2025-59825",
+        "CVE-2025-59343, CVE-2025-59825, CVE-2026-5223",
         &archive(&[member("x-1.0/in", b'2', "..", ""), file("x-1.0/in/planted")]),
     );
     row(
         "a link in the place of a folder",
-        "CVE-2021-37701",
+        "CVE-2021-32803, CVE-2021-37701",
         &archive(&[file("x-1.0/in/a"), member("x-1.0/in", b'2', "/tmp", "")]),
     );
     for (kind, case) in [
@@ -371,7 +371,7 @@ pub fn rows() -> Vec<Row> {
     );
     row(
         "names that differ by case",
-        "CVE-2021-37712, CVE-2026-23950",
+        "CVE-2021-37701, CVE-2026-23950",
         &archive(&[file("x-1.0/a"), file("x-1.0/A")]),
     );
     row(

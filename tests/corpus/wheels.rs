@@ -229,7 +229,7 @@ pub fn rows() -> Vec<Row> {
         (
             "activate = x:main",
             "one that would be what activates the environment",
-            "CVE-2024-53899",
+            "",
         ),
         ("run = x; import os:main", "one whose module is code", ""),
         ("run = x:main() or exit", "one whose function is code", ""),

@@ -3,7 +3,7 @@
 //! A tar is a list of headers, each followed by a body, and readers have always disagreed on where
 //! the next header is: which of two sizes counts, which extension belongs to which member, what a
 //! folder's body is. What one reader takes for a body, another takes for members, and so things
-//! are smuggled past whoever looked (GHSA-3wgq-wrwc-vqmv). Here every such doubt is a refusal, so
+//! are smuggled past whoever looked (GHSA-j5gw-2vrg-8fgx). Here every such doubt is a refusal, so
 //! what is read is what any other reader sees.
 //!
 //! Read are the formats in use: v7, ustar, pax (POSIX.1-2024, `pax`, "pax Interchange Format") and

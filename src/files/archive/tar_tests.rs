@@ -126,7 +126,7 @@ fn what_readers_disagree_on_is_refused() {
     let end = vec![0; 1024];
     let hidden = file("hidden", b"");
     for (bytes, why) in [
-        // GHSA-3wgq-wrwc-vqmv: the extension's size against the header's.
+        // GHSA-j5gw-2vrg-8fgx: the extension's size against the header's.
         (
             [
                 pax_header(b'x', &[("size", "1024")]),
