@@ -23,6 +23,7 @@ use super::ElfError;
 use super::codec::align_up;
 use super::parts::{Part, What};
 use super::read::Elf;
+use super::versions;
 
 /// The annex begins at a multiple of this in the file.
 const ANNEX_ALIGN: u64 = 16;
@@ -287,7 +288,7 @@ fn make_room(
         ));
     }
     let need = headers_end(elf, 1);
-    let things = things_behind_headers(elf, parts);
+    let things = things_behind_headers(elf, parts)?;
     let stays = |moved: &BTreeSet<usize>, thing: &Thing| {
         thing.part.is_none_or(|part| !moved.contains(&part))
     };
@@ -346,7 +347,7 @@ fn is_padding(elf: &Elf, parts: &[Part], stretch: std::ops::Range<u64>) -> bool 
 }
 
 /// What stands behind the program header table, up to the end of its segment.
-fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Vec<Thing> {
+fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Result<Vec<Thing>, ElfError> {
     let end = headers_end(elf, 0);
     let mut things: Vec<Thing> = Vec::new();
     let part_of = |index: usize| parts.iter().position(|part| part.sections.contains(&index));
@@ -366,6 +367,20 @@ fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Vec<Thing> {
         offset: part.offset,
         part: Some(index),
     }));
+    // So is what the dynamic section alone does.
+    let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.entries);
+    let pointers = entries.filter(|(tag, _)| POINTERS.contains(tag));
+    let pointed = pointers.filter_map(|(_, address)| elf.offset_of(*address, 1));
+    let records = versions::records(elf)?.into_iter().map(|one| one.start);
+    let is_known = |at: &u64| {
+        parts
+            .iter()
+            .any(|part| (part.offset..part.end()).contains(at))
+    };
+    let unknown = pointed
+        .chain(records)
+        .filter(|at| *at >= end && !is_known(at));
+    things.extend(unknown.map(|offset| Thing { offset, part: None }));
     let segment_ends = elf.loads().map(|load| load.p_offset + load.p_filesz);
     let segment_starts = elf.loads().map(|load| load.p_offset);
     let others = segment_ends
@@ -374,7 +389,7 @@ fn things_behind_headers(elf: &Elf, parts: &[Part]) -> Vec<Thing> {
         .filter(|offset| *offset >= end);
     things.extend(others.map(|offset| Thing { offset, part: None }));
     things.sort_by_key(|thing| (thing.offset, thing.part));
-    things
+    Ok(things)
 }
 
 /// The parts between the headers and the first room that a moved part leaves, and by how much they
@@ -426,6 +441,7 @@ fn place_annex(elf: &Elf, parts: &[Part], layout: &mut Layout) -> Result<(), Elf
     });
     let top = others
         .map(|load| load.p_vaddr + load.p_memsz)
+        .chain([elf.unloaded_end()])
         .max()
         .unwrap_or_default();
     let no_room = || ElfError::AddressSpace { top };

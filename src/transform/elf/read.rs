@@ -237,6 +237,20 @@ impl<'a> Elf<'a> {
     /// What is loaded of the sections that speak of names and versions must be, by its section
     /// header, where its address says: tools go by the one, the loader by the other.
     fn check_places(&self) -> Result<(), ElfError> {
+        let entry = self.codec.section_size();
+        for (index, section) in self.asked() {
+            let place = self.offset_of(section.sh_addr, section.sh_size);
+            if place.is_some_and(|place| place != section.sh_offset) {
+                let at = self.header.e_shoff + index as u64 * entry;
+                let claim = "another place in the file than its address has";
+                return Err(ElfError::lie("section header", at, claim));
+            }
+        }
+        Ok(())
+    }
+
+    /// The sections that speak of names and versions and say that they are loaded.
+    fn asked(&self) -> impl Iterator<Item = (usize, &SectionHeader)> {
         const ASKED: [u32; 7] = [
             SHT_DYNAMIC,
             SHT_DYNSYM,
@@ -246,19 +260,19 @@ impl<'a> Elf<'a> {
             SHT_HASH,
             SHT_STRTAB,
         ];
-        let entry = self.codec.section_size();
-        for (index, section) in self.sections.iter().enumerate() {
-            if section.sh_flags & u64::from(SHF_ALLOC) == 0 || !ASKED.contains(&section.sh_type) {
-                continue;
-            }
-            let place = self.offset_of(section.sh_addr, section.sh_size);
-            if place.is_some_and(|place| place != section.sh_offset) {
-                let at = self.header.e_shoff + index as u64 * entry;
-                let claim = "another place in the file than its address has";
-                return Err(ElfError::lie("section header", at, claim));
-            }
-        }
-        Ok(())
+        self.sections.iter().enumerate().filter(|(_, section)| {
+            section.sh_flags & u64::from(SHF_ALLOC) != 0 && ASKED.contains(&section.sh_type)
+        })
+    }
+
+    /// Where the addresses end that such sections claim and no segment has. No linker makes such a file; but what comes
+    /// to have these addresses would be taken for those sections.
+    pub(super) fn unloaded_end(&self) -> u64 {
+        let all = self.asked().map(|(_, section)| section);
+        let unloaded =
+            all.filter(|section| self.offset_of(section.sh_addr, section.sh_size).is_none());
+        let ends = unloaded.map(|section| section.sh_addr.saturating_add(section.sh_size));
+        ends.max().unwrap_or_default()
     }
 
     fn parse_interpreter(&self) -> Result<Option<Range<u64>>, ElfError> {
