@@ -17,7 +17,7 @@ use crate::core::foreign::Folder;
 use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
 use crate::files::contents::{
-    self, Contents, Member, PlaceError, PlacedFile, Placement, Take, WHOLE,
+    self, Contents, Member, Near, PlaceError, PlacedFile, Placement, Take, WHOLE,
 };
 use crate::files::tree::{
     Content, FileFacts, LinkMode, Owner, Precious, Provenance, Record, Replace, Shared, Tree,
@@ -209,11 +209,19 @@ impl Contents for Base {
         }
     }
 
-    fn folder(&self) -> Option<Shared<'_>> {
-        Some(Shared {
-            folder: self.top.as_fd(),
+    fn shared<'a: 'n, 'n>(
+        &'a self,
+        number: usize,
+        near: &'n mut Near<'a>,
+    ) -> Result<Option<(Shared<'n>, &'a str)>, PlaceError> {
+        let member = self.members.get(number);
+        let member = member.ok_or(PlaceError::Absent(number))?;
+        let folder = self.top.as_fd();
+        let shared = Shared {
+            folder,
             modified: 0,
-        })
+        };
+        Ok(Some(near.to(shared, &member.path)))
     }
 }
 

@@ -44,6 +44,11 @@ pub(super) fn put(
 ) -> Result<Record, ComponentError> {
     let root = staged.root();
     let hash = nar::hash_walked(&root, tree).map_err(context.failed("", "seal"))?;
+    debug_assert_eq!(
+        nar::hash_path(&root).ok().as_ref(),
+        Some(&hash),
+        "{root} is what is known of it"
+    );
     let (files, bytes) = record::count(tree);
     let record = Record {
         component: context.name.to_owned(),

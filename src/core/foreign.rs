@@ -319,7 +319,8 @@ fn open_as(folder: BorrowedFd<'_>, name: &Path, flags: OFlags) -> io::Result<Fil
 }
 
 fn read_file(file: File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let length = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let why = format!("{} has more than {limit} bytes", path.display());

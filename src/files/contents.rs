@@ -55,9 +55,16 @@ pub trait Contents: Sync {
     /// When they cannot be read or are not what they should be, or `take` fails.
     fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError>;
 
-    /// The folder in which each file lies at its own path, to be linked from; where there is one.
-    fn folder(&self) -> Option<Shared<'_>> {
-        None
+    /// Where a file lies, to be linked from; where it is a file of its own.
+    ///
+    /// # Errors
+    /// When it is no longer what it should be.
+    fn shared<'a: 'n, 'n>(
+        &'a self,
+        _number: usize,
+        _near: &'n mut Near<'a>,
+    ) -> Result<Option<(Shared<'n>, &'a str)>, PlaceError> {
+        Ok(None)
     }
 
     /// A file's bytes, whole: for the small ones that say what an artifact is.
@@ -123,6 +130,9 @@ pub enum PlaceError {
     /// A member has other bytes than the artifact states.
     #[error("the bytes of {0} do not have the stated digest")]
     Mismatch(String),
+    /// A file of the store's has changed.
+    #[error("the store's copy of {0} was changed")]
+    Touched(String),
     /// There is no such member.
     #[error("there is no member {0}")]
     Absent(usize),
@@ -193,10 +203,14 @@ pub fn place(
         let digests = files.iter().filter_map(|file| {
             let name = file.path.file_name();
             match &file.from {
-                From::Bytes(bytes) => match inside.file(name, file.mode, bytes, None) {
-                    Ok(_) => None,
-                    Err(error) => Some(Err(error.into())),
-                },
+                From::Bytes(bytes) => {
+                    // Known, so that they may be placed again, where a file of the store's turns out to be touched.
+                    let known = Some(Sha256::digest(bytes).into());
+                    match inside.file(name, file.mode, bytes, known) {
+                        Ok(_) => None,
+                        Err(error) => Some(Err(error.into())),
+                    }
+                }
                 From::Member(number) => {
                     let put = Put {
                         tree,
@@ -239,8 +253,8 @@ impl<'a> Put<'a> {
         let mut check = Check::new(self.file.expected.as_ref(), member);
         if self.how != LinkMode::Copy
             && mode == member.mode
-            && let Some(folder) = self.contents.folder()
             && check.is_done()
+            && let Some(shared) = self.contents.shared(number, near)?
         {
             let facts = FileFacts {
                 mode,
@@ -248,7 +262,7 @@ impl<'a> Put<'a> {
                 sha256: member.sha256,
             };
             check.finish(member)?;
-            inside.share(name, facts, near.to(folder, &member.path), self.how)?;
+            inside.share(name, facts, shared, self.how)?;
             return Ok(None);
         }
         let placed = if member.size <= WHOLE {

@@ -92,12 +92,12 @@ impl Folder {
         locks::held(&self.entries)
     }
 
-    /// Notes that an owner's file is one that has another name elsewhere, and when its bytes last changed.
-    pub(super) fn note_linked(&self, name: &str, owner: Owner, modified: i64) {
+    /// Notes that an owner's file has no other name elsewhere, as its claim said.
+    pub(super) fn note_copied(&self, name: &str, owner: Owner) {
         if let Some(Entry::Node(node)) = self.entries().get_mut(name)
             && node.owner == owner
         {
-            node.linked = Some(modified);
+            node.linked = None;
         }
     }
 
@@ -193,15 +193,16 @@ impl PathClaims {
         standing(one).cmp(&standing(other))
     }
 
-    /// Claims a name in a folder for a file or link.
+    /// Claims a name in a folder for a file or link; `linked` as [`Node`] has it, for whoever is first.
     pub(super) fn claim(
         &self,
         owner: Owner,
         folder: &Folder,
         name: &str,
         content: &Content,
+        linked: Option<i64>,
     ) -> Result<Claim, TreeError> {
-        let node = || Entry::Node(Node::new(owner, content));
+        let node = || Node::new(owner, content);
         let path = || TreePath::within(&folder.path, name);
         let twice = || TreeError::Twice {
             path: path(),
@@ -211,7 +212,8 @@ impl PathClaims {
         let held = match entries.get(name) {
             None => {
                 self.spell(owner, folder, name)?;
-                entries.insert(name.into(), node());
+                let node = Node { linked, ..node() };
+                entries.insert(name.into(), Entry::Node(node));
                 return Ok(Claim::First);
             }
             Some(Entry::Folder(other)) => {
@@ -245,7 +247,7 @@ impl PathClaims {
         if self.compare(owner, holder).is_lt() {
             return Ok(Claim::Nothing);
         }
-        entries.insert(name.into(), node());
+        entries.insert(name.into(), Entry::Node(node()));
         Ok(if same { Claim::Nothing } else { Claim::Replace })
     }
 
@@ -325,20 +327,22 @@ impl PathClaims {
     }
 
     pub(super) fn written(&self) -> (u64, u64) {
-        let (mut files, mut bytes) = (0, 0);
-        for folder in self.folders() {
-            for entry in folder.entries().values() {
-                if let Entry::Node(Node {
+        let of_folder = |folder: &Arc<Folder>| {
+            let entries = folder.entries();
+            let sizes = entries.values().filter_map(|entry| match entry {
+                Entry::Node(Node {
                     content: Content::File(facts),
                     ..
-                }) = entry
-                {
-                    files += 1;
-                    bytes += facts.size;
-                }
-            }
-        }
-        (files, bytes)
+                }) => Some(facts.size),
+                _ => None,
+            });
+            sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
+        };
+        let add = |one: (u64, u64), other: (u64, u64)| (one.0 + other.0, one.1 + other.1);
+        self.folders()
+            .par_iter()
+            .map(of_folder)
+            .reduce(|| (0, 0), add)
     }
 
     /// Every collision, sorted by path.
@@ -429,7 +433,7 @@ mod tests {
             let folder = claims.enter(owner, path.folder()).unwrap();
             let link = Content::Link("x".into());
             claims
-                .claim(owner, &folder, path.file_name(), &link)
+                .claim(owner, &folder, path.file_name(), &link, None)
                 .unwrap();
         }
         let entries = claims.entries();
@@ -445,7 +449,7 @@ mod tests {
             let path = TreePath::new(path).unwrap();
             let folder = claims.enter(owner, path.folder())?;
             claims
-                .claim(owner, &folder, path.file_name(), &link)
+                .claim(owner, &folder, path.file_name(), &link, None)
                 .map(drop)
         };
         for (first, second) in [

@@ -114,7 +114,7 @@ impl Open<'_> {
         let content = Content::File(facts);
         let folder = self.tree.claims.enter(self.owner, self.path.folder())?;
         let slot = self.tree.slot(&folder, &self.path);
-        match self.tree.claim(self.owner, &slot, &content)? {
+        match self.tree.claim(self.owner, &slot, &content, None)? {
             Claim::Nothing => self.tree.discard(&self.temporary),
             Claim::First | Claim::Replace => {
                 self.tree

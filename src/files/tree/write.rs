@@ -89,7 +89,7 @@ impl Tree {
     ) -> Result<(), TreeError> {
         let content = Content::File(facts);
         let writing = |error| self.io("write", &slot.path(), error);
-        match self.claim(owner, slot, &content)? {
+        match self.claim(owner, slot, &content, None)? {
             Claim::Nothing => Ok(()),
             Claim::First => match self.create(slot.dir, slot.at, facts.mode) {
                 Ok(file) => fill(file, bytes).map_err(writing),
@@ -163,12 +163,14 @@ impl Tree {
             copy(&mut source, &mut file, facts.size).map(|()| false)
         };
         let failed = |error| self.io("share", &slot.path(), error);
-        match self.claim(owner, slot, &content)? {
+        // That it will be linked: the claims are looked through once more only where it was not.
+        let linked = from.modified.filter(|_| how == LinkMode::Hardlink);
+        match self.claim(owner, slot, &content, linked)? {
             Claim::Nothing => Ok(()),
             Claim::First => match put(slot.dir, slot.at) {
                 Ok(is_linked) => {
-                    if let Some(modified) = from.modified.filter(|_| is_linked) {
-                        slot.folder.note_linked(slot.name, owner, modified);
+                    if linked.is_some() && !is_linked {
+                        slot.folder.note_copied(slot.name, owner);
                     }
                     Ok(())
                 }
@@ -227,7 +229,7 @@ impl Tree {
             at: path.file_name(),
         };
         let failed = |error: Errno| self.io("create the link", path, error.into());
-        match self.claim(owner, &slot, &content)? {
+        match self.claim(owner, &slot, &content, None)? {
             Claim::Nothing => Ok(()),
             Claim::First => match rustix::fs::symlinkat(target, slot.dir, slot.at) {
                 Err(Errno::EXIST) if self.is_contested(&slot) => Ok(()),
@@ -293,6 +295,7 @@ impl Tree {
         owner: Owner,
         slot: &Slot<'_>,
         content: &Content,
+        linked: Option<i64>,
     ) -> Result<Claim, TreeError> {
         if INSIDE
             .strip_suffix(slot.name)
@@ -304,7 +307,8 @@ impl Tree {
                 why: "it is where lockwright's own record goes",
             }));
         }
-        let claim = self.claims.claim(owner, slot.folder, slot.name, content)?;
+        let claims = &self.claims;
+        let claim = claims.claim(owner, slot.folder, slot.name, content, linked)?;
         if claim != Claim::Nothing {
             self.make(slot.folder)?;
         }

@@ -20,11 +20,11 @@ use crate::decide::target::probe::Interpreter;
 use crate::files::archive::Limits;
 use crate::files::archive::zip::{Zip, ZipError};
 use crate::files::archive::zip_write::{self, CompressionMethod};
-use crate::files::contents::{Contents, PlaceError, Zipped};
+use crate::files::contents::{Contents, Near, PlaceError, Zipped};
 use crate::files::tree::{LinkMode, Owner, Tree};
 use crate::install::build::Anew;
 use crate::install::python::bytecode::{BytecodeError, Compiler};
-use crate::obtain::store::{Blob, Store, StoreError};
+use crate::obtain::store::{Blob, Extracted, Store, StoreError};
 
 /// What the store calls the form that archives of bytecode are read in.
 const FORM: &str = "bytecode";
@@ -198,17 +198,18 @@ impl Request<'_> {
             let zip = Zip::new(&packed, &name, &Limits::default())?;
             self.put(&Zipped::new(&zip, None), &allowed, site)?;
         } else {
-            let kept = self.store.index(&blob.digest, FORM);
-            let kept = kept.and_then(|index| self.store.extracted(&index));
+            let put = |kept: &Extracted| self.put(kept, &allowed, site);
+            let index = self.store.index(&blob.digest, FORM);
+            let kept = index.and_then(|index| self.store.from_extracted(&index, put));
             match kept {
-                Some(kept) => self.put(&kept, &allowed, site)?,
-                None => self.put(&self.extract(&name, &blob)?, &allowed, site)?,
+                Some(done) => done?,
+                None => put(&self.extract(&name, &blob)?)?,
             }
         }
         Ok(true)
     }
 
-    fn extract(&self, name: &str, blob: &Blob) -> Result<impl Contents + use<>, KeepError> {
+    fn extract(&self, name: &str, blob: &Blob) -> Result<Extracted, KeepError> {
         let packed = blob.map()?;
         let zip = Zip::new(&packed, name, &Limits::default())?;
         Ok(self
@@ -237,18 +238,13 @@ impl Request<'_> {
                 let place = site.join(&member.path);
                 make_cache(&place)?;
                 if self.link == LinkMode::Hardlink
-                    && let Some(shared) = contents.folder()
+                    && let Some((shared, path)) = contents.shared(number, &mut Near::of_many(1))?
                 {
                     let flags = rustix::fs::AtFlags::empty();
                     let here = rustix::fs::CWD;
                     let link = || {
-                        let linked = rustix::fs::linkat(
-                            shared.folder,
-                            &*member.path,
-                            here,
-                            place.as_str(),
-                            flags,
-                        );
+                        let linked =
+                            rustix::fs::linkat(shared.folder, path, here, place.as_str(), flags);
                         linked.map_err(io::Error::from)
                     };
                     if instead(&place, link).is_ok() {

@@ -212,7 +212,7 @@ impl<'a> Wanted<'a> {
             Part::GoMod => (FilesDigest::of_go_mod(&blob.verified()?), Vec::new()),
             Part::Files => {
                 let members = match store.index(&blob.digest, FORM) {
-                    Some(index) => index.into_members(),
+                    Some(index) => index.members().to_vec(),
                     None => {
                         let packed = blob.map()?;
                         let zip = Zip::new(&packed, name, &request.limits);

@@ -63,8 +63,8 @@ impl Artifact<'_> {
         };
         if let Some(index) = &index {
             if is_linked {
-                if let Some(kept) = store.extracted(index) {
-                    return counted(&kept);
+                if let Some(done) = store.from_extracted(index, |kept| counted(kept)) {
+                    return done;
                 }
             } else if let Some(kept) = store.uncompressed(index) {
                 return counted(&kept);
@@ -96,9 +96,6 @@ impl Artifact<'_> {
             }
             Ok(done)
         };
-        open(
-            index.map(crate::obtain::store::Index::into_members),
-            &from_archive,
-        )
+        open(index.map(|index| index.members().to_vec()), &from_archive)
     }
 }

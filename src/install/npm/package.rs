@@ -5,9 +5,12 @@
 //! npm warns and goes on where a member cannot be placed, and never looks whether a tarball is the
 //! package that the lock names. Here both are refused.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 
 use indexmap::IndexMap;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::packlist::{self, PackError};
@@ -66,10 +69,8 @@ impl Expected<'_> {
     /// # Errors
     /// When it is another package's.
     pub fn check(&self, contents: &dyn Contents, file: &str) -> Result<(), PackageError> {
-        let about = about(contents, file)?;
-        let about = about.as_ref();
-        let said = |key: &str| Some(about?.get(key)?.as_str()?.trim().to_owned());
-        let (name, version) = (said("name"), said("version"));
+        let text = text_of(contents, file)?;
+        let Said { name, version } = text.as_deref().map(Said::read).unwrap_or_default();
         let bare = |version: &str| {
             let version = version.trim().trim_start_matches(['v', '=', ' ']);
             version.split('+').next().unwrap_or_default().to_owned()
@@ -206,7 +207,8 @@ impl<'a> Package<'a> {
             has_prepare: false,
         };
         if let Form::Checkout(_) = form {
-            let about = about(&package, ABOUT)?;
+            let about = text_of(&package, ABOUT)?;
+            let about = about.as_deref().and_then(read_json);
             let scripts = about
                 .as_ref()
                 .and_then(|about| about.get("scripts")?.as_object());
@@ -240,8 +242,12 @@ pub fn arrange(
     at: &TreePath,
     programs: &[&str],
 ) -> Result<Placement, PackageError> {
-    let mut placement = Placement::default();
-    for (number, member) in contents.members().iter().enumerate() {
+    let members = contents.members();
+    let mut placement = Placement {
+        files: Vec::with_capacity(members.len()),
+        folders: Vec::new(),
+    };
+    for (number, member) in members.iter().enumerate() {
         let path = member.path.as_str();
         let (mut mode, mut from) = (member.mode, From::Member(number));
         if programs.contains(&path) {
@@ -280,12 +286,57 @@ pub fn check_bundled(
     expected.check(contents, &file)
 }
 
-/// A package.json, if it is there and can be read.
-fn about(contents: &dyn Contents, file: &str) -> Result<Option<Value>, PlaceError> {
+/// The bytes of a file, if it is there.
+fn text_of(contents: &dyn Contents, file: &str) -> Result<Option<Vec<u8>>, PlaceError> {
     let mut members = contents.members().iter();
     let number = members.position(|member| member.path == file);
-    let text = number.map(|number| contents.whole(number)).transpose()?;
-    Ok(text.as_deref().and_then(read_json))
+    number.map(|number| contents.whole(number)).transpose()
+}
+
+/// What a package.json says that its package is: of each the last, where it is a text. All else is passed over, since
+/// a tree may have thousands of them.
+#[derive(Default)]
+struct Said {
+    name: Option<String>,
+    version: Option<String>,
+}
+
+impl Said {
+    /// Nothing of what cannot be read.
+    fn read(text: &[u8]) -> Self {
+        serde_json::from_slice(without_mark(text)).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Said;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Said, A::Error> {
+                let mut said = Said::default();
+                while let Some(key) = fields.next_key::<Cow<'_, str>>()? {
+                    let of = match &*key {
+                        "name" => &mut said.name,
+                        "version" => &mut said.version,
+                        _ => {
+                            fields.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    let value: Value = fields.next_value()?;
+                    *of = value.as_str().map(|text| text.trim().to_owned());
+                }
+                Ok(said)
+            }
+        }
+        from.deserialize_map(Fields)
+    }
 }
 
 /// A file to be: its place, mode and bytes.
@@ -388,7 +439,11 @@ fn read_json(text: &[u8]) -> Option<Value> {
 /// # Errors
 /// When it is no JSON.
 pub fn package_json(text: &[u8]) -> serde_json::Result<Value> {
-    serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+    serde_json::from_slice(without_mark(text))
+}
+
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// The bytes without the CR at the end of their `#!` line, which no kernel understands.

@@ -15,6 +15,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -38,24 +39,19 @@ const FOLDER: &str = "folder";
 pub struct Index {
     /// Where all that is known of the artifact lies.
     pub(super) folder: Utf8PathBuf,
-    members: Vec<Member>,
+    pub(super) members: Arc<[Member]>,
 }
 
 impl Index {
     /// The index in a folder, if it is whole.
     pub(super) fn open(folder: Utf8PathBuf) -> Option<Self> {
-        let members = parse(&read(&folder)?)?;
+        let members = parse(&read(&folder)?)?.into();
         Some(Self { folder, members })
     }
 
     /// Its files and folders, each file with its digest, in the artifact's order.
     pub fn members(&self) -> &[Member] {
         &self.members
-    }
-
-    /// The same, to be kept.
-    pub fn into_members(self) -> Vec<Member> {
-        self.members
     }
 }
 
@@ -90,7 +86,7 @@ impl Store {
             Ok(())
         };
         written().ok()?;
-        let members = members.to_vec();
+        let members = members.into();
         Some(Index { folder, members })
     }
 
@@ -212,7 +208,11 @@ fn parse(text: &str) -> Option<Vec<Member>> {
     let body = text.len().checked_sub("00000000\n".len())?;
     let (body, checksum) = text.split_at_checked(body)?;
     let is_true = checksum == format!("{:08x}\n", crc32(body.as_bytes()));
-    is_true.then(|| body.lines().map(member).collect())?
+    let mut members = Vec::with_capacity(body.lines().count());
+    for line in body.lines().filter(|_| is_true) {
+        members.push(member(line)?);
+    }
+    is_true.then_some(members)
 }
 
 fn member(line: &str) -> Option<Member> {
@@ -229,12 +229,17 @@ fn member(line: &str) -> Option<Member> {
     }
     let mode = u16::from_str_radix(first, 8).ok()?;
     let size = words.next()?.parse().ok()?;
-    let sha256 = HEXLOWER.decode(words.next()?.as_bytes()).ok()?;
+    let sha256 = words.next()?.as_bytes();
+    let mut digest = [0; 32];
+    let is_whole = sha256.len() == 2 * digest.len();
+    is_whole
+        .then(|| HEXLOWER.decode_mut(sha256, &mut digest))?
+        .ok()?;
     Some(Member {
         path: words.next()?.to_owned(),
         mode,
         size,
-        sha256: Some(sha256.try_into().ok()?),
+        sha256: Some(digest),
         is_folder: false,
     })
 }

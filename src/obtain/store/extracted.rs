@@ -3,7 +3,8 @@
 //! A hard link is the same file in both places, so whoever edits one in a tree edits the store's.
 //! That is not forbidden (a tree's files must have the modes that they should have) but noticed:
 //! every file here has one and the same modification time, which no edit leaves. A file with
-//! another time, size or mode is never linked; the whole folder is extracted anew. Whoever edits one
+//! another time, size or mode is never linked: each is looked at just before, and if one is not what
+//! it was, the whole folder is extracted anew. Whoever edits one
 //! and puts its time back is not noticed so: `ctime`, which nobody can put back, changes with every
 //! link that is made or removed, and says nothing. `store verify` hashes them all, and so does a run
 //! with `--verify-store`.
@@ -12,10 +13,11 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use camino::Utf8Path;
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
@@ -23,7 +25,7 @@ use super::contents::Index;
 use crate::core::digest::Digest;
 use crate::core::io_error::cannot;
 use crate::core::scratch::Live;
-use crate::files::contents::{Contents, Member, Near, PlaceError, Take};
+use crate::files::contents::{Contents, Member, Near, PlaceError, Take, WHOLE};
 use crate::files::tree::Shared;
 
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
@@ -33,56 +35,61 @@ pub(super) const TIME: i64 = 315_532_800;
 #[derive(Debug)]
 pub struct Extracted {
     folder: OwnedFd,
-    members: Vec<Member>,
+    members: Arc<[Member]>,
+    /// Whether one of them was found to be no longer as it was left.
+    is_touched: AtomicBool,
 }
 
 impl Extracted {
-    fn open(folder: &Utf8Path, members: Vec<Member>) -> Option<Self> {
+    fn open(index: &Index) -> Option<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let files = folder.join("files");
+        let files = index.folder.join("files");
         let folder = rustix::fs::openat(CWD, files.as_str(), flags, Mode::empty()).ok()?;
-        Some(Self { folder, members })
-    }
-
-    /// Whether a file looks as it was left: its kind, length, mode and time.
-    fn is_as_left<'a>(&'a self, member: &'a Member, near: &mut Near<'a>) -> bool {
-        let Some(shared) = self.folder().filter(|_| !member.is_folder) else {
-            return true;
-        };
-        let (shared, path) = near.to(shared, &member.path);
-        rustix::fs::statat(shared.folder, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
-            let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-            kind.is_file()
-                && stat.st_mode & 0o7777 == u32::from(member.mode)
-                && u64::try_from(stat.st_size).is_ok_and(|size| size == member.size)
-                && stat.st_mtime == TIME
-                && stat.st_mtime_nsec == 0
+        Some(Self {
+            folder,
+            members: Arc::clone(&index.members),
+            is_touched: AtomicBool::new(false),
         })
     }
 
-    fn are_as_left(&self) -> bool {
-        // An archive's order need not be one of folders.
-        let mut members: Vec<&Member> = self.members.iter().collect();
-        members.sort_by(|one, other| one.folder().cmp(other.folder()));
-        let folders: Vec<&[&Member]> = members
-            .chunk_by(|one, other| one.folder() == other.folder())
-            .collect();
-        folders.par_iter().with_min_len(16).all(|members| {
-            let mut near = Near::of_many(members.len());
-            let mut members = members.iter();
-            members.all(|member| self.is_as_left(member, &mut near))
-        })
+    fn member(&self, number: usize) -> Result<&Member, PlaceError> {
+        self.members.get(number).ok_or(PlaceError::Absent(number))
     }
 
-    fn bytes(&self, member: &Member) -> io::Result<Vec<u8>> {
+    fn files(&self) -> Shared<'_> {
+        Shared {
+            folder: self.folder.as_fd(),
+            modified: TIME,
+        }
+    }
+
+    fn touched(&self, member: &Member) -> PlaceError {
+        self.is_touched.store(true, Ordering::Relaxed);
+        PlaceError::Touched(member.path.clone())
+    }
+
+    fn bytes(&self, member: &Member) -> io::Result<Option<Vec<u8>>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.folder, &member.path, flags, Mode::empty())?;
-        let mut bytes = Vec::new();
+        if !is_as_left(&rustix::fs::fstat(&file)?, member) {
+            return Ok(None);
+        }
+        let length = member.size.min(WHOLE);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
         File::from(file)
             .take(member.size + 1)
             .read_to_end(&mut bytes)?;
-        Ok(bytes)
+        Ok(Some(bytes))
     }
+}
+
+/// Whether a file looks as it was left: its kind, length, mode and time.
+fn is_as_left(stat: &Stat, member: &Member) -> bool {
+    FileType::from_raw_mode(stat.st_mode).is_file()
+        && stat.st_mode & 0o7777 == u32::from(member.mode)
+        && u64::try_from(stat.st_size).is_ok_and(|size| size == member.size)
+        && stat.st_mtime == TIME
+        && stat.st_mtime_nsec == 0
 }
 
 impl Contents for Extracted {
@@ -91,26 +98,42 @@ impl Contents for Extracted {
     }
 
     fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
-        let member = self.members.get(number);
-        let member = member.ok_or(PlaceError::Absent(number))?;
-        let bytes = self.bytes(member).map_err(cannot("read", &member.path))?;
-        take(&bytes)
+        let member = self.member(number)?;
+        match self.bytes(member) {
+            Ok(Some(bytes)) => take(&bytes),
+            Ok(None) => Err(self.touched(member)),
+            // Somebody has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.touched(member)),
+            Err(error) => Err(cannot("read", &member.path)(error).into()),
+        }
     }
 
-    fn folder(&self) -> Option<Shared<'_>> {
-        Some(Shared {
-            folder: self.folder.as_fd(),
-            modified: TIME,
-        })
+    fn shared<'a: 'n, 'n>(
+        &'a self,
+        number: usize,
+        near: &'n mut Near<'a>,
+    ) -> Result<Option<(Shared<'n>, &'a str)>, PlaceError> {
+        let member = self.member(number)?;
+        let (shared, path) = near.to(self.files(), &member.path);
+        match rustix::fs::statat(shared.folder, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_as_left(&stat, member) => Ok(Some((shared, path))),
+            _ => Err(self.touched(member)),
+        }
     }
 }
 
 impl Store {
-    /// An artifact's files, each a file of its own, if they are here and nobody has touched them.
-    pub fn extracted(&self, index: &Index) -> Option<Extracted> {
-        let found = Extracted::open(&index.folder, index.members().to_vec())?;
-        if found.are_as_left() {
-            return Some(found);
+    /// Hands over an artifact's files, each a file of its own, if they are here. Nothing comes of it where somebody has
+    /// touched one of them, which is noticed when that one is asked for: all are to be extracted anew then.
+    pub fn from_extracted<T>(
+        &self,
+        index: &Index,
+        take: impl FnOnce(&Extracted) -> T,
+    ) -> Option<T> {
+        let found = Extracted::open(index)?;
+        let taken = take(&found);
+        if !found.is_touched.into_inner() {
+            return Some(taken);
         }
         let files = index.folder.join("files");
         tracing::warn!("files of `{files}` were changed, and are extracted anew");
@@ -167,7 +190,7 @@ impl Store {
                 // Somebody else was first.
                 let _ = fs::remove_dir_all(&staged);
             }
-            Extracted::open(&index.folder, members)
+            Extracted::open(index)
         });
         kept.ok_or_else(|| {
             let folder = self.contents_path(digest, form);
@@ -198,13 +221,13 @@ pub(super) fn is_true(index: &Index) -> bool {
     if fs::symlink_metadata(index.folder.join("files")).is_err() {
         return true;
     }
-    Extracted::open(&index.folder, index.members().to_vec()).is_some_and(|found| {
-        found.members.par_iter().all(|member| {
-            member.is_folder
-                || found.is_as_left(member, &mut Near::of_many(1))
-                    && found.bytes(member).is_ok_and(|bytes| {
-                        member.sha256 == Some(<[u8; 32]>::from(Sha256::digest(bytes)))
-                    })
-        })
-    })
+    let Some(found) = Extracted::open(index) else {
+        return false;
+    };
+    let is_true = |member: &Member| {
+        let digest = |bytes| <[u8; 32]>::from(Sha256::digest(bytes));
+        let bytes = found.bytes(member).ok().flatten();
+        member.is_folder || bytes.is_some_and(|bytes| member.sha256 == Some(digest(bytes)))
+    };
+    found.members.par_iter().all(is_true)
 }

@@ -50,16 +50,22 @@ impl fmt::Display for Rotten {
 
 impl Store {
     /// Hashes all artifacts again that were taken from the store since it was opened, and what is kept
-    /// of them, and puts aside those that are not what they should be.
+    /// of them, and puts aside those that are not what they should be. Where most of them cannot be read at all, it is
+    /// the disk that fails, and all stays where it is.
     ///
     /// # Errors
     /// When one of them cannot be put aside.
     pub fn put_rotten_aside(&self) -> Result<Vec<Rotten>, StoreError> {
         let taken = locks::held(&self.taken);
         let taken: Vec<Digest> = taken.iter().cloned().collect();
-        let mut all: Vec<(String, String, Utf8PathBuf)> = taken
-            .par_iter()
-            .filter_map(|digest| self.rotten(digest))
+        let rotten = taken.par_iter().filter_map(|digest| self.rotten(digest));
+        let rotten: Vec<Damaged> = rotten.collect();
+        let unreadable = rotten.iter().filter(|one| one.got.is_none()).count();
+        if taken.len() > 1 && unreadable > taken.len() / 2 {
+            return Ok(Vec::new());
+        }
+        let mut all: Vec<(String, String, Utf8PathBuf)> = rotten
+            .into_iter()
             .map(|Damaged { entry, got }| {
                 let name = entry.file_name().to_owned();
                 let why = match got {

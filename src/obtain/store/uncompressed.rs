@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -25,18 +26,18 @@ const CHECKSUM: usize = size_of::<u32>();
 #[derive(Debug)]
 pub struct Uncompressed {
     map: Mapped,
-    members: Vec<Member>,
+    members: Arc<[Member]>,
     /// Where each begins.
     starts: Vec<usize>,
 }
 
 impl Uncompressed {
     /// Nothing if the file is not as long as the members are together.
-    fn new(file: &File, members: Vec<Member>) -> Option<Self> {
+    fn new(file: &File, members: Arc<[Member]>) -> Option<Self> {
         let map = Mapped::new(file).ok()?;
         let mut end = 0_usize;
         let mut starts = Vec::with_capacity(members.len());
-        for member in &members {
+        for member in &*members {
             starts.push(end);
             end = end.checked_add(usize::try_from(member.size).ok()?)?;
         }
@@ -84,7 +85,7 @@ impl Store {
         let path = index.folder.join("bytes");
         let file = foreign::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
-        let found = Uncompressed::new(&file, index.members().to_vec());
+        let found = Uncompressed::new(&file, Arc::clone(&index.members));
         let Some(found) = found.filter(Uncompressed::is_true) else {
             tracing::warn!("`{path}` has changed, and is made again");
             self.discard(&path);
@@ -141,7 +142,7 @@ impl Store {
             let Some(index) = self.keep_index(digest, form, &members) else {
                 return Ok(None);
             };
-            let kept = Uncompressed::new(file.as_file(), members);
+            let kept = Uncompressed::new(file.as_file(), Arc::clone(&index.members));
             file.persist(index.folder.join("bytes"))?;
             Ok(kept)
         };
@@ -157,6 +158,6 @@ pub(super) fn is_true(index: &Index) -> bool {
     }
     foreign::open(&path)
         .ok()
-        .and_then(|file| Uncompressed::new(&file, index.members().to_vec()))
+        .and_then(|file| Uncompressed::new(&file, Arc::clone(&index.members)))
         .is_some_and(|found| found.is_true() && found.has_digests())
 }

@@ -14,8 +14,8 @@ use crate::core::walk;
 use crate::files::tree::{Content, TreeError};
 
 impl Folder {
-    /// Notes what is at a name: what is known already stays its owner's, all else becomes this one's. `linked` is as for
-    /// [`Self::note_linked`]. Whether a folder was there.
+    /// Notes what is at a name: what is known already stays its owner's, all else becomes this one's. `linked` is as in a
+    /// [`Node`]. Whether a folder was there.
     pub(in crate::files::tree) fn note(
         &self,
         owner: Owner,

@@ -11,7 +11,7 @@ mod trees;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -271,7 +271,15 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
         failures.push((index, error));
     };
     let commits = &commits;
+    let hidden = OnceLock::new();
+    let has_hidden = request.hidden_lockfile && !plan.packages.is_empty();
     let fetched = rayon::in_place_scope(|scope| {
+        if has_hidden {
+            // It follows from the lock alone, so nothing waits for it.
+            scope.spawn(|_| {
+                let _ = hidden.set(hidden_lockfile::lockfile(request.lock, plan));
+            });
+        }
         let on_ready = |index: usize, blob: Blob| {
             let (Some(group), Some(want)) = (groups.get(index), wants.get(index)) else {
                 return;
@@ -309,9 +317,8 @@ pub fn assemble(request: &Request<'_>) -> Result<Assembled, NpmAssembleError> {
     unprepared.sort();
     link_folders(request, &trees)?;
     link_programs(request, &trees)?;
-    if request.hidden_lockfile && !plan.packages.is_empty() {
+    if let Some(text) = hidden.get() {
         let (tree, path) = trees.find(&format!("{MODULES}{HIDDEN}"))?;
-        let text = hidden_lockfile::lockfile(request.lock, plan);
         let owner = tree.owner("lockwright", u64::MAX);
         tree.file(owner, &path, 0o644, text.as_bytes())?;
     }
