@@ -108,31 +108,30 @@ fn import(
     let owners: Vec<_> = known.iter().flat_map(|known| &known.owners).collect();
     let owners: Vec<_> = owners.iter().map(|name| tree.owner(name, 0)).collect();
     let other = tree.owner(owner, 0);
-    let mut entries: Vec<(&Path, &Node)> = Vec::new();
     let mut left = Vec::new();
-    let mut unnamed = None;
     let walked = walk(from.as_std_path())?;
-    let mut all = Vec::new();
-    walked.each(&mut |path: &Path, node| all.push((path.to_owned(), node)));
-    for (path, node) in &all {
-        match path.to_str() {
-            Some("") => {}
-            Some(path) if filter.excludes(path) => left.push(path.to_owned()),
-            Some(_) => entries.push((path, node)),
-            None => unnamed = Some(from.as_std_path().join(path)),
-        }
-    }
-    if let Some(path) = unnamed {
-        let path = path.display();
-        return Err(Cause::Said(format!("{path} has a name that is not UTF-8")));
-    }
+    let mut entries = Vec::new();
+    walked.each(&mut |path: &Path, node| entries.push((path.to_owned(), node)));
     let mut base = Base {
         top: Folder::open(from).map_err(cannot("open", from))?,
         members: Vec::new(),
     };
     // What its record knows need not be read for what it is.
     let mut placements: BTreeMap<(Owner, bool), Placement> = BTreeMap::new();
-    for (path, node) in entries {
+    for (path, node) in &entries {
+        match path.to_str() {
+            Some("") => continue,
+            Some(path) if filter.excludes(path) => {
+                left.push(path.to_owned());
+                continue;
+            }
+            Some(_) => {}
+            None => {
+                let path = from.as_std_path().join(path);
+                let why = format!("{} has a name that is not UTF-8", path.display());
+                return Err(Cause::Said(why));
+            }
+        }
         let place = TreePath::of(path)?;
         match node {
             Node::Folder(inside) if inside.is_empty() => tree.folder(other, &place)?,

@@ -313,6 +313,8 @@ pub fn make(settings: &Settings<'_>, say: Hearing<'_>) -> Result<Vec<Outcome>, C
         && !outcomes.iter().any(|one| one.verdict.is_made())
         && shared.are_true();
     if !is_quick {
+        // While others are made somebody may edit a tree: each is looked at when its turn comes.
+        locks::held(&shared.looks).retain(|_, look| matches!(look, Looked::Known(false)));
         outcomes = shared.pass(Look::Make, say)?;
     }
     kept::note(settings, &outcomes, &shared.led_to);
