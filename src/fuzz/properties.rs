@@ -224,7 +224,10 @@ pub(super) fn netrc(bytes: &[u8]) {
 pub(super) fn glob(bytes: &[u8]) {
     text(bytes, |text| {
         let (pattern, path) = text.split_once('\0').unwrap_or((text, "a/b/c.js"));
-        if let Ok(glob) = Pattern::new(pattern) {
+        // No path of a tree is longer.
+        if let Ok(glob) = Pattern::new(pattern)
+            && path.len() <= 3072
+        {
             let _ = (glob.matches(path, false), glob.matches(path, true));
         }
     });
