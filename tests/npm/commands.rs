@@ -240,8 +240,10 @@ fn files_are_shared_with_the_store_and_an_edit_is_noticed() {
             1,
             "a program is its tree's own"
         );
-        fs::write(ours.join("node_modules/a/lib/x.js"), "edited").unwrap();
-        sync();
+        for file in ["package.json", "lib/.npmignore", "lib/x.js"] {
+            fs::write(ours.join("node_modules/a").join(file), "edited").unwrap();
+            sync();
+        }
     }
     // What is copied comes, from the second time on, from what was kept uncompressed.
     fs::remove_dir_all(project.temp.join("store")).unwrap();
