@@ -2,15 +2,15 @@
 //! run again without them.
 
 use super::{Failure, Outcome};
-use crate::core::progress::warn;
+use crate::core::progress::{few, warn};
 use crate::obtain::store::{Rotten, Store};
 
 /// What an artifact that cannot be obtained again leaves behind.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} was damaged in the store, is put aside, and could not be obtained again: have it fetched with the \
-     network; `lockwright store verify --remove` finds and removes all that is damaged",
-    .names.join(", ")
+    "damaged in the store, put aside, and could not be obtained again: {}; have it fetched with the network; \
+     `lockwright store verify --remove` finds and removes all that is damaged",
+    few(names)
 )]
 struct Lost {
     names: Vec<String>,
