@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::ElfError;
 use super::codec::{c_string, slice};
 use super::machine::{Abi, Libc};
-use super::read::{Elf, MAGIC};
+use super::read::Elf;
+use super::tables::MAGIC;
 use super::versions;
 
 /// What kind of file it is, as far as patching is concerned.

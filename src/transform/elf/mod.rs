@@ -42,11 +42,13 @@ mod paths;
 mod read;
 mod report;
 mod resolve;
+mod room;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code))]
 pub(crate) mod sample;
 mod show;
 mod strings;
+mod tables;
 mod versions;
 mod walk;
 mod write;
@@ -62,7 +64,7 @@ pub use files::{ElfFile, Files};
 pub use glob::Glob;
 pub use machine::{Abi, Machine};
 pub(crate) use paths::expand;
-pub use read::MAGIC;
+pub use tables::MAGIC;
 pub use report::{Action, Missing, Outcome, Report};
 pub use resolve::{FoundLibrary, Resolved};
 pub use show::{Lookup, Need, Shown, What, show};

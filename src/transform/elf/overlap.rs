@@ -6,9 +6,9 @@ use goblin::elf::dynamic::{DT_SYMTAB, DT_VERDEF, DT_VERNEED};
 use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB};
 
 use super::ElfError;
-use super::layout::headers_end;
 use super::parts::{self, What};
 use super::read::Elf;
+use super::room::headers_end;
 use super::versions;
 
 /// Whether two of the headers, names, tables and strings of a file, or what of it can be moved, share bytes.

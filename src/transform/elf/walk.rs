@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, st
 use rustix::io::{Errno, pread};
 
 use super::ElfError;
-use super::read::MAGIC;
+use super::tables::MAGIC;
 use crate::core::io_error::cannot;
 
 /// What was found: absolute paths, in no order.
