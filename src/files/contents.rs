@@ -131,7 +131,7 @@ pub enum PlaceError {
     #[error("the bytes of {0} do not have the stated digest")]
     Mismatch(String),
     /// A file of the store's has changed.
-    #[error("the store's copy of {0} was changed")]
+    #[error("the store's copy of {0} was changed just now: run the same again")]
     Touched(String),
     /// There is no such member.
     #[error("there is no member {0}")]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::archive::Limits;
-use crate::files::contents::{Contents, Digests, Member, PlaceError};
+use crate::files::contents::{Contents, Digests, Member, PlaceError, Take};
 use crate::files::tree::LinkMode;
 use crate::obtain::store::{Blob, Store};
 
@@ -22,6 +22,22 @@ pub(super) struct Artifact<'a> {
     pub(super) link: LinkMode,
     /// What it may amount to, however often it was placed before.
     pub(super) limits: &'a Limits,
+}
+
+/// An archive's files, with the digests that they turned out to have when they were extracted.
+struct Copied<'a> {
+    members: &'a [Member],
+    archive: &'a dyn Contents,
+}
+
+impl Contents for Copied<'_> {
+    fn members(&self) -> &[Member] {
+        self.members
+    }
+
+    fn read(&self, number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
+        self.archive.read(number, take)
+    }
 }
 
 /// How many bytes were placed in this run.
@@ -76,7 +92,15 @@ impl Artifact<'_> {
             self.count(archive)?;
             if is_linked {
                 let kept = store.extract(digest, form, archive)?;
-                return place(&kept).map(|(done, _)| done);
+                let done = match place(&kept) {
+                    // Another run has taken it away meanwhile: a copy does as well.
+                    Err(_) if kept.is_touched() => place(&Copied {
+                        members: kept.members(),
+                        archive,
+                    }),
+                    done => done,
+                };
+                return done.map(|(done, _)| done);
             }
             if !self.blob.is_new
                 && let Some(kept) = store.keep_uncompressed(digest, form, archive)?

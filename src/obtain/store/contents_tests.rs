@@ -109,6 +109,21 @@ fn an_edit_is_noticed_and_the_files_made_anew() {
 }
 
 #[test]
+fn what_another_run_has_extracted_anew_stays() {
+    let (_held, store, digest) = with_artifact();
+    extract(&store, &digest);
+    let index = store.index(&digest, FORM).unwrap();
+    let taken = store.from_extracted(&index, |kept| {
+        fs::remove_dir_all(index.folder.join("files")).unwrap();
+        extract(&store, &digest);
+        assert!(kept.shared(0, &mut Near::of_many(1)).is_err());
+        assert!(kept.whole(0).is_err());
+    });
+    assert!(taken.is_none());
+    assert!(extracted(&store, &digest).is_some(), "the other run's");
+}
+
+#[test]
 fn verify_finds_what_looks_right_and_is_not() {
     let (_held, store, digest) = with_artifact();
     extract(&store, &digest);

@@ -16,6 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use camino::Utf8Path;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use sha2::{Digest as _, Sha256};
@@ -31,6 +32,9 @@ use crate::files::tree::Shared;
 /// The modification time of every file: 1980-01-01, the first that a zip can tell.
 pub(super) const TIME: i64 = 315_532_800;
 
+/// How often extracted files are tried to be put in their place, while other runs do the same.
+const TRIES: usize = 100;
+
 /// An artifact's files, each a file of the store's.
 #[derive(Debug)]
 pub struct Extracted {
@@ -42,14 +46,30 @@ pub struct Extracted {
 
 impl Extracted {
     fn open(index: &Index) -> Option<Self> {
+        Self::at(&index.folder.join("files"), index)
+    }
+
+    fn at(files: &Utf8Path, index: &Index) -> Option<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let files = index.folder.join("files");
         let folder = rustix::fs::openat(CWD, files.as_str(), flags, Mode::empty()).ok()?;
         Some(Self {
             folder,
             members: Arc::clone(&index.members),
             is_touched: AtomicBool::new(false),
         })
+    }
+
+    /// Whether one of its files was found to be no longer as it was left.
+    pub fn is_touched(&self) -> bool {
+        self.is_touched.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the folder that is there, not one that another run has put in its place.
+    fn is_at(&self, files: &Utf8Path) -> bool {
+        let there = rustix::fs::lstat(files.as_str());
+        let own = rustix::fs::fstat(&self.folder);
+        let which = |stat: Stat| (stat.st_dev, stat.st_ino);
+        own.is_ok_and(|own| there.is_ok_and(|there| which(own) == which(there)))
     }
 
     fn member(&self, number: usize) -> Result<&Member, PlaceError> {
@@ -132,12 +152,14 @@ impl Store {
     ) -> Option<T> {
         let found = Extracted::open(index)?;
         let taken = take(&found);
-        if !found.is_touched.into_inner() {
+        if !found.is_touched() {
             return Some(taken);
         }
         let files = index.folder.join("files");
-        tracing::warn!("files of `{files}` were changed, and are extracted anew");
-        self.discard(&files);
+        if found.is_at(&files) {
+            tracing::warn!("files of `{files}` were changed, and are extracted anew");
+            self.discard(&files);
+        }
         None
     }
 
@@ -184,13 +206,19 @@ impl Store {
             }
             finish(&file, member.mode).map_err(writing)?;
         }
-        let index = self.keep_index(digest, form, &members);
-        let kept = index.as_ref().and_then(|index| {
-            if fs::rename(&staged, index.folder.join("files")).is_err() {
-                // Somebody else was first.
+        let kept = self.keep_index(digest, form, &members).and_then(|index| {
+            let own = Extracted::at(&staged, &index)?;
+            // Whatever others do with it: this one is open.
+            let place = || fs::rename(&staged, index.folder.join("files")).is_ok();
+            // Somebody else may have been first, and somebody may take theirs away again.
+            let theirs = (0..TRIES).find_map(|_| match place() {
+                true => Some(None),
+                false => Extracted::open(&index).map(Some),
+            })?;
+            if theirs.is_some() {
                 let _ = fs::remove_dir_all(&staged);
             }
-            Extracted::open(index)
+            Some(theirs.unwrap_or(own))
         });
         kept.ok_or_else(|| {
             let folder = self.contents_path(digest, form);
