@@ -138,6 +138,11 @@ impl Directory {
                 if !all.all(|((short, full), long)| *short == long || *short == full) {
                     return Err(Reason::End);
                 }
+                // A number of the longer record may look like an end to who searches from behind.
+                let between = bytes.get(end..at).unwrap_or_default();
+                if memchr::memmem::find(between, END).is_some() {
+                    return Err(Reason::Ends);
+                }
                 (end, long)
             }
         };
