@@ -146,10 +146,14 @@ impl Directory {
                 (end, long)
             }
         };
-        let [part, part_of_directory, here, members, size, start] = said;
-        if part != 0 || part_of_directory != 0 || here != members {
+        // Also where the longer record says so: an end that leaves a part to it is none to some, who then take another.
+        let is_one = |[part, part_of_directory, here, members, ..]: [u64; 6]| {
+            part == 0 && part_of_directory == 0 && here == members
+        };
+        if !is_one(said) || !is_one(short) {
             return Err(Reason::Parts);
         }
+        let [.., members, size, start] = said;
         let said_end = start.checked_add(size).ok_or(Reason::End)?;
         match (end as u64).checked_sub(said_end) {
             Some(0) => {}
