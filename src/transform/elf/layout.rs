@@ -1,4 +1,4 @@
-//! Where things go when they no longer fit where they are. This is the one place that decides it.
+//! Where things go when they no longer fit where they are. It is decided here, and in `room` for the headers.
 //!
 //! What grew moves to a segment of its own, the *annex*, at the end of the file and above all
 //! other addresses: nothing that code may refer to ever moves. A PT_LOAD for the annex needs room in
