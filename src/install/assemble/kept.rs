@@ -1,5 +1,6 @@
 //! An artifact's files for a placement: as the store keeps them, or else out of its archive.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::archive::Limits;
@@ -73,8 +74,14 @@ impl Artifact<'_> {
             // Its archive is refused then.
             !self.limits.is_bomb(total, self.blob.size)
         });
+        let is_counted = Cell::new(false);
+        let count = |contents: &dyn Contents| match is_counted.replace(true) {
+            // What was found touched half way, and is placed once more.
+            true => Ok(()),
+            false => self.count(contents),
+        };
         let counted = |contents: &dyn Contents| {
-            self.count(contents)?;
+            count(contents)?;
             place(contents).map(|(done, _)| done)
         };
         if let Some(index) = &index {
@@ -89,7 +96,7 @@ impl Artifact<'_> {
         let is_known = index.is_some();
         let from_archive = |archive: &dyn Contents| {
             // Before any of it is in the store or the tree.
-            self.count(archive)?;
+            count(archive)?;
             if is_linked {
                 let kept = store.extract(digest, form, archive)?;
                 let done = match place(&kept) {
@@ -121,5 +128,82 @@ impl Artifact<'_> {
             Ok(done)
         };
         open(index.map(|index| index.members().to_vec()), &from_archive)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use camino::Utf8PathBuf;
+
+    use super::*;
+    use crate::files::contents::Near;
+    use crate::obtain::store::Origin;
+
+    /// An archive of one file.
+    struct Archive([Member; 1]);
+
+    const BYTES: &[u8] = b"as it was packed";
+
+    impl Contents for Archive {
+        fn members(&self) -> &[Member] {
+            &self.0
+        }
+
+        fn read(&self, _number: usize, take: &mut Take<'_>) -> Result<(), PlaceError> {
+            take(BYTES)
+        }
+    }
+
+    /// Everything is touched as soon as it is asked for, so nothing can be linked; a copy of the archive is placed, and
+    /// the run has placed its bytes once.
+    #[test]
+    fn what_others_take_away_all_the_time_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
+        let packed = root.join("a.tgz");
+        fs::write(&packed, "packed").unwrap();
+        let store = Store::open(&root.join("store")).unwrap();
+        let origin = Origin {
+            file_name: "a.tgz".to_owned(),
+            source: packed.to_string(),
+        };
+        let blob = store.take_as_is(&packed, &origin).unwrap();
+        let archive = Archive([Member {
+            path: "a".to_owned(),
+            mode: 0o644,
+            size: BYTES.len() as u64,
+            sha256: None,
+            is_folder: false,
+        }]);
+        store.extract(&blob.digest, "npm", &archive).unwrap();
+        let name = format!("store/v1/contents/sha256-{}-npm/files/a", blob.digest.hex());
+        let kept = root.join(name);
+        let artifact = Artifact {
+            store: &store,
+            blob: &blob,
+            form: "npm",
+            link: LinkMode::Hardlink,
+            limits: &Limits {
+                run: BYTES.len() as u64,
+                ..Limits::default()
+            },
+        };
+        let tried = Cell::new(0);
+        let place = |contents: &dyn Contents| {
+            tried.set(tried.get() + 1);
+            let is_removed = fs::remove_file(&kept).is_ok();
+            assert_eq!(is_removed, tried.get() < 3);
+            let mut near = Near::of_many(1);
+            let is_shared = contents.shared(0, &mut near)?.is_some();
+            Ok::<_, PlaceError>(((contents.whole(0)?, is_shared), Digests::new()))
+        };
+        let done = artifact.place(&place, |_, from_archive| from_archive(&archive));
+        let (bytes, is_shared) = done.unwrap();
+        assert_eq!(bytes, BYTES);
+        assert!(!is_shared, "it is linked");
+        assert_eq!(tried.get(), 3, "as kept, as extracted anew, as a copy");
     }
 }
