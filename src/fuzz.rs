@@ -77,7 +77,11 @@ pub const PARSERS: &[Parser] = &[
         fixtures(&["standin/lockwright.toml"])
     }),
     parser("marker", marker, || {
-        texts(&["(sys_platform == 'linux' and extra != \"x\") or python_version not in '3.8, 3.9'"])
+        texts(&[
+            "(sys_platform == 'linux' and extra != \"x\") or python_version not in '3.8, 3.9'",
+            "a[b]>=1; extra == 'x'",
+            "a @ https://h.example/a;b ; os_name == 'nt'",
+        ])
     }),
     parser("marshal", pyc, || vec![PYC.to_vec()]),
     parser("metadata", wheel_metadata, || {

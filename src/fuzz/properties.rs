@@ -1,6 +1,7 @@
 //! What has to hold of each parser, whatever the bytes are. What does not is told by a panic.
 
 use camino::Utf8Path;
+use pep508_rs::{MarkerTree, Requirement, VerbatimUrl};
 use serde_json::Value;
 use std::io::Cursor;
 
@@ -9,7 +10,7 @@ use crate::decide::lock::marker::Marker;
 use crate::decide::lock::npm::{Manifest as NpmManifest, NpmLock, programs};
 use crate::decide::lock::npmrc::Npmrc;
 use crate::decide::lock::pyproject::Pyproject;
-use crate::decide::lock::requirement;
+use crate::decide::lock::requirement::requirement;
 use crate::decide::lock::uv::UvLock;
 use crate::decide::lock::wheel_name::WheelName;
 use crate::decide::manifest::Manifest;
@@ -233,16 +234,16 @@ pub(super) fn glob(bytes: &[u8]) {
     });
 }
 
-/// A marker is taken where pep508_rs takes it, whose normal form of a short one is small.
+/// A marker, and a requirement, is taken where pep508_rs takes it, whose normal form of a short one is small.
 pub(super) fn marker(bytes: &[u8]) {
     text(bytes, |text| {
         let ours = text.parse::<Marker>();
-        let _ = requirement::requirement(&format!("a; {text}"));
+        let needed = requirement(text);
         // PEP 751's own words are not its.
         let asks = ["extras", "dependency_groups"].map(|word| text.contains(word));
         // It would end the program for some of those that are not ASCII.
         if text.len() < 100 && asks == [false, false] && text.is_ascii() {
-            let theirs = requirement::marker(text);
+            let theirs = text.parse::<MarkerTree>().ok();
             assert_eq!(
                 ours.is_ok(),
                 theirs.is_some(),
@@ -251,6 +252,9 @@ pub(super) fn marker(bytes: &[u8]) {
             if let (Ok(ours), Some(theirs)) = (ours, theirs) {
                 assert_eq!(ours.normal(&mut { u64::MAX }), Some(theirs), "{text}");
             }
+            let theirs = text.parse::<Requirement<VerbatimUrl>>().ok();
+            let needed = needed.map(|needed| needed.normal(None, &mut { u64::MAX }));
+            assert_eq!(needed, theirs.map(Some), "{text}");
         }
     });
 }

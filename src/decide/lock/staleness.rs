@@ -5,7 +5,7 @@
 //! uv finds out by resolving again; this finds out by comparing, which needs no network and misses
 //! only what the metadata does not show.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ use pep508_rs::{ExtraName, MarkerTree, PackageName, VersionOrUrl};
 
 use super::marker::EFFORT;
 use super::pyproject::{GroupEntry, Pyproject, Stated};
-use super::requirement;
+use super::requirement::requirement;
 use super::uv::{Constraint, GroupName, Requirement, UvLock};
 
 /// One statement, in a form in which those of the project and those of the lock compare.
@@ -65,10 +65,11 @@ impl UvLock {
             python: self.requires_python.as_ref(),
             own: &root.name,
             effort: Cell::new(EFFORT),
+            untold: RefCell::default(),
         };
         if let Some(theirs) = reader.requires_dist() {
             let ours = reader.facts(&metadata.requires_dist);
-            compare("", &theirs, &ours, &mut found);
+            compare("", &theirs, &ours, &reader.untold.borrow(), &mut found);
         }
         if let Some(groups) = reader.dependency_groups() {
             let ours: BTreeMap<&GroupName, BTreeSet<Fact>> = (metadata.requires_dev.iter())
@@ -83,14 +84,20 @@ impl UvLock {
                 let place = format!(" (group `{name}`)");
                 let theirs = groups.get(name).unwrap_or(&nothing);
                 let ours = ours.get(name).unwrap_or(&nothing);
-                compare(&place, theirs, ours, &mut found);
+                compare(&place, theirs, ours, &reader.untold.borrow(), &mut found);
             }
         }
         found
     }
 }
 
-fn compare(place: &str, theirs: &BTreeSet<Fact>, ours: &BTreeSet<Fact>, found: &mut Vec<String>) {
+fn compare(
+    place: &str,
+    theirs: &BTreeSet<Fact>,
+    ours: &BTreeSet<Fact>,
+    untold: &BTreeSet<PackageName>,
+    found: &mut Vec<String>,
+) {
     let names = |facts: &BTreeSet<Fact>| -> BTreeSet<PackageName> {
         facts.iter().map(|fact| fact.name.clone()).collect()
     };
@@ -107,6 +114,7 @@ fn compare(place: &str, theirs: &BTreeSet<Fact>, ours: &BTreeSet<Fact>, found: &
             (false, _) => {
                 format!("the lock was made with {name}{place}, which the project does not require")
             }
+            (true, true) if untold.contains(&name) => continue,
             (true, true) => {
                 format!(
                     "the project requires {name}{place} in another way than when the lock was made"
@@ -122,8 +130,10 @@ struct Reader<'a> {
     python: Option<&'a VersionSpecifiers>,
     /// The project's own name: `project[extra]` comes from itself.
     own: &'a PackageName,
-    /// What may still be spent on the normal forms of the lock's markers.
+    /// What may still be spent on the normal forms of markers.
     effort: Cell<u64>,
+    /// What is asked for by markers without a normal form: nobody can tell whether both sides say the same.
+    untold: RefCell<BTreeSet<PackageName>>,
 }
 
 impl Reader<'_> {
@@ -138,16 +148,10 @@ impl Reader<'_> {
                     Constraint::Versions(versions) => Some(sorted(versions)),
                 };
                 self.fact(
-                    requirement.name.clone(),
+                    &requirement.name,
                     versions,
                     requirement.extras.iter().cloned().collect(),
-                    &|| {
-                        let mut effort = self.effort.get();
-                        let normal = requirement.marker.normal(&mut effort);
-                        self.effort.set(effort);
-                        let text = || requirement.marker.as_written().to_owned();
-                        normal.map_or_else(text, |marker| plain(&marker, self.python))
-                    },
+                    &|effort| requirement.marker.normal(effort),
                 )
             })
             .collect()
@@ -210,33 +214,38 @@ impl Reader<'_> {
     }
 
     fn stated_fact(&self, text: &str, extra: Option<&ExtraName>) -> Option<Fact> {
-        let requirement = requirement::requirement(text)?;
-        let versions = match requirement.version_or_url {
+        let needed = requirement(text)?;
+        let versions = match &needed.what {
             Some(VersionOrUrl::Url(_)) => None,
             None => Some(String::new()),
-            Some(VersionOrUrl::VersionSpecifier(versions)) => Some(sorted(&versions)),
+            Some(VersionOrUrl::VersionSpecifier(versions)) => Some(sorted(versions)),
         };
-        let mut marker = requirement.marker;
-        if let Some(extra) = extra {
-            marker.and(requirement::marker(&format!("extra == '{extra}'"))?);
-        }
-        let extras = requirement.extras.into_iter().collect();
-        let marker = || plain(&marker, self.python);
-        Some(self.fact(requirement.name, versions, extras, &marker))
+        let extras = needed.extras.iter().cloned().collect();
+        let marker = |effort: &mut u64| needed.normal_marker(extra, effort);
+        Some(self.fact(&needed.name, versions, extras, &marker))
     }
 
     fn fact(
         &self,
-        name: PackageName,
+        name: &PackageName,
         versions: Option<String>,
         extras: BTreeSet<ExtraName>,
-        marker: &dyn Fn() -> String,
+        marker: &dyn Fn(&mut u64) -> Option<MarkerTree>,
     ) -> Fact {
-        let is_sourced = name == *self.own || self.stated.has_source(&name);
-        let rest = versions
-            .filter(|_| !is_sourced)
-            .map(|versions| (extras, versions, marker()));
-        Fact { name, rest }
+        let is_sourced = name == self.own || self.stated.has_source(name);
+        let rest = versions.filter(|_| !is_sourced).and_then(|versions| {
+            let mut effort = self.effort.get();
+            let marker = marker(&mut effort);
+            self.effort.set(effort);
+            if marker.is_none() {
+                self.untold.borrow_mut().insert(name.clone());
+            }
+            Some((extras, versions, plain(&marker?, self.python)))
+        });
+        Fact {
+            name: name.clone(),
+            rest,
+        }
     }
 }
 
@@ -264,4 +273,62 @@ fn bounds(versions: &VersionSpecifiers) -> impl PartialEq + use<> {
         .iter()
         .map(|(lower, upper)| (lower.clone(), upper.clone()))
         .collect::<Vec<(std::ops::Bound<Version>, std::ops::Bound<Version>)>>()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What the lock says of its project, beside what the project says.
+    fn differences(project: &str, lock: &str) -> Vec<String> {
+        let file = camino::Utf8Path::new("pyproject.toml");
+        let project =
+            format!("[project]\nname = \"p\"\nversion = \"1\"\ndependencies = [{project}]\n");
+        let pyproject = Pyproject::parse(&project, file).unwrap();
+        let lock = format!(
+            "version = 1\nrevision = 3\nrequires-python = \">=3.12\"\n[[package]]\nname = \"p\"\nversion = \"1\"\n\
+             source = {{ virtual = \".\" }}\n[package.metadata]\nrequires-dist = [{lock}]\n"
+        );
+        let lock = UvLock::parse(&lock, file).unwrap();
+        lock.differences(&pyproject)
+    }
+
+    #[test]
+    fn a_requirement_fits_in_whatever_words() {
+        let lock = r#"{ name = "x", marker = "sys_platform == 'linux'", specifier = ">=1,<2" }"#;
+        let fits = differences(
+            r#""x <2, >=1; python_version > '3' and 'linux' == sys_platform""#,
+            lock,
+        );
+        assert_eq!(fits, [""; 0]);
+        let other = differences(r#""x <2, >=1; sys_platform == 'win32'""#, lock);
+        assert_eq!(
+            other,
+            ["the project requires x in another way than when the lock was made"]
+        );
+        assert_eq!(
+            differences(r#""y""#, lock),
+            [
+                "the lock was made with x, which the project does not require",
+                "the project requires y, and the lock does not know of it"
+            ]
+        );
+    }
+
+    /// Nobody can tell whether two such markers say the same, so nobody says that they do not.
+    #[test]
+    fn a_marker_without_a_normal_form_is_not_said_to_differ() {
+        let all: Vec<String> = (0..30)
+            .map(|number| format!("extra == 'a{number}'"))
+            .collect();
+        let marker = all.join(" or ");
+        let lock = format!("{{ name = \"x\", marker = \"{marker}\" }}");
+        let stated = |marker: &str| format!("\"x ; {marker}\"");
+        assert_eq!(differences(&stated(&all.join(" and ")), &lock), [""; 0]);
+        assert_eq!(
+            differences(&stated("sys_platform == 'linux'"), &lock),
+            [""; 0]
+        );
+    }
 }

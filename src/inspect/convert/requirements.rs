@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use pep508_rs::{MarkerTree, PackageName};
 
 use super::{Chosen, ConvertError, files};
-use crate::decide::lock::marker::{EFFORT, both};
+use crate::decide::lock::marker::{EFFORT, both, either};
 use crate::decide::lock::uv::{Package, PackageSource};
 
 pub(super) fn write(chosen: &Chosen<'_>) -> Result<(String, Vec<PackageName>), ConvertError> {
@@ -15,7 +15,9 @@ pub(super) fn write(chosen: &Chosen<'_>) -> Result<(String, Vec<PackageName>), C
     let mut without = Vec::new();
     let supported = supported(chosen);
     for (package, marker) in chosen.each() {
-        let Some(marker) = both(marker.clone(), supported.clone()) else {
+        let supported = supported.clone();
+        let marker = supported.and_then(|supported| both(marker.clone(), supported));
+        let Some(marker) = marker else {
             return Err(chosen.refuse(package, "has a larger marker than uv ever writes"));
         };
         let (stated, is_hashed) = stated(chosen, package)?;
@@ -48,15 +50,15 @@ pub(super) fn write(chosen: &Chosen<'_>) -> Result<(String, Vec<PackageName>), C
 }
 
 /// The environments that the lock is for, which such a file has no other word for: elsewhere nothing of it
-/// is installed, as of uv's.
-fn supported(chosen: &Chosen<'_>) -> MarkerTree {
+/// is installed, as of uv's. None where that is larger than any that uv writes.
+fn supported(chosen: &Chosen<'_>) -> Option<MarkerTree> {
     let all = &chosen.lock.supported_markers;
     if all.is_empty() {
-        return MarkerTree::TRUE;
+        return Some(MarkerTree::TRUE);
     }
-    all.iter().fold(MarkerTree::FALSE, |mut any, marker| {
-        any.or(marker.normal(&mut { EFFORT }).unwrap_or(MarkerTree::TRUE));
-        any
+    let mut effort = EFFORT;
+    all.iter().try_fold(MarkerTree::FALSE, |any, marker| {
+        either(any, marker.normal(&mut effort)?)
     })
 }
 

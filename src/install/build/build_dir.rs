@@ -20,7 +20,8 @@ use super::uv_sources::{Ground, SourceEntry, UvSources};
 use super::{BuildOptions, wheel};
 use crate::core::foreign;
 use crate::core::scratch::Scratch;
-use crate::decide::lock::requirement::{self, requirement};
+use crate::decide::lock::marker::Marker;
+use crate::decide::lock::requirement::requirement;
 use crate::decide::plan::PlannedPackage;
 
 /// The file by which a build is known to have asked git in vain.
@@ -173,7 +174,7 @@ impl<'a> BuildDir<'a> {
             let entries = said.at_home(&package.name).unwrap_or_default();
             let holds = |entry: &&SourceEntry| {
                 let marker = entry.entry.get("marker").and_then(Value::as_str);
-                let marker = marker.and_then(requirement::marker);
+                let marker = marker.and_then(|text| text.parse::<Marker>().ok());
                 marker.is_none_or(|marker| marker.evaluate(markers, &[]))
             };
             let mut entries = entries.iter().filter(holds);

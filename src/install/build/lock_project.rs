@@ -10,13 +10,13 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{PackageName, VersionOrUrl};
 use toml::{Table, Value};
 
 use super::ask::Asked;
 use super::uv_sources::{SourceEntry, is_relative, moved};
 use crate::core::foreign;
-use crate::decide::lock::requirement::requirement;
+use crate::decide::lock::requirement::{Needed, requirement};
 
 /// How the file begins, by which it is known as ours and may be replaced.
 pub const FIRST_LINE: &str =
@@ -184,10 +184,10 @@ struct AskedRequirement<'a> {
 impl<'a> AskedRequirement<'a> {
     fn all(asked: &'a Asked) -> Vec<Self> {
         let requirements = asked.requires.iter().filter_map(|text| requirement(text));
-        let read = |wanted: Requirement<VerbatimUrl>| Self {
+        let read = |wanted: Needed| Self {
             from: asked.sources.get(&wanted.name),
             name: wanted.name,
-            versions: match wanted.version_or_url {
+            versions: match wanted.what {
                 Some(VersionOrUrl::VersionSpecifier(versions)) => Some(versions),
                 _ => None,
             },

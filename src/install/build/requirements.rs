@@ -279,7 +279,7 @@ fn unanswered(
     let Some(found) = found else {
         return must_be.then(|| format!("`{text}`, which is not there"));
     };
-    match (&requirement.version_or_url, &found.version) {
+    match (&requirement.what, &found.version) {
         (Some(VersionOrUrl::VersionSpecifier(wanted)), Some(version))
             if !wanted.contains(version) =>
         {

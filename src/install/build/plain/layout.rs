@@ -1,12 +1,12 @@
 //! Where the editable wheels of five back ends lead, for projects that leave it to their defaults.
 
 use camino::Utf8Path;
-use pep508_rs::{Requirement, VerbatimUrl};
 use toml::{Table, Value};
 
 use super::contents::Module;
 use super::stated::Facts;
 use super::{Backend, real};
+use crate::decide::lock::requirement::Needed;
 
 /// What an editable wheel has of its own.
 pub(super) struct Laid {
@@ -40,7 +40,7 @@ impl Backend {
     }
 
     /// Whether a project is built with nothing besides, plugins above all.
-    pub(super) fn is_all_of(self, needs: &[Requirement<VerbatimUrl>]) -> bool {
+    pub(super) fn is_all_of(self, needs: &[Needed]) -> bool {
         let own = match self {
             Self::Flit => "flit-core",
             Self::Hatchling => "hatchling",
@@ -48,7 +48,7 @@ impl Backend {
             Self::Setuptools => "setuptools",
             Self::Uv => "uv-build",
         };
-        let is_known = |need: &Requirement<VerbatimUrl>| match need.name.as_ref() {
+        let is_known = |need: &Needed| match need.name.as_ref() {
             "wheel" => self == Self::Setuptools,
             name => name == own,
         };

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use pep508_rs::{Requirement, VerbatimUrl};
 use serde::Deserialize;
 use toml::Table;
 
@@ -22,7 +21,7 @@ use super::error::BuildError;
 use super::{Made, Wheel, wheel};
 use crate::core::digest::{Algorithm, Digest};
 use crate::core::foreign;
-use crate::decide::lock::requirement::requirement;
+use crate::decide::lock::requirement::{Needed, requirement};
 use crate::decide::plan::PlannedPackage;
 use crate::files::archive::zip_write::{self, CompressionMethod};
 use crate::install::python::installer;
@@ -146,8 +145,7 @@ fn files(folder: Folder<'_>, is_editable: bool) -> Option<(String, BTreeMap<Stri
     } = &project;
     let backend = Backend::named(&build_system.build_backend)?;
     let needs = build_system.requires.iter();
-    let needs: Option<Vec<Requirement<VerbatimUrl>>> =
-        needs.map(|text| requirement(text)).collect();
+    let needs: Option<Vec<Needed>> = needs.map(|text| requirement(text)).collect();
     if !backend.is_all_of(&needs?) {
         return None;
     }

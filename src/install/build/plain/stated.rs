@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Backend, Folder};
+use crate::decide::lock::marker::EFFORT;
 use crate::decide::lock::requirement::requirement;
 
 /// `[project]` (<https://packaging.python.org/en/latest/specifications/pyproject-toml/>). A key that
@@ -215,12 +216,14 @@ impl Stated {
         for classifier in &self.classifiers {
             add("Classifier", Some(own(classifier)?));
         }
+        let mut effort = EFFORT;
         for text in &self.dependencies {
-            add("Requires-Dist", Some(requirement(text)?.to_string()));
+            let need = requirement(text)?.normal(None, &mut effort)?;
+            add("Requires-Dist", Some(need.to_string()));
         }
         for (extra, needs) in &self.optional_dependencies {
             for text in needs {
-                let need = requirement(text)?.with_extra_marker(extra);
+                let need = requirement(text)?.normal(Some(extra), &mut effort)?;
                 add("Requires-Dist", Some(need.to_string()));
             }
         }
