@@ -113,6 +113,43 @@ fn what_cannot_be_understood_is_said() {
     ));
 }
 
+/// Python 3.14 says of each that it is no Python, or sees another file there than the grammar does.
+#[test]
+fn spaces_that_are_none_of_python_s_are_said() {
+    let plain = file("    dependencies = [(\"a\", \"0001\")]");
+    let at = plain.find("    dependencies").unwrap();
+    for odd in [
+        "\u{b}",
+        "\u{a0}",
+        "\u{200b}",
+        "\u{2060}",
+        "\u{feff}",
+        "\r",
+        "# x\rx = 1\n",
+        "\u{2028}",
+    ] {
+        let mut text = plain.clone();
+        text.insert_str(at, odd);
+        let line = plain[..at].lines().count() + 1;
+        let said = add_dependency(&text, &target());
+        assert_eq!(said, Err(MigrationError::Syntax { line }), "{odd:?}");
+    }
+    for space in [
+        "\u{c}",
+        "\t\n",
+        "# \u{a0}\u{b}\n",
+        "    x = '\u{a0}\u{b}'\n",
+    ] {
+        let mut text = format!("\u{feff}{plain}");
+        text.insert_str(at + 3, space);
+        let text = text.replace('\n', "\r\n");
+        assert!(
+            matches!(add_dependency(&text, &target()), Ok(Added::Text(_))),
+            "{space:?}"
+        );
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_stumble(text in "(class Migration|dependencies|[=\\[\\](),#'\" \n]|x){0,40}") {

@@ -21,7 +21,8 @@ impl<'a> PythonSource<'a> {
             .ok()
             .and_then(|()| parser.parse(text, None))
             .ok_or(1usize)?;
-        match first_error(tree.root_node()) {
+        let root = tree.root_node();
+        match first_error(root).or_else(|| first_odd_space(text, root)) {
             Some(line) => Err(line),
             None => Ok(Self { text, tree }),
         }
@@ -284,4 +285,36 @@ fn first_error(root: Node<'_>) -> Option<usize> {
         }
     }
     Some(if first == usize::MAX { 1 } else { first + 1 })
+}
+
+/// The line of the first character that the grammar takes for space and Python does not: they would see other lines and
+/// blocks (<https://docs.python.org/3/reference/lexical_analysis.html#whitespace-between-tokens>).
+fn first_odd_space(text: &str, root: Node<'_>) -> Option<usize> {
+    // Python ends a line at each, wherever it stands.
+    let mut returns = text.match_indices('\r').map(|(at, _)| at);
+    let lone = returns.find(|at| !text.get(*at..).is_some_and(|rest| rest.starts_with("\r\n")));
+    let odd_between = |from: usize, to: usize| {
+        let is_odd = |(at, c): &(usize, char)| match c {
+            ' ' | '\t' | '\r' | '\n' | '\u{c}' | '\\' => false,
+            // A byte order mark.
+            '\u{feff}' => from + at > 0,
+            _ => true,
+        };
+        let mut space = text.get(from..to)?.char_indices();
+        space.find(is_odd).map(|(at, _)| from + at)
+    };
+    let mut odd = lone;
+    let mut end = 0;
+    let mut pending = vec![root];
+    while let (None, Some(node)) = (odd, pending.pop()) {
+        let mut cursor = node.walk();
+        let inner: Vec<Node<'_>> = node.children(&mut cursor).collect();
+        if inner.is_empty() || node.kind() == "string" {
+            odd = odd_between(end, node.start_byte());
+            end = node.end_byte();
+        }
+        pending.extend(inner.into_iter().rev().filter(|_| node.kind() != "string"));
+    }
+    let odd = odd.or_else(|| odd_between(end, text.len()))?;
+    Some(text.get(..odd)?.matches('\n').count() + 1)
 }
