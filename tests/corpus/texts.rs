@@ -69,8 +69,10 @@ fn manifest(text: &str) -> Result<String, String> {
 
 fn pyproject(text: &str) -> Result<String, String> {
     let read = Pyproject::parse(text, Utf8Path::new("pyproject.toml"));
-    read.map(|_| "read".to_owned())
-        .map_err(|error| error.to_string())
+    let read = read.map_err(|error| error.to_string())?;
+    let lock = UvLock::parse(&UV.replace("HEX", &hex()), Utf8Path::new("uv.lock")).unwrap();
+    lock.differences(&read);
+    Ok("read".to_owned())
 }
 
 pub fn rows() -> Vec<Row> {
@@ -452,9 +454,19 @@ pub fn rows() -> Vec<Row> {
     ] {
         row("lockwright.toml", case, "", manifest(&text), &[]);
     }
+    let each = |what: &dyn Fn(u32) -> String, by| (0..40).map(what).collect::<Vec<_>>().join(by);
+    let apart = each(&|number| format!("extra == 'a{number}'"), " and ");
+    let pairs = each(
+        &|number| format!("extra == 'a{number}' and extra == 'b{number}'"),
+        " or ",
+    );
+    let enormous = format!(
+        "[project]\nname = \"x\"\nversion = \"0\"\ndependencies = [\"y; {apart} or {pairs}\"]\n"
+    );
     for (case, text) in [
         ("a table without an end", "[project\nname = \"x\"\n"),
         ("text where a table belongs", "project = \"x\"\n"),
+        ("a marker with a way for each choice of forty", &*enormous),
     ] {
         row(
             "pyproject.toml",
