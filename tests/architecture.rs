@@ -238,6 +238,54 @@ fn what_begins_with_an_interpreter_can_be_run() {
     assert!(seen > 8, "the scripts were not found: {seen}");
 }
 
+/// Who may open a file as the system does, through links, waiting for pipes, without an end: what they open is the
+/// kernel's, the user's or ours, or was just seen to be a regular file. All else goes through `core/foreign`.
+const OPENERS: &[(&str, &str)] = &[
+    ("cli/signals.rs", "/proc"),
+    ("component/kept.rs", "a record of the store's"),
+    (
+        "component/tools.rs",
+        "what this machine's package manager says",
+    ),
+    ("core/foreign.rs", "itself"),
+    ("core/mounts.rs", "/proc"),
+    ("core/pieces.rs", "seen by a walk"),
+    ("core/scratch.rs", "/proc"),
+    ("core/temp_file.rs", "a file that is being replaced"),
+    ("decide/target/node.rs", "/usr/bin/ldd"),
+    ("decide/target/probe.rs", "the store's"),
+    ("files/tree/guard.rs", "/etc/passwd"),
+    ("install/build/sandbox/limits.rs", "/proc"),
+    ("install/build/sandbox/run.rs", "our own program"),
+    ("install/build/sandbox/stages.rs", "/proc"),
+    ("obtain/fetch/credentials.rs", "the user's netrc file"),
+    ("transform/nix/seal.rs", "seen by a walk"),
+    ("transform/nix/strip.rs", "seen by a walk"),
+    ("transform/patch/write.rs", "read as a regular file before"),
+];
+
+#[test]
+fn what_a_stranger_may_have_written_is_opened_as_such() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let plain = [
+        "fs::read(",
+        "fs::read_to_string(",
+        "File::open(",
+        "fs::copy(",
+    ];
+    let mut found = BTreeSet::new();
+    for (path, text) in files(&source) {
+        let mut code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        if code.any(|line| plain.iter().any(|plain| line.contains(plain))) {
+            found.insert(path);
+        }
+    }
+    let known: BTreeSet<String> = OPENERS.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(found, known);
+}
+
 /// The number of a path's floor, and of its room there where the floor has an order.
 fn place(path: &str) -> Option<(usize, Option<usize>)> {
     let mut parts = path.split('/');

@@ -9,6 +9,7 @@ use super::build_args::{BuildArgs, FOLDER};
 use super::network_args::NetworkArgs;
 use super::python_args::{Project, SelectionArgs, TargetArgs, lock_of};
 use super::{Failure, Global, Outcome};
+use crate::core::foreign;
 use crate::core::paths;
 use crate::core::progress::{Progress, warn};
 use crate::core::temp_file::TempFile;
@@ -149,7 +150,7 @@ pub fn run(args: &BuildLockArgs, global: &Global) -> Outcome {
         })?;
         asked = builder.ask(&carried, &Progress::bytes("Fetching", 0))?;
         let text = lock_project::text(&asked, &shape)?;
-        let is_same = std::fs::read_to_string(&file).is_ok_and(|before| before == text);
+        let is_same = foreign::text(&file).is_ok_and(|before| before == text);
         if is_same && (is_locked || args.no_lock) {
             break;
         }

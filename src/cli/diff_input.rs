@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Failure;
+use crate::core::foreign;
 use crate::decide::lock::is_pylock;
 use crate::decide::lock::npm::NpmLock;
 use crate::decide::lock::pyproject::{ProjectSettings, Pyproject};
@@ -50,7 +51,7 @@ impl Lock {
         match &self.project {
             ProjectOf::Folder(folder) => {
                 let file = folder.join(name);
-                match std::fs::read_to_string(&file) {
+                match foreign::text(&file) {
                     Ok(text) => Ok(Some((text, file))),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                     Err(error) => Err(format!("cannot read {file}: {error}").into()),
@@ -191,8 +192,8 @@ impl Given {
 }
 
 fn of_file(label: &str, file: &Utf8Path) -> Result<Given, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read the lock {file}: {error}"))?;
+    let text = foreign::named(file).and_then(foreign::utf8);
+    let text = text.map_err(|error| format!("cannot read the lock {file}: {error}"))?;
     let what = parse(&text, file, || {
         Ok(Pyproject::beside(file)?.unwrap_or_default().settings)
     })?;

@@ -1,6 +1,5 @@
 //! `lockwright patch`: edits that fail with a sentence rather than do nothing.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Failure, Outcome};
+use crate::core::foreign;
 use crate::files::tree::TreePath;
 use crate::transform::patch::apps::Apps;
 use crate::transform::patch::migration::{Added, Migration, MigrationError, add_dependency};
@@ -112,7 +112,7 @@ fn run_apply(args: &ApplyArgs) -> Outcome {
     };
     let named = |error: unified::UnifiedError| format!("{}: {error}", args.patch.display());
     let patches = unified::parse(&patch, args.strip).map_err(named)?;
-    let read = |path: &TreePath| match fs::read(args.root.join(path.as_str())) {
+    let read = |path: &TreePath| match foreign::bytes(args.root.join(path.as_str())) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -178,7 +178,7 @@ fn run_migration(args: &MigrationArgs) -> Outcome {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
+    foreign::named(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
 }
 
 /// Replaces one file in one step.

@@ -9,6 +9,7 @@ use super::Failure;
 use super::diff_input::{Lock, What};
 use super::lock_targets::LockTargetArgs;
 use super::network_args::NetworkArgs;
+use crate::core::foreign;
 use crate::core::progress::Progress;
 use crate::decide::manifest::{Age, Manifest, Review};
 use crate::inspect::diff::facts::{Ecosystem, LockFacts, OriginKind};
@@ -187,7 +188,8 @@ fn of_file(named: &str) -> Result<Review, Failure> {
         (false, true) => {
             String::from_utf8(show(named)?).map_err(|_| format!("{named} is not UTF-8"))?
         }
-        _ => std::fs::read_to_string(file)
+        _ => foreign::named(file)
+            .and_then(foreign::utf8)
             .map_err(|error| format!("cannot read {named}: {error}"))?,
     };
     Ok(Manifest::parse(&text, file)?.review)

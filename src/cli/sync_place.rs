@@ -12,6 +12,7 @@ use super::python_args::Chosen;
 use super::sync_args::SyncArgs;
 use super::{Failure, Global, Outcome, outputs, print};
 use crate::core::digest::{Algorithm, Digest};
+use crate::core::foreign;
 use crate::core::progress::{Progress, bytes, count, warn};
 use crate::core::walk::walk;
 use crate::decide::plan::PythonPlan;
@@ -318,7 +319,7 @@ fn made_from(
 }
 
 fn state(dest: &Utf8Path) -> Option<State> {
-    serde_json::from_slice(&std::fs::read(dest.join(STATE)).ok()?).ok()
+    serde_json::from_slice(&foreign::read(dest.join(STATE), foreign::TEXT).ok()?).ok()
 }
 
 /// Whether the environment was made from the same, and nothing in it has been touched since. One

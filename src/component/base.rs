@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::context::Context;
 use super::copy::Filter;
 use super::error::{Cause, ComponentError};
+use crate::core::foreign;
 use crate::core::foreign::Folder;
 use crate::core::io_error::cannot;
 use crate::core::walk::{Node, walk};
@@ -58,7 +59,7 @@ pub fn place(
     }
     changed.extend(left.into_iter().map(PathBuf::from));
     let config = tree.root().join("pyvenv.cfg");
-    let text = match std::fs::read_to_string(&config) {
+    let text = match foreign::read(&config, foreign::TEXT).and_then(foreign::utf8) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(tree),
         Err(error) => {

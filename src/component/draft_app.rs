@@ -1,11 +1,11 @@
 //! Of a first manifest: an application that is no package, and a web UI that Vite builds.
 
 use std::fmt::Write as _;
-use std::fs;
 
 use camino::Utf8Path;
 use toml::Value;
 
+use crate::core::foreign;
 use crate::decide::lock::npm::NpmLock;
 
 /// Modules by which applications are started, the likeliest first.
@@ -97,7 +97,7 @@ pub(super) fn web(lock: &NpmLock, source: &str, deps: &str, name: &str) -> Strin
     let (Some(config), true) = (config, lock.entries.contains_key("node_modules/vite")) else {
         return String::new();
     };
-    let out = out_dir(&fs::read_to_string(config).unwrap_or_default());
+    let out = out_dir(&foreign::text(config).unwrap_or_default());
     let from = quoted(source.trim_end_matches('/'));
     format!(
         "\n# What `vite build` makes of it. Commands see neither a network nor what is not named here.\n\

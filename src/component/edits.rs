@@ -97,7 +97,7 @@ impl Edit {
             Patch::Diff(patch) => {
                 let said = patch.diff.as_written();
                 let file = context.reading(&patch.diff, root)?;
-                let bytes = std::fs::read(&file);
+                let bytes = foreign::bytes(&file);
                 let bytes = bytes
                     .map_err(|error| context.failed(said, PHASE)(cannot("read", &file)(error)))?;
                 let below = patch.root.as_ref().map(|below| context.in_tree(below));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Cause;
 use super::ingredients::Ingredients;
 use crate::core::digest::Digest;
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::temp_file;
 use crate::core::walk::Node;
@@ -42,7 +43,7 @@ impl Record {
     /// The record of a tree, if there are both and it can be read. One that cannot is as good as
     /// none: the component is made again.
     pub fn of(tree: &Utf8Path) -> Option<Self> {
-        let bytes = std::fs::read(Self::place(tree)).ok()?;
+        let bytes = foreign::read(Self::place(tree), foreign::TEXT).ok()?;
         let record = serde_json::from_slice(&bytes).ok()?;
         tree.is_dir().then_some(record)
     }

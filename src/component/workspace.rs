@@ -249,7 +249,7 @@ fn install(
         if !file.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
             continue;
         }
-        let bytes = std::fs::read(&file).map_err(cannot("read", &file))?;
+        let bytes = foreign::read(&file, foreign::WHOLE).map_err(cannot("read", &file))?;
         let name = match path.strip_prefix(&format!("{site}/")) {
             Some(inside) => inside.to_owned(),
             None => format!("{}/{path}", layout.site_to_top()),

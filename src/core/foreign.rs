@@ -21,6 +21,9 @@ use rustix::io::Errno;
 /// A file that says something: a package.json, a RECORD, a lock. Larger ones are not believed.
 pub const TEXT: u64 = 64 << 20;
 
+/// A file that is read whole, whatever it holds: a script, a module.
+pub const WHOLE: u64 = 4 << 30;
+
 /// How deep folders are removed at once: each step down is an open file, and one on the stack.
 const DEEPEST: u32 = 100;
 
@@ -72,7 +75,8 @@ impl Folder {
 
     fn at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<Self> {
         let open = rustix::fs::openat(folder, name, FOLDER, Mode::empty());
-        open.map(Self).map_err(|error| said(error, name))
+        open.map(Self)
+            .map_err(|error| said(error, &shown(&name.to_string_lossy())))
     }
 
     /// A folder below this one; the empty path is this one.
@@ -90,7 +94,7 @@ impl Folder {
     pub fn file(&self, path: &str) -> io::Result<File> {
         let (folder, name) = parts(path)?;
         let folder = self.folder(folder)?;
-        file_at(folder.0.as_fd(), Path::new(name))
+        open_as(folder.0.as_fd(), Path::new(name), FILE, &shown(name))
     }
 
     /// The bytes of a regular file below this folder.
@@ -98,7 +102,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::file`]; and when it has more than `limit` bytes.
     pub fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        read_file(self.file(path)?, Path::new(path), limit)
+        read_file(self.file(path)?, limit, &shown(path))
     }
 
     /// Whether a regular file is there.
@@ -225,7 +229,7 @@ pub fn below(top: BorrowedFd<'_>, path: &str) -> io::Result<Folder> {
 /// # Errors
 /// When there is none: a link, a pipe or a device is none.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
-    file_at(CWD, path.as_ref())
+    open_as(CWD, path.as_ref(), FILE, IT)
 }
 
 /// Opens a regular file, links to it wherever it is: for bytes that are compared and go nowhere else.
@@ -233,7 +237,7 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
 /// # Errors
 /// When there is none: a pipe or a device is none.
 pub fn open_through_links(path: impl AsRef<Path>) -> io::Result<File> {
-    open_as(CWD, path.as_ref(), FILE.difference(OFlags::NOFOLLOW))
+    open_as(CWD, path.as_ref(), FILE.difference(OFlags::NOFOLLOW), IT)
 }
 
 /// The bytes of a regular file that a stranger may have put there, in a folder of ours.
@@ -241,8 +245,7 @@ pub fn open_through_links(path: impl AsRef<Path>) -> io::Result<File> {
 /// # Errors
 /// As [`open`]; and when it has more than `limit` bytes.
 pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
-    let path = path.as_ref();
-    read_file(open(path)?, path, limit)
+    read_file(open(path)?, limit, IT)
 }
 
 /// A file in memory as it lies on the disk, for those too large to be read. Whoever wrote it is not at
@@ -252,7 +255,7 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
 /// When it cannot be mapped, or has more than `limit` bytes.
 pub fn map(file: &File, limit: u64) -> io::Result<Mmap> {
     if file.metadata()?.len() > limit {
-        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+        return Err(too_long(limit, IT));
     }
     // Sound as far as mappings can be: nobody is left to write to it.
     #[allow(unsafe_code)]
@@ -288,7 +291,7 @@ pub fn read_inside(
     path: impl AsRef<Path>,
     limit: u64,
 ) -> io::Result<Vec<u8>> {
-    read_file(open_inside(folder, &path)?, path.as_ref(), limit)
+    read_file(open_inside(folder, path)?, limit, IT)
 }
 
 /// The text of a project's own file (a lock, a pyproject.toml, an .npmrc), which links may lead to wherever they
@@ -297,34 +300,56 @@ pub fn read_inside(
 /// # Errors
 /// When it is no regular file, has more than [`TEXT`] bytes, or is not UTF-8.
 pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    utf8(bytes(path)?)
+}
+
+/// The bytes of such a file.
+///
+/// # Errors
+/// When it is no regular file, or has more than [`TEXT`] bytes.
+pub fn bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_file(open_through_links(path)?, TEXT, IT)
+}
+
+/// The bytes of a file that a person named, which may be a pipe of their shell (`<(…)`).
+///
+/// # Errors
+/// As [`bytes`].
+pub fn named(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
-    let bytes = read_file(open_through_links(path)?, path, TEXT)?;
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-fn file_at(folder: BorrowedFd<'_>, name: &Path) -> io::Result<File> {
-    open_as(folder, name, FILE)
-}
-
-fn open_as(folder: BorrowedFd<'_>, name: &Path, flags: OFlags) -> io::Result<File> {
-    let open = rustix::fs::openat(folder, name, flags, Mode::empty());
-    let file = File::from(open.map_err(|error| said(error, name))?);
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other(format!(
-            "{} is not a file",
-            name.display()
-        ))),
+    let is_open = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
+    match is_open && !path.is_file() {
+        true => read_file(File::open(path)?, TEXT, IT),
+        false => bytes(path),
     }
 }
 
-fn read_file(file: File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+/// Bytes as text.
+///
+/// # Errors
+/// When they are not UTF-8.
+pub fn utf8(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// What is called so where whoever asked names the path.
+const IT: &str = "it";
+
+fn open_as(folder: BorrowedFd<'_>, name: &Path, flags: OFlags, called: &str) -> io::Result<File> {
+    let open = rustix::fs::openat(folder, name, flags, Mode::empty());
+    let file = File::from(open.map_err(|error| said(error, called))?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(no_file(called)),
+    }
+}
+
+fn read_file(file: File, limit: u64, called: &str) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len().min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let why = format!("{} has more than {limit} bytes", path.display());
-        return Err(io::Error::other(why));
+        return Err(too_long(limit, called));
     }
     Ok(bytes)
 }
@@ -338,17 +363,26 @@ fn parts(path: &str) -> io::Result<(&str, &str)> {
 }
 
 /// What the system says of a link, in words.
-fn said(error: Errno, name: &Path) -> io::Error {
+fn no_file(called: &str) -> io::Error {
+    io::Error::other(format!("{called} is not a file"))
+}
+
+fn too_long(limit: u64, called: &str) -> io::Error {
+    io::Error::other(format!("{called} has more than {limit} bytes"))
+}
+
+fn said(error: Errno, called: &str) -> io::Error {
     match error {
-        Errno::LOOP => io::Error::other(format!("{} is a link", shown(&name.to_string_lossy()))),
+        Errno::LOOP => io::Error::other(format!("{called} is a link")),
         Errno::NOTDIR => io::Error::new(
             io::ErrorKind::NotADirectory,
-            format!("{} is not a folder", shown(&name.to_string_lossy())),
+            match called {
+                IT => "it is not in a folder".to_owned(),
+                called => format!("{called} is not a folder"),
+            },
         ),
         // A socket, or a device that has no driver.
-        Errno::NXIO | Errno::NODEV => {
-            io::Error::other(format!("{} is not a file", shown(&name.to_string_lossy())))
-        }
+        Errno::NXIO | Errno::NODEV => no_file(called),
         other => other.into(),
     }
 }

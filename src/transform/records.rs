@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use crate::core::foreign;
 use crate::core::io_error::IoError;
 use crate::files::tree::{FileFacts, Provenance, TreeError};
 use crate::install::python::installed::{self, Line};
@@ -178,7 +179,7 @@ fn amend_records(records: &[PathBuf], now: &Now) -> Result<BTreeSet<PathBuf>, Io
 /// Whether a RECORD has a line for a file of one of these names, as far as can be told without
 /// reading each line for what it is: of a hundred packages few have a file that was changed.
 fn may_list(record: &Path, names: &HashSet<&[u8]>) -> bool {
-    let Ok(text) = fs::read(record) else {
+    let Ok(text) = foreign::read(record, foreign::TEXT) else {
         return record.exists();
     };
     text.split(|byte| *byte == b'\n').any(|line| {

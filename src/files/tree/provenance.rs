@@ -16,7 +16,6 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
-use std::fs;
 use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,6 +25,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::claims::{Owner, PathClaims};
 use super::{Content, FileFacts, TreeError, TreePath};
+use crate::core::foreign;
 use crate::core::temp_file;
 
 // What stands before, between and behind the entries.
@@ -194,7 +194,8 @@ impl Provenance {
         let Some(path) = Self::place(tree) else {
             return Ok(None);
         };
-        let bytes = fs::read(&path).map_err(|error| TreeError::io("read", &path, error))?;
+        let bytes = foreign::read(&path, foreign::WHOLE)
+            .map_err(|error| TreeError::io("read", &path, error))?;
         Self::parse(&path, &bytes).map(Some)
     }
 
@@ -216,8 +217,8 @@ impl Provenance {
         let Some(place) = Self::place(tree) else {
             return Ok(None);
         };
-        let old =
-            fs::read_to_string(&place).map_err(|error| TreeError::io("read", &place, error))?;
+        let old = foreign::read(&place, foreign::WHOLE).and_then(foreign::utf8);
+        let old = old.map_err(|error| TreeError::io("read", &place, error))?;
         let Some(new) = amended(&old, now) else {
             return Ok(None);
         };

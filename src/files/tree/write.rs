@@ -116,7 +116,7 @@ impl Tree {
         source: &Utf8Path,
     ) -> Result<FileFacts, TreeError> {
         let reading = |error| TreeError::io("read", source, error);
-        let mut file = File::open(source).map_err(reading)?;
+        let mut file = foreign::open_through_links(source).map_err(reading)?;
         let meta = file.metadata().map_err(reading)?;
         let own = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
         let mode = mode.unwrap_or(own);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Problem, ProblemKind, Report, VerifyError};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::tree_path::TreePath;
 use crate::core::walk::Node;
@@ -119,7 +120,8 @@ pub fn prefix_of(root: &Path) -> String {
 pub fn modules_of(project: &Path) -> BTreeSet<PathBuf> {
     let own = "node_modules";
     let mut all = BTreeSet::from([PathBuf::from(own)]);
-    let text = fs::read(project.join(own).join(".package-lock.json")).unwrap_or_default();
+    let hidden = project.join(own).join(".package-lock.json");
+    let text = foreign::read(hidden, foreign::TEXT).unwrap_or_default();
     let value: Value = serde_json::from_slice(&text).unwrap_or_default();
     let places = value.get("packages").and_then(Value::as_object);
     for place in places.into_iter().flat_map(|places| places.keys()) {
@@ -145,7 +147,8 @@ fn is_package(place: &str) -> bool {
 }
 
 fn version_of(manifest: &Path) -> Option<String> {
-    let value: Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
+    let value: Value =
+        serde_json::from_slice(&foreign::read(manifest, foreign::TEXT).ok()?).ok()?;
     Some(value.get("version")?.as_str()?.to_owned())
 }
 
@@ -154,7 +157,7 @@ fn version_of(manifest: &Path) -> Option<String> {
 pub(super) fn hidden(root: &Path, report: &mut Report) -> Result<BTreeSet<PathBuf>, VerifyError> {
     let mut places = BTreeSet::new();
     let (path, prefix) = named_by(root);
-    let bytes = match fs::read(&path) {
+    let bytes = match foreign::read(&path, foreign::TEXT) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(places),
         Err(source) => return Err(cannot("read", &path)(source).into()),

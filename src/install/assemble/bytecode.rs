@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::progress::Progress;
 use crate::decide::target::probe::Interpreter;
@@ -133,7 +134,10 @@ impl Request<'_> {
             if is_source {
                 let sha256 = match sha256 {
                     Some(sha256) => sha256,
-                    None => Sha256::digest(fs::read(self.tree.root().join(&*path))?).into(),
+                    None => {
+                        let place = self.tree.root().join(&*path);
+                        Sha256::digest(foreign::read(place, foreign::WHOLE)?).into()
+                    }
                 };
                 let sources = by_owner.entry(owner).or_default();
                 sources.push((inner.to_owned(), sha256));
@@ -269,7 +273,7 @@ impl Request<'_> {
         let cached = package.sources.iter().filter_map(|path| self.cached(path));
         let made = cached.filter(|path| site.join(path).is_file());
         let files = made.map(|path| {
-            let bytes = fs::read(site.join(&path))?;
+            let bytes = foreign::read(site.join(&path), foreign::WHOLE)?;
             Ok((path, bytes))
         });
         let out = BufWriter::new(File::create_new(&archive)?);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::marshal;
+use crate::core::foreign;
 use crate::core::io_error::IoError;
 use crate::core::progress::Progress;
 
@@ -119,7 +120,7 @@ impl Compiler<'_> {
     /// Makes a pyc's bytes and modes depend on nothing but its source.
     fn finish(&self, pyc: &Utf8Path) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let bytes = std::fs::read(pyc)?;
+        let bytes = foreign::read(pyc, foreign::TEXT)?;
         // The header (PEP 552) is 16 bytes long: magic number, flags, the source's hash.
         let canonical = bytes.split_at_checked(16).and_then(|(header, code)| {
             Some([header, &marshal::canonical(code, self.version)?].concat())

@@ -4,7 +4,6 @@
 //! not lie: a changed file gets its new hash and size, a removed one loses its line.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -252,7 +251,7 @@ fn update_one(
 
 fn line_of(root: &Path, recorded: &str, file: &Path) -> Result<String, IoError> {
     let file = root.join(file);
-    let bytes = fs::read(&file).map_err(cannot("read", &file))?;
+    let bytes = foreign::read(&file, foreign::WHOLE).map_err(cannot("read", &file))?;
     Ok(record::write(vec![record::Entry::of(recorded, &bytes)]))
 }
 
@@ -275,6 +274,8 @@ fn relative(site: &Path, file: &Path) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::core::walk::walk;
 

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
 use crate::core::digest::crc32;
+use crate::core::foreign;
 use crate::core::walk::{Node, WalkError, walk};
 
 /// What a commit is besides its files, as an archive of them keeps it.
@@ -163,7 +164,7 @@ impl Writer<'_> {
                     (0o120_000, self.pack.add(Kind::Blob, target.as_bytes())?)
                 }
                 (Node::File(file), _) => {
-                    let bytes = fs::read(self.top.join(&inside))?;
+                    let bytes = foreign::read(self.top.join(&inside), foreign::WHOLE)?;
                     let mode = if file.is_executable() {
                         0o100_755
                     } else {
@@ -282,7 +283,7 @@ impl Pack {
         let pack = git.join("objects/pack/pack-view.pack");
         let mut whole = Summed::new(BufWriter::new(File::create_new(&pack)?));
         whole.write_all(&head)?;
-        io::copy(&mut File::open(&self.place)?, &mut whole)?;
+        io::copy(&mut foreign::open(&self.place)?, &mut whole)?;
         let sum = whole.finish()?;
         fs::remove_file(&self.place)?;
 

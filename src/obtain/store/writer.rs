@@ -10,6 +10,7 @@ use rustix::fs::FlockOperation;
 
 use super::{Blob, Origin, Store, StoreError, plain};
 use crate::core::digest::{Algorithm, Digest, Hasher};
+use crate::core::foreign;
 
 /// How much is read at once where files are copied or hashed.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -244,7 +245,7 @@ impl Writer {
     }
 
     fn copy_from(&mut self, path: &Utf8Path) -> Result<(), StoreError> {
-        let mut from = File::open(path).map_err(StoreError::io("read", path))?;
+        let mut from = foreign::open_through_links(path).map_err(StoreError::io("read", path))?;
         let mut buffer = vec![0; BUFFER];
         loop {
             match from.read(&mut buffer) {

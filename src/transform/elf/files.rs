@@ -2,7 +2,7 @@
 //! piece or not at all. With `walk`, the only file of this room that touches a disk.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
@@ -16,6 +16,7 @@ use super::ElfError;
 use super::facts::ElfFacts;
 use super::walk::{self, Id};
 use super::write::{How, Patched};
+use crate::core::foreign;
 use crate::core::io_error::cannot;
 use crate::core::temp_file::{TempFile, link_onto};
 
@@ -139,7 +140,7 @@ pub(super) fn read_facts(path: &Utf8Path) -> Result<ElfFacts, ElfError> {
 /// The bytes of a file, without reading those that are not looked at.
 #[allow(unsafe_code)]
 pub(super) fn map(path: &Utf8Path) -> Result<Mmap, ElfError> {
-    let file = File::open(path).map_err(cannot("open", path))?;
+    let file = foreign::open_through_links(path).map_err(cannot("open", path))?;
     // SAFETY: the bytes are only read, and checked as they are read, so what they say does not
     // matter. Nothing of ours writes to a mapped file: files are replaced by renaming.
     let map = unsafe { Mmap::map(&file) };
@@ -154,7 +155,7 @@ pub(super) fn replace(file: &ElfFile, patched: &Patched) -> Result<(), ElfError>
     }
     let path = &file.path;
     let failed = cannot("rewrite", path);
-    let original = File::open(path).map_err(failed)?;
+    let original = foreign::open(path).map_err(failed)?;
     let metadata = original.metadata().map_err(failed)?;
     let mut staged = TempFile::beside(path, None).map_err(failed)?;
     // The blocks are shared where the file system can. Elsewhere one write of all that is mapped

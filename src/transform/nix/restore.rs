@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use camino::Utf8Path;
 
 use super::seal::{self, KEPT, PLACEHOLDER, SealError};
+use crate::core::foreign;
 use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::Node;
 use crate::install::python::Layout;
@@ -37,8 +38,8 @@ pub fn restore(
     prefix: &Utf8Path,
 ) -> Result<Restored, SealError> {
     let config = root.join("pyvenv.cfg");
-    let text =
-        fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
+    let text = foreign::read(&config, foreign::TEXT).and_then(foreign::utf8);
+    let text = text.map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
     if !text.contains(PLACEHOLDER) {
         return Err(SealError::NotSealed(root.to_owned()));
     }
@@ -93,7 +94,7 @@ pub fn restore(
             else {
                 continue;
             };
-            let bytes = fs::read(&from).map_err(cannot("read", &from))?;
+            let bytes = foreign::read(&from, foreign::WHOLE).map_err(cannot("read", &from))?;
             let first = [b"#!", PLACEHOLDER.as_bytes()].concat();
             let bytes = match bytes.strip_prefix(first.as_slice()) {
                 Some(rest) => {

@@ -24,6 +24,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use super::reference::Search;
 use super::refs::{self, Hit, RefsError};
 use super::strip::strip;
+use crate::core::foreign;
 use crate::core::io_error::{IoError, cannot};
 use crate::core::temp_file::{self, TempFile};
 use crate::core::walk::{Node, WalkError};
@@ -165,8 +166,8 @@ fn set_time(path: &Path, how: &Seal) -> Result<(), IoError> {
 /// store at the end.
 pub fn fixed_output(root: &Path, tree: &Node, search: &Search) -> Result<Vec<PathBuf>, SealError> {
     let config = root.join("pyvenv.cfg");
-    let text =
-        fs::read_to_string(&config).map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
+    let text = foreign::read(&config, foreign::TEXT).and_then(foreign::utf8);
+    let text = text.map_err(|_| SealError::NoEnvironment(root.to_owned()))?;
     let (sealed, python) =
         without_interpreter(&text).ok_or_else(|| SealError::NoHome(config.clone()))?;
     writable(root, tree)?;
@@ -299,7 +300,7 @@ fn keep_scripts(
             let place = Path::new(KEPT).join(name);
             let to = root.join(&place);
             fs::create_dir_all(root.join(KEPT)).map_err(cannot("make the folder", &to))?;
-            let bytes = fs::read(&from).map_err(cannot("read", &from))?;
+            let bytes = foreign::read(&from, foreign::WHOLE).map_err(cannot("read", &from))?;
             let bytes = without_shebang(bytes, root, python);
             fs::write(&to, bytes)
                 .and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(0o755)))

@@ -56,10 +56,7 @@ impl Source {
         if path.is_dir() {
             return Folder::open(path.canonicalize_utf8()?).map(Self::Folder);
         }
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is neither a file nor a folder"));
-        }
+        let file = foreign::open_through_links(path)?;
         let mut members = HashMap::new();
         let mut archive = tar::Archive::new(&file);
         for entry in archive.entries_with_seek()? {

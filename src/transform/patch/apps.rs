@@ -1,7 +1,6 @@
 //! The Django apps of a tree: their labels, their migrations, and how those depend on one another.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -9,6 +8,7 @@ use rayon::prelude::*;
 use super::migration::{Migration, MigrationError, Relations, relations};
 use super::migration_graph::{Graph, Squashed};
 use super::python_source::PythonSource;
+use crate::core::foreign;
 use crate::core::nearest::nearest;
 use crate::core::walk::{Node, WalkError, walk};
 
@@ -112,7 +112,7 @@ impl Apps {
     /// How the migrations of all apps are related.
     fn relations(&self) -> Result<BTreeMap<Migration, Relations>, MigrationError> {
         let read = |(app, (name, file)): (&String, (&String, &PathBuf))| {
-            let bytes = fs::read(file).map_err(|error| MigrationError::Read {
+            let bytes = foreign::bytes(file).map_err(|error| MigrationError::Read {
                 path: file.clone(),
                 reason: error.to_string(),
             })?;
@@ -161,7 +161,7 @@ impl Apps {
 
 /// The labels an app may go by.
 fn labels(app: &Path) -> Vec<String> {
-    let text = fs::read_to_string(app.join("apps.py")).unwrap_or_default();
+    let text = foreign::text(app.join("apps.py")).unwrap_or_default();
     let mut labels = Vec::new();
     if let Ok(source) = PythonSource::parse(&text) {
         for class in source.classes() {

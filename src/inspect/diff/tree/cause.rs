@@ -1,13 +1,13 @@
 //! Why two files of one path differ, as far down as it can be told.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
 use similar::{ChangeTag, TextDiff};
 
 use super::model::{Cause, CauseKind};
+use crate::core::foreign;
 use crate::install::python::record::{path_of, within};
 use crate::transform::elf;
 
@@ -128,7 +128,7 @@ fn holds_own_path(sides: &Sides<'_>, recorded: &str) -> bool {
     };
     let [old, new] = sides.roots.map(|root| {
         let file = within(root, site, recorded)?;
-        fs::read(root.join(file)).ok()
+        foreign::read(root.join(file), foreign::WHOLE).ok()
     });
     matches!((old, new), (Some(old), Some(new)) if sides.same_but_roots(&old, &new))
 }

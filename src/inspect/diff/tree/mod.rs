@@ -12,7 +12,6 @@ pub mod report;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
@@ -20,6 +19,7 @@ use rayon::prelude::*;
 
 pub use model::{Cause, CauseKind, FileDiff, FileKind, PackageDiff, TreeDiff, TreeSide, VERSION};
 
+use crate::core::foreign;
 use crate::core::io_error::{IoError, cannot};
 use crate::core::walk::{Node, WalkError, walk};
 use crate::files::tree::Provenance;
@@ -199,7 +199,8 @@ fn read(sides: &Sides<'_>, side: usize) -> Result<Vec<u8>, TreeDiffError> {
         true => root.to_owned(),
         false => root.join(sides.path),
     };
-    Ok(fs::read(&path).map_err(cannot("read", &path))?)
+    let bytes = foreign::read(&path, foreign::WHOLE);
+    Ok(bytes.map_err(cannot("read", &path))?)
 }
 
 fn by_package(files: &[FileDiff]) -> Vec<PackageDiff> {
