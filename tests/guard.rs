@@ -415,3 +415,75 @@ fn a_checkout_leads_nobody_to_a_device_or_a_pipe() {
         }
     }
 }
+
+/// To learn what a Python is, it is run, and no sandbox is around it.
+#[test]
+fn no_file_of_a_checkout_has_its_own_program_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temp = Temp::new();
+    let app = temp.join("app");
+    let evil = app.join(".venv/bin/python3");
+    fs::create_dir_all(evil.parent().unwrap()).unwrap();
+    fs::write(
+        &evil,
+        format!("#!/bin/sh\ntouch {}\n", temp.join("was-run")),
+    )
+    .unwrap();
+    fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("python3", app.join(".venv/bin/python")).unwrap();
+    let text = "version = 1\nrevision = 3\nrequires-python = \">=3.9\"\n\n[[package]]\nname = \"app\"\n\
+        version = \"0\"\nsource = { virtual = \".\" }\n";
+    fs::write(app.join("uv.lock"), text).unwrap();
+    let plan = || {
+        let mut command = lockwright(&temp);
+        command.args(["plan", "app"]).run()
+    };
+    let absolute = evil.to_string();
+    for pin in [
+        "",
+        ".venv",
+        "./.venv/bin/python3",
+        "app/.venv/bin/python3",
+        "../app/.venv/bin/python3",
+        &absolute,
+        "touch",
+        "/usr/bin/touch",
+    ] {
+        fs::write(app.join(".python-version"), pin).unwrap();
+        let ran = plan().ok();
+        assert!(ran.stdout.contains("0 packages for "), "{pin}: {ran}");
+    }
+    // Asked for by the user, it is run.
+    let mut named = lockwright(&temp);
+    named
+        .args(["plan", "app", "--python", &absolute])
+        .run()
+        .exit(1);
+    fs::remove_file(temp.join("was-run")).unwrap();
+
+    let base = "name = \"x\"\n[component.a]\ncopy = [{ from = \"uv.lock\", to = \"a\" }]\n[component.a.smoke]\nimports = [\"os\"]\n";
+    for more in [
+        "[target]\npython = \"./.venv/bin/python3\"\n",
+        "[target]\npython = \"touch\"\n",
+        "[build]\nhook = \"touch was-run\"\n",
+    ] {
+        fs::write(app.join("lockwright.toml"), format!("{base}{more}")).unwrap();
+        let mut build = lockwright(&temp);
+        let ran = build
+            .args(["build", "--file", "app/lockwright.toml"])
+            .run()
+            .exit(1);
+        assert!(
+            ran.stderr.contains("error: ") && ran.stderr.contains("lockwright.toml:"),
+            "{ran}"
+        );
+    }
+    assert!(!temp.join("was-run").exists() && !app.join("was-run").exists());
+
+    // What the environment was made of is not of the checkout.
+    fs::remove_file(app.join(".python-version")).unwrap();
+    fs::remove_file(&evil).unwrap();
+    symlink(common::python(), &evil).unwrap();
+    let ran = plan().ok();
+    assert!(ran.stdout.contains("0 packages for "), "{ran}");
+}

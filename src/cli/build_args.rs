@@ -36,8 +36,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     build_timeout: u64,
     /// A command that builds instead of the PEP 517 front end: it gets the source's folder, the
-    /// folder for the wheel and a JSON file with the request [default: `hook` in `[build]` of the
-    /// lockwright.toml]
+    /// folder for the wheel and a JSON file with the request. It is not contained
     #[arg(long, value_name = "CMD")]
     build_hook: Option<String>,
     /// A config setting for all build back ends (repeatable)
@@ -159,7 +158,6 @@ impl BuildArgs {
         if options.lock.is_none() && lock_project::is_ours(&folder) {
             options.lock = Some(folder.join("uv.lock")).filter(|lock| lock.is_file());
         }
-        options.hook = options.hook.or(said.hook);
         Ok(options)
     }
 

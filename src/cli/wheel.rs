@@ -65,7 +65,17 @@ pub fn run(args: &WheelArgs, global: &Global) -> Outcome {
     let mut options = args.build.own()?;
     options.quiet = global.quiet;
     options.answers = Some(order.answers.clone());
-    options.hook.clone_from(&order.hook);
+    if let Some(hook) = order
+        .hook
+        .as_ref()
+        .filter(|hook| options.hook.as_ref() != Some(hook))
+    {
+        return Err(format!(
+            "{order_file} is built by a command of its own, outside the sandbox: if it may run, give --build-hook with \
+             the same words: {hook}"
+        )
+        .into());
+    }
     options.environment.clone_from(&order.environment);
     args.build.take(&store)?;
     let interpreter = args.target.interpreter(&store)?;

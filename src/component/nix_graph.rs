@@ -365,9 +365,12 @@ impl<'a> Drawing<'a> {
         ids: &BTreeMap<String, String>,
     ) -> Result<String, Failure> {
         let label = order.package.label();
+        let mut command = vec!["wheel".to_owned()];
+        command
+            .extend((order.hook.iter()).flat_map(|hook| ["--build-hook".to_owned(), hook.clone()]));
         let mut step = Step {
             name: nix_name(&format!("{}-wheel", label.replace(' ', "-"))),
-            command: vec!["wheel".into()],
+            command,
             python: true,
             ..Step::default()
         };

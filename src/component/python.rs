@@ -212,9 +212,6 @@ fn building(context: &Context<'_>) -> Result<build::BuildOptions, ComponentError
     let general = &context.settings.document.manifest.build;
     let said = [&context.component.build, general];
     let folder = context.settings.document.folder();
-    if options.hook.is_none() {
-        options.hook = said.iter().find_map(|build| build.hook.clone());
-    }
     if options.lock.is_none() {
         let lock = said.iter().find_map(|build| build.lock.as_ref());
         options.lock = lock.map(|lock| folder.join(lock));

@@ -163,7 +163,6 @@ impl BuildDefaults {
     /// Takes over what it does not say itself.
     fn take(&mut self, general: &Self) {
         self.lock = self.lock.take().or_else(|| general.lock.clone());
-        self.hook = self.hook.take().or_else(|| general.hook.clone());
         for (name, said) in &general.packages {
             let own = self.packages.entry(name.clone()).or_default();
             for (variable, value) in &said.env {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::go::Go;
 use super::image::Image;
@@ -63,11 +64,25 @@ pub struct Manifest {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Target {
     /// A Python version, as `3.14`.
+    #[serde(default, deserialize_with = "version")]
     pub python: Option<String>,
     /// A platform, as `x86_64-linux-gnu` or any name that `--python-platform` takes.
     pub platform: Option<String>,
     /// A Node version, as `24.11.0`.
     pub node: Option<String>,
+}
+
+/// A manifest does not say which program is run to be asked: that is `--python`'s.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_version = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    match is_version {
+        true => Ok(Some(text)),
+        false => Err(D::Error::custom(
+            "this is not a Python version, as 3.14: where an interpreter is, only --python says",
+        )),
+    }
 }
 
 /// A store that machines share, where the command line and variables name none.
@@ -87,8 +102,6 @@ pub struct BuildDefaults {
     /// The lock with the build requirements, relative to the manifest.
     #[schemars(with = "Option<String>")]
     pub lock: Option<Utf8PathBuf>,
-    /// A command, run by a shell, that builds instead of the PEP 517 front end.
-    pub hook: Option<String>,
     /// Per package; `[build.NAME]`.
     #[serde(flatten)]
     pub packages: IndexMap<String, PackageBuild>,
@@ -96,7 +109,11 @@ pub struct BuildDefaults {
 
 /// How one package is built.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a package's own table, as [build.NAME] (a command that builds is for --build-hook to name)"
+)]
 pub struct PackageBuild {
     /// Environment variables.
     #[serde(default)]

@@ -3,6 +3,9 @@
 //! In uv's order: what `--python` says (a path, a command or a version); the project's
 //! `.python-version`; the environment that is already there; then the PATH, newest first, taking
 //! the first that satisfies the lock's `requires-python`.
+//!
+//! An interpreter is run to be asked, and no sandbox is around it. So no file of a checkout has it run what lies in the
+//! checkout, or anything that is not called as an interpreter is: only what `--python` and the PATH say is the user's.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use pep440_rs::VersionSpecifiers;
@@ -76,14 +79,11 @@ impl Search<'_> {
             .as_deref()
             .map(str::trim)
             .filter(|pin| !pin.is_empty());
-        if let Some(found) = pinned.and_then(|pin| self.named(pin).ok()) {
+        if let Some(found) = pinned.and_then(|pin| self.pinned(pin)) {
             return Ok(found);
         }
-        let own = self.project.map(|project| project.join(".venv/bin/python"));
-        let candidates = own
-            .into_iter()
-            .filter(|path| path.exists())
-            .chain(on_path(&names(None)));
+        let own = self.outside(Utf8Path::new(".venv/bin/python"));
+        let candidates = own.into_iter().chain(on_path(&names(None)));
         let mut seen = Vec::new();
         for path in candidates {
             match Interpreter::probe(&path, self.cache) {
@@ -103,6 +103,37 @@ impl Search<'_> {
             wanted: self.wanted(),
             seen,
         })
+    }
+
+    /// What `.python-version` says: a version, or where an interpreter is.
+    fn pinned(&self, pin: &str) -> Option<Interpreter> {
+        let is_version = pin.starts_with(|c: char| c.is_ascii_digit());
+        if is_version && !pin.contains('/') {
+            return self.version(pin).ok();
+        }
+        let named = match pin.contains('/') {
+            true => self.outside(Utf8Path::new(pin))?.into_string(),
+            false => Some(pin).filter(|pin| is_interpreter(pin))?.to_owned(),
+        };
+        self.named(&named).ok()
+    }
+
+    /// Where a path of the project leads: to an interpreter that is not in the project, or nowhere.
+    fn outside(&self, path: &Utf8Path) -> Option<Utf8PathBuf> {
+        let project = self.project?.canonicalize_utf8().ok()?;
+        let mut path = project.join(path);
+        for _ in 0..LINKS {
+            let (folder, name) = (path.parent()?.canonicalize_utf8().ok()?, path.file_name()?);
+            if !folder.starts_with(&project) {
+                return (is_interpreter(name) && path.exists()).then_some(path);
+            }
+            let target = folder.join(name).read_link_utf8();
+            if target.is_err() && path.exists() {
+                tracing::info!("{path} is in the project itself: it is run only with --python");
+            }
+            path = folder.join(target.ok()?);
+        }
+        None
     }
 
     fn named(&self, request: &str) -> Result<Interpreter, FindError> {
@@ -164,6 +195,21 @@ impl Search<'_> {
         self.requires_python
             .map_or_else(|| String::from("any"), ToString::to_string)
     }
+}
+
+/// As many links as the system follows.
+const LINKS: usize = 40;
+
+/// Whether a program is called as an interpreter is: `python3.14t`, `pypy3`.
+fn is_interpreter(name: &str) -> bool {
+    let rest = ["python", "pypy", "graalpy"]
+        .iter()
+        .find_map(|kind| name.strip_prefix(kind));
+    rest.is_some_and(|rest| {
+        rest.trim_end_matches(['t', 'd'])
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.')
+    })
 }
 
 fn names(version: Option<&str>) -> Vec<String> {

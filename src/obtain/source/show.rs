@@ -1,5 +1,7 @@
 //! One file of a revision, out of the repository that the current folder is in.
 
+use std::process::Command;
+
 use super::GitError;
 use super::git_program::{program, run};
 
@@ -16,9 +18,21 @@ pub fn show(object: &str) -> Result<Vec<u8>, GitError> {
             why: "it begins with a dash, as options do",
         });
     }
-    let mut git = program();
+    let mut git = here();
     git.args(["cat-file", "blob", object]);
     run(git, "cat-file")
+}
+
+/// git, in the repository of the current folder: its settings name no program that is run.
+fn here() -> Command {
+    let mut git = program();
+    git.args([
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]);
+    git
 }
 
 /// The files below the current folder that differ from a revision, as paths relative to it.
@@ -33,13 +47,14 @@ pub fn changed(revision: &str) -> Result<Vec<String>, GitError> {
             why: "it begins with a dash, as options do",
         });
     }
-    let mut git = program();
+    let mut git = here();
     git.args([
         "diff",
         "--name-only",
         "-z",
         "--relative",
         "--no-ext-diff",
+        "--no-textconv",
         revision,
         "--",
     ]);
