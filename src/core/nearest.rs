@@ -5,10 +5,14 @@ use std::fmt::Display;
 /// How many names are listed where none of them is like the wrong one.
 const LISTED: usize = 12;
 
+/// Longer names are like nothing: to compare them would take for ever.
+const LONGEST: usize = 255;
+
 /// The candidate that is most like `wrong`, if any is like it at all.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len().max(wrong.len()) <= LONGEST)
         .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))

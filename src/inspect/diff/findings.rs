@@ -10,7 +10,7 @@ use super::facts::{
     Doubt, File, FileKind, LockFacts, Origin, OriginKind, Package, without_password,
 };
 use super::found::{Found, FromTo, NOTHING, label};
-use super::lookalike::{Known, is_lookalike};
+use super::lookalike::Known;
 use super::model::{Finding, FindingKind, Severity};
 use super::pair::Pair;
 use crate::core::digest::Digest;
@@ -19,12 +19,14 @@ use crate::inspect::licence::Licence;
 /// Looks at every pair.
 pub(super) fn find(old: &LockFacts, new: &LockFacts, pairs: &[Pair<'_>]) -> Vec<Finding> {
     let mut found = Found::default();
+    let hosts: BTreeSet<String> = old
+        .each()
+        .flat_map(|(_, package)| package.hosts())
+        .collect();
     let rules = Rules {
         other_python: old.settings.get("requires-python") != new.settings.get("requires-python"),
-        hosts: old
-            .each()
-            .flat_map(|(_, package)| package.hosts())
-            .collect(),
+        alike: Known::new(hosts.iter().map(String::as_str)),
+        hosts: &hosts,
         names: Known::new(old.packages.keys().map(String::as_str)),
     };
     if rules.other_python {
@@ -54,7 +56,8 @@ struct Rules<'a> {
     /// Whether the lock asks for another Python: it then names other wheels of the same versions.
     other_python: bool,
     /// Where the old lock has things from.
-    hosts: BTreeSet<String>,
+    hosts: &'a BTreeSet<String>,
+    alike: Known<'a>,
     names: Known<'a>,
 }
 
@@ -134,10 +137,10 @@ impl Rules<'_> {
 
     fn added(&self, found: &mut Found, label: &str, name: &str, new: &Package) {
         doubts(found, label, None, new);
-        for host in new.hosts().difference(&self.hosts) {
-            match self.hosts.iter().find(|known| is_lookalike(host, known)) {
+        for host in new.hosts().difference(self.hosts) {
+            match self.alike.alike(host, |_| true) {
                 Some(known) => {
-                    let from_to = (Some(known.clone()), Some(host.clone()));
+                    let from_to = (Some(known.to_owned()), Some(host.clone()));
                     let says = "is new, from a host that could be taken for one of the old lock's";
                     found.say(label, Severity::Alarm, FindingKind::HostNew, says, from_to);
                 }
@@ -166,7 +169,7 @@ impl Rules<'_> {
                 NOTHING,
             );
         }
-        if let Some(known) = self.names.nearest(name) {
+        if let Some(known) = self.names.package(name) {
             let from_to = (Some(known.to_owned()), Some(name.to_owned()));
             let says = "is new, and its name is nearly that of a package of the old lock";
             found.say(
@@ -286,9 +289,8 @@ impl Rules<'_> {
         let gone: Vec<&String> = before.difference(&after).collect();
         let come: Vec<&String> = after.difference(&before).collect();
         if !come.is_empty() && !before.is_empty() {
-            let alike = come
-                .iter()
-                .any(|new| before.iter().any(|old| is_lookalike(old, new)));
+            let known = Known::new(before.iter().map(String::as_str));
+            let alike = come.iter().any(|new| known.alike(new, |_| true).is_some());
             let says = if alike {
                 "comes from a host whose name is nearly that of the old one"
             } else {
