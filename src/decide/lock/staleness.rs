@@ -44,6 +44,7 @@ impl UvLock {
             // A workspace's is the narrowest of all its members'.
             if self.manifest.members.is_empty()
                 && let (Some(wanted), Some(locked)) = (&wanted, &self.requires_python)
+                && wanted.len().max(locked.len()) <= SPECIFIERS
                 && bounds(wanted) != bounds(locked)
             {
                 found.push(format!(
@@ -256,7 +257,7 @@ fn sorted(versions: &VersionSpecifiers) -> String {
 
 /// A marker as the lock writes it: without what its `requires-python` says already.
 fn plain(marker: &MarkerTree, python: Option<&VersionSpecifiers>) -> String {
-    let Some(python) = python else {
+    let Some(python) = python.filter(|python| python.len() <= SPECIFIERS) else {
         return marker.try_to_string().unwrap_or_default();
     };
     let ranges = release_specifiers_to_ranges(python.clone());
@@ -266,6 +267,9 @@ fn plain(marker: &MarkerTree, python: Option<&VersionSpecifiers>) -> String {
     let simple = marker.clone().simplify_python_versions(lower, upper);
     simple.try_to_string().unwrap_or_default()
 }
+
+/// More of them than anybody writes take for ever to compare.
+const SPECIFIERS: usize = 1000;
 
 /// What a specifier allows, so that two spellings of the same compare equal.
 fn bounds(versions: &VersionSpecifiers) -> impl PartialEq + use<> {
@@ -314,6 +318,18 @@ mod tests {
                 "the project requires y, and the lock does not know of it"
             ]
         );
+    }
+
+    #[test]
+    fn thousands_of_specifiers_are_not_compared() {
+        let many: Vec<String> = (0..100_000)
+            .map(|number| format!("!=3.{number}.1"))
+            .collect();
+        let many = many.join(",");
+        let lock = format!("{{ name = \"x\", specifier = \"{many}\" }}");
+        assert_eq!(differences(&format!("\"x{many}\""), &lock), [""; 0]);
+        let python: VersionSpecifiers = many.parse().unwrap();
+        assert_eq!(plain(&MarkerTree::TRUE, Some(&python)), "");
     }
 
     /// Nobody can tell whether two such markers say the same, so nobody says that they do not.

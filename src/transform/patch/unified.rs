@@ -150,12 +150,13 @@ fn patched(
     // Lines before this one are done.
     let mut done = 0;
     let mut moved = 0isize;
+    let mut effort = EFFORT;
     for (number, hunk) in hunks.iter().enumerate() {
         let wanted = hunk.start.saturating_add_signed(moved).max(done);
         let found = (0..=fuzz.min(hunk.lines.len())).find_map(|fuzz| {
             let (top, bottom) = hunk.dropped(fuzz);
             let old: Vec<&[u8]> = hunk.old(top, bottom);
-            let at = place(&lines, &old, wanted.saturating_add(top), done)?;
+            let at = place(&lines, &old, wanted.saturating_add(top), done, &mut effort)?;
             Some((at, top, bottom, fuzz))
         });
         let Some((at, top, bottom, fuzz)) = found else {
@@ -163,7 +164,10 @@ fn patched(
                 path: path.clone(),
                 hunk: number + 1,
                 line: hunk.at + 1,
-                hint: hint(&lines, hunk, wanted),
+                hint: match effort {
+                    0 => ": too many hunks stand too far from where they should".into(),
+                    _ => hint(&lines, hunk, wanted),
+                },
             });
         };
         for line in lines.get(done..at).unwrap_or_default() {
@@ -227,16 +231,54 @@ impl Hunk {
     }
 }
 
-/// Where lines stand, as near to `wanted` as they do and not before `from`.
-fn place(lines: &[&[u8]], old: &[&[u8]], wanted: usize, from: usize) -> Option<usize> {
+/// How many lines may be looked at to find the hunks of one file that are not where they should be: some seconds.
+const EFFORT: usize = 1 << 28;
+
+/// Where lines stand, as near to `wanted` as they do and not before `from`. Takes from `effort` what it had to look
+/// at, and finds nothing without.
+fn place(
+    lines: &[&[u8]],
+    old: &[&[u8]],
+    wanted: usize,
+    from: usize,
+    effort: &mut usize,
+) -> Option<usize> {
     let last = lines.len().checked_sub(old.len())?;
-    let is_at = |at: usize| at >= from && at <= last && lines.get(at..at + old.len()) == Some(old);
-    if old.is_empty() {
-        return (wanted <= last).then_some(wanted);
+    if wanted >= from && wanted <= last && lines.get(wanted..wanted + old.len()) == Some(old) {
+        return Some(wanted);
     }
-    (0..=lines.len()).find_map(|distance| {
-        let down = wanted.checked_add(distance).filter(|&at| is_at(at));
-        down.or_else(|| wanted.checked_sub(distance).filter(|&at| is_at(at)))
+    let from = from.min(lines.len());
+    *effort = effort.saturating_sub(lines.len() - from + old.len());
+    if *effort == 0 {
+        return None;
+    }
+    occurrences(lines.get(from..).unwrap_or_default(), old)
+        .map(|at| from + at)
+        .min_by_key(|at| (at.abs_diff(wanted), *at < wanted))
+}
+
+/// Where some lines stand in others, each place once. Knuth, Morris and Pratt's way (1977): a line is looked at no more
+/// than twice, however alike they are.
+fn occurrences<'a, T: PartialEq>(all: &'a [T], some: &'a [T]) -> impl Iterator<Item = usize> + 'a {
+    // After so many that were as they should be and one that was not: how many still are.
+    let mut still = vec![0; some.len()];
+    let mut length = 0;
+    for at in 1..some.len() {
+        while length > 0 && some.get(at) != some.get(length) {
+            length = still.get(length - 1).copied().unwrap_or_default();
+        }
+        length += usize::from(some.get(at) == some.get(length));
+        if let Some(still) = still.get_mut(at) {
+            *still = length;
+        }
+    }
+    let mut length = 0;
+    all.iter().enumerate().filter_map(move |(at, line)| {
+        while length > 0 && some.get(length) != Some(line) {
+            length = still.get(length - 1).copied().unwrap_or_default();
+        }
+        length += usize::from(some.get(length) == Some(line));
+        (length == some.len() && length > 0).then(|| at + 1 - length)
     })
 }
 
@@ -248,13 +290,13 @@ fn hint(lines: &[&[u8]], hunk: &Hunk, wanted: usize) -> String {
         .filter(|(side, _)| *side != Side::Old)
         .map(|(_, text)| text.as_slice())
         .collect();
-    if place(lines, &new, hunk.start, 0).is_some() && !new.is_empty() {
+    if place(lines, &new, hunk.start, 0, &mut { EFFORT }).is_some() && !new.is_empty() {
         return ": what it makes is there already; it may have been applied".into();
     }
     let bare = |line: &[u8]| -> Vec<u8> { line.trim_ascii_end().to_vec() };
     let old: Vec<Vec<u8>> = hunk.old(0, 0).into_iter().map(bare).collect();
     let all: Vec<Vec<u8>> = lines.iter().map(|line| bare(line)).collect();
-    if !old.is_empty() && all.windows(old.len()).any(|window| window == old) {
+    if !old.is_empty() && occurrences(&all, &old).next().is_some() {
         return ": the lines are there with other line ends or trailing blanks".into();
     }
     let here = all.get(wanted..).unwrap_or_default();

@@ -206,3 +206,36 @@ proptest! {
         let _ = run(&patch, &[("f", &old)], 2);
     }
 }
+
+/// Every line is like every other, so that each place looks right to the last line of the hunk.
+#[test]
+fn a_long_hunk_is_not_held_against_every_place() {
+    let file = "a\n".repeat(300_000);
+    let text = format!(
+        "--- a/f\n+++ b/f\n@@ -1,100001 +1,100002 @@\n{}+c\n b\n",
+        " a\n".repeat(100_000)
+    );
+    let patches = parse(text.as_bytes(), 1).unwrap();
+    let read = |_: &TreePath| Ok(Some(file.clone().into_bytes()));
+    let error = apply(&patches, 0, read).unwrap_err().to_string();
+    assert!(error.contains("there should be `b`"), "{error}");
+}
+
+proptest::proptest! {
+    /// The nearest place, the later of two as near: as each place tried from there outwards.
+    #[test]
+    fn lines_are_found_where_each_place_tried_finds_them(
+        lines in "[ab]{0,12}", old in "[ab]{0,4}", wanted in 0_usize..14, from in 0_usize..13,
+    ) {
+        let split = |text: &'static str| text.as_bytes().chunks(1).collect::<Vec<_>>();
+        let (lines, old) = (split(lines.leak()), split(old.leak()));
+        let wanted = wanted.max(from);
+        let is_at = |at: &usize| *at >= from && lines.get(*at..*at + old.len()) == Some(&*old);
+        let tried = (0..=lines.len() + wanted).find_map(|distance| {
+            let up = || wanted.checked_sub(distance).filter(is_at);
+            Some(wanted + distance).filter(is_at).or_else(up)
+        });
+        let tried = tried.filter(|at| !old.is_empty() || *at == wanted);
+        proptest::prop_assert_eq!(place(&lines, &old, wanted, from, &mut { EFFORT }), tried);
+    }
+}
