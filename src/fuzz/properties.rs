@@ -252,9 +252,10 @@ pub(super) fn marker(bytes: &[u8]) {
             if let (Ok(ours), Some(theirs)) = (ours, theirs) {
                 assert_eq!(ours.normal(&mut { u64::MAX }), Some(theirs), "{text}");
             }
+            // Where ours takes none, it may end the program.
+            let Some(needed) = needed else { return };
             let theirs = text.parse::<Requirement<VerbatimUrl>>().ok();
-            let needed = needed.map(|needed| needed.normal(None, &mut { u64::MAX }));
-            assert_eq!(needed, theirs.map(Some), "{text}");
+            assert_eq!(needed.normal(None, &mut { u64::MAX }), theirs, "{text}");
         }
     });
 }

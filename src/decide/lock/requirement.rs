@@ -32,6 +32,9 @@ pub fn requirement(text: &str) -> Option<Needed> {
             (what, marker.strip_prefix(';')?.parse().ok()?)
         }
     };
+    if !has_names(what) {
+        return None;
+    }
     let Requirement {
         name,
         extras,
@@ -44,6 +47,20 @@ pub fn requirement(text: &str) -> Option<Needed> {
         what: version_or_url,
         marker,
     })
+}
+
+/// Whether what should be names are: pep508_rs would end the program for those of another end, as `a_>=1`.
+fn has_names(what: &str) -> bool {
+    let what = what.trim_start();
+    let end = what.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+    let (name, rest) = what.split_at(end.unwrap_or(what.len()));
+    let extras = rest.trim_start().strip_prefix('[');
+    let extras = extras.map_or("", |rest| rest.split(']').next().unwrap_or(rest));
+    let mut extras = extras
+        .split(',')
+        .map(str::trim)
+        .filter(|extra| !extra.is_empty());
+    name.parse::<PackageName>().is_ok() && extras.all(|extra| extra.parse::<ExtraName>().is_ok())
 }
 
 /// Where the semicolon before the marker is: the first; behind an URL, which may have some of its own, the first behind
@@ -103,6 +120,17 @@ mod tests {
         let odd = "os_name == 'posix' \u{696}\u{696} os_name == 'nt'";
         assert!(requirement(&format!("a>=1; {odd}")).is_none());
         assert!(requirement("a @ file:///\u{e4}/a.whl").is_some());
+        for odd in [
+            "a_>=1",
+            "a-",
+            "a. ; os_name == 'posix'",
+            "a[b_]",
+            "a[b, c-]>=1",
+            "_a",
+            "a[_b]",
+        ] {
+            assert!(requirement(odd).is_none(), "{odd}");
+        }
         let found = requirement("a[b]>=1 ; os_name == 'posix'").unwrap();
         assert_eq!(found.name.to_string(), "a");
         assert_eq!(found.marker.as_written(), " os_name == 'posix'");

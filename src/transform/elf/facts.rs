@@ -1,5 +1,7 @@
 //! What a person, or the resolver, wants to know of one ELF file.
 
+use std::cell::Cell;
+
 use goblin::elf::dynamic::{
     DF_1_NODEFLIB, DF_1_PIE, DT_FLAGS_1, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME,
 };
@@ -85,6 +87,10 @@ pub struct ElfFacts {
     pub no_default_folders: bool,
 }
 
+/// How many times a file's length all its names may have: linkers let names share their last letters, and an attacker a
+/// string of megabytes a thousand times.
+const NAMES: usize = 4;
+
 impl ElfFacts {
     /// Reads what is known of the file whose bytes these are.
     ///
@@ -124,7 +130,20 @@ impl ElfFacts {
         let Some(dynamic) = &elf.dynamic else {
             return Ok(facts);
         };
-        let string = |offset| text(elf.string(offset)?, dynamic.strings.offset + offset);
+        let left = Cell::new(elf.bytes.len().saturating_mul(NAMES).max(1 << 16));
+        let string = |offset| {
+            let at = dynamic.strings.offset + offset;
+            let name = elf.string(offset)?;
+            let rest = left.get().checked_sub(name.len());
+            left.set(rest.ok_or_else(|| {
+                ElfError::lie(
+                    "the string table",
+                    at,
+                    "names that share their letters, and are too many to be read",
+                )
+            })?);
+            text(name, at)
+        };
         for (tag, value) in &dynamic.entries {
             match *tag {
                 DT_NEEDED => facts.needed.push(string(*value)?),

@@ -1,5 +1,7 @@
 //! What each ELF file of a tree is, and where ld.so would find what it needs, as things are.
 
+use std::collections::HashSet;
+
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
@@ -110,9 +112,12 @@ fn lookups(tree: &Files, libraries: &mut Libraries, file: &ElfFile, facts: &ElfF
         return Vec::new();
     }
     let origin = file.path.parent().unwrap_or(&file.path);
+    // Each folder once, and only those that there are: a file may name thousands.
+    let mut seen = HashSet::new();
     let folders: Vec<Utf8PathBuf> = facts
         .search_path()
         .filter_map(|entry| expand(entry, origin))
+        .filter(|folder| seen.insert(folder.clone()) && folder.is_dir())
         .collect();
     let mut needs = Vec::new();
     for library in &facts.needed {

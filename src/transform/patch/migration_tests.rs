@@ -126,6 +126,7 @@ fn spaces_that_are_none_of_python_s_are_said() {
         "\u{feff}",
         "\r",
         "# x\rx = 1\n",
+        "# \0\n",
         "\u{2028}",
     ] {
         let mut text = plain.clone();

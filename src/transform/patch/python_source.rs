@@ -290,9 +290,12 @@ fn first_error(root: Node<'_>) -> Option<usize> {
 /// The line of the first character that the grammar takes for space and Python does not: they would see other lines and
 /// blocks (<https://docs.python.org/3/reference/lexical_analysis.html#whitespace-between-tokens>).
 fn first_odd_space(text: &str, root: Node<'_>) -> Option<usize> {
-    // Python ends a line at each, wherever it stands.
-    let mut returns = text.match_indices('\r').map(|(at, _)| at);
-    let lone = returns.find(|at| !text.get(*at..).is_some_and(|rest| rest.starts_with("\r\n")));
+    // Python ends a line at each lone carriage return, and takes no NUL, wherever they stand.
+    let is_lone = |(at, c): &(usize, &str)| {
+        *c == "\0" || !text.get(*at..).is_some_and(|rest| rest.starts_with("\r\n"))
+    };
+    let mut all = text.match_indices(['\r', '\0']);
+    let lone = all.find(is_lone).map(|(at, _)| at);
     let odd_between = |from: usize, to: usize| {
         let is_odd = |(at, c): &(usize, char)| match c {
             ' ' | '\t' | '\r' | '\n' | '\u{c}' | '\\' => false,
