@@ -111,6 +111,18 @@ fn here() -> Vec<(String, Utf8PathBuf)> {
     known
 }
 
+/// Whether a folder is a home, or has one in it: yours, or another user's of this machine.
+pub fn holds_a_home(folder: &Utf8Path) -> bool {
+    let own = std::env::var("HOME").ok().map(Utf8PathBuf::from);
+    let own = own.map(|home| home.canonicalize_utf8().unwrap_or(home));
+    let real = folder.canonicalize_utf8();
+    let real = real.as_deref().unwrap_or(folder);
+    let mut all = own
+        .into_iter()
+        .chain(homes().into_iter().map(|(_, home)| home));
+    all.any(|home| home.starts_with(real))
+}
+
 /// The homes of this machine's users.
 fn homes() -> Vec<(&'static str, Utf8PathBuf)> {
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();

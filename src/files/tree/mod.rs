@@ -49,7 +49,7 @@ pub use content::{Collision, Content, FileFacts};
 pub(super) use dir_writer::DirWriter;
 pub use dir_writer::Shared;
 pub use error::TreeError;
-pub use guard::{Precious, Replaced};
+pub use guard::{Precious, Replaced, holds_a_home};
 pub use listing::{CACHES, Listing, module_of_bytecode};
 pub use open::Open;
 pub use provenance::{BESIDE, Entry, INSIDE, Provenance};

@@ -183,9 +183,9 @@ mod tests {
         let mut dynamic = words(&[DT_STRTAB, names_at as u64, DT_STRSZ, names.len() as u64]);
         dynamic.extend(words(&[DT_SYMTAB, table_at as u64, DT_SYMENT, 24]));
         dynamic.extend(words(&[DT_VERNEED, table_at as u64]));
-        entries
-            .iter()
-            .for_each(|(tag, value)| dynamic.extend(words(&[*tag, *value])));
+        for (tag, value) in entries {
+            dynamic.extend(words(&[*tag, *value]));
+        }
         dynamic.extend(words(&[0, 0]));
         let (dynamic_at, length) = (dynamic_at as u64, dynamic.len() as u64);
         let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0".to_vec();
@@ -236,7 +236,7 @@ mod tests {
         let error = ElfFacts::read(&bytes).unwrap_err().to_string();
         assert!(error.contains("shares its records"), "{error}");
 
-        let names = [b"\0".as_slice(), &[b'a'; 1_000_000], b"\0"].concat();
+        let names = [b"\0".as_slice(), "a".repeat(1_000_000).as_bytes(), b"\0"].concat();
         let needed: Vec<(u64, u64)> = (1..100_000).map(|at| (DT_NEEDED, at)).collect();
         let error = ElfFacts::read(&library(&names, &[0; 64], &needed)).unwrap_err();
         assert!(error.to_string().contains("share their letters"), "{error}");

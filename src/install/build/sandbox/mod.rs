@@ -25,6 +25,7 @@
 mod limits;
 mod lines;
 mod namespaces;
+mod prefix;
 mod root;
 mod rules;
 mod run;
@@ -144,7 +145,10 @@ impl Job {
         };
         let folder = group.as_ref().map(|group| group.folder().to_owned());
         let order = Order {
-            job: self.clone(),
+            job: Self {
+                readable: prefix::without_homes(&self.readable),
+                ..self.clone()
+            },
             limits,
             group: folder.ok().and_then(|path| path.try_into().ok()),
             report,

@@ -4,14 +4,17 @@ use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::StatVfsMountFlags;
+use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
     mount_change, mount_remount, unmount,
 };
-use rustix::process::{DumpableBehavior, chroot, pivot_root, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, WaitOptions, chroot, pivot_root, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
 use super::lines::{Line, report};
@@ -69,7 +72,21 @@ pub(super) fn inner(order: &Order) -> io::Result<u8> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     match order.report {
         true => report(&lines),
-        false => Ok(code(job.program().status()?)),
+        false => attend_all(&mut job.program()),
+    }
+}
+
+/// Runs a command as process 1: what its processes leave becomes ours, and is waited for, or their numbers run out.
+fn attend_all(command: &mut Command) -> io::Result<u8> {
+    let child = command.spawn()?;
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((one, status))) if one.as_raw_pid().unsigned_abs() == child.id() => {
+                return Ok(code(ExitStatus::from_raw(status.as_raw())));
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -171,6 +188,10 @@ fn enter(order: &Order, lines: &mut Vec<Line>) -> io::Result<bool> {
 /// The devices that programs take for granted. They are the machine's own, and so not to be changed.
 fn devices(folder: &Utf8Path) -> io::Result<()> {
     for device in DEVICES {
+        // A machine that has not all of them has the rest, and all else holds.
+        if !Utf8Path::new("/dev").join(device).exists() {
+            continue;
+        }
         let place = folder.join(device);
         fs::write(&place, "")?;
         mount_bind(format!("/dev/{device}"), place.as_str()).map_err(said("bind a device"))?;

@@ -18,18 +18,23 @@ use super::lines::Line;
 /// The newest version whose words are used; an older kernel is asked for what it knows of them.
 const VERSION: ABI = ABI::V10;
 
+/// The same number on every architecture; newer than libc's list.
+const OPEN_TREE_ATTR: i64 = 467;
+
 /// Calls that no build needs, and through which kernels have been entered or other processes been
 /// looked into: tracing, mounts, keys, BPF, performance events, io_uring, modules, another kernel.
-const DENIED: [i64; 36] = [
+const DENIED: [i64; 41] = [
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd,
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
     libc::SYS_move_mount,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_fsopen,
     libc::SYS_fsconfig,
     libc::SYS_fsmount,
@@ -47,6 +52,7 @@ const DENIED: [i64; 36] = [
     libc::SYS_userfaultfd,
     libc::SYS_open_by_handle_at,
     libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_delete_module,
@@ -55,8 +61,10 @@ const DENIED: [i64; 36] = [
     libc::SYS_reboot,
     libc::SYS_acct,
     libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
 ];
 
 /// Where the kernel gives what it knows of the machine, and nothing of its processes.
@@ -128,16 +136,21 @@ fn calls(no_sockets: bool) -> Result<String, String> {
         is(0, libc::AF_NETLINK)?,
         is_not(2, libc::NETLINK_ROUTE)?,
     ])?;
-    let any = match no_sockets {
-        true => Vec::new(),
-        false => vec![neither, not_route],
+    // The type's lowest bits; the others are flags. One of a pair for single messages may send them to any name.
+    let sends_to = |kind: i32| {
+        let is_of = SeccompCmpOp::MaskedEq(0xf);
+        rule(vec![argument(1, is_of, kind)?])
+    };
+    let (any, pairs) = match no_sockets {
+        true => {
+            let messages = [sends_to(libc::SOCK_DGRAM)?, sends_to(libc::SOCK_RAW)?];
+            (Vec::new(), [vec![not_unix], messages.to_vec()].concat())
+        }
+        false => (vec![neither, not_route], vec![not_unix]),
     };
     let calls: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|&call| (call, Vec::new())).collect();
-    let sockets = BTreeMap::from([
-        (libc::SYS_socket, any),
-        (libc::SYS_socketpair, vec![not_unix]),
-    ]);
+    let sockets = BTreeMap::from([(libc::SYS_socket, any), (libc::SYS_socketpair, pairs)]);
     for (rules, error) in [(calls, libc::EPERM), (sockets, libc::EAFNOSUPPORT)] {
         let denied = SeccompAction::Errno(error.unsigned_abs());
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, machine);

@@ -28,9 +28,9 @@ const TURN: Timespec = Timespec {
     tv_nsec: 20_000_000,
 };
 
-/// How long stages may take to end what they have started.
+/// How long stages may take to end what they have started: longer than they try.
 const PATIENCE: Timespec = Timespec {
-    tv_sec: 2,
+    tv_sec: 25,
     tv_nsec: 0,
 };
 

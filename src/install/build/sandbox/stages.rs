@@ -4,9 +4,10 @@
 //! none, `guard` stands by, and `guarded` is what becomes the command; so they do with a command that
 //! is not to be contained, whose second stage is `open`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper,
-    set_parent_process_death_signal,
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal,
+    set_child_subreaper, set_parent_process_death_signal,
 };
 use rustix::thread::UnshareFlags;
 
@@ -38,7 +39,7 @@ const ABOUT: [&str; 6] = [
 ];
 
 /// How long those that a command left behind are looked for.
-const LAST: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(20);
 
 /// `lockwright __sandbox STAGE`, with the job as the first line of standard input. As long as that is
 /// open, somebody wants the command's result.
@@ -150,28 +151,114 @@ fn guard(next: &str, job: &str) -> io::Result<u8> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
     let mut child = start(next, job)?;
     let outcome = attend(&mut child);
-    end_children();
-    outcome
+    match end_children() {
+        true => outcome,
+        false => Err(io::Error::other(
+            "processes that it left behind fork faster than they can be ended: end them, and do not trust what it made",
+        )),
+    }
 }
 
-/// Ends every child of ours, those among them that have become ours because their parents have ended.
-fn end_children() {
+/// Ends every process that comes from us, those among them that have become ours because their parents have ended.
+/// Whether none is left.
+///
+/// All are stopped before any is killed: those that fork and end, faster than they are told from each other, keep the
+/// number of processes that they may have, until nothing of theirs can fork any more.
+fn end_children() -> bool {
     let until = Instant::now() + LAST;
-    let own = format!("/proc/self/task/{}/children", std::process::id());
     while Instant::now() < until {
-        let children = fs::read_to_string(&own).unwrap_or_default();
-        let children: Vec<Pid> = children
-            .split_whitespace()
-            .filter_map(|id| Pid::from_raw(id.parse().ok()?))
-            .collect();
-        if children.is_empty() {
-            return;
+        let mut stopped = HashMap::new();
+        let mut quiet = 0;
+        while quiet < 2 && Instant::now() < until {
+            let is_quiet = stop_all(&mut stopped);
+            quiet = if is_quiet { quiet + 1 } else { 0 };
         }
-        for child in children {
-            let _ = kill_process(child, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+        for (number, process) in &stopped {
+            let _ = match process {
+                Some(process) => pidfd_send_signal(process, Signal::KILL),
+                None => kill_process(*number, Signal::KILL),
+            };
+        }
+        // As they end, what they had started becomes ours: all of it known, or there is more to be done.
+        while Instant::now() < until {
+            while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+            let children = children_of(own());
+            if children.is_empty() {
+                return true;
+            }
+            if children.iter().any(|child| !stopped.contains_key(child)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
+    false
+}
+
+fn own() -> Pid {
+    rustix::process::getpid()
+}
+
+/// Stops all that come from us and were not stopped before. Whether there was none. Those that have ended are not waited
+/// for yet: they count among the processes that theirs may have.
+fn stop_all(stopped: &mut HashMap<Pid, Option<OwnedFd>>) -> bool {
+    let mut is_quiet = true;
+    let mut pending = vec![own()];
+    while let Some(parent) = pending.pop() {
+        for child in children_of(parent) {
+            if !lives_below(child, parent) {
+                continue;
+            }
+            pending.push(child);
+            if stopped.contains_key(&child) {
+                continue;
+            }
+            // Another process may have the number by now: who has it is asked after it is held. Our own children keep
+            // theirs until we wait for them, if there is no such hold, or none left.
+            let process = pidfd_open(child, PidfdFlags::empty()).ok();
+            let done = match &process {
+                Some(process) if lives_below(child, parent) => {
+                    pidfd_send_signal(process, Signal::STOP)
+                }
+                None if parent == own() => kill_process(child, Signal::STOP),
+                _ => continue,
+            };
+            if done.is_ok() {
+                is_quiet = false;
+                stopped.insert(child, process);
+            }
+        }
+    }
+    is_quiet
+}
+
+/// Whether a process is a child of another, and has not ended.
+fn lives_below(child: Pid, parent: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.as_raw_pid()));
+    let stat = stat.unwrap_or_default();
+    // The state, and the parent, behind a name in parentheses that may have any character.
+    let mut fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
+    let lives = fields
+        .next()
+        .is_some_and(|state| !matches!(state, "Z" | "X"));
+    lives && fields.next().and_then(|id| id.parse().ok()) == Some(parent.as_raw_pid())
+}
+
+/// The children of all threads of a process.
+fn children_of(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_pid()));
+    let lists = threads.into_iter().flatten().flatten();
+    let lists = lists.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let ids = |list: String| -> Vec<Pid> {
+        let ids = list.split_whitespace();
+        ids.filter_map(|id| Pid::from_raw(id.parse().ok()?))
+            .collect()
+    };
+    lists.flat_map(ids).collect()
 }
 
 /// Gives up what can be given up without a root of one's own, and becomes the command.
