@@ -314,7 +314,7 @@ pub fn bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// The bytes of a file that a person named, which may be a pipe of their shell (`<(…)`).
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn named(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     let is_open = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
